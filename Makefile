@@ -1,0 +1,169 @@
+# leat: `make run` and `make test` do everything on a fresh machine; `make help` lists the rest.
+
+FLAVOR ?= release
+CC := gcc
+PREFIX ?= /usr
+DESTDIR ?=
+VERSION := 0.1.0
+
+OUT := build/$(FLAVOR)
+
+# ------------------------------------------------------------------ flags
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
+	-Wswitch-enum -Wnull-dereference -Wcast-qual
+HARDENING := -fstack-protector-strong -fPIE
+CPPFLAGS += -I. -D_GNU_SOURCE -DLEAT_VERSION='"$(VERSION)"'
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS_deep := -O0 -g -fsanitize=address -fno-omit-frame-pointer
+CFLAGS_cover := -O0 -g --coverage
+LDFLAGS_release := -Wl,-z,relro,-z,now
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_tsan := -fsanitize=thread
+LDFLAGS_deep := -fsanitize=address
+LDFLAGS_cover := --coverage
+ifneq ($(CI)$(WERROR),)
+WARNINGS += -Werror
+endif
+
+PACKAGES := yaml-0.1 libsystemd libcares libcrypto
+ALL_CFLAGS = -std=gnu11 -pthread $(WARNINGS) $(HARDENING) $(CFLAGS_$(FLAVOR)) $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -pthread $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+# llhttp: the system's library where there is one, else the sources that Debian 12 ships.
+# Those hold two parsers; only strict mode refuses known request smuggling.
+LLHTTP_LIBS := $(shell pkg-config --libs libllhttp 2>/dev/null)
+ifeq ($(LLHTTP_LIBS),)
+LLHTTP_SOURCES := /usr/share/llhttp
+LLHTTP_CFLAGS := -I/usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1
+LLHTTP_OBJECTS := $(OUT)/llhttp/llhttp.o $(OUT)/llhttp/api.o $(OUT)/llhttp/http.o
+else
+LLHTTP_CFLAGS := $(shell pkg-config --cflags libllhttp) -DLLHTTP_STRICT_MODE=1
+endif
+CPPFLAGS += $(subst -I,-isystem ,$(LLHTTP_CFLAGS))
+
+# ------------------------------------------------------------------ what is built
+SOURCES := $(shell find core conf server -name '*.c' | sort)
+LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out server/main.c,$(SOURCES)))
+TEST_SOURCES := $(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort)
+TESTS := $(patsubst %.c,$(OUT)/%,$(TEST_SOURCES))
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
+TEST_LIB := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/lib/*.c))
+LIBRARY := $(OUT)/libleat.a
+BINARY := $(OUT)/leat
+
+.PHONY: all run test unit e2e asan tsan deep lint bench fuzz cover deb rpm install clean help deps format
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: build/leat
+
+help:
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+#: make              builds build/leat
+build/leat: build/release/leat
+	@ln -sf release/leat $@
+
+#: make deps         installs what is missing to build and to test (asks for root only then)
+deps:
+	@scripts/deps
+
+#: make run          installs what is missing, builds, serves conf/leat.yaml on port 8080
+run:
+	@scripts/deps build
+	@$(MAKE) --no-print-directory all
+	build/leat run -c conf/leat.yaml
+
+#: make test         installs what is missing, builds, runs all tests
+test:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory unit e2e
+
+unit: $(TESTS) $(BINARY)
+	@scripts/unit-tests $(FLAVOR) $(TESTS)
+
+e2e: $(BINARY)
+	@scripts/e2e-tests $(FLAVOR)
+
+#: make asan         all tests with address and undefined-behaviour sanitizers
+#: make tsan         all tests with the thread sanitizer
+asan tsan:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory FLAVOR=$@ unit e2e
+
+# the tests of depth: -O0 and ASan make every stack frame as large as it gets
+deep:
+	@$(MAKE) --no-print-directory FLAVOR=deep unit
+
+#: make lint         format, clang-tidy, cppcheck, floors, sizes, the unit's sandbox
+lint:
+	@scripts/deps test
+	@scripts/lint
+
+#: make bench        nanoseconds a task, and requests beside nginx, as ratios
+bench:
+	@scripts/deps bench
+	@$(MAKE) --no-print-directory all benches
+	@scripts/bench
+
+.PHONY: benches
+benches: $(BENCHES)
+
+#: make fuzz         runs each fuzzer for SECONDS (60)
+fuzz:
+	@scripts/deps test
+	@scripts/fuzz $(or $(SECONDS),60)
+
+#: make cover        prints the lines that no test reaches
+cover:
+	@scripts/deps test
+	@scripts/cover
+
+#: make deb          builds the Debian packages into build/deb
+deb:
+	@scripts/deps deb
+	@scripts/deb
+
+#: make rpm          builds the RPM packages into build/rpm
+rpm:
+	@scripts/rpm
+
+#: make install      DESTDIR= PREFIX=/usr
+install: build/leat
+	scripts/install "$(DESTDIR)" "$(PREFIX)" build/release/leat
+
+format:
+	clang-format -i $(shell find core conf server tests -name '*.[ch]')
+
+clean:
+	rm -rf build
+
+# ------------------------------------------------------------------ how
+$(OUT)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu11 -w $(HARDENING) $(CFLAGS_$(FLAVOR)) -fno-sanitize=all $(LLHTTP_CFLAGS) -c -o $@ $<
+
+# made anew each time: an object whose source is gone must not stay in it
+$(LIBRARY): $(LIB_OBJECTS) $(LLHTTP_OBJECTS)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BINARY): $(OUT)/server/main.o $(LIBRARY)
+	@echo "LD $@"
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
+
+$(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_LIB) $(LIBRARY)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -1,0 +1,39 @@
+/* conf/load.h: from a path to the whole configuration as one tree.
+ *
+ * Reads the main file and everything that `include:` names (globs, relative to the file that names
+ * them, sorted; not recursive past 16 levels). Sections that are maps of names (routes, jobs, http, …)
+ * are merged; the same name in two files is an error that shows both places; a section that is not a
+ * map of names may stand in one file only, except `listen:`, whose lists are joined.
+ *
+ * `${env.X}` and `${secret.X}` are resolved by conf_env() and conf_secret(): at load, once. */
+#pragma once
+#include "conf/tree.h"
+#include "core/base/map.h"
+
+struct conf {
+	struct arena arena;      /* everything below lives in it */
+	struct node *root;       /* the merged tree; NULL when nothing could be read */
+	struct source **sources; /* every file that was read */
+	size_t n_sources;
+	struct str secrets_dir; /* of `secrets: {dir: …}`; empty: none */
+	struct map secrets;     /* name to struct str *, as they were asked for */
+	bool strict;            /* a missing secret or variable is an error */
+	bool checking;          /* `leat check`: without strict, a missing one is a warning */
+};
+
+/* 0 when the tree is usable (diag may still have errors), or -EINVAL; diag says all that is wrong,
+ * a file that cannot be opened included. */
+int conf_load(struct conf *conf, const char *path, struct diag *diag);
+void conf_fini(struct conf *conf);
+
+/* The value of an environment variable or a secret. A secret is read from
+ * $CREDENTIALS_DIRECTORY/NAME, then from secrets_dir/NAME; one trailing newline is removed. False when
+ * it does not exist: the caller reports it with its place by conf_missing(). */
+bool conf_env(struct conf *conf, struct str name, struct str *ret_text);
+bool conf_secret(struct conf *conf, struct str name, struct str *ret_text);
+void conf_missing(struct conf *conf, struct diag *diag, struct place place, const char *kind,
+		  struct str name);
+
+/* The path of a file that is named in configuration: relative to the file that names it. In the
+ * arena. */
+struct str conf_path(struct conf *conf, struct place named_at, struct str path);

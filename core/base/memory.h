@@ -1,0 +1,19 @@
+/* core/base/memory.h: memory for what is built at start and at load.
+ *
+ * These never return NULL: when the system has no memory for a few kilobytes of a configuration,
+ * the program says so and ends. What a request asks for comes from its arena (core/base/arena.h),
+ * which may refuse. Free with free(). */
+#pragma once
+#include <stddef.h>
+
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));  /* not cleared */
+void *mem_zalloc(size_t size) __attribute__((malloc, returns_nonnull)); /* cleared */
+void *mem_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
+void *mem_realloc_array(void *ptr, size_t n_items, size_t item_size)
+	__attribute__((returns_nonnull));
+char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
+char *mem_strndup(const char *text, size_t len) __attribute__((malloc, returns_nonnull));
+char *mem_printf(const char *format, ...)
+	__attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+
+void mem_free_ptr(void *ptr_addr); /* for scoped(): frees *ptr_addr */

@@ -1,0 +1,52 @@
+/* server/expr/template.h: texts and trees with ${…} in them.
+ *
+ * A scalar that is one ${…} and nothing else keeps the type of its value; in any other text the
+ * values become text, null an empty one, and each is escaped for the place it stands in. `$${`
+ * is a literal `${`. */
+#pragma once
+#include "conf/tree.h"
+#include "server/expr/expr.h"
+
+/* Where the text will stand: what is done to the values, never to the literal parts. */
+enum template_context {
+	TEMPLATE_PLAIN, /* nothing: replies of type text, values, messages */
+	TEMPLATE_URL, /* a path with an optional query: percent-encoded (RFC 3986 §2), so that a value is one
+			    segment, or one query name or value; a segment that is empty, "." or ".." by its
+			    values is -EBADMSG (invalid_input) */
+	TEMPLATE_HEADER, /* CR, LF, NUL and other controls but HTAB are -EBADMSG (RFC 9110 §5.5) */
+	TEMPLATE_HTML,   /* & < > " ' become entities; the function raw() opts out */
+	TEMPLATE_NAME, /* a composite name (lock, key, signal, actor): values have '%' and ':' and '/'
+			    percent-encoded, so that no value can forge another name */
+};
+
+struct template;      /* a text */
+struct template_tree; /* a tree of lists, maps and texts: json:, value:, with: */
+
+/* Compiles a scalar node. NULL (and an error in the compiler's diag) when it is no scalar, a ${ has
+ * no end, or an expression is wrong. */
+struct template *template_compile(struct expr_compiler *compiler, const struct node *node,
+				  enum template_context context);
+
+/* The same for a text that is not a whole node, such as the rest of a URL behind its host. */
+struct template *template_compile_text(struct expr_compiler *compiler, struct str text,
+				       struct place place, enum template_context context);
+
+/* True when the text has no ${…} that could change; *ret_text is then what it always gives. */
+bool template_is_constant(const struct template *template, struct str *ret_text);
+
+/* True when the scalar is exactly one ${…}. */
+bool template_is_whole(const struct template *template);
+
+/* The text. 0, -EINVAL (expr_error), -EBADMSG (invalid_input; env->message tells), -ENOMEM. The text
+ * is in env->arena or in what the values refer to. */
+int template_eval(const struct template *template, struct expr_env *env, struct str *ret_text);
+
+/* The same, with the type kept when template_is_whole(). */
+int template_eval_value(const struct template *template, struct expr_env *env, struct value *ret);
+
+/* Compiles a node of any kind; plain scalars have the types of YAML's core schema, quoted ones are
+ * texts. Keys of maps are literal. */
+struct template_tree *template_tree_compile(struct expr_compiler *compiler,
+					    const struct node *node);
+bool template_tree_is_constant(const struct template_tree *tree, struct value *ret);
+int template_tree_eval(const struct template_tree *tree, struct expr_env *env, struct value *ret);
