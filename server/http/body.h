@@ -1,0 +1,30 @@
+/* server/http/body.h: the body of an HTTP/1 message, cut out of the bytes of its connection.
+ *
+ * Chunked bodies are read by llhttp with checks of our own in its callbacks (size of a chunk before it
+ * comes, bytes of extensions and trailers, CRLFs). A body of known length is counted down. */
+#pragma once
+#include "server/http/head.h"
+
+struct http_body; /* only for chunked ones: about 200 bytes, made by http_body_create() */
+
+enum http_body_step {
+	HTTP_BODY_MORE, /* all bytes are used; more are needed */
+	HTTP_BODY_DATA, /* *ret_data has some; call again with the rest */
+	HTTP_BODY_END,  /* the message ended; what is not used belongs to the next one */
+	HTTP_BODY_BAD,  /* *ret_status is 400, 413 or 431 */
+};
+
+struct http_body_limits {
+	uint64_t body_max;
+	size_t extensions_max; /* bytes of chunk extensions of a message: past it 400 */
+	size_t trailers_max;   /* bytes of trailers: past it 431 */
+};
+
+/* Reads the body of the request (or response) whose head had Transfer-Encoding: chunked. NULL without
+ * memory. */
+struct http_body *http_body_create(const struct http_body_limits *limits, bool is_response);
+void http_body_destroy(struct http_body *body);
+
+/* Uses bytes from the front of `bytes`; *ret_used says how many. Data is a slice of `bytes`. */
+enum http_body_step http_body_read(struct http_body *body, struct str bytes, size_t *ret_used,
+				   struct str *ret_data, int *ret_status);
