@@ -1,0 +1,167 @@
+/* core/io/stream.c */
+#include "core/io/stream.h"
+#include "core/io/net.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define STREAM_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
+
+static void stream_flush(struct stream *stream);
+
+static void stream_note(struct stream *stream, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		stream->readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		stream->writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		stream->peer_closed = true;
+}
+
+/* on_sent may close the stream, and free it: then nothing of it is looked at again. */
+static void stream_on_event(struct watch *watch, uint32_t events)
+{
+	struct stream *stream = container_of(watch, struct stream, watch);
+	bool readable = events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+
+	stream_note(stream, events);
+	if (stream->n_out > 0 && stream->writable) {
+		struct loop *loop = stream->loop;
+		int fd = watch->fd;
+
+		stream_flush(stream);
+		if (!loop_is_watched(loop, fd, watch))
+			return;
+	}
+	if (readable)
+		stream->on_readable(stream);
+}
+
+static void stream_init(struct stream *stream, struct loop *loop, stream_fn *on_readable,
+			stream_fn *on_sent)
+{
+	*stream = (struct stream){
+		.watch.fd = -1, .loop = loop, .on_readable = on_readable, .on_sent = on_sent
+	};
+}
+
+int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_readable,
+		stream_fn *on_sent)
+{
+	stream_init(stream, loop, on_readable, on_sent);
+	return loop_add(loop, &stream->watch, fd, STREAM_EVENTS, stream_on_event);
+}
+
+void stream_adopt(struct stream *stream, struct loop *loop, int fd, uint32_t events,
+		  stream_fn *on_readable, stream_fn *on_sent)
+{
+	stream_init(stream, loop, on_readable, on_sent);
+	loop_adopt(loop, &stream->watch, fd, stream_on_event);
+	stream_note(stream, events);
+}
+
+void stream_close(struct stream *stream)
+{
+	int fd = stream->watch.fd;
+
+	if (fd < 0)
+		return;
+	loop_remove(stream->loop, &stream->watch);
+	close(fd);
+	stream->n_out = 0;
+}
+
+ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
+{
+	ssize_t n;
+
+	if (stream->error)
+		return stream->error;
+	if (!stream->readable)
+		return -EAGAIN;
+	do {
+		n = recv(stream->watch.fd, bytes, size, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return stream->error = -errno;
+	/* a short read has emptied the socket; but an end that was announced is still to be read */
+	if (n < 0 || ((size_t)n < size && !stream->peer_closed))
+		stream->readable = false;
+	return n < 0 ? -EAGAIN : n;
+}
+
+/* Forgets the first `sent` bytes of what is queued. */
+static void stream_sent(struct stream *stream, size_t sent)
+{
+	uint8_t n_done = 0;
+
+	while (n_done < stream->n_out && sent >= stream->out[n_done].iov_len)
+		sent -= stream->out[n_done++].iov_len;
+	stream->n_out = (uint8_t)(stream->n_out - n_done);
+	memmove(stream->out, stream->out + n_done, stream->n_out * sizeof(stream->out[0]));
+	if (stream->n_out && sent) {
+		stream->out[0].iov_base = (char *)stream->out[0].iov_base + sent;
+		stream->out[0].iov_len -= sent;
+	}
+}
+
+static ssize_t stream_sendmsg(struct stream *stream)
+{
+	struct msghdr message = { .msg_iov = stream->out, .msg_iovlen = stream->n_out };
+	ssize_t n;
+
+	do {
+		if (stream->n_out == 1) /* cheaper in the kernel, and the most frequent case */
+			n = send(stream->watch.fd, stream->out[0].iov_base, stream->out[0].iov_len,
+				 MSG_NOSIGNAL);
+		else
+			n = sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* Sends what is queued until it is gone (1), the socket is full (0), or an error. */
+static int stream_push(struct stream *stream)
+{
+	while (stream->n_out > 0) {
+		ssize_t n = stream_sendmsg(stream);
+
+		if (n == -EAGAIN) {
+			stream->writable = false;
+			return 0;
+		}
+		if (n < 0) {
+			stream->n_out = 0;
+			return stream->error = (int)n;
+		}
+		stream_sent(stream, (size_t)n);
+	}
+	return 1;
+}
+
+static void stream_flush(struct stream *stream)
+{
+	if (stream_push(stream) != 0)
+		stream->on_sent(stream);
+}
+
+int stream_write(struct stream *stream, const struct iovec *parts, size_t n_parts)
+{
+	if (stream->error)
+		return stream->error;
+	for (size_t i = 0; i < n_parts; i++) {
+		if (parts[i].iov_len == 0)
+			continue;
+		check_that(stream->n_out < STREAM_OUT_MAX, "n_out=%u", stream->n_out);
+		stream->out[stream->n_out++] = parts[i];
+	}
+	return stream->writable ? stream_push(stream) : stream->n_out == 0;
+}
+
+void stream_shutdown(struct stream *stream)
+{
+	if (stream->watch.fd >= 0)
+		shutdown(stream->watch.fd, SHUT_WR);
+}

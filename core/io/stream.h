@@ -1,0 +1,61 @@
+/* core/io/stream.h: a connected socket on a loop, with gather writes that wait only when they must.
+ *
+ * The socket is registered once, edge-triggered. Reading and writing go straight to the kernel; what a
+ * write could not send stays queued as references (its owner keeps the bytes until they are sent) and goes out
+ * when the socket has room again. A short read means that the socket is empty: no second recv() to hear EAGAIN. */
+#pragma once
+#include "core/io/loop.h"
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum { STREAM_OUT_MAX = 6 };
+
+struct stream;
+typedef void stream_fn(struct stream *stream);
+
+struct stream {
+	struct watch watch;
+	struct loop *loop;
+	stream_fn *on_readable; /* bytes, the end or an error may be read now */
+	stream_fn *on_sent; /* all that was queued has been sent, or sending failed: see `error` */
+	int error;          /* 0, or why the connection is dead (-ECONNRESET, …) */
+	bool readable;      /* a read may give something */
+	bool writable;      /* a write may take something */
+	bool peer_closed;   /* EPOLLRDHUP was seen: the peer has at least half-closed */
+	uint8_t n_out;
+	struct iovec out[STREAM_OUT_MAX]; /* not sent yet; each has bytes */
+};
+
+/* 0 or a negative errno; then the descriptor is still the caller's. */
+int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_readable,
+		stream_fn *on_sent);
+
+/* The same for a descriptor that has arrived by loop_give(), with the events that it arrived with. */
+void stream_adopt(struct stream *stream, struct loop *loop, int fd, uint32_t events,
+		  stream_fn *on_readable, stream_fn *on_sent);
+void stream_close(struct stream *stream); /* drops what is queued; harmless when closed */
+
+static inline bool stream_is_open(const struct stream *stream)
+{
+	return stream->watch.fd >= 0;
+}
+
+static inline int stream_fd(const struct stream *stream)
+{
+	return stream->watch.fd;
+}
+
+/* Bytes read (> 0), 0 at the end, -EAGAIN, or what went wrong. */
+ssize_t stream_read(struct stream *stream, char *bytes, size_t size);
+
+/* Sends the parts in order, after what is queued: as much as goes at once; the rest is queued, and its bytes must
+ * stay until on_sent. Returns 1 when everything is sent, 0 when some is queued, or a negative errno.
+ * At most STREAM_OUT_MAX parts may be unsent. */
+int stream_write(struct stream *stream, const struct iovec *parts, size_t n_parts);
+
+static inline bool stream_is_sending(const struct stream *stream)
+{
+	return stream->n_out > 0;
+}
+
+void stream_shutdown(struct stream *stream); /* no more will be written; the peer sees the end */

@@ -1,0 +1,70 @@
+/* server/client/upstream.h: the servers that HTTP calls go to, and each loop's idle connections to them.
+ *
+ * An upstream of the configuration is known by its name and is carried over a reload with its connections; an
+ * absolute http:// URL makes an unnamed one for its host and port, which is forgotten when it was unused for a while.
+ * `struct upstream` is shared by all loops: fixed after it is made, but for its counters (atomics). The
+ * connections of a loop are in its `struct client` and are touched by that loop only. */
+#pragma once
+#include "core/base/arena.h"
+#include "core/base/map.h"
+#include "core/io/names.h"
+#include <stdatomic.h>
+
+enum { UPSTREAM_SERVERS_MAX = 64 };
+
+struct upstream_server {
+	struct str host; /* name or number, without brackets */
+	uint16_t port;
+};
+
+struct upstream_timeouts {
+	uint64_t connect_ms; /* name look-up and connect of one try; default 5s */
+	uint64_t
+		first_byte_ms; /* from the request being sent to the head of the response; default 30s */
+	uint64_t idle_ms;      /* between two reads of a body; default 30s */
+	uint64_t
+		total_ms; /* of one call, retries by the call included; 0: only the flow's deadline */
+};
+
+struct upstream_stats {
+	_Atomic uint64_t calls, failed, connects, reused;
+	atomic_int in_flight, idle, open; /* over all loops */
+};
+
+/* The part that outlives a generation: same name, same servers. */
+struct upstream {
+	atomic_uint refs;
+	struct str name;      /* "users"; for an absolute URL "host:port" */
+	struct str authority; /* what Host says: the first server's, or that of `url:` */
+	struct str prefix; /* path that `url:` has before every request's path; never ends in '/' */
+	size_t n_servers;
+	struct upstream_server servers[UPSTREAM_SERVERS_MAX];
+	atomic_uint next; /* round robin */
+	struct upstream_timeouts timeouts;
+	uint64_t max_idle;      /* kept connections a loop and server; default 32 */
+	uint64_t idle_close_ms; /* an unused connection is closed after; default 55s */
+	size_t response_max;    /* bytes of a response's body: past it too_large; default 8m */
+	struct upstream_stats stats;
+};
+
+struct upstream *upstream_create(struct str name);
+struct upstream *upstream_ref(struct upstream *upstream);
+void upstream_unref(struct upstream *upstream); /* any thread */
+
+/* "host", "host:port", "[::1]:80"; port 80 when none is said. -EINVAL. */
+int upstream_add_server(struct upstream *upstream, struct str address);
+
+/* One loop's connections and resolver. */
+struct client;
+int client_create(struct client **ret_client, struct loop *loop);
+void client_destroy(
+	struct client *client); /* no call may be in progress; closes idle connections */
+struct loop *client_loop(const struct client *client);
+
+/* Closes idle connections of upstreams whose only reference left is a client's, and those that are too old; called
+ * by its own timer, and after a reload. */
+void client_sweep(struct client *client);
+
+/* The unnamed upstream for the authority of an absolute URL ("host:port"); a reference that the caller gives back.
+ * NULL when the authority is not valid. At most 1,000 a loop are remembered. */
+struct upstream *client_upstream(struct client *client, struct str authority);
