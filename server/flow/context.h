@@ -1,0 +1,34 @@
+/* server/flow/context.h: what a flow runs in the name of: a request, or a run of a job.
+ *
+ * It gives the values of the roots (path, query, body, run, …), the memory, and the loop's client. A context stays
+ * on one loop. */
+#pragma once
+#include "core/io/loop.h"
+#include "server/expr/expr.h"
+
+struct client;
+struct context;
+
+struct context_ops {
+	/* As expr_env.root(), for the roots that exist for this kind of context. */
+	int (*root)(struct context *context, enum expr_root root, struct str key,
+		    struct value *ret);
+};
+
+struct context {
+	const struct context_ops *ops;
+	struct loop *loop;
+	struct client *client; /* of the loop */
+	struct arena *arena;   /* with the ceiling limits.memory */
+	struct str id;         /* request id or run id: for the log and for outgoing X-Request-Id */
+	void *generation;      /* what detached flows pin; opaque here */
+	struct detacher *detacher;
+};
+
+/* What takes care of flows that outlive their context (`detach: true`): the worker implements it. A detached flow has a
+ * reference to the generation, is counted, and is waited for at shutdown. */
+struct detacher {
+	void (*begin)(struct detacher *detacher, void *generation);
+	void (*end)(struct detacher *detacher, void *generation);
+	struct list runs; /* of struct detached, see detach.c; on this loop */
+};

@@ -1,0 +1,99 @@
+/* server/flow/flow.h: a route's (or job's, or flow's) tasks compiled to a graph, and one run of it.
+ *
+ * Compiling infers the graph from what each task refers to (DESIGN §1.3.1); a flow is immutable and lives in the
+ * arena of its generation. A run is embedded in who runs it, lives on one loop and ends exactly once. */
+#pragma once
+#include "conf/settings.h"
+#include "core/task/graph.h"
+#include "core/task/task.h"
+#include "server/expr/template.h"
+#include "server/flow/context.h"
+#include "server/flow/error.h"
+
+enum {
+	FLOW_TASKS_MAX = 1000, /* of one `tasks:` */
+	FLOW_NESTING_MAX = 16, /* groups in groups, at load */
+	FLOW_CALLS_MAX = 32,   /* flows in flows, at run time: past it flow_depth */
+};
+
+struct flow;
+struct flow_run;
+struct step; /* a compiled task */
+struct upstream;
+
+/* What is known while a configuration is compiled. One for the whole load. */
+struct flow_compiler {
+	struct arena *arena; /* required */
+	struct diag *diag;
+	/* The `http:` upstream of that name, or NULL. */
+	struct upstream *(*upstream)(struct flow_compiler *compiler, struct str name);
+	const char *const *upstream_names; /* for suggestions, NULL at the end */
+	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
+	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
+	const char *const *flow_names;
+	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
+			 struct str *ret_text); /* see expr_names */
+	const struct node *defaults;            /* `defaults: {task: …}` of the file, or NULL */
+};
+
+/* A flow that does not exist yet, so that others may call it (recursion is bounded at run time). */
+struct flow *flow_declare(struct flow_compiler *compiler, struct str name);
+
+/* Compiles `tasks` (a NODE_MAP, or NULL: no tasks) into a declared flow. `roots` are those that exist for it; `result`
+ * (may be NULL) is what the flow gives. False when there were errors; they are in the compiler's diag. */
+bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
+		  const struct node *result, uint64_t roots);
+
+/* The names for expressions that read the ended flow: reply:, on_error:, result:. Also for compiling those: refers
+ * to every task by number. */
+const struct expr_names *flow_names(const struct flow *flow);
+bool flow_is_empty(const struct flow *flow);
+struct str flow_name(const struct flow *flow);
+
+/* How a run stands. */
+struct flow_run {
+	const struct flow *flow;
+	struct context *context;
+	struct flow_run *parent; /* the run whose group this is: its names are visible; or NULL */
+	struct scope scope;
+	struct graph graph;
+	struct step_run *steps;   /* by number; NULL when there was no memory */
+	const struct value *with; /* ROOT_WITH, or NULL */
+	struct expr_env env;      /* for expressions of this run */
+	struct failure failure; /* of the first required task that failed, or of the flow itself */
+	unsigned depth;         /* of calls */
+	bool stopping;          /* something failed, or it was cancelled: nothing new starts */
+	void (*on_end)(
+		struct flow_run
+			*run); /* from the loop; the run may be freed. failure.code tells how */
+};
+
+/* Prepares a run; `on_end` is called once after flow_run_start(). Needs context->arena. */
+void flow_run_init(struct flow_run *run, const struct flow *flow, struct context *context,
+		   void (*on_end)(struct flow_run *run));
+void flow_run_start(struct flow_run *run);
+
+/* The moment (monotonic) at which the run ends with timeout. Before or after the start. */
+void flow_run_set_deadline(struct flow_run *run, uint64_t deadline_ns);
+
+/* Every task is cancelled; the run ends soon, with ERROR_CANCELLED unless it had failed already. */
+void flow_run_cancel(struct flow_run *run);
+
+/* The environment in which reply: and on_error: are evaluated after the end: tasks, roots, ${error}. */
+struct expr_env *flow_run_env(struct flow_run *run);
+
+/* `result:` evaluated (null without one). 0, -EINVAL, -ENOMEM, as template_tree_eval(). */
+int flow_run_result(struct flow_run *run, struct value *ret);
+
+/* ---- for `leat explain` and `leat graph` */
+struct flow_task_info {
+	struct str name, verb, summary; /* summary: "users:/v1/users/${path.id}" as written */
+	size_t wave;                    /* 0: at once */
+	bool guard, detached, optional, has_default;
+	uint64_t timeout_ms;      /* 0: none of its own */
+	const struct flow *group; /* nested tasks, or the flow that it calls; or NULL */
+	size_t n_before;
+	const uint32_t *before; /* numbers of the tasks that it waits for */
+};
+size_t flow_n_tasks(const struct flow *flow);
+void flow_task_info(const struct flow *flow, size_t task, struct flow_task_info *ret_info);

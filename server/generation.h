@@ -1,0 +1,70 @@
+/* server/generation.h: one loaded configuration: immutable, counted, replaced whole (DESIGN §2.4).
+ *
+ * Built off the loops; used by all of them. Each loop counts its own references without atomics; when a loop that
+ * has moved on lets go of its last one, it tells the main thread, which frees the generation when no loop
+ * has any. */
+#pragma once
+#include "conf/load.h"
+#include "core/io/net.h"
+#include "server/flow/flow.h"
+#include "server/http/head.h"
+#include "server/router.h"
+
+struct route;
+struct job_spec;
+struct upstream;
+
+struct settings {
+	/* server: fixed for the life of the process */
+	struct str threads, compute_threads; /* "auto" or a number */
+	/* log */
+	int log_level;         /* enum log_level */
+	int log_format;        /* 0 text, 1 json */
+	struct str log_access; /* "off", "stderr", or a path */
+	/* limits */
+	int64_t connections;
+	uint64_t line, head;
+	int64_t fields;
+	uint64_t body, inflated, memory, total_memory, extensions, trailers;
+	int64_t requests; /* on one connection */
+	/* timeouts, in milliseconds */
+	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_handshake,
+		timeout_route, timeout_shutdown;
+};
+
+struct listen_spec {
+	struct str text; /* as written: what identifies the listener over reloads */
+	struct net_addr addr;
+	struct place place;
+};
+
+struct generation {
+	uint64_t number; /* counts from 1 */
+	int64_t loaded_wall_ns;
+	struct conf conf;
+	struct arena *arena; /* conf.arena */
+	struct settings settings;
+	struct http_limits http_limits;
+	size_t n_listens;
+	struct listen_spec *listens;
+	struct listen_spec admin; /* text.len 0: none */
+	struct router *router;
+	size_t n_routes;
+	struct route **routes; /* in the order of the file */
+	size_t n_jobs;
+	struct job_spec **jobs;
+	size_t n_upstreams;
+	struct upstream **upstreams; /* `http:`, each a reference */
+	struct map flows;            /* name to struct flow * */
+	size_t n_refs[];             /* by worker; each written by its worker only */
+};
+
+/* Loads and checks everything. NULL when there are errors; `diag` has them (and warnings in any case). `before` is the
+ * generation at work, or NULL: upstreams of the same name are carried over from it. `checking`: for `leat check`,
+ * offline; `strict` as its option. Any thread. */
+struct generation *generation_load(const char *path, const struct generation *before,
+				   size_t n_workers, bool checking, bool strict, struct diag *diag);
+void generation_destroy(struct generation *generation); /* NULL is accepted */
+
+/* The tables of all sections, for the schema and the manual. */
+extern const struct setting sections[];

@@ -1,0 +1,67 @@
+/* server/jobs/jobs.h: flows that run by the clock.
+ *
+ * A job is compiled with its generation (struct job_spec); its state (struct job: next run, history, paused) is
+ * carried over a reload by name. Every job lives on one home loop, chosen by its name; all its runs are there. */
+#pragma once
+#include "server/flow/flow.h"
+#include "server/jobs/cron.h"
+#include "server/jobs/zone.h"
+
+enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
+
+struct job_spec {
+	struct str name;
+	struct place place;
+	enum { JOB_EVERY, JOB_DELAY, JOB_CRON } kind;
+	uint64_t every_ms, delay_ms;
+	bool at_start; /* of `every` */
+	struct cron cron;
+	struct str cron_text;
+	struct zone *zone;   /* of cron; its reference is the spec's */
+	struct str timezone; /* "UTC", "Europe/Paris", "local" */
+	enum job_overlap overlap;
+	uint64_t timeout_ms; /* 0: 30m, the default deadline of a run */
+	uint64_t jitter_ms;
+	int64_t retry_times;
+	uint64_t retry_wait_ms;
+	struct flow *flow;
+	struct expr *when; /* or NULL */
+};
+
+/* Compiles one entry of `jobs:`. NULL with errors in the compiler's diag. */
+struct job_spec *job_compile(struct flow_compiler *compiler, const struct node_entry *entry);
+void job_spec_fini(struct job_spec *spec); /* what is not in the arena: the zone */
+
+/* The jobs of one loop. */
+struct scheduler;
+struct scheduler *scheduler_create(struct loop *loop, struct client *client,
+				   struct detacher *detacher, size_t memory_max);
+void scheduler_destroy(struct scheduler *scheduler); /* no run may be in progress */
+
+/* Takes over these specs (those whose home is this loop): jobs of the same name keep their state; a job whose
+ * schedule changed plans anew; one that is gone lets its runs finish. Called on the loop at start and at every
+ * reload. `generation` is what runs of these specs pin, by detacher->begin() and end(). */
+void scheduler_set(struct scheduler *scheduler, void *generation, struct job_spec *const specs[],
+		   size_t n_specs);
+
+/* No new runs; when `cancel`, those in progress are cancelled. n_running tells when all have ended. */
+void scheduler_stop(struct scheduler *scheduler, bool cancel);
+size_t scheduler_n_running(const struct scheduler *scheduler);
+
+/* ---- for the admin API; on the scheduler's loop */
+struct job_run_info {
+	int64_t planned_wall_ns, started_wall_ns, ended_wall_ns; /* 0: not yet */
+	struct str outcome; /* "running", "ok", "failed", "timeout", "cancelled", "skipped" */
+	struct str error;   /* "" or the code */
+	unsigned attempt;
+};
+enum { JOB_HISTORY_MAX = 50 };
+
+/* Appends one JSON object for each job: {"name":…,"schedule":…,"next":RFC 3339 or null,"paused":…,"running":n,
+ * "last":{…}|null,"runs":n,"failures":n}, separated by commas. */
+void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
+/* The history as a JSON list, newest first; false: no such job here. */
+bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out);
+enum job_command { JOB_RUN_NOW, JOB_PAUSE, JOB_RESUME };
+/* 0; -ENOENT; -EBUSY for JOB_RUN_NOW refused by overlap: skip. */
+int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command);
