@@ -303,6 +303,11 @@ static bool mend_follows_quote(const struct mend *m)
 	return str_ends_with(before, STR("\"")) || str_ends_with(before, STR("'"));
 }
 
+static void mend_no_key(const struct mend *m)
+{
+	mend_say(m, m->at, "no key before the \":\"; write one, or put the text in quotes");
+}
+
 static void mend_key(const struct mend *m)
 {
 	char c = mend_char(m->source, m->at);
@@ -312,6 +317,8 @@ static void mend_key(const struct mend *m)
 			m, m->at,
 			"text goes on behind the closing quote; put the whole text in quotes, with "
 			"'…' around it when it has \" inside");
+	else if (c == ':')
+		mend_say(m, m->at, "no key before the \":\"; write one, or put the text in quotes");
 	else if (c == ']' || c == '}')
 		mend_say(m, m->at, "this closes nothing; remove it, or open it before");
 	else
@@ -356,8 +363,12 @@ static void mend_item_missing(const struct mend *m)
 
 static void mend_node(const struct mend *m)
 {
-	mend_say(m, m->at,
-		 "a value was expected here; remove this, or put it in quotes if it is text");
+	if (mend_char(m->source, m->at) == ':')
+		mend_no_key(m);
+	else
+		mend_say(m, m->at,
+			 "a value was expected here; remove this, or put it in quotes if it is "
+			 "text");
 }
 
 static void mend_question(const struct mend *m)
