@@ -23,7 +23,7 @@
  * operators in a chain.
  *
  * Behind a task's name stands one of expr_task_fields; what follows that is a path into the
- * field's value. `x[0]` looks into the main result. In `headers` and in a task's `.headers` a
+ * field's value. `x["body"]` is `x.body`; any other index looks into the main result. In `headers` and in a task's `.headers` a
  * dotted name is written in lower case with '_' for '-'; a name in brackets is taken as it is but
  * for its case.
  *
