@@ -262,12 +262,12 @@ static void identifiers_differ_and_those_of_version_seven_ascend(void)
 	clock_freeze(0, 1767225599123 * (int64_t)NS_PER_MS);
 	snprintf(last, sizeof(last), "%s", world_eval(&world, "uuid7()"));
 	is_true(is_uuid(last, '7'));
-	is_true(strncmp(last, "\"019b7697-", 9) == 0);
+	is_true(strncmp(last, "\"019b76da-a493-", 15) == 0);
 	expr = world_compile(&world, "uuid7()");
 	for (unsigned i = 0; i < 10000; i++) {
 		check(expr_eval(expr, &world.env, &value) == 0);
 		ascend &= strcmp(world_show(&world, value), last) > 0;
-		snprintf(last, sizeof(last), "%s", world.text);
+		snprintf(last, sizeof(last), "%.60s", world.text);
 		if (i % 1000 == 0)
 			arena_reset(&world.run);
 	}

@@ -28,8 +28,8 @@ static inline int world_find_task(const struct expr_names *names, struct str nam
 	return -1;
 }
 
-static inline bool world_constant(const struct expr_names *names, enum expr_root root, struct str name,
-			   struct str *ret_text)
+static inline bool world_constant(const struct expr_names *names, enum expr_root root,
+				  struct str name, struct str *ret_text)
 {
 	(void)names;
 	if (root == ROOT_SECRET && str_eq(name, STR("token"))) {
@@ -51,7 +51,8 @@ static const char world_body[] =
 	"b?c&d%\",\"dots\":\"..\",\"dot\":\".\",\"empty\":\"\","
 	"\"crlf\":\"a\\r\\nb\",\"max\":9223372036854775807,\"min\":-9223372036854775808}";
 
-static inline int world_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret)
+static inline int world_root(struct expr_env *env, enum expr_root root, struct str key,
+			     struct value *ret)
 {
 	static const struct member headers[] = {
 		{ { .kind = VALUE_TEXT, .len = 3, .ptr = "x-a" },
@@ -80,7 +81,8 @@ static inline int world_root(struct expr_env *env, enum expr_root root, struct s
 	return 0;
 }
 
-static inline int world_task(struct expr_env *env, unsigned task, struct str field, struct value *ret)
+static inline int world_task(struct expr_env *env, unsigned task, struct str field,
+			     struct value *ret)
 {
 	*ret = value_null();
 	if (task == 1) /* orders has failed */
