@@ -259,6 +259,14 @@ static size_t http_answer_add_piece(struct http_answer *answer, struct str bytes
 	return n;
 }
 
+/* Somebody else's greeting need not have the lines of a head, for whose end one could wait long. */
+static bool http_answer_is_http(struct str head)
+{
+	const struct str start = STR("HTTP/1.");
+
+	return str_starts_with(start, str_first(head, start.len));
+}
+
 /* A head mostly comes at once, and is then read where it is. */
 static size_t http_answer_read_head(struct http_answer *answer, struct str bytes)
 {
@@ -271,6 +279,10 @@ static size_t http_answer_read_head(struct http_answer *answer, struct str bytes
 	}
 	if (answer->state == ANSWER_FAILED)
 		return used;
+	if (!http_answer_is_http(head)) {
+		http_answer_fail(answer, HTTP_CALL_BAD_RESPONSE, "not HTTP/1");
+		return 0;
+	}
 	switch (http_response_scan(&answer->scan, head, &head_limits, &size)) {
 	case HTTP_MORE:
 		check_that(head.len < HTTP_ANSWER_HEAD_MAX, "len=%zu", head.len);
