@@ -77,6 +77,7 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 {
 	ssize_t n;
 
+	check(size > 0);
 	if (stream->error)
 		return stream->error;
 	if (!stream->readable)
@@ -136,6 +137,7 @@ static int stream_push(struct stream *stream)
 			stream->n_out = 0;
 			return stream->error = (int)n;
 		}
+		stream->sent_bytes += (size_t)n;
 		stream_sent(stream, (size_t)n);
 	}
 	return 1;
