@@ -32,3 +32,6 @@ struct detacher {
 	void (*end)(struct detacher *detacher, void *generation);
 	struct list runs; /* of struct detached, see detach.c; on this loop */
 };
+
+/* Cancels every detached flow of the loop; each still ends by detacher->end(). */
+void detached_cancel_all(struct detacher *detacher);
