@@ -544,7 +544,7 @@ static struct node *tree_take_root(struct tree *tree)
 struct node *tree_read_within(const struct source *source, size_t *budget, struct arena *arena,
 			      struct diag *diag)
 {
-	size_t begin = scan_begin(source);
+	struct str text;
 	struct tree tree = { .source = source, .arena = arena, .diag = diag, .budget = budget };
 	struct node *root;
 
@@ -558,8 +558,9 @@ struct node *tree_read_within(const struct source *source, size_t *budget, struc
 		return NULL;
 	check(yaml_parser_initialize(&tree.parser));
 	yaml_parser_set_encoding(&tree.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&tree.parser, (const unsigned char *)source->text.ptr + begin,
-				     source->text.len - begin);
+	text = str_skip(source->text, scan_begin(source));
+	yaml_parser_set_input_string(&tree.parser,
+				     (const unsigned char *)(text.len ? text.ptr : ""), text.len);
 	scan_init(&tree.scan, source);
 	map_init(&tree.anchors);
 	tree_run(&tree);
