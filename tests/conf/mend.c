@@ -33,6 +33,12 @@ static void stars_are_to_be_quoted(void)
 				      "\"*/5 * * * *\"");
 	says_one("x:\n- *.yaml", "a.yaml:2:3: error: an unquoted * begins a YAML alias, and "
 				 "nothing above has that name; put the text in quotes: \"*.yaml\"");
+	says_one("{cron: * * * * *, x: y}",
+		 "a.yaml:1:8: error: an unquoted * begins a YAML alias, and nothing above has that "
+		 "name; put the text in quotes: \"* * * * *\"");
+	says_one("cron: */5 * * * * # often",
+		 "a.yaml:1:7: error: an unquoted * begins a YAML alias, and nothing above has that "
+		 "name; put the text in quotes: \"*/5 * * * *\"");
 	says_one("x: *every", "a.yaml:1:4: error: an unquoted * begins a YAML alias, and nothing "
 			      "above has that name; put the text in quotes: \"*every\"");
 }
@@ -47,6 +53,10 @@ static void negation_is_not_a_tag(void)
 	says_one("when: !(a == \"b\")", "a.yaml:1:7: error: an unquoted ! begins a YAML tag; write "
 					"not (a == \"b\"), or put "
 					"it in quotes: '!(a == \"b\")'");
+	says_one(
+		"{when: !len(body.x), y: z}",
+		"a.yaml:1:8: error: an unquoted ! begins a YAML tag; write not len(body.x), or put "
+		"it in quotes: \"!len(body.x)\"");
 	says_one("when: !a!b", "a.yaml:1:7: error: an unquoted ! begins a YAML tag; write not a!b, "
 			       "or put it in quotes: \"!a!b\"");
 	says_one("a: !!str 5", "a.yaml:1:4: error: an unquoted ! begins a YAML tag, and tags have "
