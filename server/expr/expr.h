@@ -5,14 +5,36 @@
  * loops, no assignments and no I/O, so every evaluation ends; its memory is bounded by the arena
  * (and each single text or list by what the arena still has).
  *
- * Grammar, loosest first:
+ * Precedence, loosest first (the table is in expr_parse.c):
  *
- *     cond     = or [ "?" cond ":" cond ]
- *     or       = and { "||" and }
- *     and      = coalesce-level { "&&" … }        (the exact table is in expr_parse.c)
+ *     a ? b : c              groups to the right
+ *     ??
+ *     ||
+ *     &&
+ *     == !=
+ *     < <= > >= in           do not chain
+ *     + -
+ *     * / %
+ *     ! not -                before their operand
+ *     a.b  a[b]  f(a, b)
+ *
+ * Literals: 12, 1.5e3, 'text', "text" (escapes of JSON, and \'), true, false, null, [a, b],
+ * {key: a, "other key": b}. At most EXPR_DEPTH_MAX levels of brackets and signs, EXPR_HEIGHT_MAX
+ * operators in a chain.
+ *
+ * Behind a task's name stands one of expr_task_fields; what follows that is a path into the
+ * field's value. `x[0]` looks into the main result. In `headers` and in a task's `.headers` a
+ * dotted name is written in lower case with '_' for '-'; a name in brackets is taken as it is but
+ * for its case.
  *
  * `&& || ! ?:` take booleans and evaluate only what they need. `a ?? b` is b when a is null or
- * missing. A path through null is null; through a scalar it is an error. */
+ * missing. A path through null is null; through a scalar it is an error. A list index that is out of
+ * range, also below 0, gives null. `==` is deep and false between types; `<` and its like take two
+ * numbers or two texts (by bytes); `x in y` looks for an element of a list, a key of an object or
+ * a part of a text. Numbers compare exactly, whatever their form (server/expr/number.h).
+ *
+ * What comes from a secret stays marked as one through every operator and function, but for the
+ * condition of ?: and the functions that say so (hashes). */
 #pragma once
 #include "core/base/diag.h"
 #include "server/expr/value.h"
@@ -48,8 +70,13 @@ enum expr_root {
 	N_ROOTS,
 };
 
+enum { EXPR_SIZE_MAX = 65536, EXPR_DEPTH_MAX = 100, EXPR_HEIGHT_MAX = 250, EXPR_ARGS_MAX = 16 };
+
 const char *expr_root_name(enum expr_root root);
 bool expr_root_find(struct str name, enum expr_root *ret_root);
+
+/* What may stand behind a task's name; NULL at the end. */
+extern const char *const expr_task_fields[];
 
 #define ROOT_BIT(root) (UINT64_C(1) << (root))
 
@@ -64,7 +91,8 @@ struct expr_names {
 	const char *const *task_names;
 
 	/* The value of ${env.NAME} or ${secret.NAME}; false when it does not exist. The text must
-	 * live as long as the compiled expression. May be NULL: neither exists. */
+	 * live as long as the compiled expression. May be NULL: neither exists. (The bits of these
+	 * two in `roots` do not matter.) */
 	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
 			 struct str *ret_text);
 };
@@ -75,7 +103,7 @@ struct expr_uses {
 	uint32_t *tasks; /* numbers of tasks, each once, in the order of appearance */
 	size_t n_tasks;
 	struct place *task_places; /* where each was first named */
-	bool secrets;              /* it reads a secret */
+	bool secrets;  /* its value may tell a secret (one that went into a hash does not) */
 	bool changing; /* it calls now(), uuid4() or uuid7(): it has no constant value */
 };
 
@@ -101,7 +129,8 @@ struct expr_env {
 	struct arena *arena; /* for results; not required: may be full */
 
 	/* The member `key` of a root, or the whole root when key.ptr is NULL. What is not there is
-	 * null. In ROOT_HEADERS a key is in lower case with '-'. 0 or a negative errno. */
+	 * null. In ROOT_HEADERS a key is in lower case with '-'. Of body, item, index, message and
+	 * state, which may be of any type, only the whole is asked for. 0 or a negative errno. */
 	int (*root)(struct expr_env *env, enum expr_root root, struct str key, struct value *ret);
 
 	/* The field of a task's result; an empty name asks for its main result. */
@@ -127,6 +156,7 @@ struct expr_function {
 		   struct value *ret);
 	const char *synopsis; /* "join(list, separator)" */
 	const char *help;
+	bool hides; /* its result does not tell its arguments: not a secret even of one */
 };
 
 extern const struct expr_function expr_functions[];

@@ -13,6 +13,9 @@
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 
+/* Walks refuse what nests deeper (-EMSGSIZE): twice what JSON may, as expressions build on it. */
+enum { VALUE_DEPTH_MAX = 512 };
+
 enum value_kind {
 	VALUE_NULL,
 	VALUE_BOOL,   /* .boolean */
@@ -22,7 +25,7 @@ enum value_kind {
 	VALUE_TEXT,   /* .ptr, .len: UTF-8, unless it came from a body or file of another kind */
 	VALUE_LIST,   /* .items, .len */
 	VALUE_OBJECT, /* .members, .len, in the order of the text */
-	VALUE_JSON,   /* .json: proved to be JSON, not read yet */
+	VALUE_JSON,   /* .json: proved to be a list or an object in JSON, not read yet */
 };
 
 struct value {
@@ -75,7 +78,7 @@ struct value value_list(const struct value *items, size_t n_items);
 struct value value_object(const struct member *members, size_t n_members);
 
 /* A value whose JSON text is `text`, which must have passed json_check(). NULL-kind and -ENOMEM
- * when the arena is full. */
+ * when the arena is full. A scalar is read at once. */
 int value_json(struct value *ret, struct arena *arena, struct str text);
 
 static inline bool value_is_null(struct value value)
@@ -89,7 +92,8 @@ static inline struct str value_str(struct value value) /* of VALUE_TEXT and VALU
 }
 
 /* What a VALUE_JSON reads as (read now, into `arena`, when nobody has yet); any other value
- * itself. -ENOMEM when the arena is full. */
+ * itself. -ENOMEM when the arena is full. What was read is kept in the value's struct json_text, so
+ * that one must not outlive `arena` and is not for two loops: what is constant holds no VALUE_JSON. */
 int value_open(struct value *value, struct arena *arena);
 
 /* "null", "boolean", "number", "text", "list", "object": for messages. Opens nothing: a VALUE_JSON
@@ -101,10 +105,11 @@ const char *value_kind_name(struct value value);
 bool value_member(struct value object, struct str key, struct value *ret);
 
 /* Deep equality; values of different types are not equal, numbers are compared as numbers whatever
- * their form. May have to read JSON: -ENOMEM. */
+ * their form. May have to read JSON: -ENOMEM; -EMSGSIZE past VALUE_DEPTH_MAX. */
 int value_equal(struct value a, struct value b, struct arena *arena, bool *ret);
 
-/* Copies the value and all that it refers to into `arena`. -ENOMEM when it is full. */
+/* Copies the value and all that it refers to into `arena`, as one block. -ENOMEM when it is full,
+ * -EMSGSIZE past VALUE_DEPTH_MAX. */
 int value_copy(struct value *ret, struct value value, struct arena *arena);
 
 /* Appends the value as JSON (RFC 8259; errors stick to `out`). Text that is not UTF-8 is written
