@@ -229,15 +229,19 @@ void timer_stop(struct timer *timer)
 		wheel_remove(&timer->loop->wheel, timer);
 }
 
-static void loop_fire_timers(struct loop *loop)
+/* True when there were any. One that is started again meanwhile waits for the next turn, however short its delay. */
+static bool loop_fire_timers(struct loop *loop)
 {
 	wheel_advance(&loop->wheel, loop->now_ns / NS_PER_MS, &loop->due);
+	if (list_is_empty(&loop->due))
+		return false;
 	while (!list_is_empty(&loop->due)) {
 		struct timer *timer = container_of(loop->due.next, struct timer, link);
 
 		wheel_remove(&loop->wheel, timer);
 		timer->on_fire(timer);
 	}
+	return true;
 }
 
 /* ------------------------------------------------------------ ready list and posts */
@@ -376,8 +380,10 @@ void loop_run_once(struct loop *loop, bool wait)
 	loop_run_posts(loop);
 	loop_run_ready(loop);
 	loop->now_ns = clock_monotonic_ns();
-	loop_fire_timers(loop);
-	loop_run_ready(loop);
+	if (loop_fire_timers(loop)) {
+		loop_run_ready(loop);
+		loop->now_ns = clock_monotonic_ns();
+	}
 	loop_count_turn(loop, loop->now_ns);
 	n = loop_wait(loop, events, wait);
 	loop->now_ns = clock_monotonic_ns();

@@ -30,7 +30,8 @@ static int net_addr_unix(struct str path, struct net_addr *ret_addr)
 	struct net_addr addr = { 0 };
 	bool abstract = path.len > 0 && path.ptr[0] == '@';
 
-	if (path.len < (abstract ? 2U : 1U) || path.len >= sizeof(addr.un.sun_path) || str_has(path, '\0'))
+	if (path.len < (abstract ? 2U : 1U) || path.len >= sizeof(addr.un.sun_path) ||
+	    str_has(path, '\0'))
 		return -EINVAL;
 	addr.un.sun_family = AF_UNIX;
 	memcpy(addr.un.sun_path, path.ptr, path.len);
@@ -48,7 +49,7 @@ int net_addr_from_host(struct str host, uint16_t port, struct net_addr *ret_addr
 
 	if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
 		host = (struct str){ host.ptr + 1, host.len - 2 };
-	if (host.len == 0 || host.len >= sizeof(text))
+	if (host.len == 0 || host.len >= sizeof(text) || str_has(host, '\0'))
 		return -EINVAL;
 	memcpy(text, host.ptr, host.len);
 	text[host.len] = '\0';
@@ -154,6 +155,16 @@ static void net_remove_stale_unix(const struct net_addr *addr)
 		unlink(addr->un.sun_path);
 }
 
+/* "Every address" on a machine without IPv6 is every address of IPv4. */
+static int net_listen_any4(const struct net_addr *addr, int backlog, int *ret_fd)
+{
+	struct net_addr any = { .len = sizeof(any.in4) };
+
+	any.in4.sin_family = AF_INET;
+	any.in4.sin_port = addr->in6.sin6_port;
+	return net_listen(&any, backlog, ret_fd);
+}
+
 int net_listen(const struct net_addr *addr, int backlog, int *ret_fd)
 {
 	const int on = 1, off = 0;
@@ -162,6 +173,9 @@ int net_listen(const struct net_addr *addr, int backlog, int *ret_fd)
 	if (addr->sa.sa_family == AF_UNIX)
 		net_remove_stale_unix(addr);
 	fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno == EAFNOSUPPORT && addr->sa.sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr))
+		return net_listen_any4(addr, backlog, ret_fd);
 	if (fd < 0)
 		return -errno;
 	if (addr->sa.sa_family != AF_UNIX &&

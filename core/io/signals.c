@@ -1,5 +1,6 @@
 /* core/io/signals.c */
 #include "core/io/signals.h"
+#include "core/io/net.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -27,11 +28,11 @@ int signals_open(struct signals *signals, struct loop *loop, const int numbers[]
 		sigaddset(&set, numbers[i]);
 	pthread_sigmask(SIG_BLOCK, &set, &signals->before);
 	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = loop_add(loop, &signals->watch, fd, EPOLLIN, signals_on_event);
-	if (r < 0)
-		close(fd);
+	r = fd < 0 ? -errno : loop_add(loop, &signals->watch, fd, EPOLLIN, signals_on_event);
+	if (r < 0) {
+		fd_close(&fd);
+		pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
+	}
 	return r;
 }
 

@@ -77,6 +77,7 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 {
 	ssize_t n;
 
+	check(size > 0);
 	if (stream->error)
 		return stream->error;
 	if (!stream->readable)

@@ -2,8 +2,8 @@
  *
  * Level 0 has a slot for each of the next 64 ticks, level 1 one for each of the next 64 spans of 64 ticks, and so on.
  * A timer stands on the lowest level on which its tick and `now` are in the same span of the level above: so the
- * slot of `now` on any level above 0 is always empty, and whatever is in a slot is due in the future. 7 levels of 6
- * bits reach 139 years in milliseconds; later ticks wait in the last slot and are put back from there. */
+ * slot of `now` is empty on every level, and whatever is in a slot is due in the future. 7 levels of 6 bits reach 139
+ * years in milliseconds; later ticks wait in `far` until `now` enters the next span of that length. */
 #include "core/io/wheel.h"
 
 enum { SLOT_BITS = 6, SLOT_MASK = WHEEL_SLOTS - 1 };
@@ -16,19 +16,25 @@ void wheel_init(struct wheel *wheel, uint64_t now)
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++)
 		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
 			list_init(&wheel->slots[level][slot]);
+	list_init(&wheel->overdue);
+	list_init(&wheel->far);
 }
 
 static void wheel_place(struct wheel *wheel, struct timer *timer)
 {
-	uint64_t tick = timer->tick > wheel->now ? timer->tick : wheel->now + 1;
-	uint64_t differs;
+	uint64_t differs = timer->tick ^ wheel->now;
 	unsigned level, slot;
 
-	if ((tick ^ wheel->now) > HORIZON)
-		tick = wheel->now | HORIZON;
-	differs = tick ^ wheel->now;
-	level = differs ? (unsigned)(63 - __builtin_clzll(differs)) / SLOT_BITS : 0;
-	slot = (unsigned)(tick >> (level * SLOT_BITS)) & SLOT_MASK;
+	if (unlikely(timer->tick <= wheel->now)) {
+		list_add(&wheel->overdue, &timer->link);
+		return;
+	}
+	if (unlikely(differs > HORIZON)) {
+		list_add(&wheel->far, &timer->link);
+		return;
+	}
+	level = (unsigned)(63 - __builtin_clzll(differs)) / SLOT_BITS;
+	slot = (unsigned)(timer->tick >> (level * SLOT_BITS)) & SLOT_MASK;
 	list_add(&wheel->slots[level][slot], &timer->link);
 	wheel->used[level] |= UINT64_C(1) << slot;
 }
@@ -65,23 +71,24 @@ uint64_t wheel_next(const struct wheel *wheel)
 {
 	if (wheel->n_timers == 0)
 		return UINT64_MAX;
+	if (!list_is_empty(&wheel->overdue))
+		return wheel->now;
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
 		uint64_t next = wheel_level_next(wheel, level);
 
 		if (next != UINT64_MAX)
 			return next;
 	}
-	return wheel->now | HORIZON; /* only those beyond the horizon are left */
+	return list_is_empty(&wheel->far) ? UINT64_MAX : (wheel->now | HORIZON) + 1;
 }
 
-/* Empties one slot: what is due goes out, the rest down to lower levels. */
-static void wheel_empty_slot(struct wheel *wheel, unsigned level, unsigned slot, struct list *due)
+/* Empties a slot or `far`: what is due goes out, the rest down to lower levels (or back). */
+static void wheel_empty(struct wheel *wheel, struct list *timers, struct list *due)
 {
 	struct list moving = LIST_INIT(moving);
 	struct list *link;
 
-	wheel->used[level] &= ~(UINT64_C(1) << slot);
-	list_move_all(&moving, &wheel->slots[level][slot]);
+	list_move_all(&moving, timers);
 	while ((link = list_pop(&moving))) {
 		struct timer *timer = container_of(link, struct timer, link);
 
@@ -92,21 +99,28 @@ static void wheel_empty_slot(struct wheel *wheel, unsigned level, unsigned slot,
 	}
 }
 
+/* Enters a tick: the slots that begin with it are emptied, the widest first. */
+static void wheel_enter(struct wheel *wheel, uint64_t tick, struct list *due)
+{
+	wheel->now = tick;
+	if ((tick & HORIZON) == 0)
+		wheel_empty(wheel, &wheel->far, due);
+	for (unsigned level = WHEEL_LEVELS; level-- > 0;) {
+		unsigned slot = (unsigned)(tick >> (level * SLOT_BITS)) & SLOT_MASK;
+
+		if (!(wheel->used[level] & (UINT64_C(1) << slot)))
+			continue;
+		wheel->used[level] &= ~(UINT64_C(1) << slot);
+		wheel_empty(wheel, &wheel->slots[level][slot], due);
+	}
+}
+
 void wheel_advance(struct wheel *wheel, uint64_t now, struct list *due)
 {
-	while (wheel->now < now) {
-		uint64_t next = wheel_next(wheel);
+	uint64_t next;
 
-		if (next > now || next <= wheel->now) {
-			wheel->now = now;
-			break;
-		}
-		wheel->now = next;
-		for (unsigned level = WHEEL_LEVELS; level-- > 0;) {
-			unsigned slot = (unsigned)(next >> (level * SLOT_BITS)) & SLOT_MASK;
-
-			if (wheel->used[level] & (UINT64_C(1) << slot))
-				wheel_empty_slot(wheel, level, slot, due);
-		}
-	}
+	list_move_all(due, &wheel->overdue);
+	while ((next = wheel_next(wheel)) <= now)
+		wheel_enter(wheel, next, due);
+	wheel->now = MAX(wheel->now, now);
 }

@@ -11,6 +11,8 @@ struct wheel {
 	uint64_t now;                /* every timer with tick <= now has been given out */
 	uint64_t used[WHEEL_LEVELS]; /* a bit for each slot that has timers */
 	struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
+	struct list overdue; /* those that were due when they were added */
+	struct list far;     /* those beyond what the levels reach */
 	size_t n_timers;
 };
 
@@ -19,9 +21,9 @@ void wheel_add(struct wheel *wheel,
 	       struct timer *timer); /* by timer->tick; past ticks are due at once */
 void wheel_remove(struct wheel *wheel, struct timer *timer);
 
-/* Moves the timers with tick <= now to the end of `due`, in the order of their ticks (those of one tick in
- * the order of their starting, as far as they came by the same levels). They still count as the wheel's until
- * wheel_remove(). */
+/* Moves the timers with tick <= now to the end of `due`: first those that were overdue when they were added, then in
+ * the order of their ticks (those of one tick in the order of their starting, as far as they came by the same levels).
+ * They still count as the wheel's until wheel_remove(). */
 void wheel_advance(struct wheel *wheel, uint64_t now, struct list *due);
 
 /* A tick at which wheel_advance() may have something to do, never later than the first timer's;

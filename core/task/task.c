@@ -64,6 +64,8 @@ static void scope_on_deadline(struct timer *timer)
 {
 	struct scope *scope = container_of(timer, struct scope, deadline);
 
+	if (scope->cancelled)
+		return; /* it ends for another reason */
 	scope->timed_out = true;
 	scope_cancel(scope);
 }
@@ -83,7 +85,7 @@ void scope_set_deadline(struct scope *scope, uint64_t deadline_ns)
 	timer_start_at(&scope->deadline, deadline_ns);
 }
 
-/* A cancel function may end its task, but never runs an on_end: so the list only shrinks by nobody. */
+/* A cancel function may end its task, but on_end runs later, from the ready list: nothing leaves the list meanwhile. */
 void scope_cancel(struct scope *scope)
 {
 	struct task *task;

@@ -41,7 +41,8 @@ struct task_ops {
 	task_fn *start; /* may call task_end() before it returns */
 	task_fn *
 		cancel; /* called at most once, only while STARTED; must make task_end() happen soon. May be
-			    NULL for a task that always ends soon by itself */
+			    NULL for a task that always ends soon by itself. When its own start() cancels the
+			    scope, this is called from within start() */
 };
 
 struct task {

@@ -22,7 +22,7 @@ void pool_destroy(struct pool *pool);
 
 void pool_submit(struct pool *pool, struct work *work); /* any thread */
 
-/* Takes back work that waits: true, and it will not run. False when it runs, ran, or is about to.
+/* Takes back work that waits: true, and it will not run. False when it runs, ran, or has been taken to be run.
  * Any thread. */
 bool pool_take_back(struct pool *pool, struct work *work);
 

@@ -1,12 +1,16 @@
 /* core/thread/queue.c
  *
- * Locking: put_lock guards the put side, n_waiting, and `blocking`; get_lock guards the get side. A getter
- * that has get_lock may take put_lock, never the other way round. n_in_get is how many of n_waiting stand
- * on the get side; it is written with get_lock held, and read atomically by putters. */
+ * Locking: put_lock guards the put side, `blocking` and `getter_waits`; get_lock guards the get side. A getter
+ * that has get_lock may take put_lock, never the other way round. n_waiting grows with put_lock held and shrinks
+ * without a lock; those who wait for room hear of it with put_lock held, so that no wake-up is lost.
+ *
+ * A getter that waits for work does so with get_lock held, so that there is only one and the others stand behind it;
+ * the get side is then empty. */
 #include "core/thread/queue.h"
 #include "core/base/check.h"
 #include "core/base/memory.h"
 #include "core/thread/lock.h"
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -21,8 +25,9 @@ struct queue {
 	struct side get; /* guarded by get_lock */
 	atomic_size_t n_waiting;
 	struct lock put_lock;
-	struct side put; /* guarded by put_lock */
-	bool blocking;   /* guarded by put_lock */
+	struct side put;   /* guarded by put_lock */
+	bool blocking;     /* guarded by put_lock */
+	bool getter_waits; /* guarded by put_lock */
 	pthread_cond_t not_empty, not_full;
 };
 
@@ -111,8 +116,10 @@ bool queue_try_put(struct queue *queue, struct queue_node *node)
 static void queue_swap(struct queue *queue) HOLDS(queue->get_lock)
 {
 	lock_acquire(&queue->put_lock);
+	queue->getter_waits = true;
 	while (!queue->put.first && queue->blocking)
 		lock_wait(&queue->put_lock, &queue->not_empty);
+	queue->getter_waits = false;
 	if (queue->put.first) {
 		queue->get.first = queue->put.first;
 		queue->get.end = queue->put.end;
@@ -148,18 +155,30 @@ struct queue_node *queue_get(struct queue *queue)
 	return node;
 }
 
+/* Looks where it can without standing behind a getter that waits for work. */
+static bool queue_search(struct queue *queue, struct queue_node *node, bool *ret_found) UNCHECKED
+{
+	bool getter_waits;
+
+	lock_acquire(&queue->put_lock);
+	*ret_found = side_remove(&queue->put, node);
+	getter_waits = queue->getter_waits;
+	lock_release(&queue->put_lock);
+	if (*ret_found || getter_waits)
+		return true;
+	if (pthread_mutex_trylock(&queue->get_lock.mutex) != 0)
+		return false; /* somebody takes the first of many: that is soon over */
+	*ret_found = side_remove(&queue->get, node);
+	lock_release(&queue->get_lock);
+	return true;
+}
+
 bool queue_take_back(struct queue *queue, struct queue_node *node)
 {
-	bool found;
+	bool found = false;
 
-	/* a getter that waits for work holds get_lock, so look at the put side first, alone */
-	lock_acquire(&queue->put_lock);
-	found = side_remove(&queue->put, node);
-	lock_release(&queue->put_lock);
-	if (!found && pthread_mutex_trylock(&queue->get_lock.mutex) == 0) {
-		found = side_remove(&queue->get, node);
-		pthread_mutex_unlock(&queue->get_lock.mutex);
-	}
+	while (!queue_search(queue, node, &found))
+		sched_yield();
 	if (found)
 		queue_taken(queue);
 	return found;

@@ -26,7 +26,7 @@ bool queue_try_put(struct queue *queue, struct queue_node *node);
 /* Waits while the queue is empty; NULL at once when it is empty and non-blocking. */
 struct queue_node *queue_get(struct queue *queue);
 
-/* Takes back a node that is still waiting. False when a getter has taken it or is about to. O(n). */
+/* Takes back a node that is still waiting. False when a getter has taken it. O(n). */
 bool queue_take_back(struct queue *queue, struct queue_node *node);
 
 size_t queue_len(struct queue *queue); /* of what is waiting; out of date when it returns */

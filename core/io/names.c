@@ -1,0 +1,497 @@
+/* core/io/names.c
+ *
+ * An entry is a name with its answer, or with the query that will bring one:
+ *
+ *   ASKING   c-ares has the query; the lookups that want the answer stand in `waiting`; the entry is in names->asking
+ *   KNOWN    the answer is kept until `expires_ns`; the entry is in names->known, the least recently used first
+ *
+ * Who asks is only linked to an entry, so cancelling unlinks, and the query goes on for the next one. A lookup
+ * completes from the loop's ready list, with a copy of the answer: nothing of an entry is used after it is dropped.
+ *
+ * c-ares may call back from within ares_getaddrinfo() (a name of /etc/hosts) and from ares_process_fd(); neither
+ * calls anything outside of this file. */
+#include "core/io/names.h"
+#include "core/base/clock.h"
+#include "core/base/map.h"
+#include "core/base/memory.h"
+#include <ares.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+
+enum {
+	TTL_MIN_S = 1,
+	TTL_MAX_S = 300,
+	TTL_FAILURE_S = 1,
+	LABEL_MAX = 63,
+};
+
+struct names {
+	struct loop *loop;
+	ares_channel channel;
+	struct timer timer;  /* when c-ares wants to look at its timeouts */
+	struct list sockets; /* of names_socket.link */
+	struct map entries;  /* by entry.host */
+	struct list asking;  /* of entry.link */
+	struct list known;   /* of entry.link */
+	char *servers;       /* NULL: those of /etc/resolv.conf */
+	unsigned timeout_ms;
+	unsigned tries;
+	bool closing; /* answers are not wanted any more */
+};
+
+struct names_socket {
+	struct list link;
+	struct watch watch;
+	struct names *names;
+};
+
+enum entry_state {
+	ENTRY_ASKING, /* or about to: it is in no list yet */
+	ENTRY_KNOWN,
+};
+
+struct entry {
+	struct list link;
+	struct names *names;
+	struct list waiting; /* of lookup.link */
+	enum entry_state state;
+	uint64_t expires_ns;
+	int error;
+	unsigned n_addrs;
+	struct net_addr *addrs;
+	struct str key; /* host */
+	char host[];    /* in lower case */
+};
+
+/* ------------------------------------------------------------ c-ares on the loop */
+
+static void names_arm_timer(struct names *names)
+{
+	struct timeval wait;
+
+	if (!ares_timeout(names->channel, NULL, &wait)) {
+		timer_stop(&names->timer);
+		return;
+	}
+	timer_start(&names->timer,
+		    (uint64_t)wait.tv_sec * 1000 + (uint64_t)wait.tv_usec / 1000 + 1);
+}
+
+static void names_on_timer(struct timer *timer)
+{
+	struct names *names = container_of(timer, struct names, timer);
+
+	ares_process_fd(names->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	names_arm_timer(names);
+}
+
+/* The socket may be gone after this. */
+static void names_on_event(struct watch *watch, uint32_t events)
+{
+	struct names *names = container_of(watch, struct names_socket, watch)->names;
+	int fd = watch->fd;
+
+	ares_process_fd(names->channel,
+			events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? fd : ARES_SOCKET_BAD,
+			events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
+	names_arm_timer(names);
+}
+
+static struct names_socket *names_find_socket(struct names *names, int fd)
+{
+	struct names_socket *found;
+
+	list_each(found, &names->sockets, struct names_socket, link)
+		if (found->watch.fd == fd)
+			return found;
+	return NULL;
+}
+
+static void names_add_socket(struct names *names, int fd, uint32_t events)
+{
+	struct names_socket *added = mem_zalloc(sizeof(*added));
+
+	added->names = names;
+	if (loop_add(names->loop, &added->watch, fd, events, names_on_event) < 0) {
+		free(added); /* its query times out */
+		return;
+	}
+	list_add(&names->sockets, &added->link);
+}
+
+static void names_drop_socket(struct names *names, struct names_socket *dropped)
+{
+	loop_remove(names->loop, &dropped->watch);
+	list_remove(&dropped->link);
+	free(dropped);
+}
+
+/* c-ares tells what it waits for; neither: it is about to close the socket. */
+static void names_on_socket(void *data, ares_socket_t fd, int reading, int writing)
+{
+	struct names *names = data;
+	struct names_socket *found = names_find_socket(names, fd);
+	uint32_t events = (reading ? EPOLLIN : 0U) | (writing ? EPOLLOUT : 0U);
+
+	if (!found && events)
+		names_add_socket(names, fd, events);
+	else if (found && events)
+		loop_change(names->loop, &found->watch, events);
+	else if (found)
+		names_drop_socket(names, found);
+}
+
+/* ------------------------------------------------------------ entries */
+
+static void entry_drop(struct entry *entry)
+{
+	list_remove(&entry->link);
+	map_remove(&entry->names->entries, entry->key);
+	free(entry->addrs);
+	free(entry);
+}
+
+static struct entry *entry_create(struct names *names, struct str host)
+{
+	struct entry *entry = mem_zalloc(sizeof(*entry) + host.len + 1);
+
+	entry->names = names;
+	list_init(&entry->link);
+	list_init(&entry->waiting);
+	memcpy(entry->host, host.ptr, host.len);
+	entry->key = (struct str){ entry->host, host.len };
+	map_set(&names->entries, entry->key, entry);
+	return entry;
+}
+
+static void lookup_copy(struct lookup *lookup, int error, const struct net_addr *addrs, unsigned n)
+{
+	lookup->error = error;
+	lookup->n_addrs = n;
+	for (unsigned i = 0; i < n; i++) {
+		lookup->addrs[i] = addrs[i];
+		if (addrs[i].sa.sa_family == AF_INET)
+			lookup->addrs[i].in4.sin_port = htons(lookup->port);
+		else
+			lookup->addrs[i].in6.sin6_port = htons(lookup->port);
+	}
+}
+
+static void entry_answer(struct entry *entry, struct lookup *lookup)
+{
+	lookup_copy(lookup, entry->error, entry->addrs, entry->n_addrs);
+	loop_ready(entry->names->loop, &lookup->ready);
+}
+
+static int entry_error(int status)
+{
+	switch (status) {
+	case ARES_SUCCESS: /* but without an address */
+	case ARES_ENOTFOUND:
+	case ARES_ENODATA:
+	case ARES_ENONAME:
+	case ARES_EBADNAME:
+	case ARES_EBADQUERY:
+		return -ENOENT;
+	case ARES_ETIMEOUT:
+		return -ETIMEDOUT;
+	default:
+		return -EIO;
+	}
+}
+
+static bool entry_take_node(const struct ares_addrinfo_node *node, struct net_addr *ret_addr)
+{
+	bool known_family = node->ai_family == AF_INET || node->ai_family == AF_INET6;
+
+	if (!known_family || node->ai_addrlen > sizeof(ret_addr->storage))
+		return false;
+	*ret_addr = (struct net_addr){ .len = node->ai_addrlen };
+	memcpy(&ret_addr->storage, node->ai_addr, node->ai_addrlen);
+	return true;
+}
+
+/* Stores the addresses; returns for how long they are good. */
+static unsigned entry_take_addrs(struct entry *entry, const struct ares_addrinfo *info)
+{
+	struct net_addr addrs[NAMES_ADDRS_MAX];
+	int ttl_s = TTL_MAX_S;
+	unsigned n = 0;
+
+	for (const struct ares_addrinfo_node *node = info->nodes; node && n < NAMES_ADDRS_MAX;
+	     node = node->ai_next) {
+		if (!entry_take_node(node, &addrs[n]))
+			continue;
+		ttl_s = MIN(ttl_s, node->ai_ttl);
+		n++;
+	}
+	if (n > 0) {
+		entry->addrs = mem_alloc(n * sizeof(addrs[0]));
+		memcpy(entry->addrs, addrs, n * sizeof(addrs[0]));
+	}
+	entry->n_addrs = n;
+	return (unsigned)MAX(ttl_s, (int)TTL_MIN_S);
+}
+
+static void entry_on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct entry *entry = arg;
+	unsigned ttl_s = TTL_FAILURE_S;
+	struct list *link;
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS && info)
+		ttl_s = entry_take_addrs(entry, info);
+	if (info)
+		ares_freeaddrinfo(info);
+	if (entry->names->closing)
+		return;
+	entry->error = entry->n_addrs > 0 ? 0 : entry_error(status);
+	entry->state = ENTRY_KNOWN;
+	entry->expires_ns =
+		clock_monotonic_ns() + (entry->error ? TTL_FAILURE_S : ttl_s) * NS_PER_S;
+	list_remove(&entry->link);
+	list_add(&entry->names->known, &entry->link);
+	while ((link = list_pop(&entry->waiting)))
+		entry_answer(entry, container_of(link, struct lookup, link));
+}
+
+static void entry_ask(struct entry *entry)
+{
+	static const struct ares_addrinfo_hints hints = {
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+	};
+	struct names *names = entry->names;
+
+	entry->state = ENTRY_ASKING;
+	list_add(&names->asking, &entry->link);
+	ares_getaddrinfo(names->channel, entry->host, NULL, &hints, entry_on_answer, entry);
+	names_arm_timer(names);
+}
+
+/* The entry for a name, with the one that was used longest ago dropped when there are too many. NULL: they all wait
+ * for their answers. */
+static struct entry *names_entry(struct names *names, struct str host)
+{
+	struct entry *entry = map_find(&names->entries, host);
+
+	if (entry && entry->state == ENTRY_ASKING)
+		return entry;
+	if (entry && clock_monotonic_ns() < entry->expires_ns) {
+		list_remove(&entry->link);
+		list_add(&names->known, &entry->link);
+		return entry;
+	}
+	if (!entry && names->entries.n_items >= NAMES_KEPT_MAX) {
+		entry = list_first(&names->known, struct entry, link);
+		if (!entry)
+			return NULL;
+	}
+	if (entry)
+		entry_drop(entry);
+	return entry_create(names, host);
+}
+
+/* ------------------------------------------------------------ lookups */
+
+static void lookup_complete(struct ready *ready)
+{
+	struct lookup *lookup = container_of(ready, struct lookup, ready);
+
+	lookup->on_done(lookup);
+}
+
+static void lookup_fail(struct lookup *lookup, struct names *names, int error)
+{
+	lookup->error = error;
+	loop_ready(names->loop, &lookup->ready);
+}
+
+static bool host_char_is_valid(char c)
+{
+	return char_is_alpha(c) || char_is_digit(c) || c == '-' || c == '_';
+}
+
+/* Writes the host in lower case. False: no server could know it (RFC 1123 §2.1, and the underscore). */
+static bool host_normalize(struct str host, char out[NAMES_HOST_MAX + 2], struct str *ret_host)
+{
+	size_t label_len = 0;
+
+	if (host.len > 0 && host.ptr[host.len - 1] == '.' ? host.len > NAMES_HOST_MAX + 1
+							  : host.len > NAMES_HOST_MAX)
+		return false;
+	for (size_t i = 0; i < host.len; i++) {
+		bool dot = host.ptr[i] == '.';
+
+		if (dot ? label_len == 0 : !host_char_is_valid(host.ptr[i]))
+			return false;
+		label_len = dot ? 0 : label_len + 1;
+		if (label_len > LABEL_MAX)
+			return false;
+		out[i] = char_lower(host.ptr[i]);
+	}
+	*ret_host = (struct str){ out, host.len };
+	return host.len > 0;
+}
+
+static void lookup_ask(struct lookup *lookup, struct names *names, struct str host)
+{
+	struct entry *entry = names_entry(names, host);
+
+	if (!entry) {
+		lookup_fail(lookup, names, -EIO);
+		return;
+	}
+	if (entry->state == ENTRY_KNOWN) {
+		entry_answer(entry, lookup);
+		return;
+	}
+	list_add(&entry->waiting, &lookup->link);
+	if (!list_is_linked(&entry->link)) /* made just now */
+		entry_ask(entry);
+}
+
+void lookup_start(struct lookup *lookup, struct names *names, struct str host, uint16_t port,
+		  lookup_fn *on_done)
+{
+	char lower[NAMES_HOST_MAX + 2];
+	struct net_addr numeric;
+
+	list_init(&lookup->link);
+	ready_init(&lookup->ready, lookup_complete);
+	lookup->on_done = on_done;
+	lookup->port = port;
+	lookup->error = 0;
+	lookup->n_addrs = 0;
+	if (net_addr_from_host(host, port, &numeric) == 0) {
+		lookup_copy(lookup, 0, &numeric, 1);
+		loop_ready(names->loop, &lookup->ready);
+	} else if (host_normalize(host, lower, &host)) {
+		lookup_ask(lookup, names, host);
+	} else {
+		lookup_fail(lookup, names, -ENOENT);
+	}
+}
+
+void lookup_cancel(struct lookup *lookup)
+{
+	list_remove(&lookup->link);
+	loop_ready_cancel(&lookup->ready);
+}
+
+/* ------------------------------------------------------------ the resolver */
+
+static int names_open_channel(struct names *names, ares_channel *ret_channel)
+{
+	struct ares_options options = {
+		.sock_state_cb = names_on_socket,
+		.sock_state_cb_data = names,
+		.timeout = (int)names->timeout_ms,
+		.tries = (int)names->tries,
+	};
+	ares_channel channel;
+	int status = ares_init_options(
+		&channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+
+	if (status != ARES_SUCCESS)
+		return status == ARES_ENOMEM ? -ENOMEM : -EIO;
+	if (names->servers && ares_set_servers_ports_csv(channel, names->servers) != ARES_SUCCESS) {
+		ares_destroy(channel);
+		return -EINVAL;
+	}
+	*ret_channel = channel;
+	return 0;
+}
+
+/* c-ares takes most of its settings only at the start of a channel. */
+static int names_reopen(struct names *names)
+{
+	ares_channel channel;
+	int r = names_open_channel(names, &channel);
+
+	if (r < 0)
+		return r;
+	timer_stop(&names->timer);
+	ares_destroy(names->channel);
+	names->channel = channel;
+	return 0;
+}
+
+int names_create(struct names **ret_names, struct loop *loop)
+{
+	struct names *names = mem_zalloc(sizeof(*names));
+	int r;
+
+	names->loop = loop;
+	names->timeout_ms = 2000;
+	names->tries = 3;
+	list_init(&names->sockets);
+	list_init(&names->asking);
+	list_init(&names->known);
+	map_init(&names->entries);
+	timer_init(&names->timer, loop, names_on_timer);
+	r = names_open_channel(names, &names->channel);
+	if (r < 0) {
+		map_fini(&names->entries);
+		free(names);
+		return r;
+	}
+	*ret_names = names;
+	return 0;
+}
+
+int names_set_servers(struct names *names, const char *csv)
+{
+	char *before = names->servers;
+	int r;
+
+	if (!list_is_empty(&names->asking))
+		return -EBUSY;
+	names->servers = mem_strdup(csv);
+	r = names_reopen(names);
+	if (r < 0) {
+		free(names->servers);
+		names->servers = before;
+		return r;
+	}
+	free(before);
+	return 0;
+}
+
+int names_set_patience(struct names *names, unsigned timeout_ms, unsigned tries)
+{
+	if (!list_is_empty(&names->asking))
+		return -EBUSY;
+	names->timeout_ms = timeout_ms;
+	names->tries = tries;
+	return names_reopen(names);
+}
+
+static void names_drop_entries(struct list *entries)
+{
+	struct entry *entry;
+
+	while ((entry = list_first(entries, struct entry, link))) {
+		while (list_pop(&entry->waiting))
+			;
+		entry_drop(entry);
+	}
+}
+
+void names_destroy(struct names *names)
+{
+	if (!names)
+		return;
+	names->closing = true;
+	ares_destroy(names->channel); /* answers every query, and closes the sockets */
+	check(list_is_empty(&names->sockets));
+	timer_stop(&names->timer);
+	names_drop_entries(&names->asking);
+	names_drop_entries(&names->known);
+	map_fini(&names->entries);
+	free(names->servers);
+	free(names);
+}
