@@ -1,0 +1,46 @@
+/* conf/node.c: questions to a node of the tree. */
+#include "conf/tree.h"
+
+bool node_is_scalar(const struct node *node)
+{
+	return node->kind != NODE_LIST && node->kind != NODE_MAP;
+}
+
+const char *node_kind_name(const struct node *node)
+{
+	switch (node->kind) {
+	case NODE_NULL:
+		return "nothing";
+	case NODE_BOOL:
+		return "true or false";
+	case NODE_INT:
+	case NODE_REAL:
+		return "a number";
+	case NODE_TEXT:
+		return "text";
+	case NODE_LIST:
+		return "a list";
+	case NODE_MAP:
+		return "a map";
+	}
+	unreachable();
+}
+
+const struct node_entry *node_entry_find(const struct node *map, const char *key)
+{
+	struct str name = str_of(key);
+
+	if (!map || map->kind != NODE_MAP)
+		return NULL;
+	for (size_t i = 0; i < map->n_entries; i++)
+		if (str_eq(map->entries[i].key, name))
+			return &map->entries[i];
+	return NULL;
+}
+
+const struct node *node_find(const struct node *map, const char *key)
+{
+	const struct node_entry *entry = node_entry_find(map, key);
+
+	return entry ? entry->value : NULL;
+}
