@@ -1,0 +1,61 @@
+/* server/request.h: a request that is being answered, whatever protocol brought it.
+ *
+ * Made when a request needs more than the hot path: tasks, a body, or an answer that depends on it. It owns an arena, and pins
+ * the generation it began with. It ends in exactly one call of its sink. */
+#pragma once
+#include "server/route.h"
+#include "server/worker.h"
+
+struct request;
+
+/* Who brought the request and takes the answer. */
+struct request_sink {
+	/* The answer; its memory lives until request_destroy(), which the sink calls when the last byte is sent (or
+	 * cannot be sent). */
+	void (*reply)(struct request *request, const struct reply *reply);
+};
+
+struct request {
+	struct context context;
+	struct list link; /* in worker->requests, when free */
+	struct worker *worker;
+	struct generation *generation;
+	struct arena arena;
+	const struct request_sink *sink;
+	void *owner; /* the sink's: its connection (or stream); NULL once the client has left */
+	const struct route *route;
+	struct http_head head; /* all slices are in the arena */
+	struct http_path path;
+	struct router_match match;
+	struct str body;         /* whole, raw */
+	struct value body_value; /* by its type; read when the body is whole */
+	struct str client_addr;  /* "127.0.0.1:4711" */
+	uint64_t started_ns;
+	struct flow_run run;
+	bool running;                               /* the flow runs */
+	bool replied;                               /* sink->reply() was called */
+	void *native;                               /* of a native route: what is pending for it */
+	void (*on_cancel)(struct request *request); /* of a native route: the client has left */
+};
+
+/* A copy of the head (and path, match) that the connection has parsed, in a new request's arena. NULL without memory. */
+struct request *request_create(struct worker *worker, const struct route *route,
+			       const struct http_head *head, struct str head_bytes,
+			       const struct http_path *path, const struct router_match *match);
+
+/* The body is whole: runs the route. */
+void request_start(struct request *request);
+
+/* The client has left: by on_disconnect the tasks are cancelled or go on; there will be no call of the sink: the request
+ * destroys itself when it has ended. */
+void request_abandon(struct request *request);
+void request_destroy(struct request *request);
+
+/* Ends a native route's request. Once. */
+void request_reply(struct request *request, const struct reply *reply);
+void request_reply_json(struct request *request, int status,
+			struct str json); /* json must be in the arena or static */
+
+/* The value of a query parameter (decoded, in the arena); .ptr NULL when absent. */
+struct str request_query(struct request *request, struct str name);
+struct str request_param(const struct request *request, struct str name);

@@ -1,0 +1,238 @@
+/* server/route.c */
+#include "server/route.h"
+
+#define ROUTE_ROOTS                                                                                \
+	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
+	 ROOT_BIT(ROOT_HEADERS) | ROOT_BIT(ROOT_COOKIES) | ROOT_BIT(ROOT_FORM) |                   \
+	 ROOT_BIT(ROOT_FORM_ALL) | ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_REQUEST) |                  \
+	 ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
+
+#define BODY_ROOTS                                                                                 \
+	(ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL) |                     \
+	 ROOT_BIT(ROOT_REQUEST))
+
+struct route_config {
+	const struct node *body, *tasks, *reply, *redirect, *on_error;
+	uint64_t timeout_ms;
+	int on_disconnect;
+	bool log;
+};
+
+struct body_config {
+	int type;
+	uint64_t max;
+};
+
+static const char *const disconnect_choices[] = { "auto", "cancel", "finish", NULL };
+static const char *const body_choices[] = { "any", "json", "form", "text", NULL };
+
+#define AT(field) offsetof(struct body_config, field)
+static const struct setting body_keys[] = {
+	{ "type", SETTING_CHOICE, AT(type), "any",
+	  "What the body must be; another type answers 415.", .choices = body_choices },
+	{ "max", SETTING_SIZE, AT(max),
+	  .help = "The largest body; more answers 413. limits.body when not said." },
+	SETTINGS_END
+};
+#undef AT
+
+#define AT(field) offsetof(struct route_config, field)
+const struct setting route_keys[] = {
+	{ "tasks", SETTING_MAP, AT(tasks),
+	  .help = "What to do, by name; the order follows from the references." },
+	{ "reply", SETTING_NODE, AT(reply),
+	  .help = "The answer: a text, or status, headers and a body.", .keys = reply_keys },
+	{ "redirect", SETTING_NODE, AT(redirect),
+	  .help = "Answers with a redirect: a URL, or to and status." },
+	{ "on_error", SETTING_MAP, AT(on_error),
+	  .help = "Answers for failures: an error code, or any, to a reply that may read "
+		  "${error.…}." },
+	{ "timeout", SETTING_DURATION, AT(timeout_ms),
+	  .help = "The deadline of all tasks; timeouts.route when not said.", .min = 1,
+	  .max = INT64_C(86400000) },
+	{ "body", SETTING_MAP, AT(body), .help = "What the request's body may be.",
+	  .keys = body_keys },
+	{ "on_disconnect", SETTING_CHOICE, AT(on_disconnect), "auto",
+	  "What the client's leaving does to the tasks; auto: cancel for GET, HEAD, OPTIONS and "
+	  "any method, else finish.",
+	  .choices = disconnect_choices },
+	{ "log", SETTING_BOOL, AT(log), "true", "Whether its requests are in the access log." },
+	SETTINGS_END
+};
+#undef AT
+
+/* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
+static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
+{
+	static const char *const later[] = { "files", "proxy",      "events", "websocket", "cache",
+					     "auth",  "rate_limit", "limit",  "cors",      "allow",
+					     "deny",  "compress",   "async",  "headers" };
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+		const struct node_entry *entry = node_entry_find(node, later[i]);
+
+		if (!entry)
+			continue;
+		diag_error(compiler->diag, entry->key_place,
+			   "%s is not in this version of leat yet; remove it", later[i]);
+		ok = false;
+	}
+	return ok;
+}
+
+static bool route_compile_body(struct flow_compiler *compiler, const struct settings *settings,
+			       const struct node *node, struct route *route)
+{
+	struct body_config config = { .max = settings->body };
+	const struct settings_part part = { body_keys, &config };
+
+	if (node && settings_read(&part, 1, node, "body", compiler->arena, compiler->diag) > 0)
+		return false;
+	route->body_max = config.max;
+	route->body_type = (enum body_type)config.type;
+	return true;
+}
+
+static bool route_method_is(const struct route *route, struct str method)
+{
+	return str_eq(route->pattern.method, method);
+}
+
+/* DECISIONS 8 */
+static bool route_finishes(const struct route *route, int on_disconnect)
+{
+	if (on_disconnect != 0)
+		return on_disconnect == 2;
+	return route->pattern.method.len && !route_method_is(route, STR("GET")) &&
+	       !route_method_is(route, STR("HEAD")) && !route_method_is(route, STR("OPTIONS"));
+}
+
+static bool route_compile_rule(struct flow_compiler *compiler, struct expr_compiler *expr,
+			       const struct node_entry *entry, struct route_error_rule *rule)
+{
+	if (str_eq(entry->key, STR("any"))) {
+		rule->code = ERROR_NONE;
+	} else if (!error_code_find(entry->key, &rule->code)) {
+		const char *nearest = diag_nearest(entry->key, error_code_names);
+
+		/* a code of the user's own, by `fail:`; but a near miss is a slip */
+		if (nearest) {
+			diag_error(compiler->diag, entry->key_place,
+				   "unknown error code \"%s\"; did you mean \"%s\"?",
+				   entry->key.ptr, nearest);
+			return false;
+		}
+		rule->code = ERROR_CUSTOM;
+		rule->custom = entry->key;
+	}
+	rule->reply = reply_compile(expr, entry->value);
+	return rule->reply != NULL;
+}
+
+static bool route_compile_errors(struct flow_compiler *compiler, struct expr_compiler *expr,
+				 const struct node *node, struct route *route)
+{
+	struct expr_names names = *expr->names;
+	struct expr_compiler inner = *expr;
+	bool ok = true;
+
+	if (!node)
+		return true;
+	names.roots |= ROOT_BIT(ROOT_ERROR);
+	inner.names = &names;
+	route->error_rules =
+		arena_alloc_array(compiler->arena, node->n_entries, sizeof(*route->error_rules));
+	for (size_t i = 0; i < node->n_entries; i++) {
+		struct route_error_rule *rule = &route->error_rules[route->n_error_rules++];
+
+		*rule = (struct route_error_rule){ 0 };
+		ok &= route_compile_rule(compiler, &inner, &node->entries[i], rule);
+	}
+	return ok;
+}
+
+static bool route_compile_ending(struct flow_compiler *compiler, struct expr_compiler *expr,
+				 const struct route_config *config, const struct node_entry *entry,
+				 struct route *route)
+{
+	if (config->reply && config->redirect) {
+		diag_error(compiler->diag, config->redirect->place,
+			   "a route ends in one way; keep one of reply and redirect");
+		return false;
+	}
+	if (!config->reply && !config->redirect) {
+		if (config->tasks)
+			return true;
+		diag_error(compiler->diag, entry->key_place,
+			   "this route has neither tasks nor an answer; add reply: or redirect:");
+		return false;
+	}
+	route->reply = config->reply ? reply_compile(expr, config->reply)
+				     : reply_compile_redirect(expr, config->redirect);
+	return route->reply != NULL;
+}
+
+static bool route_compile_parts(struct flow_compiler *compiler, const struct settings *settings,
+				const struct route_config *config, const struct node_entry *entry,
+				struct route *route)
+{
+	struct expr_uses uses = { 0 };
+	struct expr_compiler expr = { .arena = compiler->arena,
+				      .diag = compiler->diag,
+				      .uses = &uses };
+	bool ok;
+
+	route->flow = flow_declare(compiler, route->pattern.text);
+	ok = route_compile_body(compiler, settings, config->body, route);
+	if (!flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS))
+		return false; /* what refers to its tasks would only repeat the errors */
+	expr.names = flow_names(route->flow);
+	ok &= route_compile_ending(compiler, &expr, config, entry, route);
+	ok &= route_compile_errors(compiler, &expr, config->on_error, route);
+	route->roots = uses.roots | flow_roots(route->flow);
+	return ok;
+}
+
+struct route *route_compile(struct flow_compiler *compiler, const struct settings *settings,
+			    const struct node_entry *entry)
+{
+	struct route *route = arena_zalloc(compiler->arena, sizeof(*route));
+	struct route_config config = { .timeout_ms = settings->timeout_route };
+	const struct settings_part part = { route_keys, &config };
+	bool ok;
+
+	ok = route_pattern_read(entry->key, entry->key_place, compiler->arena, compiler->diag,
+				&route->pattern);
+	if (entry->value->kind == NODE_MAP && !route_refuse_later(compiler, entry->value))
+		return NULL;
+	if (settings_read(&part, 1, entry->value, "a route", compiler->arena, compiler->diag) > 0 ||
+	    !ok)
+		return NULL;
+	route->place = entry->key_place;
+	route->timeout_ms = config.timeout_ms;
+	route->logged = config.log;
+	if (!route_compile_parts(compiler, settings, &config, entry, route))
+		return NULL;
+	route->finishes = route_finishes(route, config.on_disconnect);
+	if (route->reply && flow_is_empty(route->flow) && route->body_type == BODY_ANY &&
+	    !(route->roots & BODY_ROOTS))
+		route->constant = reply_constant(route->reply);
+	return route;
+}
+
+const struct reply_spec *route_error_reply(const struct route *route, const struct failure *failure)
+{
+	const struct reply_spec *any = NULL;
+
+	for (size_t i = 0; i < route->n_error_rules; i++) {
+		const struct route_error_rule *rule = &route->error_rules[i];
+
+		if (rule->code == ERROR_NONE)
+			any = rule->reply;
+		else if (rule->code == failure->code &&
+			 (rule->code != ERROR_CUSTOM || str_eq(rule->custom, failure->custom_code)))
+			return rule->reply;
+	}
+	return any;
+}

@@ -1,0 +1,51 @@
+/* server/route.h: one entry of `routes:`, compiled. */
+#pragma once
+#include "server/flow/flow.h"
+#include "server/generation.h"
+#include "server/reply.h"
+
+struct request;
+
+enum body_type { BODY_ANY, BODY_JSON, BODY_FORM, BODY_TEXT };
+
+/* Answers by itself; for the admin listener. Called on the request's loop when its body is whole. Leads to
+ * exactly one request_reply(), now or later. */
+typedef void route_native_fn(struct request *request);
+
+struct route_error_rule {
+	enum error_code code; /* ERROR_CUSTOM: by `custom`; ERROR_NONE: any */
+	struct str custom;
+	struct reply_spec *reply;
+};
+
+struct route_stats {
+	_Atomic uint64_t requests, failures;
+};
+
+struct route {
+	struct route_pattern pattern;
+	struct place place;
+	struct flow *flow;        /* never NULL, perhaps empty; NULL for a native one */
+	struct reply_spec *reply; /* NULL: 204 */
+	route_native_fn *native;
+	const struct reply *constant; /* no tasks, no body wanted, a constant reply: the hot path */
+	uint64_t roots;               /* ROOT_BIT()s that anything of the route reads */
+	uint64_t timeout_ms;
+	uint64_t body_max;
+	enum body_type body_type;
+	bool finishes; /* on_disconnect: finish */
+	bool logged;   /* in the access log */
+	size_t n_error_rules;
+	struct route_error_rule *error_rules;
+	struct route_stats stats;
+};
+
+/* Compiles one entry. NULL with errors in the compiler's diag. */
+struct route *route_compile(struct flow_compiler *compiler, const struct settings *settings,
+			    const struct node_entry *entry);
+
+/* The rule of on_error: for this failure, or NULL. */
+const struct reply_spec *route_error_reply(const struct route *route,
+					   const struct failure *failure);
+
+extern const struct setting route_keys[];

@@ -1,0 +1,73 @@
+/* server/worker.h: one loop and all that serves on it.
+ *
+ * N workers serve the listeners, each on a thread of its own; the main thread is one more, which serves the admin listener.
+ * What is here is touched by its own thread only, unless a field says otherwise. */
+#pragma once
+#include "core/io/loop.h"
+#include "server/client/upstream.h"
+#include "server/flow/context.h"
+#include "server/generation.h"
+#include "server/http/status.h"
+#include "server/jobs/jobs.h"
+#include <pthread.h>
+
+struct server;
+
+enum {
+	WORKER_IN_SIZE = 64 << 10,  /* one read, of whichever connection */
+	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
+};
+
+/* Read by any thread. */
+struct worker_stats {
+	atomic_uint n_conns, n_busy; /* connections; those with a request in work */
+	_Atomic uint64_t requests, accepted, refused;
+	_Atomic uint64_t status[6]; /* by its first digit */
+};
+
+struct worker {
+	struct server *server;
+	size_t index;
+	bool is_main;
+	pthread_t thread;
+	struct loop *loop;
+	struct client *client;
+	struct scheduler *scheduler;   /* NULL on the main thread */
+	struct generation *generation; /* the one at work: what new requests pin */
+	const struct router *router;   /* the generation's, or that of the admin listener */
+	struct detacher detacher;
+	size_t n_detached;
+	struct list conns;    /* of struct conn, all */
+	struct list requests; /* free struct requests, for reuse */
+	size_t n_free_requests;
+	bool draining;               /* no keep-alive any more */
+	bool stopped;                /* told the main thread that nothing is left */
+	uint64_t id_prefix, id_next; /* of request ids */
+	uint64_t date_until_ns;      /* `date` is right before this moment */
+	char date[HTTP_DATE_LEN];
+	char *in,
+		*out; /* WORKER_IN_SIZE, WORKER_OUT_SIZE: scratch, of nobody between two callbacks */
+	struct http_field fields[HTTP_FIELDS_MAX];
+	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
+	struct arena path_arena; /* of the path being looked at */
+	struct worker_stats stats;
+};
+
+/* 0 or a negative errno. The thread is not started. */
+int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main);
+int worker_start(struct worker *worker); /* its thread runs its loop until loop_stop() */
+void worker_destroy(
+	struct worker *worker); /* its thread has ended (loop_stop(), then this joins it) */
+
+/* On the worker's thread: new requests use this generation; the old one is let go when its last request ends. */
+void worker_set_generation(struct worker *worker, struct generation *generation);
+void worker_pin(struct worker *worker, struct generation *generation);
+void worker_unpin(struct worker *worker, struct generation *generation);
+
+/* On the worker's thread: idle connections close, others with their answer; new ones are not expected. When
+ * nothing is left the server is told, once. `cancel`: what is in work is cancelled. */
+void worker_drain(struct worker *worker, bool cancel);
+void worker_check_drained(struct worker *worker); /* called when something has ended */
+
+struct str worker_date(struct worker *worker); /* "Sun, 06 Nov 1994 08:49:37 GMT", of now */
+struct str worker_make_id(struct worker *worker, char out[32]);
