@@ -388,10 +388,10 @@ static void load_sections(struct load *load)
 	load_jobs(load);
 }
 
-struct generation *generation_load(const char *path, const struct generation *before, size_t n_workers, bool checking,
-				   bool strict, struct diag *diag)
+struct generation *generation_load(const char *path, const struct generation *before, bool checking, bool strict,
+				   struct diag *diag)
 {
-	struct generation *generation = mem_zalloc(sizeof(*generation) + n_workers * sizeof(generation->n_refs[0]));
+	struct generation *generation = mem_zalloc(sizeof(*generation));
 	struct load load = { .generation = generation, .before = before, .diag = diag };
 
 	generation->loaded_wall_ns = clock_wall_ns();
@@ -423,5 +423,6 @@ void generation_destroy(struct generation *generation)
 		upstream_unref(generation->upstreams[i]);
 	map_fini(&generation->flows);
 	conf_fini(&generation->conf);
+	free(generation->n_refs);
 	free(generation);
 }

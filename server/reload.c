@@ -186,6 +186,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 		server->old = mem_realloc_array(server->old, server->n_old + 1, sizeof(struct generation *));
 		server->old[server->n_old++] = before;
 	}
+	generation->n_refs = mem_zalloc((server->n_workers + 1) * sizeof(size_t));
 	generation->n_holders = (unsigned)server->n_workers + 1;
 	server->generation = generation;
 	server_apply_settings(server);
@@ -310,8 +311,7 @@ static void server_load(struct work *work)
 	struct load_work *load = container_of(work, struct load_work, work);
 	struct server *server = load->server;
 
-	load->generation = generation_load(server->conf_path, server->generation, server->n_workers + 1, false, false,
-					   &load->diag);
+	load->generation = generation_load(server->conf_path, server->generation, false, false, &load->diag);
 	loop_post(server->main->loop, &load->post);
 }
 

@@ -342,7 +342,7 @@ int server_run(const char *conf_path)
 	struct diag diag;
 
 	diag_init(&diag);
-	generation = generation_load(conf_path, NULL, 0, false, false, &diag);
+	generation = generation_load(conf_path, NULL, false, false, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
 	if (!generation)
