@@ -11,7 +11,7 @@ OUT := build/$(FLAVOR)
 # ------------------------------------------------------------------ flags
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
-	-Wswitch-enum -Wnull-dereference -Wcast-qual
+	-Wswitch-enum -Wnull-dereference -Wcast-qual -Wno-missing-field-initializers
 HARDENING := -fstack-protector-strong -fPIE
 CPPFLAGS += -I. -D_GNU_SOURCE -DLEAT_VERSION='"$(VERSION)"'
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2

@@ -49,8 +49,8 @@ static bool access_is_wanted(const struct conn *conn, const struct route *route)
 	return logger_access_is_on() && !conn->worker->is_main && (!route || route->logged);
 }
 
-static void access_log(struct conn *conn, struct str method, struct str target, int status, size_t body_size,
-		       struct str id)
+static void access_log(struct conn *conn, struct str method, struct str target, int status,
+		       size_t body_size, struct str id)
 {
 	struct line line = { .len = 0 };
 	uint64_t now_ns = clock_monotonic_ns();
@@ -64,7 +64,9 @@ static void access_log(struct conn *conn, struct str method, struct str target, 
 	line_add(&line, STR(" sent_bytes="));
 	line_add_number(&line, body_size);
 	line_add(&line, STR(" took_us="));
-	line_add_number(&line, now_ns > conn->started_ns && conn->started_ns ? (now_ns - conn->started_ns) / 1000 : 0);
+	line_add_number(&line, now_ns > conn->started_ns && conn->started_ns
+				       ? (now_ns - conn->started_ns) / 1000
+				       : 0);
 	line_add(&line, STR(" client="));
 	line_add(&line, conn_addr(conn));
 	if (id.len) {
@@ -74,17 +76,19 @@ static void access_log(struct conn *conn, struct str method, struct str target, 
 	logger_access((struct str){ line.text, line.len });
 }
 
-void access_log_head(struct conn *conn, const struct route *route, const struct http_head *head, int status,
-		     size_t body_size)
+void access_log_head(struct conn *conn, const struct route *route, const struct http_head *head,
+		     int status, size_t body_size)
 {
 	if (access_is_wanted(conn, route))
 		access_log(conn, head->method, head->target, status, body_size, STR_NONE);
 }
 
-void access_log_request(struct conn *conn, const struct request *request, int status, size_t body_size)
+void access_log_request(struct conn *conn, const struct request *request, int status,
+			size_t body_size)
 {
 	if (access_is_wanted(conn, request->route))
-		access_log(conn, request->head.method, request->head.target, status, body_size, request->context.id);
+		access_log(conn, request->head.method, request->head.target, status, body_size,
+			   request->context.id);
 }
 
 void access_log_refusal(struct conn *conn, const struct route *route, int status, size_t body_size)
@@ -96,5 +100,6 @@ void access_log_refusal(struct conn *conn, const struct route *route, int status
 void access_log_abandoned(struct conn *conn, const struct request *request)
 {
 	if (access_is_wanted(conn, request->route))
-		access_log(conn, request->head.method, request->head.target, 499, 0, request->context.id);
+		access_log(conn, request->head.method, request->head.target, 499, 0,
+			   request->context.id);
 }

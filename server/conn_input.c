@@ -79,7 +79,8 @@ static bool conn_has_body(const struct http_head *head)
 }
 
 /* Begins to read the body into `request`, or (NULL) to drop it. False when the request is refused. */
-static bool conn_begin_body(struct conn *conn, const struct http_head *head, struct request *request, uint64_t max)
+static bool conn_begin_body(struct conn *conn, const struct http_head *head,
+			    struct request *request, uint64_t max)
 {
 	const struct settings *settings = &conn->worker->generation->settings;
 
@@ -89,7 +90,8 @@ static bool conn_begin_body(struct conn *conn, const struct http_head *head, str
 		return false;
 	}
 	if (head->chunked) {
-		const struct http_body_limits limits = { max, settings->extensions, settings->trailers };
+		const struct http_body_limits limits = { max, settings->extensions,
+							 settings->trailers };
 
 		conn->chunked = http_body_create(&limits, false);
 		if (!conn->chunked) {
@@ -109,8 +111,8 @@ static bool conn_begin_body(struct conn *conn, const struct http_head *head, str
 
 /* An answer that needs nothing of the request, which may have a body all the same: that is read and dropped, so that the
  * next request is found where it begins. */
-static void conn_answer_without(struct conn *conn, const struct http_head *head, const struct route *route,
-				const struct reply *reply)
+static void conn_answer_without(struct conn *conn, const struct http_head *head,
+				const struct route *route, const struct reply *reply)
 {
 	if (!conn_has_body(head)) {
 		conn_answer_constant(conn, route, head, reply);
@@ -132,7 +134,8 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 static void conn_answer_no_route(struct conn *conn, const struct http_head *head, uint32_t allowed)
 {
 	if (allowed)
-		conn_answer_without(conn, head, NULL, server_allow_reply(allowed, head->method_id == HTTP_OPTIONS));
+		conn_answer_without(conn, head, NULL,
+				    server_allow_reply(allowed, head->method_id == HTTP_OPTIONS));
 	else if (head->method_id == HTTP_OTHER)
 		conn_answer_without(conn, head, NULL, reply_refusal(501));
 	else
@@ -222,7 +225,8 @@ static void conn_head(struct conn *conn, struct str bytes)
 	}
 	conn->http10 = head.minor == 0;
 	conn->is_head = head.method_id == HTTP_HEAD;
-	conn->keep_alive = head.keep_alive && !worker->draining && conn->n_requests < settings->requests;
+	conn->keep_alive = head.keep_alive && !worker->draining &&
+			   conn->n_requests < settings->requests;
 	conn_route(conn, &head, bytes);
 }
 
@@ -292,7 +296,8 @@ static size_t conn_body_chunked(struct conn *conn, struct str window)
 
 static size_t conn_body(struct conn *conn, struct str window)
 {
-	size_t used = conn->chunked ? conn_body_chunked(conn, window) : conn_body_length(conn, window);
+	size_t used = conn->chunked ? conn_body_chunked(conn, window)
+				    : conn_body_length(conn, window);
 
 	if (conn->state == CONN_READ_BODY)
 		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
@@ -307,7 +312,8 @@ static size_t conn_scan_head(struct conn *conn, struct str window)
 	size_t size = 0;
 	int status = 0;
 
-	switch (http_head_scan(&conn->scan, window, &conn->worker->generation->http_limits, &size, &status)) {
+	switch (http_head_scan(&conn->scan, window, &conn->worker->generation->http_limits, &size,
+			       &status)) {
 	case HTTP_MORE:
 		if (!conn->partial) /* the deadline of a head counts from its first byte */
 			conn_set_deadline(conn, conn->worker->generation->settings.timeout_head);

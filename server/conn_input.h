@@ -3,7 +3,8 @@
 #include "server/connection.h"
 
 enum {
-	CONN_RATE_AFTER_MS = 20000, /* a body that is slower than CONN_RATE_MIN bytes a second after this is refused */
+	CONN_RATE_AFTER_MS =
+		20000, /* a body that is slower than CONN_RATE_MIN bytes a second after this is refused */
 	CONN_RATE_MIN = 500,
 };
 

@@ -16,7 +16,8 @@ enum {
 
 bool conn_has_output(const struct conn *conn)
 {
-	return conn->worker->out_len > 0 || conn->worker->out_head.len > 0 || conn->worker->out_body.len > 0;
+	return conn->worker->out_len > 0 || conn->worker->out_head.len > 0 ||
+	       conn->worker->out_body.len > 0;
 }
 
 bool conn_has_room(const struct conn *conn)
@@ -28,7 +29,8 @@ static void conn_put(struct conn *conn, struct str bytes)
 {
 	struct worker *worker = conn->worker;
 
-	check_that(bytes.len <= WORKER_OUT_SIZE - worker->out_len, "len=%zu out_len=%zu", bytes.len, worker->out_len);
+	check_that(bytes.len <= WORKER_OUT_SIZE - worker->out_len, "len=%zu out_len=%zu", bytes.len,
+		   worker->out_len);
 	if (bytes.len)
 		memcpy(worker->out + worker->out_len, bytes.ptr, bytes.len);
 	worker->out_len += bytes.len;
@@ -57,7 +59,8 @@ static void conn_put_body(struct conn *conn, struct str body)
 
 static struct str conn_body_of(const struct conn *conn, const struct reply *reply)
 {
-	bool none = conn->is_head || reply->status == 204 || reply->status == 304 || reply->status < 200;
+	bool none = conn->is_head || reply->status == 204 || reply->status == 304 ||
+		    reply->status < 200;
 
 	return none ? STR_NONE : reply->body;
 }
@@ -89,11 +92,13 @@ static void conn_count(struct conn *conn, int status)
 	struct worker_stats *stats = &conn->worker->stats;
 
 	/* these are written by one thread only: no locked instruction is needed */
-	atomic_store_explicit(&stats->requests, atomic_load_explicit(&stats->requests, memory_order_relaxed) + 1,
+	atomic_store_explicit(&stats->requests,
+			      atomic_load_explicit(&stats->requests, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	status = status / 100;
 	atomic_store_explicit(&stats->status[status],
-			      atomic_load_explicit(&stats->status[status], memory_order_relaxed) + 1,
+			      atomic_load_explicit(&stats->status[status], memory_order_relaxed) +
+				      1,
 			      memory_order_relaxed);
 }
 
@@ -123,8 +128,8 @@ void conn_answer(struct conn *conn, const struct reply *reply, struct request *r
 		access_log_refusal(conn, conn->after_route, reply->status, body.len);
 }
 
-void conn_answer_constant(struct conn *conn, const struct route *route, const struct http_head *head,
-			  const struct reply *reply)
+void conn_answer_constant(struct conn *conn, const struct route *route,
+			  const struct http_head *head, const struct reply *reply)
 {
 	struct str body = conn_body_of(conn, reply);
 
@@ -169,7 +174,8 @@ static bool conn_is_borrowed(const struct conn *conn, const struct iovec *part)
 {
 	const char *at = part->iov_base;
 
-	return !conn->request || (at >= conn->worker->out && at < conn->worker->out + WORKER_OUT_SIZE);
+	return !conn->request ||
+	       (at >= conn->worker->out && at < conn->worker->out + WORKER_OUT_SIZE);
 }
 
 static int conn_keep_unsent(struct conn *conn)

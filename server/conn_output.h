@@ -7,8 +7,8 @@
 void conn_answer(struct conn *conn, const struct reply *reply, struct request *request);
 
 /* The hot path: a constant answer to a request that needs nothing else. The state stays. */
-void conn_answer_constant(struct conn *conn, const struct route *route, const struct http_head *head,
-			  const struct reply *reply);
+void conn_answer_constant(struct conn *conn, const struct route *route,
+			  const struct http_head *head, const struct reply *reply);
 
 /* Answers with a status and closes: the request, or what should have become one, is not looked at further. */
 void conn_refuse(struct conn *conn, int status);

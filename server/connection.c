@@ -24,8 +24,8 @@
 
 enum {
 	LINGER_MS = 2000,
-	LINGER_MAX = 4 << 20,	/* bytes that are read and dropped */
-	DISCONNECT_MS = 100,	/* after a FIN (DECISIONS 8) */
+	LINGER_MAX = 4 << 20, /* bytes that are read and dropped */
+	DISCONNECT_MS = 100,  /* after a FIN (DECISIONS 8) */
 };
 
 static void conn_on_readable(struct stream *stream);
@@ -186,7 +186,8 @@ void conn_process(struct conn *conn)
 	while (conn->state == CONN_READ_HEAD || conn->state == CONN_READ_BODY) {
 		bool more = conn_input(conn);
 
-		if (conn->state != CONN_CLOSED && (conn_has_output(conn) || conn->state == CONN_WRITE))
+		if (conn->state != CONN_CLOSED &&
+		    (conn_has_output(conn) || conn->state == CONN_WRITE))
 			conn_flush(conn);
 		if (!more)
 			break;

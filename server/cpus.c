@@ -26,7 +26,8 @@ static unsigned cpus_of_quota(long quota, long period)
 }
 
 /* Of this process' own cgroup: the path behind the last ':' of the line for `controller` ("" for v2), below `root`. */
-static int cpus_cgroup_file(const char *controller, const char *root, const char *name, char out[512])
+static int cpus_cgroup_file(const char *controller, const char *root, const char *name,
+			    char out[512])
 {
 	FILE *file = fopen("/proc/self/cgroup", "re");
 	char line[400], prefix[32];
@@ -56,9 +57,11 @@ static unsigned cpus_quota(void)
 	if (cpus_cgroup_file("", "/sys/fs/cgroup", "cpu.max", path) &&
 	    cpus_read_numbers(path, &quota, &period) == 2)
 		return cpus_of_quota(quota, period);
-	if (cpus_cgroup_file("cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us", path) &&
+	if (cpus_cgroup_file("cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us",
+			     path) &&
 	    cpus_read_numbers(path, &quota, &none) == 1 &&
-	    cpus_cgroup_file("cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_period_us", path) &&
+	    cpus_cgroup_file("cpu,cpuacct", "/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_period_us",
+			     path) &&
 	    cpus_read_numbers(path, &period, &none) == 1)
 		return cpus_of_quota(quota, period);
 	return 0;

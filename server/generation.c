@@ -18,67 +18,97 @@ static const char *const level_choices[] = { "error", "warning", "info", "debug"
 static const char *const format_choices[] = { "text", "json", NULL };
 
 static const struct setting server_keys[] = {
-	{ "threads", SETTING_TEXT, AT(threads), "auto", "How many loops serve; auto: one for each CPU that may be used." },
-	{ "compute_threads", SETTING_TEXT, AT(compute_threads), "auto", "How many threads do what blocks or computes." },
+	{ "threads", SETTING_TEXT, AT(threads), "auto",
+	  "How many loops serve; auto: one for each CPU that may be used." },
+	{ "compute_threads", SETTING_TEXT, AT(compute_threads), "auto",
+	  "How many threads do what blocks or computes." },
 	SETTINGS_END
 };
 
 static const struct setting log_keys[] = {
-	{ "level", SETTING_CHOICE, AT(log_level), "info", "The least important line that is written.",
-	  .choices = level_choices },
-	{ "format", SETTING_CHOICE, AT(log_format), "text", "text, or json: one object a line.", .choices = format_choices },
-	{ "access", SETTING_TEXT, AT(log_access), "stderr", "Where the line of each request goes: off, stderr, or a path." },
+	{ "level", SETTING_CHOICE, AT(log_level), "info",
+	  "The least important line that is written.", .choices = level_choices },
+	{ "format", SETTING_CHOICE, AT(log_format), "text", "text, or json: one object a line.",
+	  .choices = format_choices },
+	{ "access", SETTING_TEXT, AT(log_access), "stderr",
+	  "Where the line of each request goes: off, stderr, or a path." },
 	SETTINGS_END
 };
 
 static const struct setting limits_keys[] = {
-	{ "connections", SETTING_INT, AT(connections), "10000", "Open connections; more are answered with 503.", 1, 10000000 },
-	{ "requests", SETTING_INT, AT(requests), "10000", "Requests on one connection before it is closed.", 1, UINT32_MAX },
-	{ "line", SETTING_SIZE, AT(line), "8k", "The request line; longer answers 414.", 64, 1 << 20 },
-	{ "head", SETTING_SIZE, AT(head), "32k", "The request line and all fields; more answers 431.", 256, 1 << 20 },
-	{ "fields", SETTING_INT, AT(fields), "100", "Header fields of a request; more answers 431.", 1, HTTP_FIELDS_MAX },
-	{ "body", SETTING_SIZE, AT(body), "1m", "The body of a request; more answers 413.", 0, INT64_C(1) << 40 },
-	{ "inflated", SETTING_SIZE, AT(inflated), "8m", "A compressed body, inflated.", 0, INT64_C(1) << 40 },
-	{ "extensions", SETTING_SIZE, AT(extensions), "16k", "Chunk extensions of one message.", 0, 1 << 30 },
-	{ "trailers", SETTING_SIZE, AT(trailers), "16k", "Trailer fields of one message.", 0, 1 << 30 },
-	{ "memory", SETTING_SIZE, AT(memory), "16m", "What one request may use; past it: memory_limit.", 64 << 10,
+	{ "connections", SETTING_INT, AT(connections), "10000",
+	  "Open connections; more are answered with 503.", 1, 10000000 },
+	{ "requests", SETTING_INT, AT(requests), "10000",
+	  "Requests on one connection before it is closed.", 1, UINT32_MAX },
+	{ "line", SETTING_SIZE, AT(line), "8k", "The request line; longer answers 414.", 64,
+	  1 << 20 },
+	{ "head", SETTING_SIZE, AT(head), "32k",
+	  "The request line and all fields; more answers 431.", 256, 1 << 20 },
+	{ "fields", SETTING_INT, AT(fields), "100", "Header fields of a request; more answers 431.",
+	  1, HTTP_FIELDS_MAX },
+	{ "body", SETTING_SIZE, AT(body), "1m", "The body of a request; more answers 413.", 0,
 	  INT64_C(1) << 40 },
-	{ "total_memory", SETTING_SIZE, AT(total_memory), "1g", "What all requests together may use.", 1 << 20,
-	  INT64_C(1) << 50 },
+	{ "inflated", SETTING_SIZE, AT(inflated), "8m", "A compressed body, inflated.", 0,
+	  INT64_C(1) << 40 },
+	{ "extensions", SETTING_SIZE, AT(extensions), "16k", "Chunk extensions of one message.", 0,
+	  1 << 30 },
+	{ "trailers", SETTING_SIZE, AT(trailers), "16k", "Trailer fields of one message.", 0,
+	  1 << 30 },
+	{ "memory", SETTING_SIZE, AT(memory), "16m",
+	  "What one request may use; past it: memory_limit.", 64 << 10, INT64_C(1) << 40 },
+	{ "total_memory", SETTING_SIZE, AT(total_memory), "1g",
+	  "What all requests together may use.", 1 << 20, INT64_C(1) << 50 },
 	SETTINGS_END
 };
 
 static const struct setting timeouts_keys[] = {
-	{ "head", SETTING_DURATION, AT(timeout_head), "10s", "A request's head, from its first byte; then 408.", 1, 86400000 },
-	{ "body", SETTING_DURATION, AT(timeout_body), "30s", "Between two reads of a body; then 408.", 1, 86400000 },
-	{ "idle", SETTING_DURATION, AT(timeout_idle), "60s", "A connection without a request.", 1, 86400000 },
-	{ "write", SETTING_DURATION, AT(timeout_write), "30s", "An answer of which the client takes nothing.", 1, 86400000 },
-	{ "handshake", SETTING_DURATION, AT(timeout_handshake), "10s", "A TLS handshake.", 1, 86400000 },
-	{ "route", SETTING_DURATION, AT(timeout_route), "30s", "The tasks of a route that says none itself.", 1, 86400000 },
-	{ "shutdown", SETTING_DURATION, AT(timeout_shutdown), "30s", "What is in work at the end may take.", 1, 86400000 },
+	{ "head", SETTING_DURATION, AT(timeout_head), "10s",
+	  "A request's head, from its first byte; then 408.", 1, 86400000 },
+	{ "body", SETTING_DURATION, AT(timeout_body), "30s",
+	  "Between two reads of a body; then 408.", 1, 86400000 },
+	{ "idle", SETTING_DURATION, AT(timeout_idle), "60s", "A connection without a request.", 1,
+	  86400000 },
+	{ "write", SETTING_DURATION, AT(timeout_write), "30s",
+	  "An answer of which the client takes nothing.", 1, 86400000 },
+	{ "handshake", SETTING_DURATION, AT(timeout_handshake), "10s", "A TLS handshake.", 1,
+	  86400000 },
+	{ "route", SETTING_DURATION, AT(timeout_route), "30s",
+	  "The tasks of a route that says none itself.", 1, 86400000 },
+	{ "shutdown", SETTING_DURATION, AT(timeout_shutdown), "30s",
+	  "What is in work at the end may take.", 1, 86400000 },
 	SETTINGS_END
 };
 #undef AT
 
 struct sections_config {
-	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include, *defaults, *http, *flows,
-		*routes, *jobs;
+	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
+		*defaults, *http, *flows, *routes, *jobs;
 };
 
 #define AT(field) offsetof(struct sections_config, field)
 const struct setting sections[] = {
-	{ "listen", SETTING_NODE, AT(listen), .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path." },
-	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.", .keys = server_keys },
+	{ "listen", SETTING_NODE, AT(listen),
+	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path." },
+	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
+	  .keys = server_keys },
 	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
-	{ "limits", SETTING_MAP, AT(limits), .help = "Bounds of what clients may ask for.", .keys = limits_keys },
-	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.", .keys = timeouts_keys },
-	{ "admin", SETTING_MAP, AT(admin), .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
-	{ "secrets", SETTING_MAP, AT(secrets), .help = "Where ${secret.NAME} is read from: {dir: PATH}." },
-	{ "include", SETTING_NODE, AT(include), .help = "More files, by name or pattern, relative to this one." },
-	{ "defaults", SETTING_MAP, AT(defaults), .help = "Modifiers for every task: {task: {timeout: …}}." },
+	{ "limits", SETTING_MAP, AT(limits), .help = "Bounds of what clients may ask for.",
+	  .keys = limits_keys },
+	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
+	  .keys = timeouts_keys },
+	{ "admin", SETTING_MAP, AT(admin),
+	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
+	{ "secrets", SETTING_MAP, AT(secrets),
+	  .help = "Where ${secret.NAME} is read from: {dir: PATH}." },
+	{ "include", SETTING_NODE, AT(include),
+	  .help = "More files, by name or pattern, relative to this one." },
+	{ "defaults", SETTING_MAP, AT(defaults),
+	  .help = "Modifiers for every task: {task: {timeout: …}}." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
-	{ "flows", SETTING_MAP, AT(flows), .help = "Tasks to be called from several places: tasks and result." },
-	{ "routes", SETTING_MAP, AT(routes), .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
+	{ "flows", SETTING_MAP, AT(flows),
+	  .help = "Tasks to be called from several places: tasks and result." },
+	{ "routes", SETTING_MAP, AT(routes),
+	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
 	  .keys = route_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock." },
 	SETTINGS_END
@@ -111,10 +141,12 @@ struct load {
 /* ${env.X} and ${secret.X} are asked for by a callback that knows only names; a load stays on its thread. */
 static _Thread_local struct load *loading;
 
-static bool load_constant(const struct expr_names *names, enum expr_root root, struct str name, struct str *ret_text)
+static bool load_constant(const struct expr_names *names, enum expr_root root, struct str name,
+			  struct str *ret_text)
 {
 	struct conf *conf = &loading->generation->conf;
-	bool found = root == ROOT_ENV ? conf_env(conf, name, ret_text) : conf_secret(conf, name, ret_text);
+	bool found = root == ROOT_ENV ? conf_env(conf, name, ret_text)
+				      : conf_secret(conf, name, ret_text);
 
 	(void)names;
 	if (found || !conf->checking || conf->strict)
@@ -142,7 +174,8 @@ static struct flow *load_flow(struct flow_compiler *compiler, struct str name)
 
 /* ------------------------------------------------------------ settings */
 
-static void load_part(struct load *load, const struct setting *table, const struct node *node, const char *what)
+static void load_part(struct load *load, const struct setting *table, const struct node *node,
+		      const char *what)
 {
 	const struct settings_part part = { table, &load->generation->settings };
 
@@ -157,10 +190,13 @@ static void load_threads(struct load *load, struct str text, const char *key)
 	const struct node *node = node_find(load->config.server, key);
 	uint64_t n_threads;
 
-	if (str_eq(text, STR("auto")) || (str_to_u64(text, &n_threads) == 0 && n_threads >= 1 && n_threads <= 1024))
+	if (str_eq(text, STR("auto")) ||
+	    (str_to_u64(text, &n_threads) == 0 && n_threads >= 1 && n_threads <= 1024))
 		return;
-	diag_error(load->diag, node ? node->place : (struct place){ 0 }, "\"%.*s\" is not a number of threads; write auto, "
-		   "or a number from 1 to 1024", STR_ARG(text));
+	diag_error(load->diag, node ? node->place : (struct place){ 0 },
+		   "\"%.*s\" is not a number of threads; write auto, "
+		   "or a number from 1 to 1024",
+		   STR_ARG(text));
 }
 
 static void load_settings(struct load *load)
@@ -192,13 +228,15 @@ static void load_listen_one(struct load *load, const struct node *node, struct l
 		return;
 	}
 	if (!address || !node_is_scalar(address) || address->kind == NODE_NULL) {
-		diag_error(load->diag, node->place, "an address is missing; write host:port or unix:/path");
+		diag_error(load->diag, node->place,
+			   "an address is missing; write host:port or unix:/path");
 		return;
 	}
 	spec->text = address->text;
 	if (net_addr_parse(spec->text, &spec->addr) < 0)
 		diag_error(load->diag, address->place,
-			   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or unix:/path",
+			   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or "
+			   "unix:/path",
 			   spec->text.ptr);
 }
 
@@ -208,15 +246,19 @@ static void load_listens(struct load *load)
 	const struct node *node = load->config.listen;
 	size_t n_listens = !node ? 0 : node->kind == NODE_LIST ? node->n_entries : 1;
 
-	generation->listens = arena_alloc_array(generation->arena, n_listens + 1, sizeof(*generation->listens));
+	generation->listens =
+		arena_alloc_array(generation->arena, n_listens + 1, sizeof(*generation->listens));
 	for (size_t i = 0; i < n_listens; i++) {
 		struct listen_spec *spec = &generation->listens[i];
 
 		*spec = (struct listen_spec){ 0 };
-		load_listen_one(load, node->kind == NODE_LIST ? node->entries[i].value : node, spec);
+		load_listen_one(load, node->kind == NODE_LIST ? node->entries[i].value : node,
+				spec);
 		for (size_t j = 0; j < i; j++)
-			if (spec->addr.len && net_addr_eq(&generation->listens[j].addr, &spec->addr))
-				diag_error(load->diag, spec->place, "\"%s\" is listed twice; remove one", spec->text.ptr);
+			if (spec->addr.len &&
+			    net_addr_eq(&generation->listens[j].addr, &spec->addr))
+				diag_error(load->diag, spec->place,
+					   "\"%s\" is listed twice; remove one", spec->text.ptr);
 	}
 	generation->n_listens = n_listens;
 }
@@ -228,7 +270,8 @@ struct admin_config {
 static void load_admin(struct load *load)
 {
 	static const struct setting keys[] = {
-		{ "listen", SETTING_TEXT, offsetof(struct admin_config, listen), "unix:/run/leat/admin.sock",
+		{ "listen", SETTING_TEXT, offsetof(struct admin_config, listen),
+		  "unix:/run/leat/admin.sock",
 		  "The address: a unix socket, or a loopback address; off: none." },
 		SETTINGS_END
 	};
@@ -238,20 +281,23 @@ static void load_admin(struct load *load)
 
 	if (!load->config.admin)
 		settings_defaults(keys, &config, load->generation->arena);
-	else if (settings_read(&part, 1, load->config.admin, "admin", load->generation->arena, load->diag) > 0)
+	else if (settings_read(&part, 1, load->config.admin, "admin", load->generation->arena,
+			       load->diag) > 0)
 		return;
 	if (str_eq(config.listen, STR("off")))
 		return;
 	spec->text = config.listen;
 	spec->place = load->config.admin ? load->config.admin->place : (struct place){ 0 };
 	if (net_addr_parse(spec->text, &spec->addr) < 0)
-		diag_error(load->diag, spec->place, "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
+		diag_error(load->diag, spec->place,
+			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
 			   spec->text.ptr);
 }
 
 /* ------------------------------------------------------------ what is compiled */
 
-static const struct upstream *generation_find_upstream(const struct generation *generation, struct str name)
+static const struct upstream *generation_find_upstream(const struct generation *generation,
+						       struct str name)
 {
 	for (size_t i = 0; generation && i < generation->n_upstreams; i++)
 		if (str_eq(generation->upstreams[i]->name, name))
@@ -271,12 +317,13 @@ static void load_upstreams(struct load *load)
 	size_t n_entries = node_n_entries(node);
 	const char **names = arena_alloc_array(generation->arena, n_entries + 1, sizeof(char *));
 
-	generation->upstreams = arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct upstream *));
+	generation->upstreams =
+		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct upstream *));
 	for (size_t i = 0; i < n_entries; i++) {
 		const struct node_entry *entry = &node->entries[i];
 		const struct upstream *before = generation_find_upstream(load->before, entry->key);
-		struct upstream *upstream =
-			upstream_compile(entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
+		struct upstream *upstream = upstream_compile(
+			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
 
 		if (upstream)
 			generation->upstreams[generation->n_upstreams++] = upstream;
@@ -291,8 +338,10 @@ static void load_flow_one(struct load *load, const struct node_entry *entry)
 	struct flow_config config = { 0 };
 	const struct settings_part part = { flow_keys, &config };
 
-	if (settings_read(&part, 1, entry->value, "a flow", load->generation->arena, load->diag) == 0)
-		flow_compile(&load->compiler, load_flow(&load->compiler, entry->key), config.tasks, config.result, FLOW_ROOTS);
+	if (settings_read(&part, 1, entry->value, "a flow", load->generation->arena, load->diag) ==
+	    0)
+		flow_compile(&load->compiler, load_flow(&load->compiler, entry->key), config.tasks,
+			     config.result, FLOW_ROOTS);
 }
 
 static void load_flows(struct load *load)
@@ -303,7 +352,8 @@ static void load_flows(struct load *load)
 	const char **names = arena_alloc_array(generation->arena, n_entries + 1, sizeof(char *));
 
 	for (size_t i = 0; i < n_entries; i++) {
-		map_set(&generation->flows, node->entries[i].key, flow_declare(&load->compiler, node->entries[i].key));
+		map_set(&generation->flows, node->entries[i].key,
+			flow_declare(&load->compiler, node->entries[i].key));
 		names[i] = node->entries[i].key.ptr;
 	}
 	names[n_entries] = NULL;
@@ -319,11 +369,14 @@ static void load_routes(struct load *load)
 	size_t n_entries = node_n_entries(node);
 
 	generation->router = router_create(generation->arena);
-	generation->routes = arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
+	generation->routes =
+		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
-		struct route *route = route_compile(&load->compiler, &generation->settings, &node->entries[i]);
+		struct route *route =
+			route_compile(&load->compiler, &generation->settings, &node->entries[i]);
 
-		if (route && router_add(generation->router, &route->pattern, route->place, route, load->diag))
+		if (route && router_add(generation->router, &route->pattern, route->place, route,
+					load->diag))
 			generation->routes[generation->n_routes++] = route;
 	}
 }
@@ -334,7 +387,8 @@ static void load_jobs(struct load *load)
 	const struct node *node = load->config.jobs;
 	size_t n_entries = node_n_entries(node);
 
-	generation->jobs = arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct job_spec *));
+	generation->jobs =
+		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct job_spec *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct job_spec *spec = job_compile(&load->compiler, &node->entries[i]);
 
@@ -346,8 +400,9 @@ static void load_jobs(struct load *load)
 /* Sections that DESIGN has and later versions bring. */
 static bool load_refuse_later(struct load *load)
 {
-	static const char *const later[] = { "redis", "sql",   "kafka",	 "shared", "queues", "compute", "actors",
-					     "tests", "trace", "store", "modules", "metrics" };
+	static const char *const later[] = { "redis",  "sql",     "kafka",   "shared",
+					     "queues", "compute", "actors",  "tests",
+					     "trace",  "store",   "modules", "metrics" };
 	const struct node *root = load->generation->conf.root;
 	bool ok = true;
 
@@ -356,7 +411,8 @@ static bool load_refuse_later(struct load *load)
 
 		if (!entry)
 			continue;
-		diag_error(load->diag, entry->key_place, "the section %s is not in this version of leat yet; remove it",
+		diag_error(load->diag, entry->key_place,
+			   "the section %s is not in this version of leat yet; remove it",
 			   later[i]);
 		ok = false;
 	}
@@ -376,7 +432,8 @@ static void load_sections(struct load *load)
 		.constant = load_constant,
 	};
 	if (!load_refuse_later(load) ||
-	    settings_read(&part, 1, generation->conf.root, "the configuration", generation->arena, load->diag) > 0)
+	    settings_read(&part, 1, generation->conf.root, "the configuration", generation->arena,
+			  load->diag) > 0)
 		return;
 	load->compiler.defaults = load->config.defaults;
 	load_settings(load);
@@ -388,8 +445,8 @@ static void load_sections(struct load *load)
 	load_jobs(load);
 }
 
-struct generation *generation_load(const char *path, const struct generation *before, bool checking, bool strict,
-				   struct diag *diag)
+struct generation *generation_load(const char *path, const struct generation *before, bool checking,
+				   bool strict, struct diag *diag)
 {
 	struct generation *generation = mem_zalloc(sizeof(*generation));
 	struct load load = { .generation = generation, .before = before, .diag = diag };

@@ -30,7 +30,8 @@ static void listener_on_backoff(struct timer *timer)
 
 	if (listener->reserve_fd < 0)
 		listener->reserve_fd = listener_open_reserve();
-	if (loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN, listener_on_event) < 0)
+	if (loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN,
+		     listener_on_event) < 0)
 		timer_start(&listener->backoff, BACKOFF_MS);
 }
 
@@ -47,7 +48,8 @@ static void listener_refuse(int fd)
 	const struct reply *reply = reply_refusal(503);
 	static const char end[] = "Connection: close\r\n\r\n";
 
-	if (send(fd, reply->head.ptr, reply->head.len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0 &&
+	if (send(fd, reply->head.ptr, reply->head.len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) >
+		    0 &&
 	    send(fd, end, sizeof(end) - 1, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0 &&
 	    send(fd, reply->body.ptr, reply->body.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		shutdown(fd, SHUT_WR);
@@ -80,8 +82,8 @@ static bool listener_accept_one(struct listener *listener)
 		return false;
 	}
 	if (fd < 0) {
-		log_warning("accept failed listener=%s error=%s, ignoring", LOG_QUOTE(str_of(listener->text)),
-			    strerrorname_np(-fd));
+		log_warning("accept failed listener=%s error=%s, ignoring",
+			    LOG_QUOTE(str_of(listener->text)), strerrorname_np(-fd));
 		return false;
 	}
 	worker = server_pick_worker(listener->server, listener->admin);
@@ -110,8 +112,8 @@ static void listener_on_event(struct watch *watch, uint32_t events)
 
 static void listener_destroy(struct listener *listener)
 {
-	if (listener->admin && listener->addr.sa.sa_family == AF_UNIX && listener->addr.un.sun_path[0] &&
-	    listener->fd >= 0)
+	if (listener->admin && listener->addr.sa.sa_family == AF_UNIX &&
+	    listener->addr.un.sun_path[0] && listener->fd >= 0)
 		unlink(listener->addr.un.sun_path);
 	fd_close(&listener->fd);
 	fd_close(&listener->reserve_fd);
@@ -119,8 +121,8 @@ static void listener_destroy(struct listener *listener)
 	free(listener);
 }
 
-int listener_create(struct listener **ret_listener, struct server *server, struct worker *worker, struct str text,
-		    const struct net_addr *addr, bool admin)
+int listener_create(struct listener **ret_listener, struct server *server, struct worker *worker,
+		    struct str text, const struct net_addr *addr, bool admin)
 {
 	struct listener *listener = mem_zalloc(sizeof(*listener));
 	int r;
@@ -148,11 +150,12 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 static void listener_start_here(struct post *post)
 {
 	struct listener *listener = container_of(post, struct listener, post);
-	int r = loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN, listener_on_event);
+	int r = loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN,
+			 listener_on_event);
 
 	if (r < 0) {
-		log_error("listener failed listener=%s error=%s, retrying in %d ms", LOG_QUOTE(str_of(listener->text)),
-			  strerrorname_np(-r), BACKOFF_MS);
+		log_error("listener failed listener=%s error=%s, retrying in %d ms",
+			  LOG_QUOTE(str_of(listener->text)), strerrorname_np(-r), BACKOFF_MS);
 		timer_start(&listener->backoff, BACKOFF_MS);
 	}
 }

@@ -15,28 +15,37 @@ static const struct {
 	{ "reload", cli_reload, "", "have the running daemon reload; fails when it refuses" },
 	{ "status", cli_status, "[--json]", "what is running" },
 	{ "routes", cli_routes, "[--json] [--running]", "the route table" },
-	{ "explain", cli_explain, "[METHOD] PATH [--running]", "which route matches, and its tasks in waves" },
-	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]", "the task graph of a route, job or flow" },
+	{ "explain", cli_explain, "[METHOD] PATH [--running]",
+	  "which route matches, and its tasks in waves" },
+	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]",
+	  "the task graph of a route, job or flow" },
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
 };
 
 enum { OPT_ADMIN = 256, OPT_STRICT, OPT_JSON, OPT_RUNNING, OPT_DOT, OPT_MERMAID, OPT_VERSION };
 
 static const struct option options[] = {
-	{ "config", required_argument, NULL, 'c' },	 { "admin", required_argument, NULL, OPT_ADMIN },
-	{ "strict", no_argument, NULL, OPT_STRICT },	 { "json", no_argument, NULL, OPT_JSON },
-	{ "running", no_argument, NULL, OPT_RUNNING },	 { "dot", no_argument, NULL, OPT_DOT },
-	{ "mermaid", no_argument, NULL, OPT_MERMAID },	 { "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPT_VERSION },	 { NULL, 0, NULL, 0 },
+	{ "config", required_argument, NULL, 'c' },
+	{ "admin", required_argument, NULL, OPT_ADMIN },
+	{ "strict", no_argument, NULL, OPT_STRICT },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "running", no_argument, NULL, OPT_RUNNING },
+	{ "dot", no_argument, NULL, OPT_DOT },
+	{ "mermaid", no_argument, NULL, OPT_MERMAID },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void print_help(FILE *file)
 {
 	fprintf(file, "usage: leat COMMAND [-c FILE] [options]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(file, "  %-8s %-48s %s\n", commands[i].name, commands[i].synopsis, commands[i].help);
+		fprintf(file, "  %-8s %-48s %s\n", commands[i].name, commands[i].synopsis,
+			commands[i].help);
 	fprintf(file, "\n  -c FILE          the configuration; " CONF_DEFAULT " when not said\n"
-		      "  --admin ADDRESS  where the daemon is reached; as the configuration says when not said\n"
+		      "  --admin ADDRESS  where the daemon is reached; as the configuration says "
+		      "when not said\n"
 		      "  --version        the version\n");
 }
 

@@ -17,7 +17,8 @@
 
 /* ------------------------------------------------------------ listeners */
 
-static struct listener *server_find_listener(struct server *server, const struct net_addr *addr, bool admin)
+static struct listener *server_find_listener(struct server *server, const struct net_addr *addr,
+					     bool admin)
 {
 	struct listener *listener, *found = NULL;
 
@@ -27,38 +28,41 @@ static struct listener *server_find_listener(struct server *server, const struct
 	return found;
 }
 
-static int server_open_listener(struct server *server, const struct listen_spec *spec, bool admin, struct list *opened,
-				struct diag *diag)
+static int server_open_listener(struct server *server, const struct listen_spec *spec, bool admin,
+				struct list *opened, struct diag *diag)
 {
 	struct listener *listener = server_find_listener(server, &spec->addr, admin);
-	size_t n_listeners = 0;
-	struct listener *each;
+	struct worker *acceptor = admin ? server->main
+					: server->workers[server->n_opened % server->n_workers];
 	int r;
 
 	if (listener) {
 		listener->kept = true;
 		return 0;
 	}
-	list_each(each, &server->listeners, struct listener, link)
-		n_listeners++;
-	r = listener_create(&listener, server, admin ? server->main : server->workers[n_listeners % server->n_workers],
-			    spec->text, &spec->addr, admin);
+	r = listener_create(&listener, server, acceptor, spec->text, &spec->addr, admin);
 	if (r < 0) {
-		if (admin && !spec->place.source) { /* nobody asked for it: the default is worth a try, no more */
-			log_warning("admin socket not opened address=%s error=%s, going on without it",
-				    LOG_QUOTE(spec->text), strerrorname_np(-r));
+		if (admin &&
+		    !spec->place
+			     .source) { /* nobody asked for it: the default is worth a try, no more */
+			log_warning(
+				"admin socket not opened address=%s error=%s, going on without it",
+				LOG_QUOTE(spec->text), strerrorname_np(-r));
 			return 0;
 		}
-		diag_error(diag, spec->place, "cannot listen on %.*s: %s", STR_ARG(spec->text), strerror(-r));
+		diag_error(diag, spec->place, "cannot listen on %.*s: %s", STR_ARG(spec->text),
+			   strerror(-r));
 		return r;
 	}
+	server->n_opened += !admin;
 	listener->kept = true;
 	list_add(opened, &listener->link);
 	return 0;
 }
 
 /* Opens what the generation wants and is not open yet. All or nothing. */
-int server_open_listeners(struct server *server, const struct generation *generation, struct diag *diag)
+int server_open_listeners(struct server *server, const struct generation *generation,
+			  struct diag *diag)
 {
 	struct list opened = LIST_INIT(opened);
 	struct listener *listener;
@@ -144,8 +148,8 @@ void server_apply_settings(struct server *server)
 	int r = logger_set(&logger);
 
 	if (r < 0)
-		log_error("access log not opened path=%s error=%s, the old one stays", LOG_QUOTE(settings->log_access),
-			  strerrorname_np(-r));
+		log_error("access log not opened path=%s error=%s, the old one stays",
+			  LOG_QUOTE(settings->log_access), strerrorname_np(-r));
 	atomic_store(&server->connections_max, (size_t)settings->connections);
 }
 
@@ -183,7 +187,8 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	struct generation *before = server->generation;
 
 	if (before) {
-		server->old = mem_realloc_array(server->old, server->n_old + 1, sizeof(struct generation *));
+		server->old = mem_realloc_array(server->old, server->n_old + 1,
+						sizeof(struct generation *));
 		server->old[server->n_old++] = before;
 	}
 	generation->n_refs = mem_zalloc((server->n_workers + 1) * sizeof(size_t));
@@ -195,7 +200,9 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	for (size_t i = 0; i < server->n_workers; i++) {
 		struct swap *swap = mem_alloc(sizeof(*swap));
 
-		*swap = (struct swap){ { .run = server_swap_here }, server->workers[i], generation };
+		*swap = (struct swap){ { .run = server_swap_here },
+				       server->workers[i],
+				       generation };
 		loop_post(server->workers[i]->loop, &swap->post);
 	}
 }
@@ -243,9 +250,11 @@ static void server_reload_done(struct server *server)
 
 	if (!server->reloading)
 		return; /* it was the first generation */
-	snprintf(status, sizeof(status), "serving generation %llu", (unsigned long long)server->generation->number);
-	log_info("reload done generation=%llu routes=%zu jobs=%zu", (unsigned long long)server->generation->number,
-		 server->generation->n_routes, server->generation->n_jobs);
+	snprintf(status, sizeof(status), "serving generation %llu",
+		 (unsigned long long)server->generation->number);
+	log_info("reload done generation=%llu routes=%zu jobs=%zu",
+		 (unsigned long long)server->generation->number, server->generation->n_routes,
+		 server->generation->n_jobs);
 	notify_ready(status);
 	server_tell(server, true, buf_str(&server->reload_text));
 	buf_fini(&server->reload_text);
@@ -259,24 +268,29 @@ static void server_refuse_reload(struct server *server, const struct diag *diag)
 	for (size_t i = 0; i < diag->n_entries && diag->entries[i].level != DIAG_ERROR; i++)
 		first = &diag->entries[i + 1];
 	server->n_reloads_refused++;
-	log_error("reload refused errors=%zu first=%s", diag->n_errors, LOG_QUOTE(str_of(first ? first->message : "")));
+	log_error("reload refused errors=%zu first=%s", diag->n_errors,
+		  LOG_QUOTE(str_of(first ? first->message : "")));
 	notify_ready(NULL);
 	notify_status("reload refused, generation %llu goes on: %s:%u: %s",
-		      (unsigned long long)server->generation->number, first && first->file ? first->file : "",
-		      first ? first->line : 0, first ? first->message : "");
+		      (unsigned long long)server->generation->number,
+		      first && first->file ? first->file : "", first ? first->line : 0,
+		      first ? first->message : "");
 	server_tell(server, false, buf_str(&server->reload_text));
 	buf_fini(&server->reload_text);
 	server_end_reload(server);
 }
 
 /* What only a restart can change is said, not ignored. */
-static void server_warn_fixed(struct server *server, const struct generation *generation, struct diag *diag)
+static void server_warn_fixed(struct server *server, const struct generation *generation,
+			      struct diag *diag)
 {
 	const struct settings *old = &server->generation->settings, *new = &generation->settings;
 
-	if (!str_eq(old->threads, new->threads) || !str_eq(old->compute_threads, new->compute_threads))
+	if (!str_eq(old->threads, new->threads) ||
+	    !str_eq(old->compute_threads, new->compute_threads))
 		diag_warning(diag, (struct place){ 0 },
-			     "server: threads are fixed for the life of the process; restart leat to change them");
+			     "server: threads are fixed for the life of the process; restart leat "
+			     "to change them");
 }
 
 static void server_on_loaded(struct post *post)
@@ -311,7 +325,8 @@ static void server_load(struct work *work)
 	struct load_work *load = container_of(work, struct load_work, work);
 	struct server *server = load->server;
 
-	load->generation = generation_load(server->conf_path, server->generation, false, false, &load->diag);
+	load->generation =
+		generation_load(server->conf_path, server->generation, false, false, &load->diag);
 	loop_post(server->main->loop, &load->post);
 }
 

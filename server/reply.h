@@ -1,5 +1,6 @@
 /* server/reply.h: what `reply:`, `redirect:` and `on_error:` say, compiled, and the answers they give. */
 #pragma once
+#include "conf/settings.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
 #include "server/http/head.h"

@@ -21,7 +21,8 @@
 
 enum {
 	CANCEL_GRACE_MS = 1000,
-	REFUSING_MAX = 256, /* connections past limits.connections that are answered with 503; more are closed */
+	REFUSING_MAX =
+		256, /* connections past limits.connections that are answered with 503; more are closed */
 };
 
 /* ------------------------------------------------------------ connections */
@@ -51,7 +52,9 @@ struct worker *server_pick_worker(struct server *server, bool admin)
 	struct worker *least = admin ? server->main : server->workers[0];
 	size_t n_conns = atomic_load_explicit(&server->n_conns, memory_order_relaxed);
 
-	if (!admin && n_conns >= atomic_load_explicit(&server->connections_max, memory_order_relaxed) + REFUSING_MAX)
+	if (!admin &&
+	    n_conns >= atomic_load_explicit(&server->connections_max, memory_order_relaxed) +
+			       REFUSING_MAX)
 		return NULL;
 	for (size_t i = 1; i < server->n_workers && !admin; i++)
 		if (atomic_load_explicit(&server->workers[i]->stats.n_conns, memory_order_relaxed) <
@@ -240,9 +243,11 @@ static void server_raise_files(const struct settings *settings)
 		return;
 	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : MIN(wanted, limit.rlim_max);
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warning("descriptor limit not raised error=%s, going on", strerrorname_np(errno));
+		log_warning("descriptor limit not raised error=%s, going on",
+			    strerrorname_np(errno));
 	else if (limit.rlim_cur < (rlim_t)settings->connections + 64)
-		log_warning("descriptor limit is lower than limits.connections limit=%llu connections=%lld, going on",
+		log_warning("descriptor limit is lower than limits.connections limit=%llu "
+			    "connections=%lld, going on",
 			    (unsigned long long)limit.rlim_cur, (long long)settings->connections);
 }
 
@@ -257,9 +262,11 @@ static int server_open(struct server *server, struct generation *generation)
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)
-		r = signals_open(&server->signals, server->main->loop, numbers, ARRAY_LEN(numbers), server_on_signal);
+		r = signals_open(&server->signals, server->main->loop, numbers, ARRAY_LEN(numbers),
+				 server_on_signal);
 	if (r == 0)
-		r = pool_create(&server->pool, "leat-compute", server_n_threads(settings->compute_threads));
+		r = pool_create(&server->pool, "leat-compute",
+				server_n_threads(settings->compute_threads));
 	if (r < 0) {
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
@@ -296,10 +303,11 @@ static void server_announce(struct server *server)
 		char text[NET_ADDR_TEXT_MAX];
 
 		net_local_addr(listener->fd, &addr); /* port 0 became a real one */
-		log_info("listening address=%s%s", net_addr_write(text, &addr), listener->admin ? " for=admin" : "");
+		log_info("listening address=%s%s", net_addr_write(text, &addr),
+			 listener->admin ? " for=admin" : "");
 	}
-	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION, generation->n_routes, generation->n_jobs,
-		 server->n_workers);
+	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
+		 generation->n_routes, generation->n_jobs, server->n_workers);
 	notify_ready("serving generation 1");
 	if (notify_watchdog_ms())
 		timer_start(&server->watchdog, notify_watchdog_ms());

@@ -55,7 +55,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	worker->in = mem_alloc(WORKER_IN_SIZE);
 	worker->out = mem_alloc(WORKER_OUT_SIZE);
 	arena_init(&worker->path_arena, 256 << 10);
-	check(getrandom(&worker->id_prefix, sizeof(worker->id_prefix), 0) == sizeof(worker->id_prefix));
+	check(getrandom(&worker->id_prefix, sizeof(worker->id_prefix), 0) ==
+	      sizeof(worker->id_prefix));
 	r = loop_create(&worker->loop);
 	if (r == 0)
 		r = client_create(&worker->client, worker->loop);
@@ -146,11 +147,13 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 	if (!worker->is_main)
 		worker->router = generation->router;
 	if (worker->scheduler) {
-		struct job_spec **specs = mem_alloc(sizeof(struct job_spec *) * (generation->n_jobs + 1));
+		struct job_spec **specs =
+			mem_alloc(sizeof(struct job_spec *) * (generation->n_jobs + 1));
 		size_t n_specs = 0;
 
 		for (size_t i = 0; i < generation->n_jobs; i++)
-			if (server_job_home(worker->server, generation->jobs[i]->name) == worker->index)
+			if (server_job_home(worker->server, generation->jobs[i]->name) ==
+			    worker->index)
 				specs[n_specs++] = generation->jobs[i];
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);

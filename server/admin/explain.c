@@ -22,8 +22,9 @@ void admin_write_routes(const struct generation *generation, struct buf *out)
 	for (size_t i = 0; i < generation->n_routes; i++) {
 		const struct route *route = generation->routes[i];
 
-		buf_printf(out, "%-*.*s  %3zu %s  %-14s  %s:%u\n", (int)width, STR_ARG(route->pattern.text),
-			   flow_n_tasks(route->flow), flow_n_tasks(route->flow) == 1 ? "task " : "tasks", route_ending(route),
+		buf_printf(out, "%-*.*s  %3zu %s  %-14s  %s:%u\n", (int)width,
+			   STR_ARG(route->pattern.text), flow_n_tasks(route->flow),
+			   flow_n_tasks(route->flow) == 1 ? "task " : "tasks", route_ending(route),
 			   route->place.source->name, route->place.line);
 	}
 }
@@ -42,10 +43,12 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 
 		buf_add(out, i ? STR(",{") : STR("{"));
 		write_json_member(out, "route", route->pattern.text);
-		buf_printf(out, ",\"tasks\":%zu,\"constant\":%s,\"timeout_ms\":%llu,", flow_n_tasks(route->flow),
-			   route->constant ? "true" : "false", (unsigned long long)route->timeout_ms);
+		buf_printf(out, ",\"tasks\":%zu,\"constant\":%s,\"timeout_ms\":%llu,",
+			   flow_n_tasks(route->flow), route->constant ? "true" : "false",
+			   (unsigned long long)route->timeout_ms);
 		write_json_member(out, "file", str_of(route->place.source->name));
-		buf_printf(out, ",\"line\":%u,\"requests\":%llu,\"failures\":%llu}", route->place.line,
+		buf_printf(out, ",\"line\":%u,\"requests\":%llu,\"failures\":%llu}",
+			   route->place.line,
 			   (unsigned long long)atomic_load(&route->stats.requests),
 			   (unsigned long long)atomic_load(&route->stats.failures));
 	}
@@ -73,10 +76,12 @@ static void write_indent(struct buf *out, unsigned depth)
 		buf_add(out, STR("  "));
 }
 
-static void write_task(struct buf *out, const struct flow *flow, const struct flow_task_info *info, unsigned depth)
+static void write_task(struct buf *out, const struct flow *flow, const struct flow_task_info *info,
+		       unsigned depth)
 {
 	write_indent(out, depth);
-	buf_printf(out, "%.*s: %.*s %.*s", STR_ARG(info->name), STR_ARG(info->verb), STR_ARG(info->summary));
+	buf_printf(out, "%.*s: %.*s %.*s", STR_ARG(info->name), STR_ARG(info->verb),
+		   STR_ARG(info->summary));
 	if (info->n_before) {
 		buf_add(out, STR("  after"));
 		for (size_t i = 0; i < info->n_before; i++) {
@@ -88,8 +93,9 @@ static void write_task(struct buf *out, const struct flow *flow, const struct fl
 	}
 	if (info->timeout_ms)
 		buf_printf(out, "  timeout %llums", (unsigned long long)info->timeout_ms);
-	buf_printf(out, "%s%s%s%s\n", info->guard ? "  guard" : "", info->has_default ? "  default" : "",
-		   info->optional ? "  optional" : "", info->detached ? "  detached" : "");
+	buf_printf(out, "%s%s%s%s\n", info->guard ? "  guard" : "",
+		   info->has_default ? "  default" : "", info->optional ? "  optional" : "",
+		   info->detached ? "  detached" : "");
 }
 
 static void write_waves(struct buf *out, const struct flow *flow, unsigned depth)
@@ -114,8 +120,8 @@ static void write_waves(struct buf *out, const struct flow *flow, unsigned depth
 
 /* ------------------------------------------------------------ explain */
 
-static void write_match(struct buf *out, const struct route *route, const struct router_match *match,
-			const struct http_path *path)
+static void write_match(struct buf *out, const struct route *route,
+			const struct router_match *match, const struct http_path *path)
 {
 	buf_printf(out, "route    %.*s\n", STR_ARG(route->pattern.text));
 	buf_printf(out, "file     %s:%u\n", route->place.source->name, route->place.line);
@@ -133,24 +139,26 @@ static void write_match(struct buf *out, const struct route *route, const struct
 		buf_add_char(out, '\n');
 	}
 	buf_printf(out, "timeout  %llums\n", (unsigned long long)route->timeout_ms);
-	buf_printf(out, "leaving  %s\n", route->finishes ? "the client's leaving lets the tasks finish"
-							  : "the client's leaving cancels the tasks");
+	buf_printf(out, "leaving  %s\n",
+		   route->finishes ? "the client's leaving lets the tasks finish"
+				   : "the client's leaving cancels the tasks");
 	buf_printf(out, "ending   %s\n", route_ending(route));
 }
 
-static bool explain_path(struct str target, struct arena *arena, struct str segments[], struct str raw[],
-			 struct http_path *path)
+static bool explain_path(struct str target, struct arena *arena, struct str segments[],
+			 struct str raw[], struct http_path *path)
 {
 	ptrdiff_t question = str_find_char(target, '?');
 
 	path->segments = segments;
 	path->raw = raw;
 	return target.len && target.ptr[0] == '/' &&
-	       http_path_parse(question < 0 ? target : str_first(target, (size_t)question), arena, path) == 0;
+	       http_path_parse(question < 0 ? target : str_first(target, (size_t)question), arena,
+			       path) == 0;
 }
 
-bool admin_write_explain(const struct generation *generation, struct str method, struct str target, struct buf *out,
-			 int *ret_status)
+bool admin_write_explain(const struct generation *generation, struct str method, struct str target,
+			 struct buf *out, int *ret_status)
 {
 	struct str segments[HTTP_SEGMENTS_MAX], raw[HTTP_SEGMENTS_MAX], host = STR_NONE;
 	struct router_match match;
@@ -169,15 +177,17 @@ bool admin_write_explain(const struct generation *generation, struct str method,
 		*ret_status = 400;
 		buf_add(out, STR("400: that is not a path; write explain GET /user/7\n"));
 	} else {
-		router_find(generation->router, http_method_find(method), method, host, &path, &match);
+		router_find(generation->router, http_method_find(method), method, host, &path,
+			    &match);
 		found = match.route != NULL;
 		*ret_status = found ? 200 : match.allowed ? 405 : 404;
 		if (found) {
 			write_match(out, match.route, &match, &path);
 			write_waves(out, ((const struct route *)match.route)->flow, 0);
 		} else {
-			buf_printf(out, match.allowed ? "405: the path has a route, but not for %.*s\n"
-						      : "404: no route matches\n",
+			buf_printf(out,
+				   match.allowed ? "405: the path has a route, but not for %.*s\n"
+						 : "404: no route matches\n",
 				   STR_ARG(method));
 		}
 	}
@@ -193,11 +203,12 @@ static void write_edges_dot(struct buf *out, const struct flow *flow)
 		struct flow_task_info info, before;
 
 		flow_task_info(flow, i, &info);
-		buf_printf(out, "  \"%.*s\" [label=\"%.*s\\n%.*s\"];\n", STR_ARG(info.name), STR_ARG(info.name),
-			   STR_ARG(info.verb));
+		buf_printf(out, "  \"%.*s\" [label=\"%.*s\\n%.*s\"];\n", STR_ARG(info.name),
+			   STR_ARG(info.name), STR_ARG(info.verb));
 		for (size_t j = 0; j < info.n_before; j++) {
 			flow_task_info(flow, info.before[j], &before);
-			buf_printf(out, "  \"%.*s\" -> \"%.*s\";\n", STR_ARG(before.name), STR_ARG(info.name));
+			buf_printf(out, "  \"%.*s\" -> \"%.*s\";\n", STR_ARG(before.name),
+				   STR_ARG(info.name));
 		}
 	}
 }
@@ -208,10 +219,12 @@ static void write_edges_mermaid(struct buf *out, const struct flow *flow)
 		struct flow_task_info info, before;
 
 		flow_task_info(flow, i, &info);
-		buf_printf(out, "  %.*s[\"%.*s: %.*s\"]\n", STR_ARG(info.name), STR_ARG(info.name), STR_ARG(info.verb));
+		buf_printf(out, "  %.*s[\"%.*s: %.*s\"]\n", STR_ARG(info.name), STR_ARG(info.name),
+			   STR_ARG(info.verb));
 		for (size_t j = 0; j < info.n_before; j++) {
 			flow_task_info(flow, info.before[j], &before);
-			buf_printf(out, "  %.*s --> %.*s\n", STR_ARG(before.name), STR_ARG(info.name));
+			buf_printf(out, "  %.*s --> %.*s\n", STR_ARG(before.name),
+				   STR_ARG(info.name));
 		}
 	}
 }
@@ -227,7 +240,8 @@ static const struct flow *graph_find(const struct generation *generation, struct
 	return map_find(&generation->flows, name);
 }
 
-bool admin_write_graph(const struct generation *generation, struct str name, enum graph_format format, struct buf *out)
+bool admin_write_graph(const struct generation *generation, struct str name,
+		       enum graph_format format, struct buf *out)
 {
 	const struct flow *flow = graph_find(generation, name);
 
@@ -256,9 +270,9 @@ bool admin_write_graph(const struct generation *generation, struct str name, enu
 
 static void explain_reply_text(struct request *request, int status, struct buf *out)
 {
-	struct reply reply = {
-		.status = out->error ? 500 : status, .content_type = STR("text/plain; charset=utf-8"), .body = buf_str(out)
-	};
+	struct reply reply = { .status = out->error ? 500 : status,
+			       .content_type = STR("text/plain; charset=utf-8"),
+			       .body = buf_str(out) };
 
 	request_reply(request, &reply);
 }
@@ -276,19 +290,22 @@ void admin_routes(struct request *request)
 
 void admin_explain(struct request *request)
 {
-	struct str method = request_query(request, STR("method")), path = request_query(request, STR("path"));
+	struct str method = request_query(request, STR("method")),
+		   path = request_query(request, STR("path"));
 	struct buf out;
 	int status;
 
 	buf_init_arena(&out, &request->arena);
-	admin_write_explain(request->generation, method.len ? method : STR("GET"), path, &out, &status);
+	admin_write_explain(request->generation, method.len ? method : STR("GET"), path, &out,
+			    &status);
 	explain_reply_text(request, status, &out);
 }
 
 void admin_graph(struct request *request)
 {
-	struct str name = request_query(request, STR("name")), format = request_query(request, STR("format"));
-	enum graph_format as = str_eq(format, STR("dot"))	? GRAPH_DOT
+	struct str name = request_query(request, STR("name")),
+		   format = request_query(request, STR("format"));
+	enum graph_format as = str_eq(format, STR("dot"))       ? GRAPH_DOT
 			       : str_eq(format, STR("mermaid")) ? GRAPH_MERMAID
 								: GRAPH_TEXT;
 	struct buf out;

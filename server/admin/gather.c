@@ -40,10 +40,12 @@ static void gather_ask_here(struct post *post)
 	loop_post(part->worker->server->main->loop, &part->post);
 }
 
-void gather_start(struct request *request, gather_ask_fn *ask, gather_done_fn *done, int command, struct str name)
+void gather_start(struct request *request, gather_ask_fn *ask, gather_done_fn *done, int command,
+		  struct str name)
 {
 	struct server *server = request->worker->server;
-	struct gather *gather = mem_zalloc(sizeof(*gather) + server->n_workers * sizeof(gather->parts[0]));
+	struct gather *gather =
+		mem_zalloc(sizeof(*gather) + server->n_workers * sizeof(gather->parts[0]));
 
 	gather->request = request;
 	gather->ask = ask;

@@ -21,11 +21,12 @@ struct gather {
 	struct request *request; /* NULL: it has left */
 	gather_ask_fn *ask;
 	gather_done_fn *done;
-	int command;	  /* for ask() */
-	struct str name;  /* for ask(); a copy */
+	int command;     /* for ask() */
+	struct str name; /* for ask(); a copy */
 	size_t n_parts, n_waiting;
 	struct gather_part parts[];
 };
 
 /* `name` is copied; may be empty. Main thread. */
-void gather_start(struct request *request, gather_ask_fn *ask, gather_done_fn *done, int command, struct str name);
+void gather_start(struct request *request, gather_ask_fn *ask, gather_done_fn *done, int command,
+		  struct str name);

@@ -42,9 +42,10 @@ void admin_jobs(struct request *request)
 
 static void jobs_no_such(struct gather *gather)
 {
-	struct reply reply = reply_problem(&gather->request->arena, 404, STR("not_found"), STR_NONE, STR_NONE,
-					   arena_printf(&gather->request->arena, "there is no job \"%.*s\"",
-							STR_ARG(gather->name)));
+	struct reply reply =
+		reply_problem(&gather->request->arena, 404, STR("not_found"), STR_NONE, STR_NONE,
+			      arena_printf(&gather->request->arena, "there is no job \"%.*s\"",
+					   STR_ARG(gather->name)));
 
 	request_reply(gather->request, &reply);
 }
@@ -56,7 +57,8 @@ static struct gather_part *jobs_part_of(struct gather *gather, struct worker *wo
 
 static void jobs_ask_history(struct gather *gather, struct worker *worker, struct buf *out)
 {
-	jobs_part_of(gather, worker)->result = scheduler_write_history(worker->scheduler, gather->name, out) ? 0 : -ENOENT;
+	jobs_part_of(gather, worker)->result =
+		scheduler_write_history(worker->scheduler, gather->name, out) ? 0 : -ENOENT;
 }
 
 static void jobs_history_done(struct gather *gather)
@@ -72,14 +74,15 @@ static void jobs_history_done(struct gather *gather)
 
 void admin_job_history(struct request *request)
 {
-	gather_start(request, jobs_ask_history, jobs_history_done, 0, request_param(request, STR("name")));
+	gather_start(request, jobs_ask_history, jobs_history_done, 0,
+		     request_param(request, STR("name")));
 }
 
 static void jobs_ask_command(struct gather *gather, struct worker *worker, struct buf *out)
 {
 	(void)out;
-	jobs_part_of(gather, worker)->result =
-		scheduler_command(worker->scheduler, gather->name, (enum job_command)gather->command);
+	jobs_part_of(gather, worker)->result = scheduler_command(worker->scheduler, gather->name,
+								 (enum job_command)gather->command);
 }
 
 static void jobs_command_done(struct gather *gather)
@@ -93,11 +96,14 @@ static void jobs_command_done(struct gather *gather)
 		if (result == -ENOENT)
 			continue;
 		if (result == 0) {
-			request_reply_json(request, gather->command == JOB_RUN_NOW ? 202 : 200, STR("{\"ok\":true}"));
+			request_reply_json(request, gather->command == JOB_RUN_NOW ? 202 : 200,
+					   STR("{\"ok\":true}"));
 			return;
 		}
-		reply = reply_problem(&request->arena, result == -EBUSY ? 409 : 500, STR("unavailable"), STR_NONE, STR_NONE,
-				      STR("the job is running, and its overlap: does not allow another run now"));
+		reply = reply_problem(
+			&request->arena, result == -EBUSY ? 409 : 500, STR("unavailable"), STR_NONE,
+			STR_NONE,
+			STR("the job is running, and its overlap: does not allow another run now"));
 		request_reply(request, &reply);
 		return;
 	}
@@ -106,7 +112,8 @@ static void jobs_command_done(struct gather *gather)
 
 static void jobs_command(struct request *request, enum job_command command)
 {
-	gather_start(request, jobs_ask_command, jobs_command_done, (int)command, request_param(request, STR("name")));
+	gather_start(request, jobs_ask_command, jobs_command_done, (int)command,
+		     request_param(request, STR("name")));
 }
 
 void admin_job_run(struct request *request)

@@ -26,8 +26,8 @@ static void write_time(struct buf *out, int64_t wall_ns)
 	struct tm tm;
 
 	gmtime_r(&seconds, &tm);
-	buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		   tm.tm_min, tm.tm_sec);
+	buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
+		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 struct totals {
@@ -63,14 +63,15 @@ static void write_upstream(struct buf *out, struct upstream *upstream)
 		struct upstream_server *server = &upstream->servers[i];
 		bool v6 = str_has(server->host, ':');
 
-		buf_printf(out, "%s\"%s%.*s%s:%u\"", i ? "," : "", v6 ? "[" : "", STR_ARG(server->host), v6 ? "]" : "",
-			   server->port);
+		buf_printf(out, "%s\"%s%.*s%s:%u\"", i ? "," : "", v6 ? "[" : "",
+			   STR_ARG(server->host), v6 ? "]" : "", server->port);
 	}
 	buf_printf(out,
-		   "],\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"connects\":%" PRIu64 ",\"reused\":%" PRIu64
-		   ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
-		   atomic_load(&stats->calls), atomic_load(&stats->failed), atomic_load(&stats->connects),
-		   atomic_load(&stats->reused), atomic_load(&stats->in_flight), atomic_load(&stats->idle),
+		   "],\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"connects\":%" PRIu64
+		   ",\"reused\":%" PRIu64 ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
+		   atomic_load(&stats->calls), atomic_load(&stats->failed),
+		   atomic_load(&stats->connects), atomic_load(&stats->reused),
+		   atomic_load(&stats->in_flight), atomic_load(&stats->idle),
 		   atomic_load(&stats->open));
 }
 
@@ -124,10 +125,12 @@ static void write_loops(struct buf *out, struct server *server)
 		struct loop_stats stats;
 
 		loop_stats(server->workers[i]->loop, &stats);
-		buf_printf(out, "%s{\"connections\":%u,\"requests\":%" PRIu64 ",\"busy_ms\":%" PRIu64 ",\"lag_max_ms\":%" PRIu64 "}",
+		buf_printf(out,
+			   "%s{\"connections\":%u,\"requests\":%" PRIu64 ",\"busy_ms\":%" PRIu64
+			   ",\"lag_max_ms\":%" PRIu64 "}",
 			   i ? "," : "", atomic_load(&server->workers[i]->stats.n_conns),
-			   atomic_load(&server->workers[i]->stats.requests), stats.busy_ns / NS_PER_MS,
-			   stats.lag_max_ns / NS_PER_MS);
+			   atomic_load(&server->workers[i]->stats.requests),
+			   stats.busy_ns / NS_PER_MS, stats.lag_max_ns / NS_PER_MS);
 	}
 	buf_add_char(out, ']');
 }
@@ -142,19 +145,23 @@ void admin_status(struct request *request)
 
 	logger_stats(&log);
 	buf_init_arena(&json, &request->arena);
-	buf_printf(&json, "{\"version\":\"%s\",\"pid\":%d,\"state\":\"%s\",\"generation\":%" PRIu64 ",\"loaded\":", LEAT_VERSION,
-		   (int)getpid(), server->stopping ? "stopping" : "serving", generation->number);
+	buf_printf(&json,
+		   "{\"version\":\"%s\",\"pid\":%d,\"state\":\"%s\",\"generation\":%" PRIu64
+		   ",\"loaded\":",
+		   LEAT_VERSION, (int)getpid(), server->stopping ? "stopping" : "serving",
+		   generation->number);
 	write_time(&json, generation->loaded_wall_ns);
 	buf_add(&json, STR(",\"started\":"));
 	write_time(&json, server->started_wall_ns);
 	buf_printf(&json,
 		   ",\"uptime_ms\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reloads_refused\":%" PRIu64
-		   ",\"generations_in_use\":%zu,\"connections\":%u,\"requests_in_work\":%u,\"requests\":%" PRIu64
-		   ",\"accepted\":%" PRIu64,
-		   (clock_monotonic_ns() - server->started_ns) / NS_PER_MS, server->n_reloads, server->n_reloads_refused,
-		   server->n_old + 1, totals.n_conns, totals.n_busy, totals.requests, totals.accepted);
-	buf_printf(&json, ",\"routes\":%zu,\"jobs\":%zu,\"log_dropped\":%" PRIu64 ",\"listeners\":", generation->n_routes,
-		   generation->n_jobs, log.dropped);
+		   ",\"generations_in_use\":%zu,\"connections\":%u,\"requests_in_work\":%u,"
+		   "\"requests\":%" PRIu64 ",\"accepted\":%" PRIu64,
+		   (clock_monotonic_ns() - server->started_ns) / NS_PER_MS, server->n_reloads,
+		   server->n_reloads_refused, server->n_old + 1, totals.n_conns, totals.n_busy,
+		   totals.requests, totals.accepted);
+	buf_printf(&json, ",\"routes\":%zu,\"jobs\":%zu,\"log_dropped\":%" PRIu64 ",\"listeners\":",
+		   generation->n_routes, generation->n_jobs, log.dropped);
 	write_listeners(&json, server);
 	buf_add(&json, STR(",\"loops\":"));
 	write_loops(&json, server);
@@ -197,7 +204,8 @@ static void metric_label(struct buf *out, struct str value)
 	}
 }
 
-static void metric_route(struct buf *out, const char *name, const struct route *route, uint64_t number)
+static void metric_route(struct buf *out, const char *name, const struct route *route,
+			 uint64_t number)
 {
 	buf_printf(out, "%s{route=\"", name);
 	metric_label(out, route->pattern.text);
@@ -206,17 +214,20 @@ static void metric_route(struct buf *out, const char *name, const struct route *
 
 static void metric_routes(struct buf *out, const struct generation *generation)
 {
-	metric_head(out, "leat_route_requests_total", "counter", "Requests whose route had more to do than a constant reply.");
+	metric_head(out, "leat_route_requests_total", "counter",
+		    "Requests whose route had more to do than a constant reply.");
 	for (size_t i = 0; i < generation->n_routes; i++)
 		metric_route(out, "leat_route_requests_total", generation->routes[i],
 			     atomic_load(&generation->routes[i]->stats.requests));
-	metric_head(out, "leat_route_failures_total", "counter", "Requests that ended in a failure of their tasks.");
+	metric_head(out, "leat_route_failures_total", "counter",
+		    "Requests that ended in a failure of their tasks.");
 	for (size_t i = 0; i < generation->n_routes; i++)
 		metric_route(out, "leat_route_failures_total", generation->routes[i],
 			     atomic_load(&generation->routes[i]->stats.failures));
 }
 
-static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream, uint64_t number)
+static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
+			    uint64_t number)
 {
 	buf_printf(out, "%s{upstream=\"", name);
 	metric_label(out, upstream->name);
@@ -229,13 +240,15 @@ static void metric_upstreams(struct buf *out, const struct generation *generatio
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		metric_upstream(out, "leat_upstream_calls_total", generation->upstreams[i],
 				atomic_load(&generation->upstreams[i]->stats.calls));
-	metric_head(out, "leat_upstream_failed_total", "counter", "Calls that got no usable response.");
+	metric_head(out, "leat_upstream_failed_total", "counter",
+		    "Calls that got no usable response.");
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		metric_upstream(out, "leat_upstream_failed_total", generation->upstreams[i],
 				atomic_load(&generation->upstreams[i]->stats.failed));
 }
 
-static void metric_one(struct buf *out, const char *name, const char *type, const char *help, uint64_t number)
+static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
+		       uint64_t number)
 {
 	metric_head(out, name, type, help);
 	buf_printf(out, "%s %" PRIu64 "\n", name, number);
@@ -245,22 +258,31 @@ void admin_metrics(struct request *request)
 {
 	struct server *server = admin_server(request);
 	struct totals totals = admin_totals(server);
-	struct reply reply = { .status = 200, .content_type = STR("text/plain; version=0.0.4; charset=utf-8") };
+	struct reply reply = { .status = 200,
+			       .content_type = STR("text/plain; version=0.0.4; charset=utf-8") };
 	struct logger_stats log;
 	struct buf out;
 
 	logger_stats(&log);
 	buf_init_arena(&out, &request->arena);
 	metric_one(&out, "leat_connections", "gauge", "Open connections.", totals.n_conns);
-	metric_one(&out, "leat_requests_in_work", "gauge", "Requests that are being answered.", totals.n_busy);
-	metric_one(&out, "leat_connections_accepted_total", "counter", "Connections accepted.", totals.accepted);
-	metric_head(&out, "leat_responses_total", "counter", "Answers by the first digit of their status.");
+	metric_one(&out, "leat_requests_in_work", "gauge", "Requests that are being answered.",
+		   totals.n_busy);
+	metric_one(&out, "leat_connections_accepted_total", "counter", "Connections accepted.",
+		   totals.accepted);
+	metric_head(&out, "leat_responses_total", "counter",
+		    "Answers by the first digit of their status.");
 	for (size_t i = 1; i < ARRAY_LEN(totals.status); i++)
-		buf_printf(&out, "leat_responses_total{code=\"%zuxx\"} %" PRIu64 "\n", i, totals.status[i]);
-	metric_one(&out, "leat_generation", "gauge", "The number of the configuration at work.", server->generation->number);
-	metric_one(&out, "leat_reloads_total", "counter", "Reloads that were accepted.", server->n_reloads);
-	metric_one(&out, "leat_reloads_refused_total", "counter", "Reloads that were refused.", server->n_reloads_refused);
-	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.", log.dropped);
+		buf_printf(&out, "leat_responses_total{code=\"%zuxx\"} %" PRIu64 "\n", i,
+			   totals.status[i]);
+	metric_one(&out, "leat_generation", "gauge", "The number of the configuration at work.",
+		   server->generation->number);
+	metric_one(&out, "leat_reloads_total", "counter", "Reloads that were accepted.",
+		   server->n_reloads);
+	metric_one(&out, "leat_reloads_refused_total", "counter", "Reloads that were refused.",
+		   server->n_reloads_refused);
+	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
+		   log.dropped);
 	metric_routes(&out, server->generation);
 	metric_upstreams(&out, server->generation);
 	reply.body = buf_str(&out);
@@ -294,8 +316,8 @@ static void admin_on_reloaded(struct reload *reload, bool accepted, struct str t
 	if (!request)
 		return;
 	buf_init_arena(&json, &request->arena);
-	buf_printf(&json, "{\"accepted\":%s,\"generation\":%" PRIu64 ",\"diagnostics\":", accepted ? "true" : "false",
-		   admin_server(request)->generation->number);
+	buf_printf(&json, "{\"accepted\":%s,\"generation\":%" PRIu64 ",\"diagnostics\":",
+		   accepted ? "true" : "false", admin_server(request)->generation->number);
 	json_write_text(text, &json);
 	buf_add_char(&json, '}');
 	request_reply_json(request, json.error ? 500 : accepted ? 200 : 422, buf_str(&json));

@@ -107,9 +107,10 @@ static int ask_exchange(int fd, const char *method, const char *target, struct b
 	int r = 0;
 
 	buf_init(&request, 1 << 20);
-	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: leat\r\nConnection: close\r\n%s\r\n", method, target,
-		   strcmp(method, "GET") == 0 ? "" : "Content-Length: 0\r\n");
-	if (request.error || send(fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
+	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: leat\r\nConnection: close\r\n%s\r\n", method,
+		   target, strcmp(method, "GET") == 0 ? "" : "Content-Length: 0\r\n");
+	if (request.error ||
+	    send(fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
 		r = -EIO;
 	buf_fini(&request);
 	while (r == 0) {
@@ -138,7 +139,8 @@ static int ask_split(struct buf *answer, int *ret_status)
 	return 0;
 }
 
-int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status, struct buf *body)
+int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status,
+	    struct buf *body)
 {
 	char shown[NET_ADDR_TEXT_MAX];
 	struct net_addr addr = ask_address(cli, shown);
@@ -154,10 +156,13 @@ int cli_ask(const struct cli *cli, const char *method, const char *target, int *
 		return EXIT_DONE;
 	fprintf(stderr, "leat: the daemon cannot be reached at %s: %s\n", shown, strerror(-r));
 	if (r == -ENOENT || r == -ECONNREFUSED)
-		fprintf(stderr, "leat: is it running? start it with: systemctl start leat, or: leat run -c %s\n",
+		fprintf(stderr,
+			"leat: is it running? start it with: systemctl start leat, or: leat run -c "
+			"%s\n",
 			cli->conf_path);
 	if (r == -EACCES)
-		fprintf(stderr, "leat: run this command as root, or as a member of the daemon's group\n");
+		fprintf(stderr,
+			"leat: run this command as root, or as a member of the daemon's group\n");
 	return EXIT_UNREACHABLE;
 }
 

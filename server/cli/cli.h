@@ -9,7 +9,7 @@
 enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_REFUSED = 1,     /* or errors were found */
-	EXIT_USAGE = 2,	      /* the command line is wrong */
+	EXIT_USAGE = 2,       /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* the daemon cannot be reached */
 };
 
@@ -26,7 +26,8 @@ cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_
 
 /* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on stderr. `body` is
  * initialised here; buf_fini() it in any case. */
-int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status, struct buf *body);
+int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status,
+	    struct buf *body);
 
 /* Percent-encodes a segment or a query value into `out`. */
 void cli_encode(struct str text, struct buf *out);

@@ -21,7 +21,8 @@ static struct generation *cli_load(const struct cli *cli)
 	generation = generation_load(cli->conf_path, NULL, true, cli->strict, &diag);
 	diag_print(&diag, stderr);
 	if (!generation)
-		fprintf(stderr, "%s: %zu error%s\n", cli->conf_path, diag.n_errors, diag.n_errors == 1 ? "" : "s");
+		fprintf(stderr, "%s: %zu error%s\n", cli->conf_path, diag.n_errors,
+			diag.n_errors == 1 ? "" : "s");
 	diag_fini(&diag);
 	return generation;
 }
@@ -36,7 +37,8 @@ int cli_check(const struct cli *cli)
 	if (!generation)
 		return EXIT_REFUSED;
 	printf("%s: ok, %zu route%s, %zu job%s\n", cli->conf_path, generation->n_routes,
-	       generation->n_routes == 1 ? "" : "s", generation->n_jobs, generation->n_jobs == 1 ? "" : "s");
+	       generation->n_routes == 1 ? "" : "s", generation->n_jobs,
+	       generation->n_jobs == 1 ? "" : "s");
 	generation_destroy(generation);
 	return EXIT_DONE;
 }
@@ -101,7 +103,8 @@ int cli_explain(const struct cli *cli)
 	generation = cli_load(cli);
 	if (!generation)
 		return EXIT_REFUSED;
-	code = admin_write_explain(generation, method, path, &out, &status) ? EXIT_DONE : EXIT_REFUSED;
+	code = admin_write_explain(generation, method, path, &out, &status) ? EXIT_DONE
+									    : EXIT_REFUSED;
 	fwrite(out.data, 1, out.len, code == EXIT_DONE ? stdout : stderr);
 	buf_fini(&out);
 	generation_destroy(generation);
@@ -128,7 +131,8 @@ int cli_graph(const struct cli *cli)
 	struct str name;
 
 	if (cli->n_args < 1)
-		return cli_usage("graph takes a route as it is written, a job or a flow: leat graph 'GET /user/{id}'");
+		return cli_usage("graph takes a route as it is written, a job or a flow: leat "
+				 "graph 'GET /user/{id}'");
 	buf_init(&joined, SIZE_MAX);
 	buf_init(&out, SIZE_MAX);
 	name = cli_join_args(cli, &joined);
@@ -141,7 +145,9 @@ int cli_graph(const struct cli *cli)
 		if (admin_write_graph(generation, name, format, &out))
 			code = EXIT_DONE;
 		else
-			fprintf(stderr, "leat: there is no route, job or flow \"%.*s\"; see leat routes\n", STR_ARG(name));
+			fprintf(stderr,
+				"leat: there is no route, job or flow \"%.*s\"; see leat routes\n",
+				STR_ARG(name));
 		fwrite(out.len ? out.data : "", 1, out.len, stdout);
 		generation_destroy(generation);
 	}

@@ -49,6 +49,7 @@ bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struc
 const struct expr_names *flow_names(const struct flow *flow);
 bool flow_is_empty(const struct flow *flow);
 struct str flow_name(const struct flow *flow);
+uint64_t flow_roots(const struct flow *flow); /* ROOT_BIT()s that its tasks read */
 
 /* How a run stands. */
 struct flow_run {
