@@ -437,6 +437,19 @@ static void mend_goes_on(const struct mend *m)
 		 "the indentation, or remove it");
 }
 
+static void mend_flow_colon(const struct mend *m)
+{
+	mend_say(m, m->at, "\":\" in an unquoted text inside { } or [ ]; put the text in quotes");
+}
+
+static void mend_directive(const struct mend *m)
+{
+	mend_say(
+		m, m->from,
+		"a % at the start of a line begins a YAML directive, which has no use here; remove "
+		"the line, or put the text in quotes");
+}
+
 struct mend_row {
 	const char *problem; /* how it begins */
 	const char *context; /* what the context has in it; NULL: any */
@@ -457,6 +470,8 @@ static const struct mend_row rows[] = {
 	{ "did not find expected '-' indicator", NULL, mend_item_missing },
 	{ "did not find expected node content", NULL, mend_node },
 	{ "did not find expected <document start>", NULL, mend_goes_on },
+	{ "found unexpected ':'", "plain", mend_flow_colon },
+	{ "", "directive", mend_directive },
 	{ "found a tab character", NULL, mend_tab },
 	{ "did not find expected comment or line break", "block scalar", mend_block_head },
 	{ "found an indentation indicator", "block scalar", mend_block_head },

@@ -222,6 +222,18 @@ static void syntax_errors_say_what_to_change(void)
 			 "quotes if it is text");
 }
 
+static void colons_and_percents_at_odd_places_are_told(void)
+{
+	says_one("a: {b: c:,}", "a.yaml:1:9: error: \":\" in an unquoted text inside { } or [ ]; "
+				"put the text in quotes");
+	says_one("a: 1\n%x y\n", "a.yaml:2:1: error: a % at the start of a line begins a YAML "
+				 "directive, which has no use here; remove the line, or put the "
+				 "text in quotes");
+	says_one("a: 1\n%%\n", "a.yaml:2:1: error: a % at the start of a line begins a YAML "
+			       "directive, which has no use here; remove the line, or put the text "
+			       "in quotes");
+}
+
 static void what_is_never_closed_is_named_where_it_opens(void)
 {
 	says_one("a: 1\nb: \"x\nc: 2\n", "a.yaml:2:4: error: the quote that opens here (line 2) is "
@@ -282,6 +294,7 @@ int main(void)
 	TEST(a_file_holds_one_document);
 	TEST(bytes_that_are_no_text_are_refused);
 	TEST(syntax_errors_say_what_to_change);
+	TEST(colons_and_percents_at_odd_places_are_told);
 	TEST(what_is_never_closed_is_named_where_it_opens);
 	TEST(escapes_are_yamls);
 	TEST(a_long_key_is_told_apart);
