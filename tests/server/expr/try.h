@@ -19,7 +19,7 @@ struct world {
 
 static const char *const world_tasks[] = { "profile", "orders", NULL };
 
-static int world_find_task(const struct expr_names *names, struct str name)
+static inline int world_find_task(const struct expr_names *names, struct str name)
 {
 	(void)names;
 	for (int i = 0; world_tasks[i]; i++)
@@ -28,8 +28,8 @@ static int world_find_task(const struct expr_names *names, struct str name)
 	return -1;
 }
 
-static bool world_constant(const struct expr_names *names, enum expr_root root, struct str name,
-			   struct str *ret_text)
+static inline bool world_constant(const struct expr_names *names, enum expr_root root,
+				  struct str name, struct str *ret_text)
 {
 	(void)names;
 	if (root == ROOT_SECRET && str_eq(name, STR("token"))) {
@@ -51,7 +51,8 @@ static const char world_body[] =
 	"b?c&d%\",\"dots\":\"..\",\"dot\":\".\",\"empty\":\"\","
 	"\"crlf\":\"a\\r\\nb\",\"max\":9223372036854775807,\"min\":-9223372036854775808}";
 
-static int world_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret)
+static inline int world_root(struct expr_env *env, enum expr_root root, struct str key,
+			     struct value *ret)
 {
 	static const struct member headers[] = {
 		{ { .kind = VALUE_TEXT, .len = 3, .ptr = "x-a" },
@@ -65,7 +66,7 @@ static int world_root(struct expr_env *env, enum expr_root root, struct str key,
 
 	*ret = value_null();
 	if (root == ROOT_BODY)
-		return value_json(ret, env->arena, STR(world_body));
+		return value_json(ret, env->arena, str_of(world_body));
 	if (root == ROOT_INDEX) {
 		*ret = value_int(7);
 		return 0;
@@ -80,7 +81,8 @@ static int world_root(struct expr_env *env, enum expr_root root, struct str key,
 	return 0;
 }
 
-static int world_task(struct expr_env *env, unsigned task, struct str field, struct value *ret)
+static inline int world_task(struct expr_env *env, unsigned task, struct str field,
+			     struct value *ret)
 {
 	*ret = value_null();
 	if (task == 1) /* orders has failed */
@@ -95,7 +97,7 @@ static int world_task(struct expr_env *env, unsigned task, struct str field, str
 	return 0;
 }
 
-static void world_init(struct world *world)
+static inline void world_init(struct world *world)
 {
 	*world = (struct world){ 0 };
 	arena_init_required(&world->load);
@@ -114,7 +116,7 @@ static void world_init(struct world *world)
 		(struct expr_env){ .arena = &world->run, .root = world_root, .task = world_task };
 }
 
-static void world_fini(struct world *world)
+static inline void world_fini(struct world *world)
 {
 	arena_fini(&world->load);
 	arena_fini(&world->run);
