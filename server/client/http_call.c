@@ -1,16 +1,15 @@
 /* server/client/http_call.c
  *
- *                 idle connection
- *          +---------------------------+
- *          |                           v
- *   IDLE --+--> CONNECT -----------> SEND --> WAIT --> BODY --> DONE
- *                 ^  | next server    |  \_____|___^    |
- *                 +--+                |        |        |
- *                 ^        stale      v        v        |
- *                 +-------------------+--------+        |        every one --> DONE (error, timeout, cancel)
+ *   IDLE --> CONNECT --> SEND --> WAIT --> BODY --> DONE
+ *             | ^ ^       | \___|______^  |          ^
+ *             +-+ |       |     |          |          |
+ *    next server  +-------+-----+          |          |
+ *                   stale, once            |          |
+ *   and from every one but IDLE to DONE ---+----------+   (error, timeout, cancel)
  *
  *   IDLE     not started, or ended before it could
- *   CONNECT  `dial` looks up the name and connects; its own timer runs
+ *   CONNECT  `dial` looks up the name and connects; its own timer runs. An idle connection, when there is
+ *            one, takes the call through it at once
  *   SEND     a part of the request is not sent yet; the timer asks for progress (idle_ms)
  *   WAIT     the request is sent, the head of the response is not whole; the timer is first_byte_ms
  *   BODY     the body is coming; idle_ms between two reads. The request may still be going out
@@ -24,26 +23,11 @@
 #include "server/client/dial.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_conn.h"
+#include "server/client/http_exchange.h"
 #include "server/client/http_request.h"
 #include <errno.h>
 
-enum { READS_A_TURN = 16 }; /* of CLIENT_SCRATCH bytes; then other connections have their turn */
-
-enum call_phase {
-	CALL_IDLE,
-	CALL_CONNECT,
-	CALL_SEND,
-	CALL_WAIT,
-	CALL_BODY,
-	CALL_DONE,
-};
-
-static void http_call_begin(struct http_call *call);
-static void http_call_on_readable(struct stream *stream);
-static void http_call_on_sent(struct stream *stream);
-static void http_call_on_again(struct ready *ready);
-
-static void http_call_check(const struct http_call *call)
+void http_call_check(const struct http_call *call)
 {
 	bool has_conn = call->phase >= CALL_SEND && call->phase <= CALL_BODY;
 
@@ -68,22 +52,6 @@ static void http_call_count(_Atomic uint64_t *counter)
 
 /* ------------------------------------------------------------ the end */
 
-/* A response that is whole, with nothing behind it, leaves a connection that is good for more. */
-static void http_call_leave_conn(struct http_call *call, bool keep)
-{
-	struct http_conn *conn = call->conn;
-
-	if (!conn)
-		return;
-	call->sent = call->sent || conn->stream.sent_bytes > 0;
-	call->conn = NULL;
-	loop_ready_cancel(&conn->again);
-	if (keep)
-		http_conn_keep(conn);
-	else
-		http_conn_close(conn);
-}
-
 static void http_call_count_end(struct http_call *call, enum outcome outcome)
 {
 	struct upstream_stats *stats = &call->request.upstream->stats;
@@ -95,8 +63,8 @@ static void http_call_count_end(struct http_call *call, enum outcome outcome)
 	call->client->n_calls--;
 }
 
-static void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
-			  const char *detail)
+void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
+		   const char *detail)
 {
 	bool keep = outcome == OUTCOME_OK && call->answer->keep_alive;
 
@@ -105,7 +73,7 @@ static void http_call_end(struct http_call *call, enum outcome outcome, enum htt
 		dial_stop(call->dial);
 	timer_stop(&call->timer);
 	timer_stop(&call->total_timer);
-	http_call_leave_conn(call, keep);
+	http_exchange_leave(call, keep);
 	if (call->answer)
 		http_answer_fini(call->answer);
 	call->error = error;
@@ -117,12 +85,12 @@ static void http_call_end(struct http_call *call, enum outcome outcome, enum htt
 	http_call_check(call);
 }
 
-static void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail)
+void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail)
 {
 	http_call_end(call, OUTCOME_FAILED, error, detail);
 }
 
-static void http_call_time_out(struct http_call *call, const char *detail)
+void http_call_time_out(struct http_call *call, const char *detail)
 {
 	http_call_end(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail);
 }
@@ -135,234 +103,12 @@ static void http_call_cancel(struct task *task)
 	http_call_end(call, OUTCOME_CANCELLED, HTTP_CALL_OK, "cancelled");
 }
 
-/* ------------------------------------------------------------ timers */
-
-static void http_call_set_timer(struct http_call *call, uint64_t delay_ms)
-{
-	if (delay_ms)
-		timer_start(&call->timer, delay_ms);
-	else
-		timer_stop(&call->timer);
-}
-
-static void http_call_watch_progress(struct http_call *call)
-{
-	call->seen_bytes = call->conn->stream.sent_bytes;
-	http_call_set_timer(call, call->request.upstream->timeouts.idle_ms);
-}
-
-static void http_call_on_timer(struct timer *timer)
-{
-	struct http_call *call = container_of(timer, struct http_call, timer);
-
-	http_call_check(call);
-	if (call->phase == CALL_BODY)
-		http_call_time_out(call, "the body did not go on");
-	else if (call->phase == CALL_WAIT)
-		http_call_time_out(call, "no response");
-	else if (call->conn->stream.sent_bytes > call->seen_bytes)
-		http_call_watch_progress(call);
-	else
-		http_call_time_out(call, "the request was not taken");
-}
-
 static void http_call_on_total(struct timer *timer)
 {
 	struct http_call *call = container_of(timer, struct http_call, total_timer);
 
 	http_call_check(call);
 	http_call_time_out(call, "not done in time");
-}
-
-/* ------------------------------------------------------------ reading */
-
-/* True for a connection that died between two requests, as far as anybody can tell: then this was not the
- * request's fault, and doing it once more does no harm. */
-static bool http_call_is_stale(const struct http_call *call)
-{
-	const struct http_conn *conn = call->conn;
-
-	return conn->reused && !call->answer->began && !call->retried &&
-	       (conn->stream.sent_bytes == 0 || http_request_is_idempotent(&call->request));
-}
-
-/* The connection is of no use any more: `detail` says why, unless the answer knows better. */
-static void http_call_lost(struct http_call *call, const char *detail)
-{
-	if (http_call_is_stale(call)) {
-		call->retried = true;
-		timer_stop(&call->timer);
-		http_call_leave_conn(call, false);
-		http_call_begin(call);
-		return;
-	}
-	http_call_fail(call, HTTP_CALL_BAD_RESPONSE, detail);
-}
-
-static const char *http_call_lost_detail(const struct http_answer *answer)
-{
-	switch (answer->state) {
-	case ANSWER_HEAD:
-		return answer->began ? "reset in the middle of the head"
-				     : "reset before any response";
-	case ANSWER_LENGTH:
-	case ANSWER_CHUNKED:
-	case ANSWER_CLOSE:
-		return "reset in the middle of the body";
-	case ANSWER_WHOLE:
-	case ANSWER_FAILED:
-		break;
-	}
-	unreachable();
-}
-
-/* What was just read has been used; `n_left` bytes of it not. False when the call is done. */
-static bool http_call_step(struct http_call *call, size_t n_left)
-{
-	struct http_answer *answer = call->answer;
-
-	switch (answer->state) {
-	case ANSWER_HEAD:
-		return true;
-	case ANSWER_LENGTH:
-	case ANSWER_CHUNKED:
-	case ANSWER_CLOSE:
-		call->phase = CALL_BODY;
-		return true;
-	case ANSWER_WHOLE:
-		answer->keep_alive = answer->keep_alive && n_left == 0;
-		call->response = answer->response;
-		http_call_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
-		return false;
-	case ANSWER_FAILED:
-		http_call_fail(call, answer->error, answer->detail);
-		return false;
-	}
-	unreachable();
-}
-
-static bool http_call_at_end(struct http_call *call)
-{
-	if (!call->answer->began) {
-		http_call_lost(call, "closed before any response");
-		return false;
-	}
-	http_answer_end(call->answer);
-	return http_call_step(call, 0);
-}
-
-/* One read. False when nothing is to be read now, or the call is done or began anew. */
-static bool http_call_read_some(struct http_call *call)
-{
-	char *scratch = call->client->scratch;
-	ssize_t n = stream_read(&call->conn->stream, scratch, CLIENT_SCRATCH);
-	size_t used;
-
-	if (n == -EAGAIN)
-		return false;
-	if (n == 0)
-		return http_call_at_end(call);
-	if (n < 0) {
-		http_call_lost(call, http_call_lost_detail(call->answer));
-		return false;
-	}
-	used = http_answer_read(call->answer, (struct str){ scratch, (size_t)n });
-	return http_call_step(call, (size_t)n - used) && call->conn->stream.readable;
-}
-
-/* Descriptors are edge-triggered: either all is read, or the rest is remembered in `again`. */
-static void http_call_read(struct http_call *call)
-{
-	struct http_conn *conn = call->conn;
-
-	for (unsigned n = 0; http_call_read_some(call); n++) {
-		if (n + 1 < READS_A_TURN)
-			continue;
-		loop_ready(call->client->loop, &conn->again);
-		break;
-	}
-	if (call->phase == CALL_BODY)
-		http_call_set_timer(call, call->request.upstream->timeouts.idle_ms);
-	http_call_check(call);
-}
-
-static void http_call_on_readable(struct stream *stream)
-{
-	struct http_conn *conn = container_of(stream, struct http_conn, stream);
-
-	http_call_check(conn->call);
-	http_call_read(conn->call);
-}
-
-static void http_call_on_again(struct ready *ready)
-{
-	struct http_conn *conn = container_of(ready, struct http_conn, again);
-
-	http_call_check(conn->call);
-	http_call_read(conn->call);
-}
-
-/* ------------------------------------------------------------ sending */
-
-/* The peer takes no more. It may have answered all the same before it closed (413, 401, …): what has arrived
- * is still to be read, and then comes the end. */
-static void http_call_on_send_error(struct http_call *call)
-{
-	struct stream *stream = &call->conn->stream;
-
-	stream->error = 0;
-	stream->readable = stream->peer_closed = true;
-	while (http_call_read_some(call))
-		;
-	if (call->phase == CALL_SEND || call->phase == CALL_BODY)
-		http_call_lost(call, "reset while the request was being sent");
-}
-
-static void http_call_is_sent(struct http_call *call)
-{
-	if (call->phase != CALL_SEND)
-		return;
-	call->phase = CALL_WAIT;
-	http_call_set_timer(call, call->request.upstream->timeouts.first_byte_ms);
-}
-
-static void http_call_on_sent(struct stream *stream)
-{
-	struct http_call *call = container_of(stream, struct http_conn, stream)->call;
-
-	if (stream->error)
-		http_call_on_send_error(call);
-	else
-		http_call_is_sent(call);
-	http_call_check(call);
-}
-
-static void http_call_send(struct http_call *call, struct http_conn *conn)
-{
-	const struct iovec parts[] = {
-		{ (char *)(uintptr_t)call->head.ptr, call->head.len },
-		{ (char *)(uintptr_t)call->request.body.ptr, call->request.body.len },
-	};
-	struct stream *stream = &conn->stream;
-	int r;
-
-	call->conn = conn;
-	conn->call = call;
-	conn->again.run = http_call_on_again;
-	stream->on_readable = http_call_on_readable;
-	stream->on_sent = http_call_on_sent;
-	stream->sent_bytes = 0;
-	call->phase = CALL_SEND;
-	r = stream_write(stream, parts, ARRAY_LEN(parts));
-	if (r < 0)
-		http_call_on_send_error(call);
-	else if (r > 0)
-		http_call_is_sent(call);
-	else
-		http_call_watch_progress(call);
-	if (call->conn == conn &&
-	    stream->readable) /* its event is past: it came with the connect */
-		http_call_read(call);
 }
 
 /* ------------------------------------------------------------ connecting */
@@ -427,7 +173,7 @@ static void http_call_on_dialed(struct dial *dial)
 		return;
 	}
 	http_call_count(&call->request.upstream->stats.connects);
-	http_call_send(call, conn);
+	http_exchange_start(call, conn);
 }
 
 static void http_call_dial(struct http_call *call)
@@ -455,14 +201,14 @@ static void http_call_reach(struct http_call *call)
 	call->n_servers_tried++;
 	if (conn) {
 		http_call_count(&call->request.upstream->stats.reused);
-		http_call_send(call, conn);
+		http_exchange_start(call, conn);
 	} else {
 		http_call_dial(call);
 	}
 }
 
 /* All servers may be tried, call->server first, within one connect_ms. */
-static void http_call_begin(struct http_call *call)
+void http_call_begin(struct http_call *call)
 {
 	uint64_t connect_ms = call->request.upstream->timeouts.connect_ms;
 
@@ -528,6 +274,6 @@ void http_call_init(struct http_call *call, struct client *client, struct arena 
 
 	*call = (struct http_call){ .client = client, .arena = arena, .request = *request };
 	task_init(&call->task, &ops, on_end);
-	timer_init(&call->timer, client->loop, http_call_on_timer);
+	timer_init(&call->timer, client->loop, http_exchange_on_timer);
 	timer_init(&call->total_timer, client->loop, http_call_on_total);
 }

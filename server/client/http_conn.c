@@ -23,7 +23,7 @@ struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct
 	conn->pool = pool;
 	conn->server = server;
 	list_init(&conn->link);
-	ready_init(&conn->again, NULL);
+	timer_init(&conn->again, pool->client->loop, NULL);
 	stream_adopt(&conn->stream, pool->client->loop, dial_take(dial), dial->events,
 		     http_conn_on_idle_event, http_conn_on_idle_event);
 	http_conn_count(&pool->upstream->stats.open, 1);
@@ -90,7 +90,7 @@ void http_conn_keep(struct http_conn *conn)
 void http_conn_close(struct http_conn *conn)
 {
 	http_conn_leave_idle(conn);
-	loop_ready_cancel(&conn->again);
+	timer_stop(&conn->again);
 	stream_close(&conn->stream);
 	http_conn_count(&conn->pool->upstream->stats.open, -1);
 	free(conn);

@@ -13,7 +13,7 @@ struct http_conn {
 	struct conn_pool *pool;
 	struct http_call *call; /* NULL: idle */
 	struct list link;       /* in its server's idle list, while idle */
-	struct ready again;     /* the call has more to read than its share of a turn */
+	struct timer again;     /* the call had more to read than its share of a turn */
 	uint64_t idle_since_ns;
 	unsigned server;
 	bool reused; /* a response was read from it before */
