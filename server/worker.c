@@ -175,7 +175,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	list_each(conn, &worker->conns, struct conn, link)
 		conn_drain(conn, cancel);
 	if (cancel)
-		detached_cancel_all(&worker->detacher);
+		detacher_cancel(&worker->detacher);
 	worker_check_drained(worker);
 }
 

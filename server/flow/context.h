@@ -33,5 +33,5 @@ struct detacher {
 	struct list runs; /* of struct detached, see detach.c; on this loop */
 };
 
-/* Cancels every detached flow of the loop; each still ends by detacher->end(). */
-void detached_cancel_all(struct detacher *detacher);
+/* Cancels every detached flow of this loop; each still ends by itself, soon. For a shutdown that must not wait. */
+void detacher_cancel(struct detacher *detacher);
