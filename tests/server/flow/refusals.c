@@ -167,9 +167,9 @@ static void urls_are_checked(void)
 	refused("tasks:\n  a: {get: https://h/}\n",
 		"2:12: TLS to upstreams comes later: this version speaks only http://");
 	refused("tasks:\n  a: {get: /path}\n",
-		"2:13: a URL begins with the name of an upstream or with http://");
+		"2:12: a URL begins with the name of an upstream or with http://");
 	refused("tasks:\n  a: {get: \"${query.u}\"}\n", "2:13: a URL begins with the name");
-	refused("tasks:\n  a: {get: \"ftp://h/\"}\n", "2:12: a URL begins with the name");
+	refused("tasks:\n  a: {get: \"ftp://h/\"}\n", "2:13: a URL begins with the name");
 	refused("tasks:\n  a: {get: users:/x}\n",
 		"2:12: there is no upstream \"users\"; add it under `http:`");
 	refused("tasks:\n  a: {get: \"http://${query.h}/x\"}\n",
