@@ -458,6 +458,28 @@ static void a_detached_request_outlives_its_flow(void)
 	end_all();
 }
 
+static void requests_may_be_cancelled_at_any_moment(void)
+{
+	/* connections are made and requests are sent, but nobody answers */
+	const struct step script[] = { AWAIT, END };
+	unsigned n_cancelled = 0;
+
+	for (int turns = 0; turns < 40; turns++) {
+		begin_with(script);
+		run_yaml("tasks:\n  a: {get: users:/a, retry: 2}\n  b: {post: users:/b, json: {}, "
+			 "default: 1}\n  g: {tasks: {c: {get: users:/c}}, optional: true}\n");
+		for (int i = 0; i < turns; i++)
+			loop_run_once(loop, false);
+		flow_run_cancel(run);
+		wait_until_ended();
+		n_cancelled += run->failure.code == ERROR_CANCELLED && n_ended == 1;
+		is_int(atomic_load(&upstreams[0]->stats.in_flight), 0);
+		backend_raise(backend);
+		end_all();
+	}
+	is_int(n_cancelled, 40);
+}
+
 int main(void)
 {
 	clock_freeze(UINT64_C(1000) * NS_PER_S, INT64_C(1700000000) * (int64_t)NS_PER_S);
@@ -487,5 +509,6 @@ int main(void)
 	TEST(a_post_that_was_sent_is_not_tried_again);
 	TEST(codes_may_name_statuses);
 	TEST(a_detached_request_outlives_its_flow);
+	TEST(requests_may_be_cancelled_at_any_moment);
 	return tap_done();
 }
