@@ -53,7 +53,8 @@ static void names_are_checked(void)
 
 static void references_are_checked(void)
 {
-	refused("tasks:\n  profile: {wait: 1s}\n  b: {value: \"${profil.ok}\"}\n", "3:17: unknown name \"profil\"; did you mean \"profile\"?");
+	refused("tasks:\n  profile: {wait: 1s}\n  b: {value: \"${profil.ok}\"}\n",
+		"3:17: unknown name \"profil\"; did you mean \"profile\"?");
 	refused("tasks:\n  a: {wait: 1s, after: b}\n  bb: {wait: 1s}\n",
 		"2:24: there is no task \"b\"; did you mean \"bb\"?");
 	refused("tasks:\n  a: {wait: 1s, after: [zzzzz]}\n",
