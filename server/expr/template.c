@@ -256,27 +256,67 @@ bool template_node_scalar(struct expr_compiler *compiler, const struct node *nod
 	unreachable();
 }
 
+/* False, with an error, for what is no scalar. */
+static bool maker_init(struct maker *maker, struct expr_compiler *compiler, const struct node *node,
+		       const char *what)
+{
+	*maker = (struct maker){ .compiler = compiler, .text = node->text, .place = node->place };
+	if (node->kind == NODE_LIST || node->kind == NODE_MAP) {
+		diag_error(compiler->diag, node->place, "%s was expected, and this is a %s", what,
+			   node->kind == NODE_LIST ? "list" : "map");
+		return false;
+	}
+	if (node->kind == NODE_NULL)
+		maker->text = STR("");
+	maker->multiline = str_has(maker->text, '\n');
+	if (!maker->multiline && !node->plain)
+		maker->place.col++; /* the quote */
+	return true;
+}
+
 struct template *template_compile(struct expr_compiler *compiler, const struct node *node,
 				  enum template_context context)
 {
-	struct maker maker = { .compiler = compiler, .text = node->text, .place = node->place };
 	struct template *template;
+	struct maker maker;
 	struct value value;
 
-	if (node->kind == NODE_LIST || node->kind == NODE_MAP) {
-		diag_error(compiler->diag, node->place, "a text was expected, and this is a %s",
-			   node->kind == NODE_LIST ? "list" : "map");
+	if (!maker_init(&maker, compiler, node, "a text"))
 		return NULL;
-	}
-	if (node->kind == NODE_NULL)
-		maker.text = STR("");
-	maker.multiline = str_has(node->text, '\n');
-	if (!maker.multiline && !node->plain)
-		maker.place.col++; /* the quote */
 	template = maker_run(&maker, context);
 	if (template && context == TEMPLATE_PLAIN && template_node_scalar(compiler, node, &value))
 		template->value = value;
 	return template;
+}
+
+struct expr *template_compile_condition(struct expr_compiler *compiler, const struct node *node)
+{
+	struct str text, inner;
+	struct maker maker;
+	struct expr *expr;
+	struct value value;
+	ptrdiff_t len;
+
+	if (!maker_init(&maker, compiler, node, "a condition"))
+		return NULL;
+	text = inner = str_trim_space(maker.text);
+	if (str_starts_with(text, STR("${"))) {
+		inner = str_skip(text, 2);
+		len = lexer_find_end(inner);
+		if (len < 0 || (size_t)len + 3 != text.len) {
+			maker_error(&maker, node->place,
+				    "a condition is an expression, bare or as one ${}");
+			return NULL;
+		}
+		inner.len = (size_t)len;
+	}
+	expr = maker_compile(&maker, inner, inner.len ? (size_t)(inner.ptr - maker.text.ptr) : 0);
+	if (!expr || !expr_is_constant(expr, &value) || value.kind == VALUE_BOOL ||
+	    value.kind == VALUE_NULL)
+		return expr;
+	maker_error(&maker, node->place,
+		    "a condition is true, false or null, and never this constant");
+	return NULL;
 }
 
 bool template_is_constant(const struct template *template, struct str *ret_text)
