@@ -32,7 +32,7 @@ PACKAGES := yaml-0.1 libsystemd libcares libcrypto
 ALL_CFLAGS = -std=gnu11 -pthread $(WARNINGS) $(HARDENING) $(CFLAGS_$(FLAVOR)) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -pthread $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm
 
 # llhttp: the system's library where there is one, else the sources that Debian 12 ships.
 # Those hold two parsers; only strict mode refuses known request smuggling.

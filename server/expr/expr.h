@@ -23,9 +23,9 @@
  * operators in a chain.
  *
  * Behind a task's name stands one of expr_task_fields; what follows that is a path into the
- * field's value. `x[0]` looks into the main result. In `headers` and in a task's `.headers` a
- * dotted name is written in lower case with '_' for '-'; a name in brackets is taken as it is but
- * for its case.
+ * field's value. `x["body"]` is `x.body`; any other index looks into the main result. In `headers`
+ * and in a task's `.headers` a dotted name is written with '_' for '-', in any case; a name in
+ * brackets is taken as it is but for its case.
  *
  * `&& || ! ?:` take booleans and evaluate only what they need. `a ?? b` is b when a is null or
  * missing. A path through null is null; through a scalar it is an error. A list index that is out of

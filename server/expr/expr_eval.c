@@ -155,16 +155,18 @@ static int eval_unary(const struct expr *expr, struct expr_env *env, struct valu
 		r = expr_negate(env, value, ret);
 	} else {
 		r = need_bool(env, OP_NOT, value);
-		*ret = value_bool(!value.boolean);
+		if (r == 0)
+			*ret = value_bool(!value.boolean);
 	}
-	ret->secret = value.secret;
+	if (r == 0)
+		ret->secret = value.secret;
 	return r;
 }
 
 /* && and || look at their right side only when the left one leaves it open. */
 static int eval_logic(const struct expr *expr, struct expr_env *env, struct value *ret)
 {
-	struct value value;
+	struct value value = value_null();
 	int r = expr_eval(expr->args[0], env, &value);
 	uint8_t secret = value.secret;
 

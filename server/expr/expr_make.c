@@ -4,7 +4,7 @@
  * its result is kept. A constant that cannot be computed is the user's mistake, shown where it
  * stands. */
 #include "server/expr/expr_parse.h"
-#include "server/expr/number.h"
+#include <errno.h>
 
 enum { FOLD_MAX_BYTES = 1 << 20 };
 

@@ -71,8 +71,8 @@ int expr_binary(enum expr_op op, struct expr_env *env, struct value a, struct va
 		struct value *ret);
 int expr_negate(struct expr_env *env, struct value value, struct value *ret);
 
-/* Whether `whole` has `part`: an element of a list, a key of an object (unless `keys` is false), a
- * part of a text. `name` is for the message. */
+/* Whether `whole` has `part`: an element of a list, a key of an object, a
+ * part of a text. `name` begins the message. */
 int expr_contains(struct expr_env *env, const char *name, struct value whole, struct value part,
 		  bool *ret);
 

@@ -176,7 +176,7 @@ int expr_contains(struct expr_env *env, const char *name, struct value whole, st
 		*ret = str_find(value_str(whole), value_str(part)) >= 0;
 	else
 		return expr_fail(env,
-				 "%s looks in a list, or for a text in a text or an object; "
+				 "%slooks in a list, or for a text in a text or an object; "
 				 "got %s in %s",
 				 name, expr_kind_with_article(part), expr_kind_with_article(whole));
 	return 0;
@@ -215,7 +215,7 @@ int expr_binary(enum expr_op op, struct expr_env *env, struct value a, struct va
 	case OP_GREATER_EQUAL:
 		return order(op, env, a, b, ret);
 	case OP_IN:
-		r = expr_contains(env, "\"in\"", b, a, &found);
+		r = expr_contains(env, "\"in\" ", b, a, &found);
 		*ret = value_bool(found);
 		return r;
 	case OP_ADD:

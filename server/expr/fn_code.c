@@ -1,0 +1,199 @@
+/* server/expr/fn_code.c: JSON, base64, hexadecimal, hashes, percent-encoding. */
+#include "server/expr/functions.h"
+#include "server/expr/json.h"
+#include "server/expr/percent.h"
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+int fn_parse_json(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	struct json_error error;
+	struct str text;
+	int r = fn_take_text(env, args[0], &text);
+
+	(void)n_args;
+	if (r < 0)
+		return r;
+	r = json_read(text, env->arena, ret, &error);
+	if (r == -EINVAL)
+		return expr_fail(env, "takes a JSON text, but at byte %zu %s", error.offset,
+				 error.what);
+	return r;
+}
+
+int fn_to_json(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	struct buf out;
+
+	(void)n_args;
+	buf_init_arena(&out, env->arena);
+	value_write_json(args[0], &out);
+	return fn_give_buf(&out, ret);
+}
+
+static const char base64_digits[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void base64_group(const unsigned char *in, size_t n_in, char *out)
+{
+	uint32_t bits = (uint32_t)in[0] << 16;
+
+	if (n_in > 1)
+		bits |= (uint32_t)in[1] << 8;
+	if (n_in > 2)
+		bits |= in[2];
+	out[0] = base64_digits[bits >> 18];
+	out[1] = base64_digits[bits >> 12 & 63];
+	out[2] = n_in > 1 ? base64_digits[bits >> 6 & 63] : '=';
+	out[3] = n_in > 2 ? base64_digits[bits & 63] : '=';
+}
+
+int fn_base64(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	struct str text;
+	char *out;
+	int r = fn_take_text(env, args[0], &text);
+
+	(void)n_args;
+	if (r == 0)
+		r = fn_give_text(env, (text.len + 2) / 3 * 4, &out, ret);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < text.len; i += 3, out += 4)
+		base64_group((const unsigned char *)text.ptr + i, text.len - i, out);
+	return 0;
+}
+
+static int base64_value(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (char_is_digit(c))
+		return c - '0' + 52;
+	if (c == '+' || c == '-')
+		return 62;
+	return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Without its padding; false when there is padding that does not fit. */
+static bool base64_strip(struct str *text)
+{
+	size_t len = text->len;
+
+	while (text->len && len - text->len < 2 && text->ptr[text->len - 1] == '=')
+		text->len--;
+	return (len == text->len || len % 4 == 0) && text->len % 4 != 1;
+}
+
+/* The bits behind the last byte must be 0, so that a text has one meaning and one form. */
+static bool base64_decode(struct str text, char *out)
+{
+	uint32_t bits = 0;
+	unsigned n_bits = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		int digit = base64_value(text.ptr[i]);
+
+		if (digit < 0)
+			return false;
+		bits = bits << 6 | (uint32_t)digit;
+		n_bits += 6;
+		if (n_bits < 8)
+			continue;
+		n_bits -= 8;
+		*out++ = (char)(bits >> n_bits & 0xff);
+	}
+	return (bits & ((1u << n_bits) - 1)) == 0;
+}
+
+int fn_base64_decode(struct expr_env *env, const struct value *args, size_t n_args,
+		     struct value *ret)
+{
+	struct str text;
+	char *out;
+	bool ok;
+	int r = fn_take_text(env, args[0], &text);
+
+	(void)n_args;
+	if (r < 0)
+		return r;
+	ok = base64_strip(&text);
+	r = fn_give_text(env, text.len / 4 * 3 + text.len % 4 * 3 / 4, &out, ret);
+	if (r < 0)
+		return r;
+	return ok && base64_decode(text, out) ? 0 : expr_fail(env, "takes a text in base64");
+}
+
+static int give_hex(struct expr_env *env, struct str bytes, struct value *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *out;
+	int r = fn_give_text(env, 2 * bytes.len, &out, ret);
+
+	for (size_t i = 0; r == 0 && i < bytes.len; i++) {
+		*out++ = digits[(unsigned char)bytes.ptr[i] >> 4];
+		*out++ = digits[(unsigned char)bytes.ptr[i] & 15];
+	}
+	return r;
+}
+
+int fn_hex(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	struct str text;
+	int r = fn_take_text(env, args[0], &text);
+
+	(void)n_args;
+	return r < 0 ? r : give_hex(env, text, ret);
+}
+
+int fn_sha256(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int size;
+	struct str text;
+	int r = fn_take_text(env, args[0], &text);
+
+	(void)n_args;
+	if (r < 0)
+		return r;
+	if (!EVP_Digest(text.len ? text.ptr : "", text.len, digest, &size, EVP_sha256(), NULL))
+		return -ENOMEM;
+	return give_hex(env, (struct str){ (const char *)digest, size }, ret);
+}
+
+int fn_hmac_sha256(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned int size;
+	struct str key, text;
+	int r = fn_take_text(env, args[0], &key);
+
+	(void)n_args;
+	if (r == 0)
+		r = fn_take_text(env, args[1], &text);
+	if (r < 0)
+		return r;
+	if (key.len > INT32_MAX)
+		return expr_fail(env, "takes a shorter key");
+	if (!HMAC(EVP_sha256(), key.len ? key.ptr : "", (int)key.len,
+		  (const unsigned char *)(text.len ? text.ptr : ""), text.len, digest, &size))
+		return -ENOMEM;
+	return give_hex(env, (struct str){ (const char *)digest, size }, ret);
+}
+
+int fn_url_encode(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
+{
+	struct str text;
+	struct buf out;
+	int r = fn_take_text(env, args[0], &text);
+
+	(void)n_args;
+	if (r < 0)
+		return r;
+	buf_init_arena(&out, env->arena);
+	percent_encode(text, &out);
+	return fn_give_buf(&out, ret);
+}
