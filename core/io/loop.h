@@ -44,7 +44,7 @@ void loop_destroy(
 	struct loop *loop); /* NULL is accepted; nothing may be left on it that will be used */
 
 void loop_run(struct loop *loop);                 /* until loop_stop() */
-void loop_run_once(struct loop *loop, bool wait); /* one turn; without `wait` it never sleeps */
+void loop_run_once(struct loop *loop, bool wait); /* one turn, which sleeps at its end if `wait` */
 void loop_stop(struct loop *loop);                /* any thread; the turn at hand is finished */
 
 struct loop *loop_current(void); /* that of this thread while it runs one, or NULL */
