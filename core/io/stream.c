@@ -137,6 +137,7 @@ static int stream_push(struct stream *stream)
 			stream->n_out = 0;
 			return stream->error = (int)n;
 		}
+		stream->sent_bytes += (size_t)n;
 		stream_sent(stream, (size_t)n);
 	}
 	return 1;

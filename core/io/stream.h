@@ -17,11 +17,12 @@ struct stream {
 	struct watch watch;
 	struct loop *loop;
 	stream_fn *on_readable; /* bytes, the end or an error may be read now */
-	stream_fn *on_sent; /* all that was queued has been sent, or sending failed: see `error` */
-	int error;          /* 0, or why the connection is dead (-ECONNRESET, …) */
-	bool readable;      /* a read may give something */
-	bool writable;      /* a write may take something */
-	bool peer_closed;   /* EPOLLRDHUP was seen: the peer has at least half-closed */
+	stream_fn *on_sent;  /* all that was queued has been sent, or sending failed: see `error` */
+	int error;           /* 0, or why the connection is dead (-ECONNRESET, …) */
+	bool readable;       /* a read may give something */
+	bool writable;       /* a write may take something */
+	bool peer_closed;    /* EPOLLRDHUP was seen: the peer has at least half-closed */
+	uint64_t sent_bytes; /* that the kernel has taken; the owner may set it to 0 */
 	uint8_t n_out;
 	struct iovec out[STREAM_OUT_MAX]; /* not sent yet; each has bytes */
 };

@@ -44,6 +44,9 @@ enum http_call_error {
 	HTTP_CALL_MEMORY, /* the arena is full */
 };
 
+struct conn_pool;
+struct dial;
+struct http_answer;
 struct http_conn;
 
 struct http_call {
@@ -59,14 +62,19 @@ struct http_call {
 	bool sent; /* something of the request was handed to a socket: it may have been carried out */
 	uint64_t started_ns, ended_ns;
 	/* the rest is the call's own */
-	struct http_conn *conn;
-	struct lookup lookup;
-	struct timer timer; /* of the phase */
+	struct conn_pool *pool;     /* while in progress */
+	struct http_conn *conn;     /* NULL while there is none */
+	struct dial *dial;          /* in the arena; made when a new connection is needed */
+	struct http_answer *answer; /* in the arena */
+	struct timer timer;         /* of the phase, but for CALL_CONNECT */
 	struct timer total_timer;
-	uint8_t phase;
-	uint8_t n_tries;
+	uint64_t connect_deadline_ns;
+	uint64_t seen_bytes; /* how much of the request had been sent when the timer was started */
+	struct str head;     /* the request's head, rendered */
 	unsigned server;
-	struct str head; /* the request's head, rendered */
+	unsigned n_servers_tried;
+	uint8_t phase;
+	bool retried; /* a stale connection was replaced */
 };
 
 /* Then task_start(&call->task, scope). */

@@ -33,7 +33,9 @@ struct upstream_stats {
 
 /* The part that outlives a generation: same name, same servers. */
 struct upstream {
-	atomic_uint refs;
+	atomic_uint refs;     /* of those who make calls; at 0 it gets no new ones */
+	atomic_uint n_holds;  /* of its memory: one of all refs together, and one of each client */
+	struct arena arena;   /* of its texts; before it is shared, its maker may add to it */
 	struct str name;      /* "users"; for an absolute URL "host:port" */
 	struct str authority; /* what Host says: the first server's, or that of `url:` */
 	struct str prefix; /* path that `url:` has before every request's path; never ends in '/' */

@@ -32,3 +32,6 @@ struct detacher {
 	void (*end)(struct detacher *detacher, void *generation);
 	struct list runs; /* of struct detached, see detach.c; on this loop */
 };
+
+/* Cancels every detached flow of this loop; each still ends by itself, soon. For a shutdown that must not wait. */
+void detacher_cancel(struct detacher *detacher);

@@ -16,6 +16,7 @@ enum {
 	FLOW_CALLS_MAX = 32,   /* flows in flows, at run time: past it flow_depth */
 };
 
+struct capture;
 struct flow;
 struct flow_run;
 struct step; /* a compiled task */
@@ -33,21 +34,32 @@ struct flow_compiler {
 	const char *const *flow_names;
 	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
 			 struct str *ret_text); /* see expr_names */
-	const struct node *defaults;            /* `defaults: {task: …}` of the file, or NULL */
+	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
+						   tasks; or NULL */
+	struct flow *
+		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
 };
 
 /* A flow that does not exist yet, so that others may call it (recursion is bounded at run time). */
 struct flow *flow_declare(struct flow_compiler *compiler, struct str name);
+
+/* Frees what the flows have outside of the arena: all of compiler->flows, which a generation keeps until its end. */
+void flows_fini(struct flow *flows);
 
 /* Compiles `tasks` (a NODE_MAP, or NULL: no tasks) into a declared flow. `roots` are those that exist for it; `result`
  * (may be NULL) is what the flow gives. False when there were errors; they are in the compiler's diag. */
 bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 		  const struct node *result, uint64_t roots);
 
+/* Checks `defaults: {task: …}` itself, once a load: what the tasks take from it is `timeout` and `retry`. False when there were
+ * errors. */
+bool flow_check_defaults(struct flow_compiler *compiler);
+
 /* The names for expressions that read the ended flow: reply:, on_error:, result:. Also for compiling those: refers
  * to every task by number. */
 const struct expr_names *flow_names(const struct flow *flow);
 bool flow_is_empty(const struct flow *flow);
+uint64_t flow_roots(const struct flow *flow); /* ROOT_BIT()s that its tasks and `result` read */
 struct str flow_name(const struct flow *flow);
 
 /* How a run stands. */
@@ -63,6 +75,9 @@ struct flow_run {
 	struct failure failure; /* of the first required task that failed, or of the flow itself */
 	unsigned depth;         /* of calls */
 	bool stopping;          /* something failed, or it was cancelled: nothing new starts */
+	bool started, ended;
+	const struct capture *capture; /* of a run that stands for another: see capture.c */
+	struct ready ready;            /* a start or an end that must not happen in its caller */
 	void (*on_end)(
 		struct flow_run
 			*run); /* from the loop; the run may be freed. failure.code tells how */

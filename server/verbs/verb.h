@@ -25,6 +25,8 @@ struct verb {
 	size_t config_size;         /* of the struct that `keys` write to, zeroed before */
 	size_t state_size;          /* of run->state */
 	bool is_guard;              /* `fail` */
+	bool is_idempotent; /* a second try does no harm; the compile() of a verb for which it depends clears
+			       or sets step->idempotent */
 	const char *const *
 		fields; /* result fields that may be named in expressions, besides ok failed skipped error
 				       ms; NULL at the end */
@@ -57,9 +59,15 @@ struct step_run {
 	struct failure failure; /* of the last try; code ERROR_NONE: none */
 	uint64_t started_ns, ended_ns;
 	struct timer timer; /* `timeout:`, or the pause before the next try */
-	uint8_t status;     /* enum step_status, step.h */
-	uint8_t n_tries;
-	bool timed_out, starting;
+	uint32_t n_tries;
+	uint8_t status;  /* enum step_status, step.h */
+	bool timed_out;  /* its `timeout:` passed */
+	bool cancelling; /* the verb was asked to end */
+	bool sent;       /* set by the verb: the try may have been carried out by somebody else */
+	bool fallback_failed;  /* `default:` could not be evaluated */
+	uint64_t timeout_ns;   /* the moment of `timeout:`; UINT64_MAX: none */
+	uint64_t resume_ns;    /* of the next try */
+	struct value fallback; /* what `default:` gave, when it failed */
 };
 
 /* Ends the try at hand. `code` is ERROR_NONE for success; `detail` must live as long as the run's arena. */

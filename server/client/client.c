@@ -1,0 +1,234 @@
+/* server/client/client.c: one loop's pools, its unnamed upstreams, and the sweep that forgets them.
+ *
+ * A pool lives as long as somebody may call its upstream, or a connection of it is in use. The sweep runs when the
+ * oldest idle connection is due, and at least every SWEEP_MS while there is a pool. */
+#include "server/client/client.h"
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "server/client/http_conn.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	SWEEP_MS = 60000,
+	SWEEP_MIN_MS = 20, /* between two sweeps: connections that are due one by one go together */
+};
+
+struct client_unnamed {
+	struct list link; /* in client->unnamed */
+	struct str key;   /* "host:port" in lower case; the upstream's name */
+	struct upstream *upstream;
+	uint64_t used_ns;
+};
+
+static void client_on_sweep(struct timer *timer)
+{
+	client_sweep(container_of(timer, struct client, sweep));
+}
+
+int client_create(struct client **ret_client, struct loop *loop)
+{
+	struct client *client = malloc(sizeof(*client));
+	int r;
+
+	if (!client)
+		return -ENOMEM;
+	r = names_create(&client->names, loop);
+	if (r < 0) {
+		free(client);
+		return r;
+	}
+	client->loop = loop;
+	client->n_calls = 0;
+	list_init(&client->pools);
+	list_init(&client->unnamed);
+	map_init(&client->pools_by_upstream);
+	map_init(&client->unnamed_by_authority);
+	timer_init(&client->sweep, loop, client_on_sweep);
+	*ret_client = client;
+	return 0;
+}
+
+struct loop *client_loop(const struct client *client)
+{
+	return client->loop;
+}
+
+/* ------------------------------------------------------------ pools */
+
+static struct str client_pool_key(struct upstream *const *upstream)
+{
+	return (struct str){ (const char *)upstream, sizeof(*upstream) };
+}
+
+static struct conn_pool *client_add_pool(struct client *client, struct upstream *upstream)
+{
+	size_t n = upstream->n_servers;
+	struct conn_pool *pool = mem_zalloc(sizeof(*pool) + n * sizeof(pool->servers[0]));
+
+	pool->client = client;
+	pool->upstream = upstream;
+	pool->n_servers = n;
+	for (size_t i = 0; i < n; i++)
+		list_init(&pool->servers[i].idle);
+	upstream_hold(upstream);
+	list_add(&client->pools, &pool->link);
+	map_set(&client->pools_by_upstream, client_pool_key(&pool->upstream), pool);
+	client_sweep_at(client, loop_now_ns(client->loop) + SWEEP_MS * NS_PER_MS);
+	return pool;
+}
+
+struct conn_pool *client_pool(struct client *client, struct upstream *upstream)
+{
+	struct conn_pool *pool = map_find(&client->pools_by_upstream, client_pool_key(&upstream));
+
+	return pool ? pool : client_add_pool(client, upstream);
+}
+
+static void client_remove_pool(struct client *client, struct conn_pool *pool)
+{
+	check_that(pool->n_calls == 0, "n_calls=%zu", pool->n_calls);
+	map_remove(&client->pools_by_upstream, client_pool_key(&pool->upstream));
+	list_remove(&pool->link);
+	upstream_release(pool->upstream);
+	free(pool);
+}
+
+/* Closes what has been idle since `until_ns` or longer; the oldest are at the end. Returns since when the oldest
+ * of the others is idle, or UINT64_MAX. */
+static uint64_t conn_pool_close_idle(struct conn_pool *pool, uint64_t until_ns)
+{
+	uint64_t oldest_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < pool->n_servers; i++) {
+		struct list *idle = &pool->servers[i].idle;
+
+		while (!list_is_empty(idle)) {
+			struct http_conn *conn = container_of(idle->prev, struct http_conn, link);
+
+			if (conn->idle_since_ns > until_ns) {
+				oldest_ns = MIN(oldest_ns, conn->idle_since_ns);
+				break;
+			}
+			http_conn_close(conn);
+		}
+	}
+	return oldest_ns;
+}
+
+/* ------------------------------------------------------------ the sweep */
+
+void client_sweep_at(struct client *client, uint64_t due_ns)
+{
+	if (timer_is_running(&client->sweep) && client->sweep_at_ns <= due_ns)
+		return;
+	client->sweep_at_ns = due_ns;
+	timer_start_at(&client->sweep, due_ns);
+}
+
+/* Returns when it should be looked at again. */
+static uint64_t client_sweep_pool(struct client *client, struct conn_pool *pool, uint64_t now_ns)
+{
+	bool called = upstream_is_called(pool->upstream);
+	uint64_t idle_close_ns = pool->upstream->idle_close_ms * NS_PER_MS;
+	uint64_t until_ns = now_ns > idle_close_ns ? now_ns - idle_close_ns : 0;
+	uint64_t oldest_ns = conn_pool_close_idle(pool, called ? until_ns : UINT64_MAX);
+
+	if (!called && pool->n_calls == 0)
+		client_remove_pool(client, pool);
+	return oldest_ns == UINT64_MAX ? UINT64_MAX : oldest_ns + idle_close_ns;
+}
+
+static void client_forget(struct client *client, struct client_unnamed *unnamed)
+{
+	map_remove(&client->unnamed_by_authority, unnamed->key);
+	list_remove(&unnamed->link);
+	upstream_unref(unnamed->upstream);
+	free(unnamed);
+}
+
+static void client_sweep_unnamed(struct client *client, uint64_t now_ns)
+{
+	while (!list_is_empty(&client->unnamed)) {
+		struct client_unnamed *unnamed =
+			container_of(client->unnamed.prev, struct client_unnamed, link);
+
+		if (unnamed->used_ns + CLIENT_UNNAMED_MS * NS_PER_MS > now_ns)
+			return;
+		client_forget(client, unnamed);
+	}
+}
+
+void client_sweep(struct client *client)
+{
+	uint64_t now_ns = clock_monotonic_ns(), next_ns = now_ns + SWEEP_MS * NS_PER_MS;
+	struct conn_pool *pool;
+
+	timer_stop(&client->sweep);
+	client_sweep_unnamed(client, now_ns);
+	list_each(pool, &client->pools, struct conn_pool, link)
+		next_ns = MIN(next_ns, client_sweep_pool(client, pool, now_ns));
+	if (!list_is_empty(&client->pools) || !list_is_empty(&client->unnamed))
+		client_sweep_at(client, MAX(next_ns, now_ns + SWEEP_MIN_MS * NS_PER_MS));
+}
+
+void client_destroy(struct client *client)
+{
+	struct conn_pool *pool;
+
+	if (!client)
+		return;
+	check_that(client->n_calls == 0, "n_calls=%zu", client->n_calls);
+	timer_stop(&client->sweep);
+	client_sweep_unnamed(client, UINT64_MAX);
+	list_each(pool, &client->pools, struct conn_pool, link) {
+		conn_pool_close_idle(pool, UINT64_MAX);
+		client_remove_pool(client, pool);
+	}
+	map_fini(&client->pools_by_upstream);
+	map_fini(&client->unnamed_by_authority);
+	names_destroy(client->names);
+	free(client);
+}
+
+/* ------------------------------------------------------------ unnamed upstreams */
+
+static struct client_unnamed *client_remember(struct client *client, struct str key)
+{
+	struct client_unnamed *unnamed = mem_zalloc(sizeof(*unnamed));
+
+	if (client->unnamed_by_authority.n_items >= CLIENT_UNNAMED_MAX)
+		client_forget(client,
+			      container_of(client->unnamed.prev, struct client_unnamed, link));
+	unnamed->upstream = upstream_create(key);
+	check(upstream_add_server(unnamed->upstream, key) == 0);
+	unnamed->key = unnamed->upstream->name;
+	list_init(&unnamed->link);
+	map_set(&client->unnamed_by_authority, unnamed->key, unnamed);
+	client_sweep_at(client, loop_now_ns(client->loop) + SWEEP_MS * NS_PER_MS);
+	return unnamed;
+}
+
+struct upstream *client_upstream(struct client *client, struct str authority)
+{
+	char key[NAMES_HOST_MAX + 16];
+	struct upstream_server server;
+	struct client_unnamed *unnamed;
+	int len;
+
+	if (upstream_read_address(authority, &server) < 0)
+		return NULL;
+	len = snprintf(key, sizeof(key), str_has(server.host, ':') ? "[%.*s]:%u" : "%.*s:%u",
+		       STR_ARG(server.host), server.port);
+	check(len > 0 && (size_t)len < sizeof(key));
+	for (int i = 0; i < len; i++)
+		key[i] = char_lower(key[i]);
+	unnamed = map_find(&client->unnamed_by_authority, (struct str){ key, (size_t)len });
+	if (!unnamed)
+		unnamed = client_remember(client, (struct str){ key, (size_t)len });
+	unnamed->used_ns = loop_now_ns(client->loop);
+	list_remove(&unnamed->link);
+	list_add_first(&client->unnamed, &unnamed->link);
+	return upstream_ref(unnamed->upstream);
+}

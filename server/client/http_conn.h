@@ -1,0 +1,31 @@
+/* server/client/http_conn.h: one connection to a server of an upstream: with a call, or idle. Internal.
+ *
+ * An idle connection must stay silent: bytes, the end or an error on it close it at once. */
+#pragma once
+#include "core/io/stream.h"
+#include "server/client/client.h"
+#include "server/client/dial.h"
+
+struct http_call;
+
+struct http_conn {
+	struct stream stream;
+	struct conn_pool *pool;
+	struct http_call *call; /* NULL: idle */
+	struct list link;       /* in its server's idle list, while idle */
+	struct timer again;     /* the call had more to read than its share of a turn */
+	uint64_t idle_since_ns;
+	unsigned server;
+	bool reused; /* a response was read from it before */
+};
+
+/* With the socket that was dialed. NULL without memory: then the socket is still the dial's. The connection is the
+ * caller's to close() or keep(). */
+struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct dial *dial);
+
+/* The idle connection that was used last, or NULL. */
+struct http_conn *http_conn_take(struct conn_pool *pool, unsigned server);
+
+/* Makes it idle, or closes it when it may not be used again or there are enough. */
+void http_conn_keep(struct http_conn *conn);
+void http_conn_close(struct http_conn *conn);

@@ -1,0 +1,29 @@
+/* server/client/http_exchange.h: a request and its response over a connection: the part of a call between connecting
+ * and its end. Internal to server/client, with what http_call.c has for it. */
+#pragma once
+#include "server/client/http_call.h"
+#include "server/client/http_conn.h"
+
+enum call_phase { /* the diagram is in http_call.c */
+		  CALL_IDLE,
+		  CALL_CONNECT,
+		  CALL_SEND,
+		  CALL_WAIT,
+		  CALL_BODY,
+		  CALL_DONE,
+};
+
+/* Sends the request over the connection, which is the call's now. May end the call, or make it begin anew. */
+void http_exchange_start(struct http_call *call, struct http_conn *conn);
+
+/* Gives the connection up, if there is one: back to its pool, or closed. */
+void http_exchange_leave(struct http_call *call, bool keep);
+void http_exchange_on_timer(struct timer *timer); /* call->timer */
+
+/* Once; nothing else of the call is done after it. */
+void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
+		   const char *detail);
+void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail);
+void http_call_time_out(struct http_call *call, const char *detail);
+void http_call_begin(struct http_call *call); /* from connecting on */
+void http_call_check(const struct http_call *call);

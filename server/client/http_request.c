@@ -1,0 +1,125 @@
+/* server/client/http_request.c
+ *
+ * Written twice by the same function: first to nowhere, for the size. What comes from outside must have been
+ * checked where it came in; that nothing can break out of its line is checked here all the same. */
+#include "server/client/http_request.h"
+#include <stdio.h>
+
+struct writer {
+	char *at; /* NULL: only counts */
+	size_t size;
+};
+
+static void writer_add(struct writer *writer, struct str bytes)
+{
+	if (writer->at && bytes.len)
+		memcpy(writer->at + writer->size, bytes.ptr, bytes.len);
+	writer->size += bytes.len;
+}
+
+static void writer_add_field(struct writer *writer, struct str name, struct str value)
+{
+	writer_add(writer, name);
+	writer_add(writer, STR(": "));
+	writer_add(writer, value);
+	writer_add(writer, STR("\r\n"));
+}
+
+static bool http_request_breaks_line(struct str s)
+{
+	return str_has(s, '\r') || str_has(s, '\n') || str_has(s, '\0');
+}
+
+static bool http_request_breaks_word(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] <= ' ' || s.ptr[i] == 0x7f)
+			return true;
+	return false;
+}
+
+static void http_request_check(const struct http_call_request *request)
+{
+	check(request->upstream && request->upstream->n_servers > 0);
+	check(request->method.len > 0 && !http_request_breaks_word(request->method));
+	check(!http_request_breaks_word(request->target));
+	check(!http_request_breaks_word(request->host));
+	check(request->has_body || request->body.len == 0);
+	for (size_t i = 0; i < request->n_fields; i++) {
+		check(request->fields[i].name.len > 0);
+		check(!http_request_breaks_word(request->fields[i].name));
+		check(!http_request_breaks_line(request->fields[i].value));
+	}
+}
+
+/* RFC 9110 §8.6: also without a body, where the method makes one expected. */
+static bool http_request_has_length(const struct http_call_request *request)
+{
+	return request->has_body || request->method_id == HTTP_POST ||
+	       request->method_id == HTTP_PUT || request->method_id == HTTP_PATCH;
+}
+
+static void http_request_write_target(const struct http_call_request *request,
+				      struct writer *writer)
+{
+	struct str target = request->target;
+	bool is_asterisk = request->upstream->prefix.len == 0 && str_eq(target, STR("*"));
+
+	writer_add(writer, request->upstream->prefix);
+	if (!is_asterisk && (target.len == 0 || target.ptr[0] != '/'))
+		writer_add(writer, STR("/"));
+	writer_add(writer, target);
+}
+
+static void http_request_write(const struct http_call_request *request, struct writer *writer)
+{
+	struct str host = request->host.len ? request->host : request->upstream->authority;
+
+	writer_add(writer, request->method);
+	writer_add(writer, STR(" "));
+	http_request_write_target(request, writer);
+	writer_add(writer, STR(" HTTP/1.1\r\n"));
+	writer_add_field(writer, STR("Host"), host);
+	for (size_t i = 0; i < request->n_fields; i++)
+		writer_add_field(writer, request->fields[i].name, request->fields[i].value);
+	if (http_request_has_length(request)) {
+		char length[24];
+
+		snprintf(length, sizeof(length), "%zu", request->body.len);
+		writer_add_field(writer, STR("Content-Length"), str_of(length));
+	}
+	writer_add(writer, STR("\r\n"));
+}
+
+struct str http_request_render(struct arena *arena, const struct http_call_request *request)
+{
+	struct writer counter = { 0 }, writer = { 0 };
+
+	http_request_check(request);
+	http_request_write(request, &counter);
+	writer.at = arena_alloc(arena, counter.size);
+	if (!writer.at)
+		return STR_NONE;
+	http_request_write(request, &writer);
+	check(writer.size == counter.size);
+	return (struct str){ writer.at, writer.size };
+}
+
+bool http_request_is_idempotent(const struct http_call_request *request)
+{
+	switch (request->method_id) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+	case HTTP_PUT:
+	case HTTP_DELETE:
+	case HTTP_OPTIONS:
+	case HTTP_TRACE:
+		return true;
+	case HTTP_POST:
+	case HTTP_PATCH:
+	case HTTP_CONNECT:
+	case HTTP_OTHER:
+		return false;
+	}
+	unreachable();
+}

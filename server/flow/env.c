@@ -1,0 +1,174 @@
+/* server/flow/env.c: what the expressions of a run read: roots, and the results of its tasks and of those around it. */
+#include "server/flow/step.h"
+#include <errno.h>
+#include <stdio.h>
+
+/* ------------------------------------------------------------ roots */
+
+static int env_member(struct expr_env *env, enum expr_root root, struct value whole, struct str key,
+		      struct value *ret)
+{
+	struct value member;
+	int r;
+
+	if (!key.ptr) {
+		*ret = whole;
+		return 0;
+	}
+	r = value_open(&whole, env->arena);
+	if (r < 0)
+		return r;
+	if (whole.kind != VALUE_OBJECT && whole.kind != VALUE_NULL) {
+		snprintf(env->message, sizeof(env->message), "%s is a %s, which has no members",
+			 expr_root_name(root), value_kind_name(whole));
+		return -EINVAL;
+	}
+	*ret = value_member(whole, key, &member) ? member : value_null();
+	return 0;
+}
+
+static int env_context_root(struct flow_run *run, enum expr_root root, struct str key,
+			    struct value *ret)
+{
+	struct expr_env *env = &run->env;
+	int r;
+
+	env->message[0] = '\0';
+	r = run->context->ops->root(run->context, root, key, ret);
+	if (r < 0 && !env->message[0])
+		snprintf(env->message, sizeof(env->message), "%s cannot be read",
+			 expr_root_name(root));
+	return r;
+}
+
+int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret)
+{
+	struct flow_run *run = container_of(env, struct flow_run, env);
+	struct value whole = value_null();
+	int r;
+
+	if (root == ROOT_WITH)
+		return env_member(env, root, run->with ? *run->with : whole, key, ret);
+	if (root != ROOT_ERROR)
+		return env_context_root(run, root, key, ret);
+	r = failure_value(&run->failure, env->arena, &whole);
+	return r < 0 ? r : env_member(env, root, whole, key, ret);
+}
+
+/* ------------------------------------------------------------ results */
+
+int failure_value(const struct failure *failure, struct arena *arena, struct value *ret)
+{
+	struct member *members;
+	int status = failure->upstream_status ? failure->upstream_status : failure_status(failure);
+
+	if (failure->code == ERROR_NONE) {
+		*ret = value_null();
+		return 0;
+	}
+	members = arena_alloc_array(arena, 4, sizeof(*members));
+	if (!members)
+		return -ENOMEM;
+	members[0] = (struct member){ value_text(STR("code")), value_text(failure_code(failure)) };
+	members[1] = (struct member){ value_text(STR("detail")), value_text(failure->detail) };
+	members[2] = (struct member){ value_text(STR("status")), value_int(status) };
+	members[3] = (struct member){ value_text(STR("task")), value_text(failure->task) };
+	*ret = value_object(members, 4);
+	return 0;
+}
+
+/* The fields that every task has; false: it is none of them. */
+static bool step_common_field(struct step_run *run, struct str field, struct value *ret, int *ret_r)
+{
+	bool failed = run->status == STEP_FAILED || run->status == STEP_CANCELLED;
+
+	*ret_r = 0;
+	if (str_eq(field, STR("ok")))
+		*ret = value_bool(run->status == STEP_OK);
+	else if (str_eq(field, STR("failed")))
+		*ret = value_bool(failed);
+	else if (str_eq(field, STR("skipped")))
+		*ret = value_bool(run->status == STEP_SKIPPED || run->status == STEP_WAITING);
+	else if (str_eq(field, STR("error")))
+		*ret_r = failure_value(&run->failure, step_arena(run), ret);
+	else if (str_eq(field, STR("ms")))
+		*ret = run->ended_ns
+			       ? value_int((int64_t)((run->ended_ns - run->started_ns) / NS_PER_MS))
+			       : value_null();
+	else
+		return false;
+	return true;
+}
+
+static bool verb_has_field(const struct verb *verb, struct str field)
+{
+	for (size_t i = 0; verb->fields && verb->fields[i]; i++)
+		if (str_eq(field, str_of(verb->fields[i])))
+			return true;
+	return false;
+}
+
+static int step_refuse_field(struct step_run *run, struct str field)
+{
+	struct expr_env *env = step_env(run);
+
+	snprintf(env->message, sizeof(env->message), "the task %s, which is `%s`, has no .%.*s",
+		 run->step->name.ptr, run->step->verb->name, STR_ARG(str_first(field, 40)));
+	return -EINVAL;
+}
+
+int step_field(struct step_run *run, struct str field, struct value *ret)
+{
+	const struct verb *verb = run->step->verb;
+	bool whole = field.len == 0;
+	int r;
+
+	*ret = value_null();
+	if (!whole && step_common_field(run, field, ret, &r))
+		return r;
+	if (!whole && !verb_has_field(verb, field))
+		return step_refuse_field(run, field);
+	if (whole)
+		field = str_of(verb->main_field);
+	if (run->status == STEP_FAILED && run->step->fallback &&
+	    str_eq(field, str_of(verb->main_field))) {
+		*ret = run->fallback;
+		return 0;
+	}
+	if (run->status != STEP_OK && (whole || run->status != STEP_FAILED))
+		return 0;
+	return field.len && run->state ? verb->field(run, field, ret) : 0;
+}
+
+const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
+				      uint32_t *ret_index)
+{
+	for (unsigned level = step_number_level(number); level > 0; level--)
+		run = run->parent;
+	*ret_index = step_number_index(number);
+	return run;
+}
+
+/* A detached task reads copies; what its own failure would say about the message is in `env`. */
+int flow_env_task(struct expr_env *env, unsigned number, struct str field, struct value *ret)
+{
+	const struct flow_run *own = container_of(env, struct flow_run, env);
+	uint32_t index;
+	const struct flow_run *run = flow_run_climb(own, number, &index);
+	const struct value *copy;
+	int r;
+
+	*ret = value_null();
+	if (run->capture) {
+		copy = capture_find(run->capture, index, field);
+		if (copy)
+			*ret = *copy;
+		return 0;
+	}
+	if (!run->steps)
+		return 0;
+	r = step_field(&run->steps[index], field, ret);
+	if (r < 0 && run != own)
+		memcpy(env->message, run->env.message, sizeof(env->message));
+	return r;
+}

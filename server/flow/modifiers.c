@@ -1,0 +1,258 @@
+/* server/flow/modifiers.c: the keys that every task may have, whatever its verb. */
+#include "server/flow/step.h"
+#include <errno.h>
+#include <stdio.h>
+
+#define AT(field) offsetof(struct retry_config, field)
+struct retry_config {
+	int64_t times;
+	uint64_t wait_ms;
+	struct setting_texts codes;
+};
+
+static const struct setting retry_keys[] = {
+	{ "times", SETTING_INT, AT(times), "2", "How many tries there are after the first.",
+	  .min = 1, .max = 100 },
+	{ "wait", SETTING_DURATION, AT(wait_ms), "20ms",
+	  "The pause before the second try; it doubles for each further one, with jitter, up to "
+	  "10s.",
+	  .min = 0, .max = INT64_C(86400000) },
+	{ "codes", SETTING_TEXTS, AT(codes),
+	  .help = "Which failures are tried again: error codes, and statuses such as 503 or 5xx." },
+	SETTINGS_END
+};
+#undef AT
+
+/* To add one: a row here, a field in struct modifiers, and what it does in modifiers_compile(). No name may be that of
+ * a verb or of a verb's key. */
+#define AT(field) offsetof(struct modifiers, field)
+const struct setting modifier_keys[] = {
+	{ "after", SETTING_TEXTS, AT(after),
+	  .help = "Tasks that must have ended first, though nothing of them is used." },
+	{ "when", SETTING_CONDITION, AT(when),
+	  .help = "A condition; when it is false the task is skipped, and its results are null." },
+	{ "timeout", SETTING_DURATION, AT(timeout_ms),
+	  .help = "The deadline of the task, all its tries included.", .min = 1,
+	  .max = INT64_C(86400000) },
+	{ "default", SETTING_VALUE, AT(fallback),
+	  .help = "The result to go on with when the task fails." },
+	{ "optional", SETTING_BOOL, AT(optional),
+	  .help = "Whether the flow goes on, with null results, when the task fails." },
+	{ "retry", SETTING_NODE, AT(retry),
+	  .help = "Tries again when it fails: a number, or times, wait and codes.",
+	  .keys = retry_keys },
+	{ "detach", SETTING_BOOL, AT(detach),
+	  .help = "Whether the flow ends without waiting for the task." },
+	SETTINGS_END
+};
+#undef AT
+
+/* ------------------------------------------------------------ when: */
+
+bool condition_compile(struct expr_compiler *compiler, const struct node *node,
+		       struct condition *ret_condition)
+{
+	struct condition condition = { 0 };
+	struct place place = node->place;
+
+	if (!str_starts_with(str_trim_space(node->text), STR("${"))) {
+		place.col += node->kind == NODE_TEXT && !node->plain;
+		condition.expr = expr_compile(compiler, node->text, place);
+		if (!condition.expr)
+			return false;
+		*ret_condition = condition;
+		return true;
+	}
+	condition.template = template_compile(compiler, node, TEMPLATE_PLAIN);
+	if (!condition.template)
+		return false;
+	if (!template_is_whole(condition.template)) {
+		diag_error(compiler->diag, node->place,
+			   "a condition is one expression; write it as a whole without ${}: a.ok "
+			   "&& b.ok");
+		return false;
+	}
+	*ret_condition = condition;
+	return true;
+}
+
+int condition_eval(const struct condition *condition, struct expr_env *env, bool *ret)
+{
+	struct value value;
+	int r;
+
+	if (condition->expr)
+		return expr_eval_bool(condition->expr, env, ret);
+	r = template_eval_value(condition->template, env, &value);
+	if (r < 0)
+		return r;
+	if (value.kind != VALUE_BOOL && value.kind != VALUE_NULL) {
+		snprintf(env->message, sizeof(env->message),
+			 "a condition is true or false, and this is a %s", value_kind_name(value));
+		return -EINVAL;
+	}
+	*ret = value.kind == VALUE_BOOL && value.boolean;
+	return 0;
+}
+
+/* ------------------------------------------------------------ secrets */
+
+struct template_tree *verb_public_tree(struct verb_compiler *compiler, const struct node *node,
+				       const char *what)
+{
+	struct expr_uses *uses = compiler->expr->uses;
+	bool secrets = uses->secrets;
+	struct template_tree *tree;
+
+	uses->secrets = false;
+	tree = template_tree_compile(compiler->expr, node);
+	if (tree && uses->secrets) {
+		diag_error(compiler->flow->diag, node->place,
+			   "a secret cannot be in `%s`, where it could be seen; use it where it is "
+			   "sent: headers, query, body",
+			   what);
+		tree = NULL;
+	}
+	uses->secrets |= secrets;
+	return tree;
+}
+
+struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
+				  const char *what)
+{
+	struct expr_uses *uses = compiler->expr->uses;
+	bool secrets = uses->secrets;
+	struct template *template;
+
+	uses->secrets = false;
+	template = template_compile(compiler->expr, node, TEMPLATE_PLAIN);
+	if (template && uses->secrets) {
+		diag_error(compiler->flow->diag, node->place,
+			   "a secret cannot be in `%s`, where it could be seen; use it where it is "
+			   "sent: headers, query, body",
+			   what);
+		template = NULL;
+	}
+	uses->secrets |= secrets;
+	return template;
+}
+
+/* ------------------------------------------------------------ retry: */
+
+static bool retry_add_code(struct flow_compiler *compiler, struct retry *retry, struct str text,
+			   struct place place)
+{
+	enum error_code code;
+	const char *nearest;
+
+	if (statuses_add(&retry->statuses, text) == 0)
+		return true;
+	if (error_code_find(text, &code)) {
+		retry->codes |= UINT64_C(1) << code;
+		return true;
+	}
+	nearest = diag_nearest(text, error_code_names);
+	if (nearest)
+		diag_error(compiler->diag, place,
+			   "unknown error code \"%.*s\"; did you mean \"%s\"?",
+			   STR_ARG(str_first(text, 80)), nearest);
+	else
+		diag_error(compiler->diag, place,
+			   "unknown error code \"%.*s\"; write a code such as timeout, or a status "
+			   "such as 503 or 5xx",
+			   STR_ARG(str_first(text, 80)));
+	return false;
+}
+
+/* `retry: 3` is `retry: {times: 3}`. */
+static const struct node *retry_map(struct flow_compiler *compiler, const struct node *node)
+{
+	struct node *map = arena_zalloc(compiler->arena, sizeof(*map));
+	struct node_entry *entry = arena_zalloc(compiler->arena, sizeof(*entry));
+	struct node *times = arena_alloc(compiler->arena, sizeof(*times));
+
+	*times = *node;
+	*entry = (struct node_entry){ STR("times"), node->place, times };
+	*map = (struct node){
+		.kind = NODE_MAP, .place = node->place, .n_entries = 1, .entries = entry
+	};
+	return map;
+}
+
+static struct retry *retry_compile(struct flow_compiler *compiler, const struct node *node)
+{
+	struct retry_config config = { 0 };
+	const struct settings_part part = { retry_keys, &config };
+	struct retry *retry = arena_zalloc(compiler->arena, sizeof(*retry));
+	bool ok = true;
+
+	if (node->kind != NODE_MAP && node->kind != NODE_INT) {
+		diag_error(compiler->diag, node->place,
+			   "`retry` is a number or a map, not %s; write retry: 2, or retry: "
+			   "{times: 2, wait: 20ms}",
+			   node_kind_name(node));
+		return NULL;
+	}
+	if (node->kind == NODE_INT)
+		node = retry_map(compiler, node);
+	if (settings_read(&part, 1, node, "retry", compiler->arena, compiler->diag) > 0)
+		return NULL;
+	retry->times = config.times;
+	retry->wait_ms = config.wait_ms;
+	retry->has_codes = node_find(node, "codes") != NULL;
+	for (size_t i = 0; i < config.codes.n_texts; i++)
+		ok &= retry_add_code(compiler, retry, config.codes.texts[i],
+				     config.codes.nodes[i]->place);
+	return ok ? retry : NULL;
+}
+
+/* ------------------------------------------------------------ all */
+
+static bool after_compile(struct flow_compiler *compiler, struct step *step,
+			  const struct setting_texts *after, const struct flow_scope *scope)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < after->n_texts; i++) {
+		struct str name = after->texts[i];
+		const char *nearest;
+		uint32_t number;
+
+		if (scope_find(scope, name, &number)) {
+			step_refs_add(&step->refs, compiler->arena, number, after->nodes[i]->place);
+			continue;
+		}
+		ok = false;
+		nearest = scope_nearest(scope, name);
+		if (nearest)
+			diag_error(compiler->diag, after->nodes[i]->place,
+				   "there is no task \"%.*s\"; did you mean \"%s\"?",
+				   STR_ARG(str_first(name, 80)), nearest);
+		else
+			diag_error(compiler->diag, after->nodes[i]->place,
+				   "there is no task \"%.*s\"; `after` names tasks of this flow",
+				   STR_ARG(str_first(name, 80)));
+	}
+	return ok;
+}
+
+bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
+		       struct flow_scope *scope)
+{
+	struct step *step = compiler->step;
+	bool ok = after_compile(compiler->flow, step, &modifiers->after, scope);
+
+	step->optional = modifiers->optional;
+	step->timeout_ms = modifiers->timeout_ms;
+	if (modifiers->when)
+		ok &= condition_compile(compiler->expr, modifiers->when, &step->when);
+	if (modifiers->fallback) {
+		step->fallback = verb_public_tree(compiler, modifiers->fallback, "default");
+		ok &= step->fallback != NULL;
+	}
+	if (modifiers->retry) {
+		step->retry = retry_compile(compiler->flow, modifiers->retry);
+		ok &= step->retry != NULL;
+	}
+	return ok;
+}

@@ -1,0 +1,202 @@
+/* server/flow/step.h: the compiled form of flows and tasks, and what flow/ and verbs/ share. Internal to both.
+ *
+ * A name in an expression is compiled to a number: how many groups further out its flow is, and the index in that
+ * flow (step_number()). At run time the runs are climbed the same way. */
+#pragma once
+#include "server/flow/statuses.h"
+#include "server/verbs/verb.h"
+
+/* ------------------------------------------------------------ compiled */
+
+/* What a name refers to, seen from the flow that it stands in. */
+struct step_ref {
+	uint32_t number;
+	struct place place;
+};
+
+struct step_refs {
+	struct step_ref *refs;
+	size_t n_refs, n_room;
+};
+
+enum { STEP_INDEX_BITS = 16 };
+
+static inline uint32_t step_number(unsigned level, uint32_t index)
+{
+	return (uint32_t)level << STEP_INDEX_BITS | index;
+}
+
+static inline unsigned step_number_level(uint32_t number)
+{
+	return number >> STEP_INDEX_BITS;
+}
+
+static inline uint32_t step_number_index(uint32_t number)
+{
+	return number & ((UINT32_C(1) << STEP_INDEX_BITS) - 1);
+}
+
+/* `when:`: a bare expression, or one ${} (DECISIONS 24). Both NULL: none. */
+struct condition {
+	struct expr *expr;
+	struct template *template;
+};
+
+struct retry {
+	int64_t times; /* tries after the first */
+	uint64_t wait_ms;
+	bool has_codes;           /* `codes:` was said */
+	uint64_t codes;           /* bits of enum error_code */
+	struct statuses statuses; /* of upstreams */
+};
+
+struct step {
+	struct str name;
+	struct place place; /* of the name */
+	const struct node *node;
+	const struct verb *verb;
+	void *config;
+	size_t state_offset;
+	struct condition when;
+	struct template_tree *fallback; /* `default:`; NULL: none */
+	struct retry *retry;            /* NULL: none */
+	uint64_t timeout_ms;            /* 0: none */
+	bool optional, detached, idempotent;
+	bool calls; /* `group` is a flow of its own, not tasks of this one */
+	struct expr_uses uses;
+	struct step_refs refs;    /* every task that it names, also by after: */
+	const struct flow *group; /* the tasks in it, or the flow that it calls */
+	struct str verb_name, summary;
+	size_t wave, n_before; /* plan.c */
+	uint32_t *before;
+};
+
+struct flow_scope;
+struct graph_plan;
+
+struct flow {
+	struct flow *next; /* in compiler->flows */
+	struct str name;
+	bool compiled;
+	struct flow_scope *scope; /* NULL until it is compiled */
+	uint64_t roots;           /* that exist in it */
+	uint64_t roots_used;
+	size_t n_steps;
+	struct step *steps;
+	struct graph_plan *plan; /* NULL: there are no steps */
+	struct template_tree *result;
+	size_t state_size; /* of the states of all its steps */
+	bool idempotent;   /* running it twice does no harm */
+};
+
+/* ------------------------------------------------------------ names.c */
+
+/* The names of a flow's tasks, and those of the groups around it. */
+struct flow_scope *scope_create(struct arena *arena, struct flow *flow, struct flow_scope *parent,
+				const struct flow_compiler *compiler);
+/* For the tasks themselves; and for what reads the ended flow, where detached tasks do not exist. */
+const struct expr_names *scope_inner_names(const struct flow_scope *scope);
+const struct expr_names *scope_outer_names(const struct flow_scope *scope);
+bool scope_find(const struct flow_scope *scope, struct str name, uint32_t *ret_number);
+struct step *scope_step(const struct flow_scope *scope, uint32_t number);
+const char *scope_nearest(const struct flow_scope *scope, struct str name);
+struct flow_scope *scope_parent(const struct flow_scope *scope);
+unsigned scope_depth(const struct flow_scope *scope);
+
+/* ------------------------------------------------------------ compile.c, task.c, modifiers.c, plan.c */
+
+/* As flow_compile(), for tasks inside the task `owner` of a flow: what they refer to outside is added to it. */
+bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
+			const struct node *result, struct flow_scope *parent, struct step *owner);
+
+/* Compiles one task: its map is step->node. */
+bool step_compile(struct flow_compiler *compiler, struct flow *flow, struct step *step);
+void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
+		   struct place place);
+
+struct modifiers {
+	struct setting_texts after;
+	const struct node *when, *fallback, *retry;
+	uint64_t timeout_ms;
+	bool optional, detach;
+};
+
+extern const struct setting modifier_keys[];
+bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
+		       struct flow_scope *scope);
+
+/* Order, guards and cycles. */
+bool plan_compile(struct flow_compiler *compiler, struct flow *flow);
+
+bool condition_compile(struct expr_compiler *compiler, const struct node *node,
+		       struct condition *ret_condition);
+int condition_eval(const struct condition *condition, struct expr_env *env, bool *ret);
+
+/* For verbs: a tree or text whose value can be seen from outside, so that a secret in it is an error. `what` names it:
+ * "value". */
+struct template_tree *verb_public_tree(struct verb_compiler *compiler, const struct node *node,
+				       const char *what);
+struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
+				  const char *what);
+
+/* [a-z_][a-z0-9_]* */
+bool name_is_valid(struct str name);
+
+/* ------------------------------------------------------------ running */
+
+enum step_status {
+	STEP_WAITING,   /* for other tasks, or the flow has stopped before it */
+	STEP_RUNNING,   /* the verb is at work */
+	STEP_PAUSED,    /* between two tries */
+	STEP_OK,        /* ended */
+	STEP_FAILED,    /* ended; what `default:` gave is in .fallback */
+	STEP_SKIPPED,   /* `when:` was false */
+	STEP_CANCELLED, /* the flow stopped while it ran */
+};
+
+/* The run in which `number` is, seen from `run`; *ret_index is the index in its flow. */
+const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
+				      uint32_t *ret_index);
+
+/* The field of an ended task; what has no value is null. */
+int step_field(struct step_run *run, struct str field, struct value *ret);
+
+/* {code, detail, status, task}, or null when nothing failed. */
+int failure_value(const struct failure *failure, struct arena *arena, struct value *ret);
+
+/* env.c */
+int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret);
+int flow_env_task(struct expr_env *env, unsigned number, struct str field, struct value *ret);
+
+/* step.c */
+void step_start(struct step_run *step, struct flow_run *run, uint32_t index);
+void flow_run_on_step(struct flow_run *run, struct step_run *step); /* run.c: it has ended */
+
+/* Ends the try as step_done(), with all that a failure may say. Its task is set to this one's name, with the names that
+ * it has in front: "a" in the group g becomes "g.a". */
+void step_fail(struct step_run *run, const struct failure *failure);
+
+/* ------------------------------------------------------------ capture.c, detach.c */
+
+/* What a detached task reads, copied. A run with one has no steps. */
+struct capture;
+struct capture_set;
+const struct value *capture_find(const struct capture *capture, uint32_t index, struct str field);
+
+/* Copies into `arena` what `step` of `run` reads. 0 or -ENOMEM. */
+int capture_create(struct capture_set **ret_set, struct arena *arena, struct flow_run *run,
+		   const struct step *step);
+
+/* The value of a root in it; as context_ops.root(). */
+int capture_root(const struct capture_set *set, struct arena *arena, enum expr_root root,
+		 struct str key, struct value *ret);
+/* The run that stands for the one that was copied. */
+struct flow_run *capture_run(struct capture_set *set);
+const struct value *capture_with(const struct capture_set *set);
+
+/* A `detach: true` task: its flow of one is run by itself. */
+struct detach_config {
+	struct flow *flow;
+	uint64_t deadline_ms;
+};
+extern const struct verb verb_detach;

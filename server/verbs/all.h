@@ -1,0 +1,8 @@
+/* server/verbs/all.h: each verb's own declaration, for the table. */
+#pragma once
+#include "server/verbs/verb.h"
+
+extern const struct verb verb_get, verb_post, verb_put, verb_patch, verb_delete, verb_head,
+	verb_http;
+extern const struct verb verb_wait, verb_value, verb_log, verb_fail;
+extern const struct verb verb_call, verb_tasks;

@@ -1,0 +1,15 @@
+/* server/verbs/verbs.c: the table of all verbs. To add one: write server/verbs/NAME.c, declare it in all.h, list it here. */
+#include "server/verbs/all.h"
+
+const struct verb *const verbs[] = {
+	&verb_get,  &verb_post,  &verb_put, &verb_patch, &verb_delete, &verb_head,  &verb_http,
+	&verb_wait, &verb_value, &verb_log, &verb_fail,  &verb_call,   &verb_tasks, NULL,
+};
+
+const struct verb *verb_find(struct str name)
+{
+	for (size_t i = 0; verbs[i]; i++)
+		if (str_eq(name, str_of(verbs[i]->name)))
+			return verbs[i];
+	return NULL;
+}
