@@ -136,7 +136,7 @@ static void job_arm(struct job *job)
 	uint64_t wake_ns = UINT64_MAX;
 
 	if (job->spec && !job->paused && !job->scheduler->stopped)
-		wake_ns = plan_wake_ns(&job->plan, job->spec, plan_clock());
+		wake_ns = timetable_wake_ns(&job->timetable, job->spec, timetable_clock());
 	if (wake_ns == UINT64_MAX)
 		timer_stop(&job->timer);
 	else
@@ -148,13 +148,13 @@ static void job_on_timer(struct timer *timer)
 	struct job *job = container_of(timer, struct job, timer);
 	int64_t planned_wall_ns;
 
-	switch (plan_take(&job->plan, job->spec, plan_clock(), &planned_wall_ns)) {
-	case PLAN_WAIT:
+	switch (timetable_take(&job->timetable, job->spec, timetable_clock(), &planned_wall_ns)) {
+	case TIMETABLE_WAIT:
 		break;
-	case PLAN_RUN:
+	case TIMETABLE_RUN:
 		(void)job_due(job, planned_wall_ns);
 		break;
-	case PLAN_MISSED:
+	case TIMETABLE_MISSED:
 		job_skip(job, planned_wall_ns, "skipped", "missed");
 		break;
 	}
@@ -216,7 +216,7 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 	job->spec = spec;
 	job->generation = generation;
 	if (changed)
-		plan_init(&job->plan, spec, plan_clock());
+		timetable_init(&job->timetable, spec, timetable_clock());
 	job_arm(job);
 }
 
@@ -323,7 +323,7 @@ static void job_write(const struct job *job, struct buf *out)
 	int64_t next_wall_ns = 0;
 
 	if (!job->paused && !job->scheduler->stopped)
-		(void)plan_next(&job->plan, job->spec, plan_clock(), &next_wall_ns);
+		(void)timetable_next(&job->timetable, job->spec, timetable_clock(), &next_wall_ns);
 	buf_add(out, STR("{\"name\":"));
 	json_write_text(str_of(job->name), out);
 	buf_add(out, STR(",\"schedule\":"));
@@ -367,7 +367,7 @@ static void job_set_paused(struct job *job, bool paused)
 		return;
 	job->paused = paused;
 	if (!paused)
-		plan_skip(&job->plan, job->spec, plan_clock());
+		timetable_skip(&job->timetable, job->spec, timetable_clock());
 	job_arm(job);
 	log_info("job %s name=%s", paused ? "paused" : "resumed", job->name);
 }

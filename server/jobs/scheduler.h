@@ -9,7 +9,7 @@
 #pragma once
 #include "core/base/map.h"
 #include "server/jobs/history.h"
-#include "server/jobs/plan.h"
+#include "server/jobs/timetable.h"
 
 struct scheduler {
 	struct loop *loop;
@@ -31,7 +31,7 @@ struct job {
 	const struct job_spec
 		*spec;    /* NULL: gone from the configuration; lives until its runs end */
 	void *generation; /* the spec's */
-	struct plan plan;
+	struct timetable timetable;
 	struct timer timer;
 	struct list runs;    /* of struct job_run: RUNNING and PAUSING */
 	struct list waiting; /* of struct job_run */

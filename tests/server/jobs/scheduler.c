@@ -323,9 +323,17 @@ static void when_decides_whether_a_run_starts(void)
 
 /* ------------------------------------------------------------ roots */
 
+static struct context *context_of_first(void)
+{
+	struct fake_run *first = list_first(&fake.runs, struct fake_run, link);
+
+	check(first);
+	return first->run->context;
+}
+
 static struct value root_of(enum expr_root root, const char *key)
 {
-	struct context *context = list_first(&fake.runs, struct fake_run, link)->run->context;
+	struct context *context = context_of_first();
 	struct value value = value_null();
 
 	is_int(context->ops->root(context, root, key ? str_of(key) : STR_NONE, &value), 0);
@@ -367,7 +375,7 @@ static void a_run_without_memory_says_so(void)
 	load("a: {every: 1s, tasks: {}}");
 	fake.takes_ms = UINT64_MAX;
 	pass_s(1);
-	context = list_first(&fake.runs, struct fake_run, link)->run->context;
+	context = context_of_first();
 	while (arena_alloc(context->arena, 16))
 		;
 	is_int(context->ops->root(context, ROOT_RUN, STR("date"), &value), -ENOMEM);
