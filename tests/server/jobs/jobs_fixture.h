@@ -22,13 +22,13 @@ static struct config configs[CONFIGS_MAX];
 static size_t n_configs;
 static struct buf out;
 
-static void pin(struct detacher *detacher, void *generation)
+static inline void pin(struct detacher *detacher, void *generation)
 {
 	(void)detacher;
 	((struct config *)generation)->n_pins++;
 }
 
-static void unpin(struct detacher *detacher, void *generation)
+static inline void unpin(struct detacher *detacher, void *generation)
 {
 	(void)detacher;
 	((struct config *)generation)->n_pins--;
@@ -37,7 +37,7 @@ static void unpin(struct detacher *detacher, void *generation)
 static struct detacher detacher = { pin, unpin, LIST_INIT(detacher.runs) };
 
 /* Reads "name: {…}" lines as the jobs of a configuration. */
-static bool config_read(struct config *config, const char *yaml)
+static inline bool config_read(struct config *config, const char *yaml)
 {
 	struct flow_compiler compiler = { .arena = &config->reading.arena,
 					  .diag = &config->reading.diag };
@@ -54,14 +54,14 @@ static bool config_read(struct config *config, const char *yaml)
 	return config->reading.diag.n_errors == 0;
 }
 
-static void config_free(struct config *config)
+static inline void config_free(struct config *config)
 {
 	for (size_t i = 0; i < config->n_specs; i++)
 		job_spec_fini(config->specs[i]);
 	reading_end(&config->reading);
 }
 
-static struct config *load(const char *yaml)
+static inline struct config *load(const char *yaml)
 {
 	struct config *config = &configs[n_configs++];
 
@@ -72,14 +72,14 @@ static struct config *load(const char *yaml)
 	return config;
 }
 
-static void turn(void)
+static inline void turn(void)
 {
 	for (int i = 0; i < 3; i++)
 		loop_run_once(loop, false);
 }
 
 /* The clock goes on, a step at a time. */
-static void pass(uint64_t ms, uint64_t step_ms)
+static inline void pass(uint64_t ms, uint64_t step_ms)
 {
 	while (ms > 0) {
 		uint64_t step = MIN(ms, step_ms);
@@ -90,18 +90,18 @@ static void pass(uint64_t ms, uint64_t step_ms)
 	}
 }
 
-static void pass_s(uint64_t s)
+static inline void pass_s(uint64_t s)
 {
 	pass(s * 1000, 1000);
 }
 
 /* The wall clock is set: the other one does not notice. */
-static void set_wall(int64_t wall_s)
+static inline void set_wall(int64_t wall_s)
 {
 	clock_freeze(clock_monotonic_ns(), wall_s * (int64_t)NS_PER_S);
 }
 
-static int64_t wall_of(int year, int month, int day, int hour, int minute)
+static inline int64_t wall_of(int year, int month, int day, int hour, int minute)
 {
 	const struct civil civil = {
 		.year = year, .month = month, .day = day, .hour = hour, .minute = minute
@@ -110,7 +110,7 @@ static int64_t wall_of(int year, int month, int day, int hour, int minute)
 	return civil_count(&civil);
 }
 
-static void begin_at(int64_t wall_s)
+static inline void begin_at(int64_t wall_s)
 {
 	clock_freeze(1000 * NS_PER_S, wall_s * (int64_t)NS_PER_S);
 	check(loop_create(&loop) == 0);
@@ -122,12 +122,12 @@ static void begin_at(int64_t wall_s)
 	n_configs = 0;
 }
 
-static void begin(void)
+static inline void begin(void)
 {
 	begin_at(wall_of(2026, 11, 25, 0, 0));
 }
 
-static void finish(void)
+static inline void finish(void)
 {
 	scheduler_stop(scheduler, true);
 	turn();
@@ -142,7 +142,7 @@ static void finish(void)
 	clock_thaw();
 }
 
-static struct str history(const char *name)
+static inline struct str history(const char *name)
 {
 	buf_clear(&out);
 	check(scheduler_write_history(scheduler, str_of(name), &out));
@@ -150,19 +150,19 @@ static struct str history(const char *name)
 	return buf_str(&out);
 }
 
-static struct str list(void)
+static inline struct str list(void)
 {
 	buf_clear(&out);
 	scheduler_write_list(scheduler, &out);
 	return buf_str(&out);
 }
 
-static bool has(struct str text, const char *part)
+static inline bool has(struct str text, const char *part)
 {
 	return str_find(text, str_of(part)) >= 0;
 }
 
-static size_t count(struct str text, const char *part)
+static inline size_t count(struct str text, const char *part)
 {
 	size_t n = 0;
 
