@@ -11,19 +11,26 @@ OUT := build/$(FLAVOR)
 # ------------------------------------------------------------------ flags
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
-	-Wswitch-enum -Wnull-dereference -Wcast-qual
+	-Wswitch-enum -Wnull-dereference -Wcast-qual -Wno-missing-field-initializers
 HARDENING := -fstack-protector-strong -fPIE
 CPPFLAGS += -I. -D_GNU_SOURCE -DLEAT_VERSION='"$(VERSION)"'
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 CFLAGS_deep := -O0 -g -fsanitize=address -fno-omit-frame-pointer
-CFLAGS_cover := -O0 -g --coverage
+CFLAGS_cover := -O0 -g --coverage -fprofile-update=atomic
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_deep := -fsanitize=address
 LDFLAGS_cover := --coverage
+LDFLAGS_fuzz := -fsanitize=address,undefined
+# libFuzzer is clang's, whose warnings are not the ones that are kept at zero
+ifeq ($(FLAVOR),fuzz)
+CC := clang
+WARNINGS := -w
+endif
 ifneq ($(CI)$(WERROR),)
 WARNINGS += -Werror
 endif
@@ -51,6 +58,8 @@ SOURCES := $(shell find core conf server -name '*.c' | sort)
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out server/main.c,$(SOURCES)))
 TEST_SOURCES := $(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort)
 TESTS := $(patsubst %.c,$(OUT)/%,$(TEST_SOURCES))
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
+FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
 TEST_LIB := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/lib/*.c))
@@ -77,16 +86,30 @@ deps:
 #: make run          installs what is missing, builds, serves conf/leat.yaml on port 8080
 run:
 	@scripts/deps build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	build/leat run -c conf/leat.yaml
+
+# As many jobs as there are CPUs, unless make was told how many.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# What builds runs in parallel, what is timed does not; and both kinds of tests run, always.
+define run_tests
++@$(MAKE) --no-print-directory $(JOBS) FLAVOR=$(1) built
++@rc=0; for kind in unit e2e; do $(MAKE) --no-print-directory FLAVOR=$(1) $$kind || rc=1; done; exit $$rc
+endef
 
 #: make test         installs what is missing, builds, runs all tests
 test:
-	@scripts/deps test
-	@$(MAKE) --no-print-directory unit e2e
+	@scripts/deps build test
+	$(call run_tests,$(FLAVOR))
 
-unit: $(TESTS) $(BINARY)
-	@scripts/unit-tests $(FLAVOR) $(TESTS)
+.PHONY: built fuzzers flags
+built: $(TESTS) $(FUZZERS) $(BINARY)
+fuzzers: $(FUZZERS)
+
+# each fuzzer's corpus is fed to it here, too
+unit: $(TESTS) $(FUZZERS) $(BINARY)
+	@scripts/unit-tests $(FLAVOR) $(TESTS) $(FUZZERS)
 
 e2e: $(BINARY)
 	@scripts/e2e-tests $(FLAVOR)
@@ -94,22 +117,22 @@ e2e: $(BINARY)
 #: make asan         all tests with address and undefined-behaviour sanitizers
 #: make tsan         all tests with the thread sanitizer
 asan tsan:
-	@scripts/deps test
-	@$(MAKE) --no-print-directory FLAVOR=$@ unit e2e
+	@scripts/deps build test
+	$(call run_tests,$@)
 
 # the tests of depth: -O0 and ASan make every stack frame as large as it gets
 deep:
-	@$(MAKE) --no-print-directory FLAVOR=deep unit
+	@$(MAKE) --no-print-directory $(JOBS) FLAVOR=deep unit
 
 #: make lint         format, clang-tidy, cppcheck, floors, sizes, the unit's sandbox
 lint:
-	@scripts/deps test
+	@scripts/deps build test
 	@scripts/lint
 
 #: make bench        nanoseconds a task, and requests beside nginx, as ratios
 bench:
-	@scripts/deps bench
-	@$(MAKE) --no-print-directory all benches
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory $(JOBS) all benches
 	@scripts/bench
 
 .PHONY: benches
@@ -117,18 +140,18 @@ benches: $(BENCHES)
 
 #: make fuzz         runs each fuzzer for SECONDS (60)
 fuzz:
-	@scripts/deps test
+	@scripts/deps build test
 	@scripts/fuzz $(or $(SECONDS),60)
 
 #: make cover        prints the lines that no test reaches
 cover:
-	@scripts/deps test
+	@scripts/deps build test
 	@scripts/cover
 
 #: make deb          builds the Debian packages into build/deb
 deb:
-	@scripts/deps deb
-	@scripts/deb
+	@scripts/deps build deb
+	@scripts/deb "$(VERSION)"
 
 #: make rpm          builds the RPM packages into build/rpm
 rpm:
@@ -136,7 +159,11 @@ rpm:
 
 #: make install      DESTDIR= PREFIX=/usr
 install: build/leat
-	scripts/install "$(DESTDIR)" "$(PREFIX)" build/release/leat
+	@scripts/install "$(DESTDIR)" "$(PREFIX)" build/release/leat
+
+# what a tool that reads C needs to know
+flags:
+	@echo '-std=gnu11 $(PKG_CFLAGS) $(CPPFLAGS)'
 
 format:
 	clang-format -i $(shell find core conf server tests -name '*.[ch]')
@@ -162,6 +189,16 @@ $(LIBRARY): $(LIB_OBJECTS) $(LLHTTP_OBJECTS)
 $(BINARY): $(OUT)/server/main.o $(LIBRARY)
 	@echo "LD $@"
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
+
+# gcc builds a program that replays the corpus, FLAVOR=fuzz a fuzzer
+FUZZ_MAIN := $(OUT)/tests/fuzz/replay/main.o
+ifeq ($(FLAVOR),fuzz)
+FUZZ_MAIN :=
+FUZZ_LDFLAGS := -fsanitize=fuzzer
+endif
+
+$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(FUZZ_MAIN) $(TEST_LIB) $(LIBRARY)
+	@$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIB) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
 
 $(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_LIB) $(LIBRARY)
 	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)

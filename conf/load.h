@@ -22,13 +22,17 @@ struct conf {
 };
 
 /* 0 when the tree is usable (diag may still have errors), or -EINVAL; diag says all that is wrong,
- * a file that cannot be opened included. */
+ * a file that cannot be opened included. Of *conf the caller sets `strict` and `checking` before,
+ * and nothing else; conf_fini() is due in any case. With -EINVAL a root may be there, but a file is
+ * missing from it, so that what it lacks is no error. `include` is not in the root. */
 int conf_load(struct conf *conf, const char *path, struct diag *diag);
 void conf_fini(struct conf *conf);
 
 /* The value of an environment variable or a secret. A secret is read from
  * $CREDENTIALS_DIRECTORY/NAME, then from secrets_dir/NAME; one trailing newline is removed. False when
- * it does not exist: the caller reports it with its place by conf_missing(). */
+ * it does not exist: the caller reports it with its place by conf_missing(). It is false too when a
+ * secret has a name that is none (a slash, a leading dot), is larger than 64 KiB, is not UTF-8, or
+ * cannot be read: conf_missing() tells which. `kind` is "env" or "secret". */
 bool conf_env(struct conf *conf, struct str name, struct str *ret_text);
 bool conf_secret(struct conf *conf, struct str name, struct str *ret_text);
 void conf_missing(struct conf *conf, struct diag *diag, struct place place, const char *kind,

@@ -21,15 +21,42 @@ static char mend_char(const struct source *source, size_t at)
 	return at < source->text.len ? source->text.ptr[at] : '\0';
 }
 
-struct str mend_excerpt(const struct source *source, size_t at)
+/* How much of `text` is one text: to a comment; inside { } and [ ] to the , } or ] behind it. */
+static size_t mend_text_len(struct str text, bool in_flow)
+{
+	unsigned depth = 0;
+	char quote = '\0';
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (quote) {
+			quote = c == quote ? '\0' : quote;
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (strchr("([{", c)) {
+			depth++;
+		} else if (depth > 0 && strchr(")]}", c)) {
+			depth--;
+		} else if ((c == '#' && i > 0 && text.ptr[i - 1] == ' ') ||
+			   (in_flow && depth == 0 && strchr(",]}", c))) {
+			return i;
+		}
+	}
+	return text.len;
+}
+
+/* The text that begins at `at`, as it is shown in a message: at most EXCERPT_MAX bytes. */
+static struct str mend_excerpt(const struct source *source, size_t at, bool in_flow)
 {
 	struct str line = scan_line(source->text, at);
-	struct str text = str_range(source->text.ptr + at, line.ptr + line.len);
+	struct str text;
 	size_t len;
 
 	if (at > (size_t)(line.ptr + line.len - source->text.ptr))
 		return STR_NONE;
-	text = str_trim_space(text);
+	text = str_range(source->text.ptr + at, line.ptr + line.len);
+	text = str_trim(str_first(text, mend_text_len(text, in_flow)));
 	len = MIN(text.len, (size_t)EXCERPT_MAX);
 	while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
 		len--;
@@ -134,9 +161,9 @@ static size_t mend_find_start(const struct source *source, size_t at, char mark)
 	return SIZE_MAX;
 }
 
-void mend_report_tag(struct place place, size_t at, struct diag *diag)
+void mend_report_tag(struct place place, size_t at, bool in_flow, struct diag *diag)
 {
-	struct str text = mend_excerpt(place.source, at);
+	struct str text = mend_excerpt(place.source, at, in_flow);
 	struct str rest = str_trim(str_skip(text, 1));
 	char quote = mend_quote(text);
 
@@ -151,9 +178,9 @@ void mend_report_tag(struct place place, size_t at, struct diag *diag)
 			   STR_ARG(rest), quote, STR_ARG(text), quote);
 }
 
-void mend_report_anchor(struct place place, size_t at, struct diag *diag)
+void mend_report_anchor(struct place place, size_t at, bool in_flow, struct diag *diag)
 {
-	struct str text = mend_excerpt(place.source, at);
+	struct str text = mend_excerpt(place.source, at, in_flow);
 	char quote = mend_quote(text);
 
 	diag_error(diag, place,
@@ -162,9 +189,9 @@ void mend_report_anchor(struct place place, size_t at, struct diag *diag)
 		   quote, STR_ARG(text), quote);
 }
 
-void mend_report_alias(struct place place, size_t at, struct diag *diag)
+void mend_report_alias(struct place place, size_t at, bool in_flow, struct diag *diag)
 {
-	struct str text = mend_excerpt(place.source, at);
+	struct str text = mend_excerpt(place.source, at, in_flow);
 	char quote = mend_quote(text);
 
 	place.len = (uint32_t)text.len;
@@ -181,11 +208,13 @@ static bool mend_marks(const struct mend *m)
 	bool is_anchor = m->context && strstr(m->context, "anchor");
 
 	if (tag != SIZE_MAX)
-		mend_report_tag(scan_place_at(m->source, tag, 1), tag, m->diag);
+		mend_report_tag(scan_place_at(m->source, tag, 1), tag, m->in_flow, m->diag);
 	else if (is_alias)
-		mend_report_alias(scan_place_at(m->source, m->from, 1), m->from, m->diag);
+		mend_report_alias(scan_place_at(m->source, m->from, 1), m->from, m->in_flow,
+				  m->diag);
 	else if (is_anchor)
-		mend_report_anchor(scan_place_at(m->source, m->from, 1), m->from, m->diag);
+		mend_report_anchor(scan_place_at(m->source, m->from, 1), m->from, m->in_flow,
+				   m->diag);
 	else
 		return false;
 	return true;
@@ -252,7 +281,7 @@ static void mend_colon(const struct mend *m)
 static void mend_no_token(const struct mend *m)
 {
 	char c = mend_char(m->source, m->at);
-	struct str text = mend_excerpt(m->source, m->at);
+	struct str text = mend_excerpt(m->source, m->at, m->in_flow);
 	char quote = mend_quote(text);
 
 	if (c == '\t')
@@ -408,6 +437,19 @@ static void mend_goes_on(const struct mend *m)
 		 "the indentation, or remove it");
 }
 
+static void mend_flow_colon(const struct mend *m)
+{
+	mend_say(m, m->at, "\":\" in an unquoted text inside { } or [ ]; put the text in quotes");
+}
+
+static void mend_directive(const struct mend *m)
+{
+	mend_say(
+		m, m->from,
+		"a % at the start of a line begins a YAML directive, which has no use here; remove "
+		"the line, or put the text in quotes");
+}
+
 struct mend_row {
 	const char *problem; /* how it begins */
 	const char *context; /* what the context has in it; NULL: any */
@@ -428,6 +470,8 @@ static const struct mend_row rows[] = {
 	{ "did not find expected '-' indicator", NULL, mend_item_missing },
 	{ "did not find expected node content", NULL, mend_node },
 	{ "did not find expected <document start>", NULL, mend_goes_on },
+	{ "found unexpected ':'", "plain", mend_flow_colon },
+	{ "", "directive", mend_directive },
 	{ "found a tab character", NULL, mend_tab },
 	{ "did not find expected comment or line break", "block scalar", mend_block_head },
 	{ "found an indentation indicator", "block scalar", mend_block_head },

@@ -10,12 +10,9 @@ void mend_report(const yaml_parser_t *parser, struct scan *scan, bool in_flow, s
 
 /* A tag (!body.ok), an anchor (&x) where it cannot be meant, an alias (*x) that names nothing.
  * `at` is the offset of `place`. */
-void mend_report_tag(struct place place, size_t at, struct diag *diag);
-void mend_report_anchor(struct place place, size_t at, struct diag *diag);
-void mend_report_alias(struct place place, size_t at, struct diag *diag);
+void mend_report_tag(struct place place, size_t at, bool in_flow, struct diag *diag);
+void mend_report_anchor(struct place place, size_t at, bool in_flow, struct diag *diag);
+void mend_report_alias(struct place place, size_t at, bool in_flow, struct diag *diag);
 
 /* `scan` is at the end of a plain scalar: a comment behind it may have swallowed a ${}. */
 void mend_check_comment(const struct scan *scan, struct diag *diag);
-
-/* Text of the file as it is shown in a message: to the end of its line, at most 60 bytes. */
-struct str mend_excerpt(const struct source *source, size_t at);

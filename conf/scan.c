@@ -2,11 +2,9 @@
 #include "conf/scan.h"
 #include "core/base/check.h"
 
-static const char bom[] = "\xef\xbb\xbf";
-
 size_t scan_begin(const struct source *source)
 {
-	return str_starts_with(source->text, STR("\xef\xbb\xbf")) ? sizeof(bom) - 1 : 0;
+	return str_starts_with(source->text, STR("\xef\xbb\xbf")) ? 3 : 0;
 }
 
 struct str scan_line(struct str text, size_t offset)

@@ -108,11 +108,14 @@ static struct str secret_missing(struct conf *conf, struct str name)
 	if (secret->problem.len)
 		return arena_printf(&conf->arena, "the secret %.*s cannot be read: %.*s",
 				    STR_ARG(name), STR_ARG(secret->problem));
+	if (folder.len)
+		return arena_printf(&conf->arena,
+				    "the secret %.*s does not exist; give it by LoadCredential= of "
+				    "the service, or write the file %.*s/%.*s",
+				    STR_ARG(name), STR_ARG(folder), STR_ARG(name));
 	return arena_printf(&conf->arena,
 			    "the secret %.*s does not exist; give it by LoadCredential= of the "
-			    "service, or write the file %.*s/%.*s",
-			    STR_ARG(name),
-			    STR_ARG(folder.len ? folder : STR("DIR of secrets: dir:")),
+			    "service, or name a folder of secrets by secrets: {dir: PATH}",
 			    STR_ARG(name));
 }
 

@@ -190,10 +190,12 @@ static bool setting_refuse_range(const struct reading *r)
 	return false;
 }
 
-static bool setting_refuse_size_of(const struct reading *r, const char *limit)
+/* What does not even fit the type; `limit` is "most N" or "least N". */
+static bool setting_refuse_beyond(const struct reading *r, const char *limit)
 {
-	diag_error(r->diag, r->node->place, "\"%s\" is at most %s, not %.*s; write a smaller value",
-		   r->setting->key, limit, STR_ARG(str_first(r->node->text, SHOWN_MAX)));
+	diag_error(r->diag, r->node->place, "\"%s\" is at %s, not %.*s; write a %s value",
+		   r->setting->key, limit, STR_ARG(str_first(r->node->text, SHOWN_MAX)),
+		   limit[0] == 'm' ? "smaller" : "larger");
 	return false;
 }
 
@@ -209,7 +211,8 @@ static bool setting_read_int(const struct reading *r)
 		return false;
 	}
 	if (r->node->kind == NODE_REAL && !strpbrk(r->node->text.ptr, ".eE"))
-		return setting_refuse_size_of(r, "9223372036854775807");
+		return setting_refuse_beyond(r, r->node->real > 0 ? "most 9223372036854775807"
+								  : "least -9223372036854775808");
 	if (r->node->kind != NODE_INT)
 		return setting_refuse_type(r);
 	if (!setting_in_range(r->setting, r->node->integer))
@@ -241,7 +244,7 @@ static bool setting_read_duration(const struct reading *r)
 	int error = units_duration_ms(r->node->text, &ms);
 
 	if (error == -ERANGE)
-		return setting_refuse_size_of(r, "10000d");
+		return setting_refuse_beyond(r, "most 10000d");
 	if (error)
 		return setting_refuse_duration(r);
 	if (!setting_in_range(r->setting, (int64_t)ms))
@@ -256,7 +259,7 @@ static bool setting_read_size(const struct reading *r)
 	int error = units_size(r->node->text, &bytes);
 
 	if (error == -ERANGE)
-		return setting_refuse_size_of(r, "8589934591g");
+		return setting_refuse_beyond(r, "most 8589934591g");
 	if (error) {
 		diag_error(r->diag, r->node->place,
 			   "\"%.*s\" is not a size; write 512, 64k, 8m or 1g",
@@ -310,6 +313,7 @@ static struct str setting_list_choices(const struct reading *r)
 static bool setting_read_choice(const struct reading *r)
 {
 	const char *const *choices = r->setting->choices;
+	const char *nearest;
 	struct str list, found;
 
 	for (int i = 0; choices[i]; i++) {
@@ -320,8 +324,10 @@ static bool setting_read_choice(const struct reading *r)
 	}
 	list = setting_list_choices(r);
 	found = setting_found(r);
-	diag_error(r->diag, r->node->place, "\"%s\" is %.*s, not %.*s; write one of these",
-		   r->setting->key, STR_ARG(list), STR_ARG(found));
+	nearest = diag_nearest(r->node->text, choices);
+	diag_error(r->diag, r->node->place, "\"%s\" is %.*s, not %.*s; %s%s%s", r->setting->key,
+		   STR_ARG(list), STR_ARG(found), nearest ? "did you mean \"" : "",
+		   nearest ? nearest : "write one of these", nearest ? "\"?" : "");
 	return false;
 }
 
@@ -377,7 +383,10 @@ static bool setting_read_texts(const struct reading *r)
 
 static bool setting_read_node(const struct reading *r, bool fits)
 {
-	if (!fits && !node_is_scalar(r->node))
+	bool wants_scalar = r->setting->type == SETTING_TEMPLATE ||
+			    r->setting->type == SETTING_CONDITION;
+
+	if (!fits && wants_scalar)
 		return setting_refuse_collection(r);
 	if (!fits)
 		return setting_refuse_type(r);

@@ -36,7 +36,8 @@ struct setting {
 	size_t offset;              /* into the target struct */
 	const char *value_default;  /* as written in YAML; NULL: leave the target as it is */
 	const char *help;           /* one sentence */
-	int64_t min, max;           /* both 0: any (from 0 up for durations and sizes) */
+	int64_t min, max;           /* both 0: any (from 0 up for durations and sizes); a max of
+				     * INT64_MAX, or of 0 with min > 0: from min up */
 	const char *const *choices; /* NULL at the end */
 	bool required;
 	const struct setting
@@ -68,6 +69,7 @@ size_t settings_read(const struct settings_part *parts, size_t n_parts, const st
 /* The row of that key, or NULL. */
 const struct setting *setting_find(const struct setting *table, struct str key);
 
-/* Reads one scalar as one type, with the error messages of settings_read(). False when wrong. */
+/* Reads one value as one type, with the error messages of settings_read(), into target +
+ * setting->offset. False when wrong; the target is as it was then. */
 bool setting_read_value(const struct setting *setting, const struct node *node, void *target,
 			struct arena *arena, struct diag *diag);

@@ -18,7 +18,8 @@ enum node_kind {
 	NODE_NULL, /* ~, null, or nothing at all */
 	NODE_BOOL, /* plain true or false */
 	NODE_INT,  /* plain integer that fits 64 bits: .integer */
-	NODE_REAL, /* plain number with a point or exponent: .real; .text is as written */
+	NODE_REAL, /* plain number with a point or exponent, or past 64 bits: .real; .text is as
+		    * written and need not be JSON's form (".5", "5.", "+1.5") */
 	NODE_TEXT, /* quoted or block scalars, and all other plain ones (no, on, 12:30:00, 0777) */
 	NODE_LIST,
 	NODE_MAP,

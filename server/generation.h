@@ -56,14 +56,15 @@ struct generation {
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
 	struct map flows;            /* name to struct flow * */
-	size_t n_refs[];             /* by worker; each written by its worker only */
+	unsigned n_holders;          /* workers that still have references; main thread */
+	size_t *n_refs; /* by worker; each written by its worker only; made when it is applied */
 };
 
 /* Loads and checks everything. NULL when there are errors; `diag` has them (and warnings in any case). `before` is the
  * generation at work, or NULL: upstreams of the same name are carried over from it. `checking`: for `leat check`,
  * offline; `strict` as its option. Any thread. */
-struct generation *generation_load(const char *path, const struct generation *before,
-				   size_t n_workers, bool checking, bool strict, struct diag *diag);
+struct generation *generation_load(const char *path, const struct generation *before, bool checking,
+				   bool strict, struct diag *diag);
 void generation_destroy(struct generation *generation); /* NULL is accepted */
 
 /* The tables of all sections, for the schema and the manual. */

@@ -203,6 +203,8 @@ static void reply_try_constant(struct expr_compiler *compiler, struct reply_spec
 		return; /* it will fail in the same way when asked for, and say why */
 	buf_init_arena(&head, compiler->arena);
 	reply_write_head(&spec->constant, &head);
+	if (head.len > REPLY_CONSTANT_HEAD_MAX)
+		return;
 	spec->constant.head = buf_str(&head);
 	spec->constant.constant = true;
 	spec->is_constant = true;

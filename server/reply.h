@@ -1,10 +1,14 @@
 /* server/reply.h: what `reply:`, `redirect:` and `on_error:` say, compiled, and the answers they give. */
 #pragma once
+#include "conf/settings.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
 #include "server/http/head.h"
 
-enum { REPLY_FIELDS_MAX = 64 };
+enum {
+	REPLY_FIELDS_MAX = 64,
+	REPLY_CONSTANT_HEAD_MAX = 8192,
+};
 
 /* One answer, independent of the protocol that carries it. What it points at lives until it is sent. */
 struct reply {

@@ -1,10 +1,11 @@
 /* server/router.c: building; look-ups are in router_find.c.
  *
- * Why a look-up is bounded: it walks a tree and comes to a node on one way only, so it visits each node at most
- * once. But patterns like /a/b, /a/{y}, /{x}/b, /{x}/{y} give one path 2^depth ways, so each node knows the most
- * visits that any path can cause at and below it: one, those of its costliest literal child (a segment is one
- * literal at most), and those of its parameter child. A pattern that lifts this above VISITS_MAX at a root is
- * refused, at load; so no request can cost more, and the usual one visits a node or two a segment. */
+ * Why a look-up is bounded: it walks a tree and comes to a node on one way only, so it visits
+ * each node at most once. But patterns like /a/b, /a/{y}, /{x}/b, /{x}/{y} give one path 2^depth
+ * ways, so each node knows the most visits that any path can cause at and below it: one, those
+ * of its costliest literal child (a segment is one literal at most), and those of its parameter
+ * child. A pattern that lifts this above VISITS_MAX at a root is refused, at load; so no request
+ * can cost more, and the usual one visits a node or two a segment. */
 #include "server/router.h"
 #include "core/base/check.h"
 #include "server/router_tree.h"

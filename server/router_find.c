@@ -1,8 +1,8 @@
 /* server/router_find.c: look-ups.
  *
- * Down the tree, at each node the literal first, then {param}, then {rest...}, and back when a way ends without a
- * route for the method. What has been tried is on a stack of fixed depth, as a path has a most of segments.
- * router.c says why this is bounded. */
+ * Down the tree, at each node the literal first, then {param}, then {rest...}, and back when a
+ * way ends without a route for the method. What has been tried is on a stack of fixed depth, as
+ * a path has a most of segments. router.c says why this is bounded. */
 #include "core/base/check.h"
 #include "server/router_tree.h"
 

@@ -1,7 +1,7 @@
 /* server/router_pattern.c: what the pattern of a route says.
  *
- * A pattern that could never match (an escape, a dot segment, a method that llhttp does not know) is refused,
- * since whoever wrote it meant another. */
+ * A pattern that could never match (an escape, a dot segment, a method that llhttp does not
+ * know) is refused, since whoever wrote it meant another. */
 #include "core/base/check.h"
 #include "server/http/second.h"
 #include "server/router.h"

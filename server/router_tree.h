@@ -1,8 +1,9 @@
 /* server/router_tree.h: what a router is made of; for server/router*.c only.
  *
- * For each host there is a tree of nodes, one level a segment. The edges to literal segments of all trees are in
- * one hash table, keyed by the parent and the segment: a look-up costs one probe a segment, however many
- * children a node has, and a node is small. The roots are in it too, under their host with no parent. */
+ * For each host there is a tree of nodes, one level a segment. The edges to literal segments of
+ * all trees are in one hash table, keyed by the parent and the segment: a look-up costs one
+ * probe a segment, however many children a node has, and a node is small. The roots are in it
+ * too, under their host with no parent. */
 #pragma once
 #include "core/base/map.h" /* str_hash() */
 #include "server/router.h"

@@ -45,8 +45,10 @@ struct worker {
 	uint64_t id_prefix, id_next; /* of request ids */
 	uint64_t date_until_ns;      /* `date` is right before this moment */
 	char date[HTTP_DATE_LEN];
-	char *in,
-		*out; /* WORKER_IN_SIZE, WORKER_OUT_SIZE: scratch, of nobody between two callbacks */
+	/* scratch, of nobody between two callbacks: WORKER_IN_SIZE, WORKER_OUT_SIZE */
+	char *in, *out;
+	size_t out_len;                /* of what is in `out` */
+	struct str out_head, out_body; /* to be sent behind it, not copied */
 	struct http_field fields[HTTP_FIELDS_MAX];
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
 	struct arena path_arena; /* of the path being looked at */

@@ -47,8 +47,12 @@ _Noreturn void check_failed_with(const char *what, const char *file, int line, c
 #define MAX(a, b) PICK(a, b, >, __COUNTER__)
 #define PICK(a, b, is, id) PICK_ID(a, b, is, id)
 /* clang-format off */
+#ifdef __cppcheck__ /* cannot read statement expressions */
+#define PICK_ID(a, b, is, id) ((a) is (b) ? (a) : (b))
+#else
 #define PICK_ID(a, b, is, id)                                                                    \
 	({ __typeof__(a) pick_a##id = (a);                                                       \
 	   __typeof__(b) pick_b##id = (b);                                                       \
 	   pick_a##id is pick_b##id ? pick_a##id : pick_b##id; })
+#endif
 /* clang-format on */

@@ -117,6 +117,6 @@ char *log_quote(char *out, size_t size, struct str value)
 			len += n;
 		}
 	}
-	len += (size_t)snprintf(out + len, size - len, cut ? "...\"" : "\"");
+	snprintf(out + len, size - len, cut ? "...\"" : "\"");
 	return out;
 }

@@ -9,6 +9,7 @@
  * when this comes sooner. */
 #include "server/flow/step.h"
 #include "core/base/clock.h"
+#include "core/base/map.h"
 #include <errno.h>
 
 static void step_try(struct step_run *run);

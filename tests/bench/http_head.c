@@ -1,4 +1,5 @@
-/* tests/bench/http_head.c: nanoseconds to find the end of a head and to read it, llhttp's reading included. */
+/* tests/bench/http_head.c: nanoseconds to find the end of a head and to read it, llhttp's
+ * reading included. */
 #include "core/base/check.h"
 #include "core/base/clock.h"
 #include "server/http/head.h"

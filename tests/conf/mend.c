@@ -33,6 +33,12 @@ static void stars_are_to_be_quoted(void)
 				      "\"*/5 * * * *\"");
 	says_one("x:\n- *.yaml", "a.yaml:2:3: error: an unquoted * begins a YAML alias, and "
 				 "nothing above has that name; put the text in quotes: \"*.yaml\"");
+	says_one("{cron: * * * * *, x: y}",
+		 "a.yaml:1:8: error: an unquoted * begins a YAML alias, and nothing above has that "
+		 "name; put the text in quotes: \"* * * * *\"");
+	says_one("cron: */5 * * * * # often",
+		 "a.yaml:1:7: error: an unquoted * begins a YAML alias, and nothing above has that "
+		 "name; put the text in quotes: \"*/5 * * * *\"");
 	says_one("x: *every", "a.yaml:1:4: error: an unquoted * begins a YAML alias, and nothing "
 			      "above has that name; put the text in quotes: \"*every\"");
 }
@@ -47,6 +53,10 @@ static void negation_is_not_a_tag(void)
 	says_one("when: !(a == \"b\")", "a.yaml:1:7: error: an unquoted ! begins a YAML tag; write "
 					"not (a == \"b\"), or put "
 					"it in quotes: '!(a == \"b\")'");
+	says_one(
+		"{when: !len(body.x), y: z}",
+		"a.yaml:1:8: error: an unquoted ! begins a YAML tag; write not len(body.x), or put "
+		"it in quotes: \"!len(body.x)\"");
 	says_one("when: !a!b", "a.yaml:1:7: error: an unquoted ! begins a YAML tag; write not a!b, "
 			       "or put it in quotes: \"!a!b\"");
 	says_one("a: !!str 5", "a.yaml:1:4: error: an unquoted ! begins a YAML tag, and tags have "
@@ -212,6 +222,18 @@ static void syntax_errors_say_what_to_change(void)
 			 "quotes if it is text");
 }
 
+static void colons_and_percents_at_odd_places_are_told(void)
+{
+	says_one("a: {b: c:,}", "a.yaml:1:9: error: \":\" in an unquoted text inside { } or [ ]; "
+				"put the text in quotes");
+	says_one("a: 1\n%x y\n", "a.yaml:2:1: error: a % at the start of a line begins a YAML "
+				 "directive, which has no use here; remove the line, or put the "
+				 "text in quotes");
+	says_one("a: 1\n%%\n", "a.yaml:2:1: error: a % at the start of a line begins a YAML "
+			       "directive, which has no use here; remove the line, or put the text "
+			       "in quotes");
+}
+
 static void what_is_never_closed_is_named_where_it_opens(void)
 {
 	says_one("a: 1\nb: \"x\nc: 2\n", "a.yaml:2:4: error: the quote that opens here (line 2) is "
@@ -272,6 +294,7 @@ int main(void)
 	TEST(a_file_holds_one_document);
 	TEST(bytes_that_are_no_text_are_refused);
 	TEST(syntax_errors_say_what_to_change);
+	TEST(colons_and_percents_at_odd_places_are_told);
 	TEST(what_is_never_closed_is_named_where_it_opens);
 	TEST(escapes_are_yamls);
 	TEST(a_long_key_is_told_apart);

@@ -1,5 +1,5 @@
-/* tests/fuzz/http_body.c: a chunked body. The first byte says into which pieces the rest is cut, and whether it is a
- * response's; verdict, data and what was used must be those of the whole. */
+/* tests/fuzz/http_body.c: a chunked body. The first byte says into which pieces the rest is cut,
+ * and whether it is a response's; verdict, data and what was used must be those of the whole. */
 #include "core/base/buf.h"
 #include "core/base/check.h"
 #include "server/http/body.h"
@@ -18,7 +18,8 @@ struct verdict {
 	struct buf data;
 };
 
-/* Each piece is in memory of just its size. What a piece leaves unused comes again with the next. */
+/* Each piece is in memory of just its size. What a piece leaves unused comes again with the
+ * next. */
 static void read_piece(struct http_body *body, struct str piece, struct verdict *verdict)
 {
 	char *copy = malloc(piece.len);

@@ -1,5 +1,6 @@
-/* tests/fuzz/http_head.c: the head of a request. The first byte says into which pieces the rest is cut; the verdict
- * must be that of the whole, and what is accepted must hold what its header promises. */
+/* tests/fuzz/http_head.c: the head of a request. The first byte says into which pieces the rest
+ * is cut; the verdict must be that of the whole, and what is accepted must hold what its header
+ * promises. */
 #include "core/base/check.h"
 #include "server/http/head.h"
 #include <stdlib.h>
@@ -94,7 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		status = parse(str_first(bytes, whole.size));
 		check(status == 0 || (status >= 400 && status <= 505));
 	}
-	/* what no scan has passed is read safely too; were it accepted, a scan would have passed it */
+	/* what no scan has passed is read safely too; were it accepted, a scan would have passed
+	 * it */
 	status = parse(bytes);
 	check(status == 0 || (status >= 400 && status <= 505));
 	if (status == 0 && bytes.len <= limits.head_max && whole.status != 414)

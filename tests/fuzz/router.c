@@ -1,5 +1,6 @@
-/* tests/fuzz/router.c: patterns, one a line; then each of them, and each other line, as a request. The router must
- * choose as the plain reading of its rules does: of all patterns that match, the most specific one. */
+/* tests/fuzz/router.c: patterns, one a line; then each of them, and each other line, as a
+ * request. The router must choose as the plain reading of its rules does: of all patterns that
+ * match, the most specific one. */
 #include "server/router.h"
 #include "core/base/check.h"
 #include <stdlib.h>

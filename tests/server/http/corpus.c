@@ -1,8 +1,10 @@
-/* tests/server/http/corpus.c: the byte streams of tests/e2e/corpus, through heads, paths and bodies, without sockets.
+/* tests/server/http/corpus.c: the byte streams of tests/e2e/corpus, through heads, paths and
+ * bodies, without sockets.
  *
- * The application is that of the corpus: /echo, /static/a.txt, 404. What is asked: the first status is one that
- * the case allows, the number of answers too, nothing that must stay hidden is served, and it is all the same
- * when the bytes come one by one. The files' form is known, so it is searched for rather than parsed. */
+ * The application is that of the corpus: /echo, /static/a.txt, 404. What is asked: the first
+ * status is one that the case allows, the number of answers too, nothing that must stay hidden
+ * is served, and it is all the same when the bytes come one by one. The files' form is known, so
+ * it is searched for rather than parsed. */
 #include "core/base/buf.h"
 #include "server/http/body.h"
 #include "server/http/path.h"

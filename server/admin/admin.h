@@ -1,0 +1,25 @@
+/* server/admin/admin.h: the admin API: HTTP on the admin listener, served by the main thread (DESIGN §1.7).
+ *
+ * To add an endpoint: write its function in one of this folder's files, declare it here, list it in admin.c. */
+#pragma once
+#include "server/request.h"
+
+/* The routes of the admin listener; the same for the life of the process. */
+const struct router *admin_router(void);
+
+route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jobs,
+	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
+	admin_reload, admin_health, admin_ready, admin_metrics;
+
+/* What is the same for the admin API and the commands that work on a file. Each appends to `out`. */
+void admin_write_routes(const struct generation *generation, struct buf *out);      /* for people */
+void admin_write_routes_json(const struct generation *generation, struct buf *out); /* a list */
+
+/* False when no route matches; *ret_status is then 404, 405 or 400, and the reason is appended. */
+bool admin_write_explain(const struct generation *generation, struct str method, struct str target,
+			 struct buf *out, int *ret_status);
+
+enum graph_format { GRAPH_TEXT, GRAPH_DOT, GRAPH_MERMAID };
+/* `name`: a route as written, or the name of a job or flow. False when there is none. */
+bool admin_write_graph(const struct generation *generation, struct str name,
+		       enum graph_format format, struct buf *out);

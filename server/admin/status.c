@@ -1,0 +1,336 @@
+/* server/admin/status.c: status, upstreams, health, metrics, reload. */
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "server/admin/admin.h"
+#include "server/expr/json.h"
+#include "server/logger.h"
+#include "server/server.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+static struct server *admin_server(struct request *request)
+{
+	return request->worker->server;
+}
+
+static void admin_finish_json(struct request *request, struct buf *json)
+{
+	request_reply_json(request, json->error ? 500 : 200, buf_str(json));
+}
+
+/* RFC 3339, UTC, to the second. */
+static void write_time(struct buf *out, int64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / (int64_t)NS_PER_S);
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	buf_printf(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
+		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+struct totals {
+	uint64_t requests, accepted, status[6];
+	unsigned n_conns, n_busy;
+};
+
+static struct totals admin_totals(const struct server *server)
+{
+	struct totals totals = { 0 };
+
+	for (size_t i = 0; i < server->n_workers; i++) {
+		const struct worker_stats *stats = &server->workers[i]->stats;
+
+		totals.requests += atomic_load(&stats->requests);
+		totals.accepted += atomic_load(&stats->accepted);
+		totals.n_conns += atomic_load(&stats->n_conns);
+		totals.n_busy += atomic_load(&stats->n_busy);
+		for (size_t j = 0; j < ARRAY_LEN(totals.status); j++)
+			totals.status[j] += atomic_load(&stats->status[j]);
+	}
+	return totals;
+}
+
+static void write_upstream(struct buf *out, struct upstream *upstream)
+{
+	struct upstream_stats *stats = &upstream->stats;
+
+	buf_add(out, STR("{\"name\":"));
+	json_write_text(upstream->name, out);
+	buf_add(out, STR(",\"servers\":["));
+	for (size_t i = 0; i < upstream->n_servers; i++) {
+		struct upstream_server *server = &upstream->servers[i];
+		bool v6 = str_has(server->host, ':');
+
+		buf_printf(out, "%s\"%s%.*s%s:%u\"", i ? "," : "", v6 ? "[" : "",
+			   STR_ARG(server->host), v6 ? "]" : "", server->port);
+	}
+	buf_printf(out,
+		   "],\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"connects\":%" PRIu64
+		   ",\"reused\":%" PRIu64 ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
+		   atomic_load(&stats->calls), atomic_load(&stats->failed),
+		   atomic_load(&stats->connects), atomic_load(&stats->reused),
+		   atomic_load(&stats->in_flight), atomic_load(&stats->idle),
+		   atomic_load(&stats->open));
+}
+
+static void write_upstreams(struct buf *out, const struct generation *generation)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < generation->n_upstreams; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		write_upstream(out, generation->upstreams[i]);
+	}
+	buf_add_char(out, ']');
+}
+
+void admin_upstreams(struct request *request)
+{
+	struct buf json;
+
+	buf_init_arena(&json, &request->arena);
+	buf_add(&json, STR("{\"upstreams\":"));
+	write_upstreams(&json, request->generation);
+	buf_add_char(&json, '}');
+	admin_finish_json(request, &json);
+}
+
+static void write_listeners(struct buf *out, struct server *server)
+{
+	struct listener *listener;
+	bool first = true;
+
+	buf_add_char(out, '[');
+	list_each(listener, &server->listeners, struct listener, link) {
+		struct net_addr addr = listener->addr;
+		char text[NET_ADDR_TEXT_MAX];
+
+		net_local_addr(listener->fd, &addr);
+		if (!first)
+			buf_add_char(out, ',');
+		buf_add(out, STR("{\"address\":"));
+		json_write_text(str_of(net_addr_write(text, &addr)), out);
+		buf_add(out, listener->admin ? STR(",\"admin\":true}") : STR(",\"admin\":false}"));
+		first = false;
+	}
+	buf_add_char(out, ']');
+}
+
+static void write_loops(struct buf *out, struct server *server)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < server->n_workers; i++) {
+		struct loop_stats stats;
+
+		loop_stats(server->workers[i]->loop, &stats);
+		buf_printf(out,
+			   "%s{\"connections\":%u,\"requests\":%" PRIu64 ",\"busy_ms\":%" PRIu64
+			   ",\"lag_max_ms\":%" PRIu64 "}",
+			   i ? "," : "", atomic_load(&server->workers[i]->stats.n_conns),
+			   atomic_load(&server->workers[i]->stats.requests),
+			   stats.busy_ns / NS_PER_MS, stats.lag_max_ns / NS_PER_MS);
+	}
+	buf_add_char(out, ']');
+}
+
+void admin_status(struct request *request)
+{
+	struct server *server = admin_server(request);
+	const struct generation *generation = server->generation;
+	struct totals totals = admin_totals(server);
+	struct logger_stats log;
+	struct buf json;
+
+	logger_stats(&log);
+	buf_init_arena(&json, &request->arena);
+	buf_printf(&json,
+		   "{\"version\":\"%s\",\"pid\":%d,\"state\":\"%s\",\"generation\":%" PRIu64
+		   ",\"loaded\":",
+		   LEAT_VERSION, (int)getpid(), server->stopping ? "stopping" : "serving",
+		   generation->number);
+	write_time(&json, generation->loaded_wall_ns);
+	buf_add(&json, STR(",\"started\":"));
+	write_time(&json, server->started_wall_ns);
+	buf_printf(&json,
+		   ",\"uptime_ms\":%" PRIu64 ",\"reloads\":%" PRIu64 ",\"reloads_refused\":%" PRIu64
+		   ",\"generations_in_use\":%zu,\"connections\":%u,\"requests_in_work\":%u,"
+		   "\"requests\":%" PRIu64 ",\"accepted\":%" PRIu64,
+		   (clock_monotonic_ns() - server->started_ns) / NS_PER_MS, server->n_reloads,
+		   server->n_reloads_refused, server->n_old + 1, totals.n_conns, totals.n_busy,
+		   totals.requests, totals.accepted);
+	buf_printf(&json, ",\"routes\":%zu,\"jobs\":%zu,\"log_dropped\":%" PRIu64 ",\"listeners\":",
+		   generation->n_routes, generation->n_jobs, log.dropped);
+	write_listeners(&json, server);
+	buf_add(&json, STR(",\"loops\":"));
+	write_loops(&json, server);
+	buf_add(&json, STR(",\"upstreams\":"));
+	write_upstreams(&json, generation);
+	buf_add_char(&json, '}');
+	admin_finish_json(request, &json);
+}
+
+void admin_health(struct request *request)
+{
+	request_reply_json(request, 200, STR("{\"status\":\"ok\"}"));
+}
+
+void admin_ready(struct request *request)
+{
+	if (admin_server(request)->stopping)
+		request_reply_json(request, 503, STR("{\"status\":\"stopping\"}"));
+	else
+		request_reply_json(request, 200, STR("{\"status\":\"ready\"}"));
+}
+
+/* ------------------------------------------------------------ metrics (Prometheus text format 0.0.4) */
+
+static void metric_head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and newline are escaped. */
+static void metric_label(struct buf *out, struct str value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] == '\\' || value.ptr[i] == '"')
+			buf_add_char(out, '\\');
+		if (value.ptr[i] == '\n')
+			buf_add(out, STR("\\n"));
+		else
+			buf_add_char(out, value.ptr[i]);
+	}
+}
+
+static void metric_route(struct buf *out, const char *name, const struct route *route,
+			 uint64_t number)
+{
+	buf_printf(out, "%s{route=\"", name);
+	metric_label(out, route->pattern.text);
+	buf_printf(out, "\"} %" PRIu64 "\n", number);
+}
+
+static void metric_routes(struct buf *out, const struct generation *generation)
+{
+	metric_head(out, "leat_route_requests_total", "counter",
+		    "Requests whose route had more to do than a constant reply.");
+	for (size_t i = 0; i < generation->n_routes; i++)
+		metric_route(out, "leat_route_requests_total", generation->routes[i],
+			     atomic_load(&generation->routes[i]->stats.requests));
+	metric_head(out, "leat_route_failures_total", "counter",
+		    "Requests that ended in a failure of their tasks.");
+	for (size_t i = 0; i < generation->n_routes; i++)
+		metric_route(out, "leat_route_failures_total", generation->routes[i],
+			     atomic_load(&generation->routes[i]->stats.failures));
+}
+
+static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
+			    uint64_t number)
+{
+	buf_printf(out, "%s{upstream=\"", name);
+	metric_label(out, upstream->name);
+	buf_printf(out, "\"} %" PRIu64 "\n", number);
+}
+
+static void metric_upstreams(struct buf *out, const struct generation *generation)
+{
+	metric_head(out, "leat_upstream_calls_total", "counter", "Calls to an upstream.");
+	for (size_t i = 0; i < generation->n_upstreams; i++)
+		metric_upstream(out, "leat_upstream_calls_total", generation->upstreams[i],
+				atomic_load(&generation->upstreams[i]->stats.calls));
+	metric_head(out, "leat_upstream_failed_total", "counter",
+		    "Calls that got no usable response.");
+	for (size_t i = 0; i < generation->n_upstreams; i++)
+		metric_upstream(out, "leat_upstream_failed_total", generation->upstreams[i],
+				atomic_load(&generation->upstreams[i]->stats.failed));
+}
+
+static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
+		       uint64_t number)
+{
+	metric_head(out, name, type, help);
+	buf_printf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+void admin_metrics(struct request *request)
+{
+	struct server *server = admin_server(request);
+	struct totals totals = admin_totals(server);
+	struct reply reply = { .status = 200,
+			       .content_type = STR("text/plain; version=0.0.4; charset=utf-8") };
+	struct logger_stats log;
+	struct buf out;
+
+	logger_stats(&log);
+	buf_init_arena(&out, &request->arena);
+	metric_one(&out, "leat_connections", "gauge", "Open connections.", totals.n_conns);
+	metric_one(&out, "leat_requests_in_work", "gauge", "Requests that are being answered.",
+		   totals.n_busy);
+	metric_one(&out, "leat_connections_accepted_total", "counter", "Connections accepted.",
+		   totals.accepted);
+	metric_head(&out, "leat_responses_total", "counter",
+		    "Answers by the first digit of their status.");
+	for (size_t i = 1; i < ARRAY_LEN(totals.status); i++)
+		buf_printf(&out, "leat_responses_total{code=\"%zuxx\"} %" PRIu64 "\n", i,
+			   totals.status[i]);
+	metric_one(&out, "leat_generation", "gauge", "The number of the configuration at work.",
+		   server->generation->number);
+	metric_one(&out, "leat_reloads_total", "counter", "Reloads that were accepted.",
+		   server->n_reloads);
+	metric_one(&out, "leat_reloads_refused_total", "counter", "Reloads that were refused.",
+		   server->n_reloads_refused);
+	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
+		   log.dropped);
+	metric_routes(&out, server->generation);
+	metric_upstreams(&out, server->generation);
+	reply.body = buf_str(&out);
+	if (out.error)
+		reply = *reply_refusal(500);
+	request_reply(request, &reply);
+}
+
+/* ------------------------------------------------------------ reload */
+
+struct admin_reload {
+	struct reload reload;
+	struct request *request; /* NULL: it has left */
+};
+
+static void admin_on_reload_left(struct request *request)
+{
+	struct admin_reload *asked = request->native;
+
+	asked->request = NULL;
+	request_destroy(request);
+}
+
+static void admin_on_reloaded(struct reload *reload, bool accepted, struct str text)
+{
+	struct admin_reload *asked = container_of(reload, struct admin_reload, reload);
+	struct request *request = asked->request;
+	struct buf json;
+
+	free(asked);
+	if (!request)
+		return;
+	buf_init_arena(&json, &request->arena);
+	buf_printf(&json, "{\"accepted\":%s,\"generation\":%" PRIu64 ",\"diagnostics\":",
+		   accepted ? "true" : "false", admin_server(request)->generation->number);
+	json_write_text(text, &json);
+	buf_add_char(&json, '}');
+	request_reply_json(request, json.error ? 500 : accepted ? 200 : 422, buf_str(&json));
+}
+
+void admin_reload(struct request *request)
+{
+	struct admin_reload *asked = mem_zalloc(sizeof(*asked));
+
+	asked->request = request;
+	asked->reload.on_done = admin_on_reloaded;
+	list_init(&asked->reload.link);
+	request->native = asked;
+	request->on_cancel = admin_on_reload_left;
+	server_reload(admin_server(request), &asked->reload);
+}

@@ -1,0 +1,38 @@
+/* server/cli/cli.h: the subcommands of leat.
+ *
+ * To add one: write its function in this folder, declare it here, list it in server/main.c. */
+#pragma once
+#include "core/base/buf.h"
+#include "server/expr/value.h"
+
+/* DESIGN §1.7 */
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_REFUSED = 1,     /* or errors were found */
+	EXIT_USAGE = 2,       /* the command line is wrong */
+	EXIT_UNREACHABLE = 3, /* the daemon cannot be reached */
+};
+
+struct cli {
+	const char *conf_path;
+	const char *admin; /* --admin ADDRESS; NULL: as the configuration says */
+	bool strict, json, running, dot, mermaid;
+	int n_args;
+	char **args; /* what is left behind the options */
+};
+
+typedef int cli_fn(const struct cli *cli);
+cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs;
+
+/* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on stderr. `body` is
+ * initialised here; buf_fini() it in any case. */
+int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status,
+	    struct buf *body);
+
+/* Percent-encodes a segment or a query value into `out`. */
+void cli_encode(struct str text, struct buf *out);
+
+/* The member of an object as text ("" when absent), for printing. In `arena`. */
+struct str cli_text(struct value object, const char *key, struct arena *arena);
+struct value cli_member(struct value object, const char *key, struct arena *arena);
+int cli_usage(const char *message);

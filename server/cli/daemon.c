@@ -1,0 +1,205 @@
+/* server/cli/daemon.c: the commands that ask the running daemon: reload, status, jobs. */
+#include "server/cli/cli.h"
+#include "server/expr/json.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What a refusal says: the detail of its problem, else the answer as it came. */
+static void cli_print_problem(struct str body, struct arena *arena)
+{
+	struct value problem;
+	struct str detail = STR_NONE;
+
+	if (json_read(body, arena, &problem, NULL) == 0)
+		detail = cli_text(problem, "detail", arena);
+	if (detail.len)
+		fprintf(stderr, "leat: %.*s\n", STR_ARG(detail));
+	else
+		fprintf(stderr, "leat: the daemon answered: %.*s\n", STR_ARG(body));
+}
+
+int cli_reload(const struct cli *cli)
+{
+	struct value answer;
+	struct arena arena;
+	struct buf body;
+	int status = 0, code;
+
+	if (cli->n_args)
+		return cli_usage("reload takes no arguments");
+	code = cli_ask(cli, "POST", "/v1/reload", &status, &body);
+	arena_init_required(&arena);
+	if (code == EXIT_DONE && json_read(buf_str(&body), &arena, &answer, NULL) == 0) {
+		struct str text = cli_text(answer, "diagnostics", &arena);
+
+		fprintf(stderr, "%.*s", STR_ARG(text));
+		if (status == 200)
+			printf("reloaded: generation %.*s is at work\n",
+			       STR_ARG(cli_text(answer, "generation", &arena)));
+		else
+			fprintf(stderr, "leat: reload refused; generation %.*s goes on\n",
+				STR_ARG(cli_text(answer, "generation", &arena)));
+	}
+	arena_fini(&arena);
+	buf_fini(&body);
+	return code != EXIT_DONE ? code : status == 200 ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static void status_print_upstreams(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "upstreams", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("upstream    %s: %s calls, %s failed, %s in flight, %s idle\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "calls", arena).ptr,
+		       cli_text(one, "failed", arena).ptr, cli_text(one, "in_flight", arena).ptr,
+		       cli_text(one, "idle", arena).ptr);
+	}
+}
+
+static void status_print_listeners(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "listeners", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++)
+		printf("listening   %s%s\n", cli_text(list.items[i], "address", arena).ptr,
+		       str_eq(cli_text(list.items[i], "admin", arena), STR("true")) ? " (admin)"
+										    : "");
+}
+
+static void status_print(struct value status, struct arena *arena)
+{
+	long long uptime_s = atoll(cli_text(status, "uptime_ms", arena).ptr) / 1000;
+
+	printf("leat        %s, pid %s, %s\n", cli_text(status, "version", arena).ptr,
+	       cli_text(status, "pid", arena).ptr, cli_text(status, "state", arena).ptr);
+	printf("uptime      %lldd %02lld:%02lld:%02lld\n", uptime_s / 86400, uptime_s / 3600 % 24,
+	       uptime_s / 60 % 60, uptime_s % 60);
+	printf("generation  %s, loaded %s, %s reloads, %s refused\n",
+	       cli_text(status, "generation", arena).ptr, cli_text(status, "loaded", arena).ptr,
+	       cli_text(status, "reloads", arena).ptr,
+	       cli_text(status, "reloads_refused", arena).ptr);
+	printf("routes      %s, jobs %s\n", cli_text(status, "routes", arena).ptr,
+	       cli_text(status, "jobs", arena).ptr);
+	printf("connections %s open, %s accepted\n", cli_text(status, "connections", arena).ptr,
+	       cli_text(status, "accepted", arena).ptr);
+	printf("requests    %s answered, %s in work\n", cli_text(status, "requests", arena).ptr,
+	       cli_text(status, "requests_in_work", arena).ptr);
+	status_print_listeners(status, arena);
+	status_print_upstreams(status, arena);
+}
+
+int cli_status(const struct cli *cli)
+{
+	struct value answer;
+	struct arena arena;
+	struct buf body;
+	int status = 0, code;
+
+	if (cli->n_args)
+		return cli_usage("status takes no arguments");
+	code = cli_ask(cli, "GET", "/v1/status", &status, &body);
+	arena_init_required(&arena);
+	if (code == EXIT_DONE && cli->json)
+		printf("%.*s\n", STR_ARG(buf_str(&body)));
+	else if (code == EXIT_DONE && json_read(buf_str(&body), &arena, &answer, NULL) == 0)
+		status_print(answer, &arena);
+	arena_fini(&arena);
+	buf_fini(&body);
+	return code;
+}
+
+/* ------------------------------------------------------------ jobs */
+
+static void jobs_print_list(struct value answer, struct arena *arena)
+{
+	struct value list = cli_member(answer, "jobs", arena);
+
+	printf("%-24s %-22s %-21s %-10s %6s %8s\n", "NAME", "SCHEDULE", "NEXT", "LAST", "RUNS",
+	       "FAILURES");
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i], last = cli_member(one, "last", arena);
+		bool paused = str_eq(cli_text(one, "paused", arena), STR("true"));
+		struct str next = cli_text(one, "next", arena);
+
+		printf("%-24s %-22s %-21s %-10s %6s %8s\n", cli_text(one, "name", arena).ptr,
+		       cli_text(one, "schedule", arena).ptr,
+		       paused     ? "paused"
+		       : next.len ? next.ptr
+				  : "-",
+		       value_is_null(last) ? "-" : cli_text(last, "outcome", arena).ptr,
+		       cli_text(one, "runs", arena).ptr, cli_text(one, "failures", arena).ptr);
+	}
+}
+
+static void jobs_print_history(struct value answer, struct arena *arena)
+{
+	struct value list = cli_member(answer, "runs", arena);
+
+	printf("%-26s %-26s %-10s %8s %8s  %s\n", "PLANNED", "STARTED", "OUTCOME", "TOOK_MS",
+	       "ATTEMPT", "ERROR");
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("%-26s %-26s %-10s %8s %8s  %s\n", cli_text(one, "planned", arena).ptr,
+		       cli_text(one, "started", arena).ptr, cli_text(one, "outcome", arena).ptr,
+		       cli_text(one, "took_ms", arena).ptr, cli_text(one, "attempt", arena).ptr,
+		       cli_text(one, "error", arena).ptr);
+	}
+}
+
+static int jobs_ask(const struct cli *cli, const char *method, const char *name, const char *what,
+		    void (*print)(struct value answer, struct arena *arena))
+{
+	struct value answer;
+	struct arena arena;
+	struct buf target, body;
+	int status = 0, code;
+
+	buf_init(&target, 4096);
+	buf_add(&target, STR("/v1/jobs"));
+	if (name) {
+		buf_add_char(&target, '/');
+		cli_encode(str_of(name), &target);
+		buf_add_char(&target, '/');
+		buf_add(&target, str_of(what));
+	}
+	buf_add_char(&target, '\0');
+	code = cli_ask(cli, method, target.data, &status, &body);
+	arena_init_required(&arena);
+	if (code == EXIT_DONE && status >= 400) {
+		cli_print_problem(buf_str(&body), &arena);
+		code = EXIT_REFUSED;
+	} else if (code == EXIT_DONE && cli->json) {
+		printf("%.*s\n", STR_ARG(buf_str(&body)));
+	} else if (code == EXIT_DONE && print &&
+		   json_read(buf_str(&body), &arena, &answer, NULL) == 0) {
+		print(answer, &arena);
+	}
+	arena_fini(&arena);
+	buf_fini(&target);
+	buf_fini(&body);
+	return code;
+}
+
+int cli_jobs(const struct cli *cli)
+{
+	const char *what = cli->n_args ? cli->args[0] : "list",
+		   *name = cli->n_args > 1 ? cli->args[1] : NULL;
+
+	if (strcmp(what, "list") == 0 && !name)
+		return jobs_ask(cli, "GET", NULL, NULL, jobs_print_list);
+	if (!name || cli->n_args > 2)
+		return cli_usage("jobs takes: list, or one of run, pause, resume, history with the "
+				 "name of a job");
+	if (strcmp(what, "history") == 0)
+		return jobs_ask(cli, "GET", name, "history", jobs_print_history);
+	if (strcmp(what, "run") == 0)
+		return jobs_ask(cli, "POST", name, "runs", NULL);
+	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
+		return jobs_ask(cli, "POST", name, what, NULL);
+	return cli_usage(
+		"jobs takes: list, or one of run, pause, resume, history with the name of a job");
+}

@@ -1,0 +1,378 @@
+/* server/conn_input.c
+ *
+ * The window is what there is to be looked at: the loop's scratch after a read, or the connection's own buffer when part
+ * of a message was left from before. What is left at the end goes into (or stays in) that buffer. */
+#include "server/conn_input.h"
+#include "core/base/clock.h"
+#include "server/conn_output.h"
+#include "server/server.h"
+#include <errno.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------ the window */
+
+/* Keeps `rest`, which is part of `in` or of the scratch. False without memory. */
+static bool conn_keep(struct conn *conn, struct str rest)
+{
+	if (rest.len == 0) {
+		free(take(&conn->in));
+		conn->in_len = conn->in_room = 0;
+		return true;
+	}
+	if (rest.len > conn->in_room) {
+		char *in = malloc(rest.len);
+
+		if (!in)
+			return false;
+		memcpy(in, rest.ptr, rest.len);
+		free(conn->in);
+		conn->in = in;
+		conn->in_room = rest.len;
+	} else {
+		memmove(conn->in, rest.ptr, rest.len);
+	}
+	conn->in_len = rest.len;
+	return true;
+}
+
+/* Room behind what is kept, for one read. */
+static char *conn_in_reserve(struct conn *conn, size_t size)
+{
+	size_t room = MAX(conn->in_room * 2, conn->in_len + size);
+	char *in;
+
+	if (conn->in_room - conn->in_len >= size)
+		return conn->in + conn->in_len;
+	in = realloc(conn->in, room);
+	if (!in)
+		return NULL;
+	conn->in = in;
+	conn->in_room = room;
+	return in + conn->in_len;
+}
+
+/* Reads once. 1: the window has new bytes; 0: the socket is empty; negative: the end, or an error. */
+static int conn_read(struct conn *conn, struct str *window)
+{
+	enum { MORE = 4096 };
+	bool kept = conn->in_len > 0;
+	char *to = kept ? conn_in_reserve(conn, MORE) : conn->worker->in;
+	size_t room = kept ? MORE : WORKER_IN_SIZE;
+	ssize_t n;
+
+	if (!to)
+		return -ENOMEM;
+	n = stream_read(&conn->stream, to, room);
+	if (n <= 0)
+		return n == -EAGAIN ? 0 : n == 0 ? -EPIPE : (int)n;
+	if (kept)
+		conn->in_len += (size_t)n;
+	*window = kept ? (struct str){ conn->in, conn->in_len } : (struct str){ to, (size_t)n };
+	return 1;
+}
+
+/* ------------------------------------------------------------ heads */
+
+static bool conn_has_body(const struct http_head *head)
+{
+	return head->chunked || (head->has_length && head->length > 0);
+}
+
+/* Begins to read the body into `request`, or (NULL) to drop it. False when the request is refused. */
+static bool conn_begin_body(struct conn *conn, const struct http_head *head,
+			    struct request *request, uint64_t max)
+{
+	const struct settings *settings = &conn->worker->generation->settings;
+
+	conn->request = request;
+	if (head->has_length && head->length > max) {
+		conn_refuse(conn, 413);
+		return false;
+	}
+	if (head->chunked) {
+		const struct http_body_limits limits = { max, settings->extensions,
+							 settings->trailers };
+
+		conn->chunked = http_body_create(&limits, false);
+		if (!conn->chunked) {
+			conn_refuse(conn, 503);
+			return false;
+		}
+	}
+	conn->body_left = head->chunked ? 0 : head->length;
+	conn->body_size = 0;
+	conn->body_started_ns = loop_now_ns(conn->worker->loop);
+	if (request)
+		buf_init_arena(&conn->body, &request->arena);
+	conn->state = CONN_READ_BODY;
+	conn_set_deadline(conn, settings->timeout_body);
+	return true;
+}
+
+/* An answer that needs nothing of the request, which may have a body all the same: that is read and dropped, so that the
+ * next request is found where it begins. */
+static void conn_answer_without(struct conn *conn, const struct http_head *head,
+				const struct route *route, const struct reply *reply)
+{
+	if (!conn_has_body(head)) {
+		conn_answer_constant(conn, route, head, reply);
+		return;
+	}
+	if (head->expects_continue) { /* the client waits: it learns at once, and may then have sent the body or not */
+		conn->keep_alive = false;
+		conn->refused = true;
+		conn->after_route = route;
+		conn_answer(conn, reply, NULL);
+		return;
+	}
+	conn->after_body = reply;
+	conn->after_route = route;
+	conn_begin_body(conn, head, NULL, conn->worker->generation->settings.body);
+}
+
+/* 404, 405, 501, and what OPTIONS says of a path. */
+static void conn_answer_no_route(struct conn *conn, const struct http_head *head, uint32_t allowed)
+{
+	if (allowed)
+		conn_answer_without(conn, head, NULL,
+				    server_allow_reply(allowed, head->method_id == HTTP_OPTIONS));
+	else if (head->method_id == HTTP_OTHER)
+		conn_answer_without(conn, head, NULL, reply_refusal(501));
+	else
+		conn_answer_without(conn, head, NULL, reply_refusal(404));
+}
+
+/* A route that needs the request: its own copy, its body, its tasks. */
+static void conn_begin_request(struct conn *conn, const struct http_head *head, struct str bytes,
+			       const struct http_path *path, const struct router_match *match)
+{
+	const struct route *route = match->route;
+	struct request *request;
+
+	if (route->body_type != BODY_ANY && !head->has_length && !head->chunked) {
+		conn_answer_constant(conn, route, head, reply_refusal(411));
+		return;
+	}
+	request = request_create(conn->worker, route, head, bytes, path, match);
+	if (!request) {
+		conn_refuse(conn, 503);
+		return;
+	}
+	request->sink = &conn_sink;
+	request->owner = conn;
+	request->client_addr = conn_addr(conn);
+	if (!conn_has_body(head)) {
+		conn->request = request;
+		conn_handle(conn);
+		return;
+	}
+	if (conn_begin_body(conn, head, request, route->body_max) && head->expects_continue)
+		conn_continue(conn);
+}
+
+static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
+{
+	struct worker *worker = conn->worker;
+	int r;
+
+	path->segments = worker->segments;
+	path->raw = worker->raw_segments;
+	arena_reset(&worker->path_arena);
+	r = http_path_parse(head->path, &worker->path_arena, path);
+	if (r < 0)
+		conn_refuse(conn, r == -EINVAL ? 400 : r == -E2BIG ? 414 : 503);
+	return r == 0;
+}
+
+static void conn_route(struct conn *conn, const struct http_head *head, struct str bytes)
+{
+	struct worker *worker = conn->worker;
+	struct router_match match;
+	struct http_path path;
+
+	if (head->path.len == 1 && head->path.ptr[0] == '*') {
+		conn_answer_without(conn, head, NULL, server_allow_reply(UINT32_MAX, true));
+		return;
+	}
+	if (!conn_parse_path(conn, head, &path))
+		return;
+	router_find(worker->router, head->method_id, head->method, head->host, &path, &match);
+	if (!match.route) {
+		conn_answer_no_route(conn, head, match.allowed);
+	} else {
+		const struct route *route = match.route;
+
+		if (route->constant)
+			conn_answer_without(conn, head, route, route->constant);
+		else
+			conn_begin_request(conn, head, bytes, &path, &match);
+	}
+}
+
+static void conn_head(struct conn *conn, struct str bytes)
+{
+	struct worker *worker = conn->worker;
+	struct http_head head = { .fields = worker->fields };
+	const struct settings *settings = &worker->generation->settings;
+	int status = http_head_parse(bytes, &worker->generation->http_limits, &head);
+
+	conn->scan = (struct http_scan){ 0 };
+	conn->n_requests++;
+	conn->started_ns = loop_now_ns(worker->loop);
+	if (status != 0) {
+		conn_refuse(conn, status);
+		return;
+	}
+	conn->http10 = head.minor == 0;
+	conn->is_head = head.method_id == HTTP_HEAD;
+	conn->keep_alive = head.keep_alive && !worker->draining &&
+			   conn->n_requests < settings->requests;
+	conn_route(conn, &head, bytes);
+}
+
+/* ------------------------------------------------------------ bodies */
+
+static bool conn_body_data(struct conn *conn, struct str data)
+{
+	conn->body_size += data.len;
+	if (!conn->request)
+		return true;
+	buf_add(&conn->body, data);
+	if (!conn->body.error)
+		return true;
+	conn_refuse(conn, 413);
+	return false;
+}
+
+static void conn_body_end(struct conn *conn)
+{
+	http_body_destroy(take(&conn->chunked));
+	if (conn->request) {
+		conn->request->body = buf_str(&conn->body);
+		conn_handle(conn);
+		return;
+	}
+	conn_answer(conn, conn->after_body, NULL);
+}
+
+/* Each returns how many bytes of the window were used. */
+static size_t conn_body_length(struct conn *conn, struct str window)
+{
+	struct str data = str_first(window, (size_t)MIN(conn->body_left, (uint64_t)window.len));
+
+	conn->body_left -= data.len;
+	if (conn_body_data(conn, data) && conn->body_left == 0)
+		conn_body_end(conn);
+	return data.len;
+}
+
+static size_t conn_body_chunked(struct conn *conn, struct str window)
+{
+	size_t used = 0;
+
+	while (conn->state == CONN_READ_BODY) {
+		size_t n;
+		struct str data;
+		int status;
+
+		switch (http_body_read(conn->chunked, str_skip(window, used), &n, &data, &status)) {
+		case HTTP_BODY_MORE:
+			return used + n;
+		case HTTP_BODY_DATA:
+			used += n;
+			if (!conn_body_data(conn, data))
+				return used;
+			break;
+		case HTTP_BODY_END:
+			conn_body_end(conn);
+			return used + n;
+		case HTTP_BODY_BAD:
+			conn_refuse(conn, status);
+			return used + n;
+		}
+	}
+	return used;
+}
+
+static size_t conn_body(struct conn *conn, struct str window)
+{
+	size_t used = conn->chunked ? conn_body_chunked(conn, window)
+				    : conn_body_length(conn, window);
+
+	if (conn->state == CONN_READ_BODY)
+		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
+	return used;
+}
+
+/* ------------------------------------------------------------ */
+
+/* One head, or as much of it as there is. Returns the bytes used; 0: more are needed. */
+static size_t conn_scan_head(struct conn *conn, struct str window)
+{
+	size_t size = 0;
+	int status = 0;
+
+	switch (http_head_scan(&conn->scan, window, &conn->worker->generation->http_limits, &size,
+			       &status)) {
+	case HTTP_MORE:
+		if (!conn->partial) /* the deadline of a head counts from its first byte */
+			conn_set_deadline(conn, conn->worker->generation->settings.timeout_head);
+		conn->partial = true;
+		return 0;
+	case HTTP_WHOLE:
+		conn->partial = false;
+		conn_head(conn, str_first(window, size));
+		return size;
+	case HTTP_BAD:
+		conn_refuse(conn, status);
+		return window.len;
+	}
+	unreachable();
+}
+
+/* Uses the window from the front; returns what is left. */
+static struct str conn_use(struct conn *conn, struct str window)
+{
+	while (window.len > 0) {
+		size_t used;
+
+		if (conn->state == CONN_READ_HEAD && conn_has_room(conn))
+			used = conn_scan_head(conn, window);
+		else if (conn->state == CONN_READ_BODY)
+			used = conn_body(conn, window);
+		else
+			break;
+		if (used == 0)
+			break;
+		window = str_skip(window, used);
+	}
+	return window;
+}
+
+/* The peer has closed, or the connection is dead, while a request was expected or coming. */
+static void conn_read_failed(struct conn *conn, int error)
+{
+	if (error == -ENOMEM)
+		conn_refuse(conn, 503);
+	else
+		conn_close(conn);
+}
+
+bool conn_input(struct conn *conn)
+{
+	struct str window = { conn->in, conn->in_len };
+	int r = 1;
+
+	if (conn->in_len == 0 || conn->partial)
+		r = conn_read(conn, &window);
+	if (r < 0)
+		conn_read_failed(conn, r);
+	if (r <= 0)
+		return false;
+	window = conn_use(conn, window);
+	if (conn->state == CONN_CLOSED)
+		return false;
+	if (!conn_keep(conn, window))
+		conn_read_failed(conn, -ENOMEM);
+	return conn->stream.readable || (conn->in_len > 0 && !conn->partial);
+}

@@ -1,0 +1,242 @@
+/* server/conn_output.c
+ *
+ * What is put out in one round stands in the worker's scratch, with at most one large head and body behind it that are sent from
+ * where they are. After that round the scratch is somebody else's, so what could not be sent is copied. */
+#include "server/conn_output.h"
+#include "server/access.h"
+#include "server/conn_input.h"
+#include "server/http/status.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	SMALL_BODY = 16 << 10, /* copied into the scratch: cheaper than one more part to send */
+	ANSWER_ROOM = SMALL_BODY + REPLY_CONSTANT_HEAD_MAX + 512,
+};
+
+bool conn_has_output(const struct conn *conn)
+{
+	return conn->worker->out_len > 0 || conn->worker->out_head.len > 0 ||
+	       conn->worker->out_body.len > 0;
+}
+
+bool conn_has_room(const struct conn *conn)
+{
+	return WORKER_OUT_SIZE - conn->worker->out_len >= ANSWER_ROOM;
+}
+
+static void conn_put(struct conn *conn, struct str bytes)
+{
+	struct worker *worker = conn->worker;
+
+	check_that(bytes.len <= WORKER_OUT_SIZE - worker->out_len, "len=%zu out_len=%zu", bytes.len,
+		   worker->out_len);
+	if (bytes.len)
+		memcpy(worker->out + worker->out_len, bytes.ptr, bytes.len);
+	worker->out_len += bytes.len;
+}
+
+/* What every head ends with. */
+static void conn_put_head_end(struct conn *conn)
+{
+	conn_put(conn, STR("Date: "));
+	conn_put(conn, worker_date(conn->worker));
+	if (!conn->keep_alive)
+		conn_put(conn, STR("\r\nConnection: close\r\n\r\n"));
+	else if (conn->http10)
+		conn_put(conn, STR("\r\nConnection: keep-alive\r\n\r\n"));
+	else
+		conn_put(conn, STR("\r\n\r\n"));
+}
+
+static void conn_put_body(struct conn *conn, struct str body)
+{
+	if (body.len <= SMALL_BODY && body.len <= WORKER_OUT_SIZE - conn->worker->out_len)
+		conn_put(conn, body);
+	else
+		conn->worker->out_body = body;
+}
+
+static struct str conn_body_of(const struct conn *conn, const struct reply *reply)
+{
+	bool none = conn->is_head || reply->status == 204 || reply->status == 304 ||
+		    reply->status < 200;
+
+	return none ? STR_NONE : reply->body;
+}
+
+/* The head of an answer that is not constant; where it does not fit the scratch, it stays in the arena. */
+static bool conn_put_head(struct conn *conn, const struct reply *reply, struct arena *arena)
+{
+	struct buf head;
+
+	buf_init_arena(&head, arena);
+	reply_write_head(reply, &head);
+	if (head.error)
+		return false;
+	if (head.len + 256 <= WORKER_OUT_SIZE - conn->worker->out_len) {
+		conn_put(conn, buf_str(&head));
+		conn_put_head_end(conn);
+		return true;
+	}
+	buf_add(&head, STR("Date: "));
+	buf_add(&head, worker_date(conn->worker));
+	buf_add(&head, conn->keep_alive ? STR("\r\nConnection: keep-alive\r\n\r\n")
+					: STR("\r\nConnection: close\r\n\r\n"));
+	conn->worker->out_head = buf_str(&head);
+	return !head.error;
+}
+
+static void conn_count(struct conn *conn, int status)
+{
+	struct worker_stats *stats = &conn->worker->stats;
+
+	/* these are written by one thread only: no locked instruction is needed */
+	atomic_store_explicit(&stats->requests,
+			      atomic_load_explicit(&stats->requests, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	status = status / 100;
+	atomic_store_explicit(&stats->status[status],
+			      atomic_load_explicit(&stats->status[status], memory_order_relaxed) +
+				      1,
+			      memory_order_relaxed);
+}
+
+void conn_answer(struct conn *conn, const struct reply *reply, struct request *request)
+{
+	struct str body = conn_body_of(conn, reply);
+
+	conn->keep_alive = conn->keep_alive && !reply->close && !conn->worker->draining;
+	conn->state = CONN_WRITE;
+	if (reply->constant) {
+		conn_put(conn, reply->head);
+		conn_put_head_end(conn);
+	} else if (!request || !conn_put_head(conn, reply, &request->arena)) {
+		reply = reply_refusal(500);
+		body = conn_body_of(conn, reply);
+		conn_put(conn, reply->head);
+		conn_put_head_end(conn);
+	}
+	if (conn->worker->out_head.len)
+		conn->worker->out_body = body;
+	else
+		conn_put_body(conn, body);
+	conn_count(conn, reply->status);
+	if (request)
+		access_log_request(conn, request, reply->status, body.len);
+	else
+		access_log_refusal(conn, conn->after_route, reply->status, body.len);
+}
+
+void conn_answer_constant(struct conn *conn, const struct route *route,
+			  const struct http_head *head, const struct reply *reply)
+{
+	struct str body = conn_body_of(conn, reply);
+
+	conn_put(conn, reply->head);
+	conn_put_head_end(conn);
+	conn_put_body(conn, body);
+	conn_count(conn, reply->status);
+	access_log_head(conn, route, head, reply->status, body.len);
+	if (!conn->keep_alive || conn->worker->out_body.len)
+		conn->state = CONN_WRITE;
+	else
+		conn_set_deadline(conn, conn->worker->generation->settings.timeout_idle);
+}
+
+void conn_refuse(struct conn *conn, int status)
+{
+	conn->keep_alive = false;
+	conn->refused = true;
+	if (conn->request)
+		conn->request->replied = true;
+	conn_answer(conn, reply_refusal(status), NULL);
+}
+
+void conn_continue(struct conn *conn)
+{
+	conn_put(conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+/* ------------------------------------------------------------ sending */
+
+size_t conn_unsent(const struct conn *conn)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < conn->stream.n_out; i++)
+		size += conn->stream.out[i].iov_len;
+	return size;
+}
+
+/* The bytes will not stay: they are the scratch's, or a constant answer's whose generation nobody has pinned. */
+static bool conn_is_borrowed(const struct conn *conn, const struct iovec *part)
+{
+	const char *at = part->iov_base;
+
+	return !conn->request ||
+	       (at >= conn->worker->out && at < conn->worker->out + WORKER_OUT_SIZE);
+}
+
+static int conn_keep_unsent(struct conn *conn)
+{
+	struct stream *stream = &conn->stream;
+	size_t size = 0;
+	char *at;
+
+	for (unsigned i = 0; i < stream->n_out; i++)
+		if (conn_is_borrowed(conn, &stream->out[i]))
+			size += stream->out[i].iov_len;
+	if (size == 0)
+		return 0;
+	conn->unsent = at = malloc(size);
+	if (!at)
+		return -ENOMEM;
+	for (unsigned i = 0; i < stream->n_out; i++) {
+		struct iovec *part = &stream->out[i];
+
+		if (!conn_is_borrowed(conn, part))
+			continue;
+		memcpy(at, part->iov_base, part->iov_len);
+		part->iov_base = at;
+		at += part->iov_len;
+	}
+	return 0;
+}
+
+static struct iovec conn_part(struct str bytes)
+{
+	return (struct iovec){ (void *)(uintptr_t)bytes.ptr, bytes.len };
+}
+
+int conn_send(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	const struct iovec parts[] = {
+		{ worker->out, worker->out_len },
+		conn_part(worker->out_head),
+		conn_part(worker->out_body),
+	};
+	int r = stream_write(&conn->stream, parts, ARRAY_LEN(parts));
+
+	if (r == 0)
+		r = conn_keep_unsent(conn);
+	worker->out_len = 0;
+	worker->out_head = worker->out_body = STR_NONE;
+	return r;
+}
+
+struct str conn_addr(struct conn *conn)
+{
+	struct net_addr addr;
+	char text[NET_ADDR_TEXT_MAX];
+
+	if (conn->addr_len == 0) {
+		if (net_peer_addr(stream_fd(&conn->stream), &addr) < 0)
+			addr.len = 0;
+		net_addr_write(text, &addr);
+		conn->addr_len = (uint16_t)MIN(strlen(text), sizeof(conn->addr));
+		memcpy(conn->addr, text, conn->addr_len);
+	}
+	return (struct str){ conn->addr, conn->addr_len };
+}

@@ -1,0 +1,360 @@
+/* server/connection.c: one client's connection, from accept to close.
+ *
+ *   READ_HEAD --> READ_BODY --> HANDLE --> WRITE --> READ_HEAD   (keep-alive)
+ *      |   \___________________/  |          |
+ *      |    (hot path: answered   |          +--> LINGER --> CLOSED   (Connection: close, a refusal)
+ *      |     at once)             |
+ *      +--------------------------+------------------------> CLOSED   (the client left, a timeout of idling)
+ *
+ * One request is in work at a time; what follows it waits unread in the socket (back-pressure). Answers are put into
+ * the loop's scratch and go out together at the end of a round, so that pipelined requests cost one send().
+ *
+ * Idle connections hold no buffer: bytes are read into the loop's scratch, and only what cannot be used at once
+ * is copied. All of it runs on the connection's own loop, so nothing here is locked. */
+#include "server/connection.h"
+#include "core/base/clock.h"
+#include "core/io/net.h"
+#include "server/access.h"
+#include "server/conn_input.h"
+#include "server/conn_output.h"
+#include "server/server.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+	LINGER_MS = 2000,
+	LINGER_MAX = 4 << 20, /* bytes that are read and dropped */
+	DISCONNECT_MS = 100,  /* after a FIN (DECISIONS 8) */
+};
+
+static void conn_on_readable(struct stream *stream);
+static void conn_on_sent(struct stream *stream);
+static void conn_on_timer(struct timer *timer);
+
+/* What holds between two steps. */
+static void conn_check(const struct conn *conn)
+{
+	check(loop_is_current(conn->worker->loop));
+	check(stream_is_open(&conn->stream) == (conn->state != CONN_CLOSED));
+	if (conn->state == CONN_HANDLE)
+		check(conn->request && !conn->request->replied);
+}
+
+/* ------------------------------------------------------------ deadlines */
+
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
+{
+	conn->deadline_ns = loop_now_ns(conn->worker->loop) + delay_ms * NS_PER_MS;
+	if (!timer_is_running(&conn->timer) || conn->timer.tick * NS_PER_MS > conn->deadline_ns)
+		timer_start_at(&conn->timer, conn->deadline_ns);
+}
+
+static void conn_no_deadline(struct conn *conn)
+{
+	conn->deadline_ns = UINT64_MAX;
+}
+
+/* ------------------------------------------------------------ opening and closing */
+
+void conn_accept(struct worker *worker, int fd, uint32_t events)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	const struct settings *settings = &worker->generation->settings;
+
+	if (!conn) {
+		close(fd);
+		server_conn_closed(worker);
+		return;
+	}
+	conn->worker = worker;
+	conn->refusing = !worker->is_main && server_is_full(worker->server);
+	stream_adopt(&conn->stream, worker->loop, fd, events, conn_on_readable, conn_on_sent);
+	timer_init(&conn->timer, worker->loop, conn_on_timer);
+	list_add(&worker->conns, &conn->link);
+	atomic_fetch_add_explicit(&worker->stats.accepted, 1, memory_order_relaxed);
+	net_set_nodelay(fd);
+	conn_set_deadline(conn, settings->timeout_idle);
+	if (conn->refusing) {
+		conn_refuse(conn, 503);
+		conn_flush(conn);
+	} else if (worker->draining) {
+		conn_close(conn);
+	} else if (conn->stream.readable) {
+		conn_on_readable(&conn->stream);
+	}
+}
+
+void conn_close(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+
+	check(conn->state != CONN_CLOSED);
+	conn->state = CONN_CLOSED;
+	timer_stop(&conn->timer);
+	stream_close(&conn->stream);
+	http_body_destroy(conn->chunked);
+	conn->chunked = NULL;
+	if (conn->request) {
+		struct request *request = take(&conn->request);
+
+		if (!request->replied)
+			access_log_abandoned(conn, request);
+		request_abandon(request);
+	}
+	free(conn->in);
+	free(conn->unsent);
+	list_remove(&conn->link);
+	server_conn_closed(worker);
+	if (!conn->processing)
+		free(conn);
+	worker_check_drained(worker);
+}
+
+/* The client must be able to read the answer: a close() with unread bytes would reset the connection under it
+ * (RFC 9112 §9.6). */
+static void conn_linger(struct conn *conn)
+{
+	bool all_read = conn->in_len == 0 && !conn->stream.readable;
+
+	if (conn->stream.error || (all_read && (conn->stream.peer_closed || !conn->refused))) {
+		conn_close(conn);
+		return;
+	}
+	stream_shutdown(&conn->stream);
+	conn->state = CONN_LINGER;
+	conn->body_size = 0;
+	free(take(&conn->in));
+	conn->in_len = conn->in_room = 0;
+	conn_set_deadline(conn, LINGER_MS);
+	conn->stream.readable = true;
+	conn_on_readable(&conn->stream);
+}
+
+static void conn_drop_input(struct conn *conn)
+{
+	ssize_t n;
+
+	while ((n = stream_read(&conn->stream, conn->worker->in, WORKER_IN_SIZE)) > 0) {
+		conn->body_size += (uint64_t)n;
+		if (conn->body_size > LINGER_MAX)
+			break;
+	}
+	if (n != -EAGAIN)
+		conn_close(conn);
+}
+
+/* ------------------------------------------------------------ between requests */
+
+/* The answer at hand is sent: the next request, or the end. */
+static void conn_next(struct conn *conn)
+{
+	struct request *request = take(&conn->request);
+
+	request_destroy(request);
+	free(take(&conn->unsent));
+	conn->after_body = NULL;
+	if (!conn->keep_alive) {
+		conn_linger(conn);
+		return;
+	}
+	conn->state = CONN_READ_HEAD;
+	conn_set_deadline(conn, conn->worker->generation->settings.timeout_idle);
+}
+
+void conn_flush(struct conn *conn)
+{
+	int r = conn_send(conn);
+
+	if (r < 0) {
+		conn_close(conn);
+	} else if (r == 0) {
+		conn->state = CONN_WRITE;
+		conn->n_unsent = conn_unsent(conn);
+		conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+	} else if (conn->state == CONN_WRITE) {
+		conn_next(conn);
+	}
+}
+
+/* Uses what was read as far as it goes, then reads on, until the socket is empty or a request is in work. */
+void conn_process(struct conn *conn)
+{
+	if (conn->processing)
+		return;
+	conn->processing = true;
+	while (conn->state == CONN_READ_HEAD || conn->state == CONN_READ_BODY) {
+		bool more = conn_input(conn);
+
+		if (conn->state != CONN_CLOSED &&
+		    (conn_has_output(conn) || conn->state == CONN_WRITE))
+			conn_flush(conn);
+		if (!more)
+			break;
+	}
+	conn->processing = false;
+	if (conn->state == CONN_CLOSED)
+		free(conn);
+	else
+		conn_check(conn);
+}
+
+static void conn_on_sent(struct stream *stream)
+{
+	struct conn *conn = container_of(stream, struct conn, stream);
+
+	check(conn->state == CONN_WRITE);
+	if (stream->error) {
+		conn_close(conn);
+		return;
+	}
+	conn->processing = true; /* conn_next() may close it */
+	conn_next(conn);
+	conn->processing = false;
+	if (conn->state == CONN_CLOSED)
+		free(conn);
+	else
+		conn_process(conn);
+}
+
+/* ------------------------------------------------------------ the client leaves */
+
+/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */
+static int conn_peek(struct conn *conn)
+{
+	char byte;
+	ssize_t n = recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	return n == 0 && conn->in_len == 0 ? 0 : 1;
+}
+
+static void conn_on_peer_closed(struct conn *conn)
+{
+	int r = conn_peek(conn);
+
+	if (r < 0)
+		conn_close(conn);
+	else if (r == 0)
+		conn_set_deadline(conn, DISCONNECT_MS);
+}
+
+static void conn_on_readable(struct stream *stream)
+{
+	struct conn *conn = container_of(stream, struct conn, stream);
+
+	switch ((enum conn_state)conn->state) {
+	case CONN_READ_HEAD:
+	case CONN_READ_BODY:
+		conn_process(conn);
+		return;
+	case CONN_HANDLE:
+		if (stream->peer_closed)
+			conn_on_peer_closed(conn);
+		return;
+	case CONN_WRITE:
+		return;
+	case CONN_LINGER:
+		conn_drop_input(conn);
+		return;
+	case CONN_CLOSED:
+		unreachable();
+	}
+}
+
+/* ------------------------------------------------------------ time */
+
+static bool conn_is_too_slow(const struct conn *conn)
+{
+	uint64_t took_ms = (loop_now_ns(conn->worker->loop) - conn->body_started_ns) / NS_PER_MS;
+
+	return took_ms > CONN_RATE_AFTER_MS && conn->body_size * 1000 / CONN_RATE_MIN < took_ms;
+}
+
+static void conn_time_out(struct conn *conn)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_READ_HEAD:
+		if (conn->in_len == 0) {
+			conn_close(conn); /* idle: nobody waits for an answer */
+			return;
+		}
+		conn_refuse(conn, 408);
+		conn_flush(conn);
+		return;
+	case CONN_READ_BODY:
+		conn_refuse(conn, 408);
+		conn_flush(conn);
+		return;
+	case CONN_HANDLE: /* DISCONNECT_MS after the client's FIN */
+		if (conn_peek(conn) <= 0)
+			conn_close(conn);
+		return;
+	case CONN_WRITE:
+		if (conn_unsent(conn) < conn->n_unsent) {
+			conn->n_unsent = conn_unsent(conn);
+			conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+			return;
+		}
+		net_reset_on_close(stream_fd(&conn->stream));
+		conn_close(conn);
+		return;
+	case CONN_LINGER:
+		conn_close(conn);
+		return;
+	case CONN_CLOSED:
+		unreachable();
+	}
+}
+
+static void conn_on_timer(struct timer *timer)
+{
+	struct conn *conn = container_of(timer, struct conn, timer);
+	bool late = loop_now_ns(conn->worker->loop) >= conn->deadline_ns;
+
+	if (late || (conn->state == CONN_READ_BODY && conn_is_too_slow(conn)))
+		conn_time_out(conn);
+	else if (conn->deadline_ns != UINT64_MAX)
+		timer_start_at(timer, conn->deadline_ns);
+}
+
+void conn_drain(struct conn *conn, bool cancel)
+{
+	bool idle = conn->state == CONN_READ_HEAD && conn->in_len == 0;
+
+	conn->keep_alive = false;
+	if (idle || cancel || conn->state == CONN_LINGER)
+		conn_close(conn);
+}
+
+/* ------------------------------------------------------------ answers */
+
+static void conn_reply(struct request *request, const struct reply *reply)
+{
+	struct conn *conn = request->owner;
+
+	check(conn->state == CONN_HANDLE && conn->request == request);
+	conn_answer(conn, reply, request);
+	if (conn->processing)
+		return;
+	conn->processing = true;
+	conn_flush(conn);
+	conn->processing = false;
+	if (conn->state == CONN_CLOSED)
+		free(conn);
+	else
+		conn_process(conn);
+}
+
+const struct request_sink conn_sink = { .reply = conn_reply };
+
+/* The body is whole (or there is none): the request goes to work. */
+void conn_handle(struct conn *conn)
+{
+	struct request *request = conn->request;
+
+	conn->state = CONN_HANDLE;
+	conn_no_deadline(conn);
+	request_start(request);
+}

@@ -1,0 +1,52 @@
+/* server/connection.h: one client's HTTP/1 connection. */
+#pragma once
+#include "core/io/stream.h"
+#include "server/http/body.h"
+#include "server/request.h"
+
+enum conn_state {
+	CONN_READ_HEAD, /* no request yet, or part of its head */
+	CONN_READ_BODY, /* the head is whole and valid; the body is still coming */
+	CONN_HANDLE,    /* a request is in work; only its answer moves on */
+	CONN_WRITE,     /* an answer is being sent; nothing is read meanwhile */
+	CONN_LINGER, /* the last answer is sent; what still comes is read and dropped, so that the client sees it */
+	CONN_CLOSED, /* about to be freed */
+};
+
+struct conn {
+	struct stream stream;
+	struct worker *worker;
+	struct list link; /* in worker->conns */
+	struct timer timer;
+	uint64_t deadline_ns; /* of the state; the timer may fire earlier, and is then set again */
+	uint8_t state;        /* enum conn_state */
+	bool keep_alive;      /* what the request at hand allows */
+	bool http10;
+	bool is_head;    /* the request at hand is a HEAD */
+	bool processing; /* conn_process() is on the stack */
+	bool refusing;   /* past that bound: answers 503 */
+	bool refused;    /* the last answer was given before the request was read to its end */
+	bool partial;    /* `in` begins with a part of a head that was looked at already */
+	uint32_t n_requests;
+	char *in; /* bytes that were read and not used: NULL while idle */
+	size_t in_len, in_room;
+	char *unsent;    /* a copy of what a write of scratch bytes left over */
+	size_t n_unsent; /* bytes that were queued when the write deadline was last set */
+	struct http_scan scan;
+	struct request *request;   /* in work, or its answer being sent */
+	struct http_body *chunked; /* while such a body comes */
+	uint64_t body_left;        /* of one with a length */
+	uint64_t body_size, body_started_ns;
+	struct buf body;                 /* what has come, in the request's arena */
+	const struct reply *after_body;  /* no request: the body is dropped, then this is sent */
+	const struct route *after_route; /* of after_body, for the log; or NULL */
+	uint64_t started_ns;             /* the head of the request at hand was whole */
+	uint16_t addr_len;
+	char addr[54]; /* of the peer, as text; made when first asked for */
+};
+
+/* Takes a descriptor that has arrived on the worker's loop (loop_give()). */
+void conn_accept(struct worker *worker, int fd, uint32_t events);
+
+/* On its worker's thread. For draining: closes it if no request is in work, else makes the answer the last one. */
+void conn_drain(struct conn *conn, bool cancel);

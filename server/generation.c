@@ -1,0 +1,485 @@
+/* server/generation.c
+ *
+ * Loading goes over the whole file and collects every error; nothing of it touches what is at work. The sections are
+ * compiled in the order of their dependence: settings, upstreams, flows (declared first, so that they may call one
+ * another), routes, jobs. */
+#include "server/generation.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/jobs/jobs.h"
+#include "server/route.h"
+#include "server/upstream_conf.h"
+#include <stdlib.h>
+
+#define AT(field) offsetof(struct settings, field)
+
+static const char *const level_choices[] = { "error", "warning", "info", "debug", NULL };
+static const char *const format_choices[] = { "text", "json", NULL };
+
+static const struct setting server_keys[] = {
+	{ "threads", SETTING_TEXT, AT(threads), "auto",
+	  "How many loops serve; auto: one for each CPU that may be used." },
+	{ "compute_threads", SETTING_TEXT, AT(compute_threads), "auto",
+	  "How many threads do what blocks or computes." },
+	SETTINGS_END
+};
+
+static const struct setting log_keys[] = {
+	{ "level", SETTING_CHOICE, AT(log_level), "info",
+	  "The least important line that is written.", .choices = level_choices },
+	{ "format", SETTING_CHOICE, AT(log_format), "text", "text, or json: one object a line.",
+	  .choices = format_choices },
+	{ "access", SETTING_TEXT, AT(log_access), "stderr",
+	  "Where the line of each request goes: off, stderr, or a path." },
+	SETTINGS_END
+};
+
+static const struct setting limits_keys[] = {
+	{ "connections", SETTING_INT, AT(connections), "10000",
+	  "Open connections; more are answered with 503.", 1, 10000000 },
+	{ "requests", SETTING_INT, AT(requests), "10000",
+	  "Requests on one connection before it is closed.", 1, UINT32_MAX },
+	{ "line", SETTING_SIZE, AT(line), "8k", "The request line; longer answers 414.", 64,
+	  1 << 20 },
+	{ "head", SETTING_SIZE, AT(head), "32k",
+	  "The request line and all fields; more answers 431.", 256, 1 << 20 },
+	{ "fields", SETTING_INT, AT(fields), "100", "Header fields of a request; more answers 431.",
+	  1, HTTP_FIELDS_MAX },
+	{ "body", SETTING_SIZE, AT(body), "1m", "The body of a request; more answers 413.", 0,
+	  INT64_C(1) << 40 },
+	{ "inflated", SETTING_SIZE, AT(inflated), "8m", "A compressed body, inflated.", 0,
+	  INT64_C(1) << 40 },
+	{ "extensions", SETTING_SIZE, AT(extensions), "16k", "Chunk extensions of one message.", 0,
+	  1 << 30 },
+	{ "trailers", SETTING_SIZE, AT(trailers), "16k", "Trailer fields of one message.", 0,
+	  1 << 30 },
+	{ "memory", SETTING_SIZE, AT(memory), "16m",
+	  "What one request may use; past it: memory_limit.", 64 << 10, INT64_C(1) << 40 },
+	{ "total_memory", SETTING_SIZE, AT(total_memory), "1g",
+	  "What all requests together may use.", 1 << 20, INT64_C(1) << 50 },
+	SETTINGS_END
+};
+
+static const struct setting timeouts_keys[] = {
+	{ "head", SETTING_DURATION, AT(timeout_head), "10s",
+	  "A request's head, from its first byte; then 408.", 1, 86400000 },
+	{ "body", SETTING_DURATION, AT(timeout_body), "30s",
+	  "Between two reads of a body; then 408.", 1, 86400000 },
+	{ "idle", SETTING_DURATION, AT(timeout_idle), "60s", "A connection without a request.", 1,
+	  86400000 },
+	{ "write", SETTING_DURATION, AT(timeout_write), "30s",
+	  "An answer of which the client takes nothing.", 1, 86400000 },
+	{ "handshake", SETTING_DURATION, AT(timeout_handshake), "10s", "A TLS handshake.", 1,
+	  86400000 },
+	{ "route", SETTING_DURATION, AT(timeout_route), "30s",
+	  "The tasks of a route that says none itself.", 1, 86400000 },
+	{ "shutdown", SETTING_DURATION, AT(timeout_shutdown), "30s",
+	  "What is in work at the end may take.", 1, 86400000 },
+	SETTINGS_END
+};
+#undef AT
+
+struct sections_config {
+	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
+		*defaults, *http, *flows, *routes, *jobs;
+};
+
+#define AT(field) offsetof(struct sections_config, field)
+const struct setting sections[] = {
+	{ "listen", SETTING_NODE, AT(listen),
+	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path." },
+	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
+	  .keys = server_keys },
+	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
+	{ "limits", SETTING_MAP, AT(limits), .help = "Bounds of what clients may ask for.",
+	  .keys = limits_keys },
+	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
+	  .keys = timeouts_keys },
+	{ "admin", SETTING_MAP, AT(admin),
+	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
+	{ "secrets", SETTING_MAP, AT(secrets),
+	  .help = "Where ${secret.NAME} is read from: {dir: PATH}." },
+	{ "include", SETTING_NODE, AT(include),
+	  .help = "More files, by name or pattern, relative to this one." },
+	{ "defaults", SETTING_MAP, AT(defaults),
+	  .help = "Modifiers for every task: {task: {timeout: …}}." },
+	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
+	{ "flows", SETTING_MAP, AT(flows),
+	  .help = "Tasks to be called from several places: tasks and result." },
+	{ "routes", SETTING_MAP, AT(routes),
+	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
+	  .keys = route_keys },
+	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock." },
+	SETTINGS_END
+};
+#undef AT
+
+struct flow_config {
+	const struct node *tasks, *result;
+};
+
+#define AT(field) offsetof(struct flow_config, field)
+static const struct setting flow_keys[] = {
+	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
+	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
+	SETTINGS_END
+};
+#undef AT
+
+#define FLOW_ROOTS (ROOT_BIT(ROOT_WITH) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
+
+/* One load. */
+struct load {
+	struct flow_compiler compiler; /* first: its callbacks find the load */
+	struct generation *generation;
+	const struct generation *before;
+	struct diag *diag;
+	struct sections_config config;
+};
+
+/* ${env.X} and ${secret.X} are asked for by a callback that knows only names; a load stays on its thread. */
+static _Thread_local struct load *loading;
+
+static bool load_constant(const struct expr_names *names, enum expr_root root, struct str name,
+			  struct str *ret_text)
+{
+	struct conf *conf = &loading->generation->conf;
+	bool found = root == ROOT_ENV ? conf_env(conf, name, ret_text)
+				      : conf_secret(conf, name, ret_text);
+
+	(void)names;
+	if (found || !conf->checking || conf->strict)
+		return found;
+	diag_warning(loading->diag, (struct place){ 0 }, "%s \"%.*s\" does not exist here",
+		     root == ROOT_ENV ? "environment variable" : "secret", STR_ARG(name));
+	*ret_text = STR("");
+	return true;
+}
+
+static struct upstream *load_upstream(struct flow_compiler *compiler, struct str name)
+{
+	struct generation *generation = container_of(compiler, struct load, compiler)->generation;
+
+	for (size_t i = 0; i < generation->n_upstreams; i++)
+		if (str_eq(generation->upstreams[i]->name, name))
+			return generation->upstreams[i];
+	return NULL;
+}
+
+static struct flow *load_flow(struct flow_compiler *compiler, struct str name)
+{
+	return map_find(&container_of(compiler, struct load, compiler)->generation->flows, name);
+}
+
+/* ------------------------------------------------------------ settings */
+
+static void load_part(struct load *load, const struct setting *table, const struct node *node,
+		      const char *what)
+{
+	const struct settings_part part = { table, &load->generation->settings };
+
+	if (node)
+		settings_read(&part, 1, node, what, load->generation->arena, load->diag);
+	else
+		settings_defaults(table, &load->generation->settings, load->generation->arena);
+}
+
+static void load_threads(struct load *load, struct str text, const char *key)
+{
+	const struct node *node = node_find(load->config.server, key);
+	uint64_t n_threads;
+
+	if (str_eq(text, STR("auto")) ||
+	    (str_to_u64(text, &n_threads) == 0 && n_threads >= 1 && n_threads <= 1024))
+		return;
+	diag_error(load->diag, node ? node->place : (struct place){ 0 },
+		   "\"%.*s\" is not a number of threads; write auto, "
+		   "or a number from 1 to 1024",
+		   STR_ARG(text));
+}
+
+static void load_settings(struct load *load)
+{
+	struct settings *settings = &load->generation->settings;
+
+	load_part(load, server_keys, load->config.server, "server");
+	load_part(load, log_keys, load->config.log, "log");
+	load_part(load, limits_keys, load->config.limits, "limits");
+	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
+	load_threads(load, settings->threads, "threads");
+	load_threads(load, settings->compute_threads, "compute_threads");
+	load->generation->http_limits = (struct http_limits){
+		.line_max = settings->line,
+		.head_max = settings->head,
+		.fields_max = (size_t)settings->fields,
+		.body_max = UINT64_MAX, /* the route's own bound is asked when the route is known */
+	};
+}
+
+static void load_listen_one(struct load *load, const struct node *node, struct listen_spec *spec)
+{
+	const struct node *address = node->kind == NODE_MAP ? node_find(node, "address") : node;
+
+	spec->place = node->place;
+	if (node->kind == NODE_MAP && node_entry_find(node, "tls")) {
+		diag_error(load->diag, node_entry_find(node, "tls")->key_place,
+			   "tls is not in this version of leat yet; remove it");
+		return;
+	}
+	if (!address || !node_is_scalar(address) || address->kind == NODE_NULL) {
+		diag_error(load->diag, node->place,
+			   "an address is missing; write host:port or unix:/path");
+		return;
+	}
+	spec->text = address->text;
+	if (net_addr_parse(spec->text, &spec->addr) < 0)
+		diag_error(load->diag, address->place,
+			   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or "
+			   "unix:/path",
+			   spec->text.ptr);
+}
+
+static void load_listens(struct load *load)
+{
+	struct generation *generation = load->generation;
+	const struct node *node = load->config.listen;
+	size_t n_listens = !node ? 0 : node->kind == NODE_LIST ? node->n_entries : 1;
+
+	generation->listens =
+		arena_alloc_array(generation->arena, n_listens + 1, sizeof(*generation->listens));
+	for (size_t i = 0; i < n_listens; i++) {
+		struct listen_spec *spec = &generation->listens[i];
+
+		*spec = (struct listen_spec){ 0 };
+		load_listen_one(load, node->kind == NODE_LIST ? node->entries[i].value : node,
+				spec);
+		for (size_t j = 0; j < i; j++)
+			if (spec->addr.len &&
+			    net_addr_eq(&generation->listens[j].addr, &spec->addr))
+				diag_error(load->diag, spec->place,
+					   "\"%s\" is listed twice; remove one", spec->text.ptr);
+	}
+	generation->n_listens = n_listens;
+}
+
+struct admin_config {
+	struct str listen;
+};
+
+static void load_admin(struct load *load)
+{
+	static const struct setting keys[] = {
+		{ "listen", SETTING_TEXT, offsetof(struct admin_config, listen),
+		  "unix:/run/leat/admin.sock",
+		  "The address: a unix socket, or a loopback address; off: none." },
+		SETTINGS_END
+	};
+	struct listen_spec *spec = &load->generation->admin;
+	struct admin_config config = { 0 };
+	const struct settings_part part = { keys, &config };
+
+	if (!load->config.admin)
+		settings_defaults(keys, &config, load->generation->arena);
+	else if (settings_read(&part, 1, load->config.admin, "admin", load->generation->arena,
+			       load->diag) > 0)
+		return;
+	if (str_eq(config.listen, STR("off")))
+		return;
+	spec->text = config.listen;
+	spec->place = load->config.admin ? load->config.admin->place : (struct place){ 0 };
+	if (net_addr_parse(spec->text, &spec->addr) < 0)
+		diag_error(load->diag, spec->place,
+			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
+			   spec->text.ptr);
+}
+
+/* ------------------------------------------------------------ what is compiled */
+
+static const struct upstream *generation_find_upstream(const struct generation *generation,
+						       struct str name)
+{
+	for (size_t i = 0; generation && i < generation->n_upstreams; i++)
+		if (str_eq(generation->upstreams[i]->name, name))
+			return generation->upstreams[i];
+	return NULL;
+}
+
+static size_t node_n_entries(const struct node *node)
+{
+	return node ? node->n_entries : 0;
+}
+
+static void load_upstreams(struct load *load)
+{
+	struct generation *generation = load->generation;
+	const struct node *node = load->config.http;
+	size_t n_entries = node_n_entries(node);
+	const char **names = arena_alloc_array(generation->arena, n_entries + 1, sizeof(char *));
+
+	generation->upstreams =
+		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct upstream *));
+	for (size_t i = 0; i < n_entries; i++) {
+		const struct node_entry *entry = &node->entries[i];
+		const struct upstream *before = generation_find_upstream(load->before, entry->key);
+		struct upstream *upstream = upstream_compile(
+			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
+
+		if (upstream)
+			generation->upstreams[generation->n_upstreams++] = upstream;
+		names[i] = entry->key.ptr;
+	}
+	names[n_entries] = NULL;
+	load->compiler.upstream_names = names;
+}
+
+static void load_flow_one(struct load *load, const struct node_entry *entry)
+{
+	struct flow_config config = { 0 };
+	const struct settings_part part = { flow_keys, &config };
+
+	if (settings_read(&part, 1, entry->value, "a flow", load->generation->arena, load->diag) ==
+	    0)
+		flow_compile(&load->compiler, load_flow(&load->compiler, entry->key), config.tasks,
+			     config.result, FLOW_ROOTS);
+}
+
+static void load_flows(struct load *load)
+{
+	struct generation *generation = load->generation;
+	const struct node *node = load->config.flows;
+	size_t n_entries = node_n_entries(node);
+	const char **names = arena_alloc_array(generation->arena, n_entries + 1, sizeof(char *));
+
+	for (size_t i = 0; i < n_entries; i++) {
+		map_set(&generation->flows, node->entries[i].key,
+			flow_declare(&load->compiler, node->entries[i].key));
+		names[i] = node->entries[i].key.ptr;
+	}
+	names[n_entries] = NULL;
+	load->compiler.flow_names = names;
+	for (size_t i = 0; i < n_entries; i++)
+		load_flow_one(load, &node->entries[i]);
+}
+
+static void load_routes(struct load *load)
+{
+	struct generation *generation = load->generation;
+	const struct node *node = load->config.routes;
+	size_t n_entries = node_n_entries(node);
+
+	generation->router = router_create(generation->arena);
+	generation->routes =
+		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
+	for (size_t i = 0; i < n_entries; i++) {
+		struct route *route =
+			route_compile(&load->compiler, &generation->settings, &node->entries[i]);
+
+		if (route && router_add(generation->router, &route->pattern, route->place, route,
+					load->diag))
+			generation->routes[generation->n_routes++] = route;
+	}
+}
+
+static void load_jobs(struct load *load)
+{
+	struct generation *generation = load->generation;
+	const struct node *node = load->config.jobs;
+	size_t n_entries = node_n_entries(node);
+
+	generation->jobs =
+		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct job_spec *));
+	for (size_t i = 0; i < n_entries; i++) {
+		struct job_spec *spec = job_compile(&load->compiler, &node->entries[i]);
+
+		if (spec)
+			generation->jobs[generation->n_jobs++] = spec;
+	}
+}
+
+/* Sections that DESIGN has and later versions bring. */
+static bool load_refuse_later(struct load *load)
+{
+	static const char *const later[] = { "redis",  "sql",     "kafka",   "shared",
+					     "queues", "compute", "actors",  "tests",
+					     "trace",  "store",   "modules", "metrics" };
+	const struct node *root = load->generation->conf.root;
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+		const struct node_entry *entry = node_entry_find(root, later[i]);
+
+		if (!entry)
+			continue;
+		diag_error(load->diag, entry->key_place,
+			   "the section %s is not in this version of leat yet; remove it",
+			   later[i]);
+		ok = false;
+	}
+	return ok;
+}
+
+static void load_sections(struct load *load)
+{
+	const struct settings_part part = { sections, &load->config };
+	struct generation *generation = load->generation;
+
+	load->compiler = (struct flow_compiler){
+		.arena = generation->arena,
+		.diag = load->diag,
+		.upstream = load_upstream,
+		.flow = load_flow,
+		.constant = load_constant,
+	};
+	if (!load_refuse_later(load) ||
+	    settings_read(&part, 1, generation->conf.root, "the configuration", generation->arena,
+			  load->diag) > 0)
+		return;
+	load->compiler.defaults = load->config.defaults;
+	load_settings(load);
+	load_listens(load);
+	load_admin(load);
+	load_upstreams(load);
+	load_flows(load);
+	load_routes(load);
+	load_jobs(load);
+}
+
+struct generation *generation_load(const char *path, const struct generation *before, bool checking,
+				   bool strict, struct diag *diag)
+{
+	struct generation *generation = mem_zalloc(sizeof(*generation));
+	struct load load = { .generation = generation, .before = before, .diag = diag };
+
+	generation->loaded_wall_ns = clock_wall_ns();
+	generation->number = before ? before->number + 1 : 1;
+	generation->conf.checking = checking;
+	generation->conf.strict = strict;
+	map_init(&generation->flows);
+	if (conf_load(&generation->conf, path, diag) == 0 && generation->conf.root) {
+		generation->arena = &generation->conf.arena;
+		loading = &load;
+		load_sections(&load);
+		loading = NULL;
+	}
+	diag_sort(diag);
+	if (diag->n_errors > 0) {
+		generation_destroy(generation);
+		return NULL;
+	}
+	return generation;
+}
+
+void generation_destroy(struct generation *generation)
+{
+	if (!generation)
+		return;
+	for (size_t i = 0; i < generation->n_jobs; i++)
+		job_spec_fini(generation->jobs[i]);
+	for (size_t i = 0; i < generation->n_upstreams; i++)
+		upstream_unref(generation->upstreams[i]);
+	map_fini(&generation->flows);
+	conf_fini(&generation->conf);
+	free(generation->n_refs);
+	free(generation);
+}

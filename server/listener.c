@@ -1,0 +1,185 @@
+/* server/listener.c */
+#include "server/listener.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/reply.h"
+#include "server/server.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	BACKLOG = 4096,
+	ACCEPTS_A_TURN = 64,
+	BACKOFF_MS = 100,
+};
+
+static void listener_on_event(struct watch *watch, uint32_t events);
+
+static int listener_open_reserve(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void listener_on_backoff(struct timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, backoff);
+
+	if (listener->reserve_fd < 0)
+		listener->reserve_fd = listener_open_reserve();
+	if (loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN,
+		     listener_on_event) < 0)
+		timer_start(&listener->backoff, BACKOFF_MS);
+}
+
+/* Without this the level-triggered socket would spin the loop. */
+static void listener_back_off(struct listener *listener)
+{
+	loop_remove(listener->worker->loop, &listener->watch);
+	timer_start(&listener->backoff, BACKOFF_MS);
+}
+
+/* The last word to a connection that cannot be served: best effort, it waits for nothing. */
+static void listener_refuse(int fd)
+{
+	const struct reply *reply = reply_refusal(503);
+	static const char end[] = "Connection: close\r\n\r\n";
+
+	if (send(fd, reply->head.ptr, reply->head.len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) >
+		    0 &&
+	    send(fd, end, sizeof(end) - 1, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0 &&
+	    send(fd, reply->body.ptr, reply->body.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static void listener_out_of_descriptors(struct listener *listener, int error)
+{
+	int fd;
+
+	log_warning("accept failed listener=%s error=%s, refusing one and retrying in %d ms",
+		    LOG_QUOTE(str_of(listener->text)), strerrorname_np(-error), BACKOFF_MS);
+	fd_close(&listener->reserve_fd);
+	fd = net_accept(listener->fd, NULL);
+	if (fd >= 0)
+		listener_refuse(fd);
+	listener->reserve_fd = listener_open_reserve();
+	listener_back_off(listener);
+}
+
+static bool listener_accept_one(struct listener *listener)
+{
+	int fd = net_accept(listener->fd, NULL);
+	struct worker *worker;
+
+	if (fd == -EAGAIN || fd == -ECONNABORTED)
+		return fd == -ECONNABORTED;
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
+		listener_out_of_descriptors(listener, fd);
+		return false;
+	}
+	if (fd < 0) {
+		log_warning("accept failed listener=%s error=%s, ignoring",
+			    LOG_QUOTE(str_of(listener->text)), strerrorname_np(-fd));
+		return false;
+	}
+	worker = server_pick_worker(listener->server, listener->admin);
+	if (!worker) {
+		listener_refuse(fd);
+		return true;
+	}
+	if (loop_give(worker->loop, fd, 1, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+		server_conn_closed(worker);
+		listener_refuse(fd);
+	}
+	return true;
+}
+
+static void listener_on_event(struct watch *watch, uint32_t events)
+{
+	struct listener *listener = container_of(watch, struct listener, watch);
+
+	(void)events;
+	for (unsigned n = 0; n < ACCEPTS_A_TURN; n++)
+		if (!listener_accept_one(listener))
+			return;
+}
+
+/* ------------------------------------------------------------ life */
+
+static void listener_destroy(struct listener *listener)
+{
+	if (listener->admin && listener->addr.sa.sa_family == AF_UNIX &&
+	    listener->addr.un.sun_path[0] && listener->fd >= 0)
+		unlink(listener->addr.un.sun_path);
+	fd_close(&listener->fd);
+	fd_close(&listener->reserve_fd);
+	free(listener->text);
+	free(listener);
+}
+
+int listener_create(struct listener **ret_listener, struct server *server, struct worker *worker,
+		    struct str text, const struct net_addr *addr, bool admin)
+{
+	struct listener *listener = mem_zalloc(sizeof(*listener));
+	int r;
+
+	listener->server = server;
+	listener->worker = worker;
+	listener->addr = *addr;
+	listener->admin = admin;
+	listener->text = mem_strndup(text.ptr, text.len);
+	listener->fd = listener->watch.fd = -1;
+	listener->reserve_fd = listener_open_reserve();
+	list_init(&listener->link);
+	timer_init(&listener->backoff, worker->loop, listener_on_backoff);
+	r = net_listen(addr, BACKLOG, &listener->fd);
+	if (r < 0) {
+		listener_destroy(listener);
+		return r;
+	}
+	if (admin && addr->sa.sa_family == AF_UNIX && addr->un.sun_path[0])
+		chmod(addr->un.sun_path, 0660); /* what may reload may not be for everybody */
+	*ret_listener = listener;
+	return 0;
+}
+
+static void listener_start_here(struct post *post)
+{
+	struct listener *listener = container_of(post, struct listener, post);
+	int r = loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN,
+			 listener_on_event);
+
+	if (r < 0) {
+		log_error("listener failed listener=%s error=%s, retrying in %d ms",
+			  LOG_QUOTE(str_of(listener->text)), strerrorname_np(-r), BACKOFF_MS);
+		timer_start(&listener->backoff, BACKOFF_MS);
+	}
+}
+
+static void listener_stop_here(struct post *post)
+{
+	struct listener *listener = container_of(post, struct listener, post);
+
+	loop_remove(listener->worker->loop, &listener->watch);
+	timer_stop(&listener->backoff);
+	listener_destroy(listener);
+}
+
+void listener_start(struct listener *listener)
+{
+	listener->post.run = listener_start_here;
+	loop_post(listener->worker->loop, &listener->post);
+}
+
+/* Posts are run in order, so the start has been run when the stop is; both use the same node, hence the wait of the server
+ * between the two (a reload is applied before the next begins). */
+void listener_stop(struct listener *listener)
+{
+	list_remove(&listener->link);
+	listener->post.run = listener_stop_here;
+	loop_post(listener->worker->loop, &listener->post);
+}

@@ -1,0 +1,390 @@
+/* server/request.c
+ *
+ *     request_create() --> [body comes] --> request_start() --> [flow runs] --> request_answer() --> sink->reply()
+ *                                                  \--------(native)-------> request_reply() ---/        |
+ *                                                                                            request_destroy()
+ *
+ * When the client leaves first (request_abandon), `owner` becomes NULL and the request destroys itself where it would
+ * have answered. */
+#include "server/request.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/expr/json.h"
+#include "server/request_roots.h"
+#include <errno.h>
+#include <stdlib.h>
+
+enum { FREE_REQUESTS_MAX = 64 };
+
+static const struct context_ops request_context_ops = { .root = request_root };
+
+/* ------------------------------------------------------------ making and freeing */
+
+static struct request *request_alloc(struct worker *worker)
+{
+	struct list *link = list_pop(&worker->requests);
+	struct request *request;
+
+	if (link) {
+		worker->n_free_requests--;
+		request = container_of(link, struct request, link);
+		return request;
+	}
+	request = malloc(sizeof(*request));
+	if (request)
+		arena_init(&request->arena, 0);
+	return request;
+}
+
+/* Moves a slice of the bytes that were read to the same place in their copy. */
+static struct str request_rebase(struct str s, struct str from, const char *to)
+{
+	if (s.ptr && s.ptr >= from.ptr && s.ptr + s.len <= from.ptr + from.len)
+		s.ptr = to + (s.ptr - from.ptr);
+	return s;
+}
+
+static bool request_copy_head(struct request *request, const struct http_head *head,
+			      struct str bytes)
+{
+	struct str copy = arena_str(&request->arena, bytes);
+	struct http_field *fields =
+		arena_alloc_array(&request->arena, head->n_fields + 1, sizeof(*fields));
+	struct http_head *own = &request->head;
+
+	if (!copy.ptr || !fields)
+		return false;
+	*own = *head;
+	own->fields = fields;
+	for (size_t i = 0; i < head->n_fields; i++) {
+		fields[i].name = request_rebase(head->fields[i].name, bytes, copy.ptr);
+		fields[i].value = request_rebase(head->fields[i].value, bytes, copy.ptr);
+	}
+	own->method = request_rebase(head->method, bytes, copy.ptr);
+	own->target = request_rebase(head->target, bytes, copy.ptr);
+	own->path = request_rebase(head->path, bytes, copy.ptr);
+	own->query = request_rebase(head->query, bytes, copy.ptr);
+	own->host = request_rebase(head->host, bytes, copy.ptr);
+	own->upgrade = request_rebase(head->upgrade, bytes, copy.ptr);
+	return true;
+}
+
+/* Segments and parameters are in the bytes of the head or in the path's arena: copied, the second kind one by one. */
+static bool request_copy_path(struct request *request, const struct http_path *path,
+			      const struct router_match *match)
+{
+	struct arena *arena = &request->arena;
+	struct str *segments =
+		arena_alloc_array(arena, path->n_segments * 2 + 1, sizeof(*segments));
+
+	if (!segments)
+		return false;
+	request->path = *path;
+	request->path.segments = segments;
+	request->path.raw = segments + path->n_segments;
+	for (size_t i = 0; i < path->n_segments; i++) {
+		segments[i] = arena_str(arena, path->segments[i]);
+		request->path.raw[i] = arena_str(arena, path->raw[i]);
+		if (!segments[i].ptr || !request->path.raw[i].ptr)
+			return false;
+	}
+	request->match = *match;
+	for (size_t i = 0; i < match->n_params; i++) {
+		request->match.params[i] = arena_str(arena, match->params[i]);
+		if (!request->match.params[i].ptr)
+			return false;
+	}
+	return true;
+}
+
+struct request *request_create(struct worker *worker, const struct route *route,
+			       const struct http_head *head, struct str head_bytes,
+			       const struct http_path *path, const struct router_match *match)
+{
+	struct request *request = request_alloc(worker);
+	struct arena arena;
+
+	if (!request)
+		return NULL;
+	arena = request->arena;
+	*request = (struct request){ .worker = worker, .route = route, .arena = arena };
+	request->arena.max = worker->generation->settings.memory;
+	request->generation = worker->generation;
+	request->started_ns = clock_monotonic_ns();
+	request->context = (struct context){
+		.ops = &request_context_ops,
+		.loop = worker->loop,
+		.client = worker->client,
+		.arena = &request->arena,
+		.generation = request->generation,
+		.detacher = &worker->detacher,
+	};
+	list_init(&request->link);
+	worker_pin(worker, request->generation);
+	atomic_fetch_add_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
+	if (!request_copy_head(request, head, head_bytes) ||
+	    !request_copy_path(request, path, match)) {
+		request_destroy(request);
+		return NULL;
+	}
+	request->context.id = arena_str(&request->arena, worker_make_id(worker, (char[32]){ 0 }));
+	return request;
+}
+
+void request_destroy(struct request *request)
+{
+	struct worker *worker;
+
+	if (!request)
+		return;
+	worker = request->worker;
+	check(!request->running);
+	worker_unpin(worker, request->generation);
+	atomic_fetch_sub_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
+	if (worker->n_free_requests < FREE_REQUESTS_MAX) {
+		arena_reset(&request->arena);
+		list_add_first(&worker->requests, &request->link);
+		worker->n_free_requests++;
+	} else {
+		arena_fini(&request->arena);
+		free(request);
+	}
+	worker_check_drained(worker);
+}
+
+/* ------------------------------------------------------------ answering */
+
+static void request_send(struct request *request, const struct reply *reply)
+{
+	check(!request->replied);
+	request->replied = true;
+	if (request->owner)
+		request->sink->reply(request, reply);
+	else
+		request_destroy(request);
+}
+
+static struct reply request_problem(struct request *request, const struct failure *failure)
+{
+	struct reply reply = reply_problem(&request->arena, failure_status(failure),
+					   failure_code(failure), failure->task,
+					   request->context.id, STR_NONE);
+	static struct http_field retry = { STR_INIT("Retry-After"), STR_INIT("1") };
+
+	if (reply.status == 503) {
+		reply.fields = &retry;
+		reply.n_fields = 1;
+	}
+	return reply;
+}
+
+static void request_log_failure(struct request *request, const struct failure *failure)
+{
+	struct str code = failure_code(failure);
+
+	if (failure->code == ERROR_CANCELLED && !request->owner)
+		return; /* the client left: the access line says 499 */
+	log_write(failure_status(failure) >= 500 ? LOG_WARNING : LOG_INFO,
+		  "request failed route=%s task=%s code=%.*s detail=%s id=%.*s",
+		  LOG_QUOTE(request->route->pattern.text), LOG_QUOTE(failure->task), STR_ARG(code),
+		  LOG_QUOTE(failure->detail), STR_ARG(request->context.id));
+}
+
+static struct failure request_errno_failure(int error, struct str detail)
+{
+	enum error_code code = error == -ENOMEM    ? ERROR_MEMORY_LIMIT
+			       : error == -EBADMSG ? ERROR_INVALID_INPUT
+						   : ERROR_EXPR_ERROR;
+
+	return (struct failure){ .code = code, .task = STR("reply"), .detail = detail };
+}
+
+/* The answer of a failure: by on_error: where it has a rule, else the problem of its code. */
+static void request_fail(struct request *request, const struct failure *failure)
+{
+	const struct reply_spec *rule = route_error_reply(request->route, failure);
+	struct reply reply;
+
+	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)request->route)->stats.failures, 1,
+				  memory_order_relaxed);
+	request_log_failure(request, failure);
+	request->run.failure = *failure; /* what ${error} reads */
+	if (!rule || failure->code == ERROR_CANCELLED ||
+	    reply_render(rule, flow_run_env(&request->run), &reply) < 0)
+		reply = request_problem(request, failure);
+	request_send(request, &reply);
+}
+
+static void request_answer(struct request *request)
+{
+	const struct route *route = request->route;
+	const struct reply *constant;
+	struct reply reply = { .status = 204 };
+	struct failure failure;
+	int r;
+
+	if (!route->reply) {
+		request_send(request, &reply);
+		return;
+	}
+	constant = reply_constant(route->reply);
+	if (constant) {
+		request_send(request, constant);
+		return;
+	}
+	r = reply_render(route->reply, flow_run_env(&request->run), &reply);
+	if (r == 0) {
+		request_send(request, &reply);
+		return;
+	}
+	failure = request_errno_failure(r, str_of(flow_run_env(&request->run)->message));
+	request_fail(request, &failure);
+}
+
+static void request_on_run_end(struct flow_run *run)
+{
+	struct request *request = container_of(run, struct request, run);
+	struct failure failure = run->failure;
+
+	request->running = false;
+	if (failure.code == ERROR_NONE)
+		request_answer(request);
+	else
+		request_fail(request, &failure);
+}
+
+/* ------------------------------------------------------------ the body */
+
+static struct str request_content_type(const struct request *request)
+{
+	const struct http_field *field = http_head_find(&request->head, STR("content-type"));
+	struct str type = field ? field->value : STR_NONE;
+	ptrdiff_t semicolon = str_find_char(type, ';');
+
+	return str_trim(semicolon < 0 ? type : str_first(type, (size_t)semicolon));
+}
+
+static bool type_is_json(struct str type)
+{
+	return str_eq_nocase(type, STR("application/json")) ||
+	       (type.len > 5 && str_eq_nocase(str_skip(type, type.len - 5), STR("+json")));
+}
+
+static bool type_is_form(struct str type)
+{
+	return str_eq_nocase(type, STR("application/x-www-form-urlencoded"));
+}
+
+static bool type_is_text(struct str type)
+{
+	return type.len == 0 || str_eq_nocase(str_first(type, 5), STR("text/"));
+}
+
+/* 0, or the status that refuses the body: 415 for a type that the route does not take, 400 for what is not what it
+ * says to be. */
+static int request_read_body(struct request *request, struct str *ret_detail)
+{
+	struct str type = request_content_type(request);
+	bool json = type_is_json(type), form = type_is_form(type);
+	struct json_error error;
+
+	request->is_form = form;
+	if ((request->route->body_type == BODY_JSON && !json) ||
+	    (request->route->body_type == BODY_FORM && !form) ||
+	    (request->route->body_type == BODY_TEXT && !type_is_text(type)))
+		return 415;
+	request->body_value = request->body.len ? value_text(request->body) : value_null();
+	if (!(request->route->roots &
+	      (ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL))) &&
+	    request->route->body_type == BODY_ANY)
+		return 0;
+	if (json) {
+		if (!json_check(request->body, &error)) {
+			*ret_detail = arena_printf(&request->arena,
+						   "the body is not JSON: %s at byte %zu",
+						   error.what, error.offset + 1);
+			return 400;
+		}
+		return value_json(&request->body_value, &request->arena, request->body) < 0 ? 500
+											    : 0;
+	}
+	if (form)
+		return request_form(request, &request->body_value) < 0 ? 400 : 0;
+	return 0;
+}
+
+static void request_refuse(struct request *request, int status, struct str detail)
+{
+	struct str code = status == 415 || status == 400 ? STR("invalid_input") : STR_NONE;
+	struct reply reply =
+		reply_problem(&request->arena, status, code, STR_NONE, request->context.id, detail);
+
+	request_send(request, &reply);
+}
+
+void request_start(struct request *request)
+{
+	const struct route *route = request->route;
+	struct str detail = STR_NONE;
+	int status;
+
+	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
+				  memory_order_relaxed);
+	if (route->native) {
+		route->native(request);
+		return;
+	}
+	status = request_read_body(request, &detail);
+	if (status != 0) {
+		request_refuse(request, status, detail);
+		return;
+	}
+	flow_run_init(&request->run, route->flow, &request->context, request_on_run_end);
+	if (flow_is_empty(route->flow)) {
+		request_answer(request);
+		return;
+	}
+	flow_run_set_deadline(&request->run, request->started_ns + route->timeout_ms * NS_PER_MS);
+	request->running = true;
+	flow_run_start(&request->run);
+}
+
+void request_abandon(struct request *request)
+{
+	request->owner = NULL;
+	if (request->replied)
+		request_destroy(request);
+	else if (request->running && !request->route->finishes)
+		flow_run_cancel(&request->run);
+	else if (request->on_cancel)
+		request->on_cancel(request);
+	else if (!request->running && !request->native)
+		request_destroy(request);
+}
+
+void request_reply(struct request *request, const struct reply *reply)
+{
+	request->native = NULL;
+	request->on_cancel = NULL;
+	request_send(request, reply);
+}
+
+void request_reply_json(struct request *request, int status, struct str json)
+{
+	struct reply reply = { .status = status,
+			       .content_type = STR("application/json"),
+			       .body = json };
+
+	request_reply(request, &reply);
+}
+
+struct str request_param(const struct request *request, struct str name)
+{
+	const struct route_pattern *pattern = &request->route->pattern;
+
+	for (size_t i = 0; i < request->match.n_params; i++)
+		if (str_eq(pattern->params[i], name))
+			return request->match.params[i];
+	return STR_NONE;
+}

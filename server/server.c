@@ -1,0 +1,377 @@
+/* server/server.c: start, signals, watchdog, shutdown.
+ *
+ *   start --> serving --(SIGTERM)--> draining --(nothing left)--> end
+ *                                       \--(timeouts.shutdown)--> cancelling --(nothing left)--> end
+ *                                        \--(second SIGTERM)--------^
+ *
+ * Cancelling ends every request and run; what does not end within a second after that is left behind with _exit(). */
+#include "server/server.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/admin/admin.h"
+#include "server/cpus.h"
+#include "server/logger.h"
+#include "server/notify.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+	CANCEL_GRACE_MS = 1000,
+	REFUSING_MAX =
+		256, /* connections past limits.connections that are answered with 503; more are closed */
+};
+
+/* ------------------------------------------------------------ connections */
+
+static void server_count_conn(struct worker *worker)
+{
+	atomic_fetch_add_explicit(&worker->stats.n_conns, 1, memory_order_relaxed);
+	if (!worker->is_main)
+		atomic_fetch_add_explicit(&worker->server->n_conns, 1, memory_order_relaxed);
+}
+
+void server_conn_closed(struct worker *worker)
+{
+	atomic_fetch_sub_explicit(&worker->stats.n_conns, 1, memory_order_relaxed);
+	if (!worker->is_main)
+		atomic_fetch_sub_explicit(&worker->server->n_conns, 1, memory_order_relaxed);
+}
+
+bool server_is_full(struct server *server)
+{
+	return atomic_load_explicit(&server->n_conns, memory_order_relaxed) >
+	       atomic_load_explicit(&server->connections_max, memory_order_relaxed);
+}
+
+struct worker *server_pick_worker(struct server *server, bool admin)
+{
+	struct worker *least = admin ? server->main : server->workers[0];
+	size_t n_conns = atomic_load_explicit(&server->n_conns, memory_order_relaxed);
+
+	if (!admin &&
+	    n_conns >= atomic_load_explicit(&server->connections_max, memory_order_relaxed) +
+			       REFUSING_MAX)
+		return NULL;
+	for (size_t i = 1; i < server->n_workers && !admin; i++)
+		if (atomic_load_explicit(&server->workers[i]->stats.n_conns, memory_order_relaxed) <
+		    atomic_load_explicit(&least->stats.n_conns, memory_order_relaxed))
+			least = server->workers[i];
+	server_count_conn(least);
+	return least;
+}
+
+size_t server_job_home(const struct server *server, struct str name)
+{
+	return (size_t)(str_hash(name) % server->n_workers);
+}
+
+/* ------------------------------------------------------------ shutdown */
+
+struct drain {
+	struct post post;
+	struct worker *worker;
+	bool cancel;
+};
+
+static void server_drain_here(struct post *post)
+{
+	struct drain *drain = container_of(post, struct drain, post);
+
+	worker_drain(drain->worker, drain->cancel);
+	free(drain);
+}
+
+static void server_drain_workers(struct server *server, bool cancel)
+{
+	for (size_t i = 0; i < server->n_workers; i++) {
+		struct drain *drain = mem_alloc(sizeof(*drain));
+
+		*drain = (struct drain){ { .run = server_drain_here }, server->workers[i], cancel };
+		loop_post(server->workers[i]->loop, &drain->post);
+	}
+}
+
+static void server_give_up(struct timer *timer)
+{
+	(void)timer;
+	log_warning("shutdown not clean, leaving what is left behind");
+	logger_stop();
+	_exit(1);
+}
+
+static void server_cancel_all(struct timer *timer)
+{
+	struct server *server = container_of(timer, struct server, shutdown);
+
+	log_warning("shutdown cancels what is still in work connections=%zu",
+		    atomic_load(&server->n_conns));
+	server_drain_workers(server, true);
+	server->shutdown.on_fire = server_give_up;
+	timer_start(&server->shutdown, CANCEL_GRACE_MS);
+}
+
+struct drained {
+	struct post post;
+	struct server *server;
+};
+
+static void server_on_drained(struct post *post)
+{
+	struct drained *drained = container_of(post, struct drained, post);
+	struct server *server = drained->server;
+
+	free(drained);
+	if (--server->n_undrained == 0 && !server->reloading)
+		loop_stop(server->main->loop);
+}
+
+void server_worker_drained(struct server *server)
+{
+	struct drained *drained = mem_alloc(sizeof(*drained));
+
+	*drained = (struct drained){ { .run = server_on_drained }, server };
+	loop_post(server->main->loop, &drained->post);
+}
+
+void server_shutdown(struct server *server)
+{
+	struct listener *listener;
+
+	if (server->stopping) {
+		if (server->shutdown.on_fire == server_cancel_all)
+			server_cancel_all(&server->shutdown); /* asked twice: at once */
+		return;
+	}
+	server->stopping = true;
+	log_info("stopping connections=%zu", atomic_load(&server->n_conns));
+	notify_stopping("draining");
+	list_each(listener, &server->listeners, struct listener, link)
+		listener_stop(listener);
+	server->n_undrained = (unsigned)server->n_workers;
+	server_drain_workers(server, false);
+	timer_start(&server->shutdown, server->generation->settings.timeout_shutdown);
+}
+
+/* ------------------------------------------------------------ signals and watchdog */
+
+static void server_on_sighup_done(struct reload *reload, bool accepted, struct str text)
+{
+	(void)accepted;
+	if (text.len) /* nobody else is there to read it */
+		fprintf(stderr, "%.*s", STR_ARG(text));
+	free(reload);
+}
+
+static void server_on_signal(struct signals *signals, int number)
+{
+	struct server *server = container_of(signals, struct server, signals);
+	struct reload *reload;
+
+	switch (number) {
+	case SIGHUP:
+		if (server->stopping)
+			return;
+		reload = mem_zalloc(sizeof(*reload));
+		reload->on_done = server_on_sighup_done;
+		server_reload(server, reload);
+		return;
+	case SIGUSR1:
+		logger_reopen();
+		return;
+	default:
+		server_shutdown(server);
+		return;
+	}
+}
+
+/* Fed only while every loop advances: one that sleeps in epoll_wait() does. */
+static void server_on_watchdog(struct timer *timer)
+{
+	struct server *server = container_of(timer, struct server, watchdog);
+	bool advancing = true;
+
+	for (size_t i = 0; i < server->n_workers; i++) {
+		struct loop_stats stats;
+
+		loop_stats(server->workers[i]->loop, &stats);
+		advancing &= stats.asleep || stats.turns != server->watchdog_turns[i];
+		server->watchdog_turns[i] = stats.turns;
+	}
+	if (advancing)
+		notify_watchdog();
+	else
+		log_error("a loop does not advance, the watchdog is not fed");
+	timer_start(timer, notify_watchdog_ms());
+}
+
+/* ------------------------------------------------------------ start and end */
+
+static unsigned server_n_threads(struct str text)
+{
+	uint64_t n_threads;
+
+	return str_to_u64(text, &n_threads) == 0 ? (unsigned)n_threads : cpus_count();
+}
+
+static int server_create_workers(struct server *server, size_t n_workers)
+{
+	server->n_workers = n_workers;
+	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
+	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
+	for (size_t i = 0; i <= n_workers; i++) {
+		int r = worker_create(&server->workers[i], server, i, i == n_workers);
+
+		if (r < 0)
+			return r;
+	}
+	server->main = server->workers[n_workers];
+	server->main->router = admin_router();
+	return 0;
+}
+
+/* As many descriptors as the connections may need, as far as the system lets. */
+static void server_raise_files(const struct settings *settings)
+{
+	rlim_t wanted = (rlim_t)settings->connections * 2 + 1024;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : MIN(wanted, limit.rlim_max);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("descriptor limit not raised error=%s, going on",
+			    strerrorname_np(errno));
+	else if (limit.rlim_cur < (rlim_t)settings->connections + 64)
+		log_warning("descriptor limit is lower than limits.connections limit=%llu "
+			    "connections=%lld, going on",
+			    (unsigned long long)limit.rlim_cur, (long long)settings->connections);
+}
+
+static int server_open(struct server *server, struct generation *generation)
+{
+	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
+	const struct settings *settings = &generation->settings;
+	struct diag diag;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	server_raise_files(settings);
+	r = server_create_workers(server, server_n_threads(settings->threads));
+	if (r == 0)
+		r = signals_open(&server->signals, server->main->loop, numbers, ARRAY_LEN(numbers),
+				 server_on_signal);
+	if (r == 0)
+		r = pool_create(&server->pool, "leat-compute",
+				server_n_threads(settings->compute_threads));
+	if (r < 0) {
+		log_error("start failed error=%s", strerrorname_np(-r));
+		return r;
+	}
+	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
+	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
+	diag_init(&diag);
+	r = server_open_listeners(server, generation, &diag);
+	diag_print(&diag, stderr);
+	diag_fini(&diag);
+	return r;
+}
+
+static int server_start_workers(struct server *server)
+{
+	for (size_t i = 0; i < server->n_workers; i++) {
+		int r = worker_start(server->workers[i]);
+
+		if (r < 0) {
+			log_error("start failed what=thread error=%s", strerrorname_np(-r));
+			return r;
+		}
+	}
+	return 0;
+}
+
+static void server_announce(struct server *server)
+{
+	const struct generation *generation = server->generation;
+	struct listener *listener;
+
+	list_each(listener, &server->listeners, struct listener, link) {
+		struct net_addr addr = listener->addr;
+		char text[NET_ADDR_TEXT_MAX];
+
+		net_local_addr(listener->fd, &addr); /* port 0 became a real one */
+		log_info("listening address=%s%s", net_addr_write(text, &addr),
+			 listener->admin ? " for=admin" : "");
+	}
+	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
+		 generation->n_routes, generation->n_jobs, server->n_workers);
+	notify_ready("serving generation 1");
+	if (notify_watchdog_ms())
+		timer_start(&server->watchdog, notify_watchdog_ms());
+}
+
+/* All loops but the main one have nothing left; their threads end in worker_destroy(). */
+static void server_close(struct server *server)
+{
+	struct listener *listener;
+
+	if (server->main) {
+		timer_stop(&server->watchdog);
+		timer_stop(&server->shutdown);
+		list_each(listener, &server->listeners, struct listener, link)
+			listener_stop(listener);
+	}
+	for (size_t i = 0; server->workers && i < server->n_workers; i++)
+		worker_destroy(server->workers[i]);
+	pool_destroy(server->pool);
+	if (server->main) {
+		worker_drain(server->main, true);
+		loop_run_once(server->main->loop, false);
+		loop_run_once(server->main->loop, false);
+		signals_close(&server->signals);
+		worker_destroy(server->main);
+	}
+	for (size_t i = 0; i < server->n_old; i++)
+		generation_destroy(server->old[i]);
+	generation_destroy(server->generation);
+	free(server->old);
+	free(server->workers);
+	free(server->watchdog_turns);
+}
+
+int server_run(const char *conf_path)
+{
+	struct server server = { .conf_path = conf_path, .exit_code = 1 };
+	struct generation *generation;
+	struct logger_settings logger = { .level = LOG_INFO, .access = "off" };
+	struct diag diag;
+
+	diag_init(&diag);
+	generation = generation_load(conf_path, NULL, false, false, &diag);
+	diag_print(&diag, stderr);
+	diag_fini(&diag);
+	if (!generation)
+		return 1;
+	list_init(&server.listeners);
+	list_init(&server.reloads);
+	list_init(&server.reloads_next);
+	server.started_wall_ns = clock_wall_ns();
+	server.started_ns = clock_monotonic_ns();
+	if (logger_start(&logger) < 0 || server_open(&server, generation) < 0) {
+		generation_destroy(generation);
+	} else {
+		server_apply_generation(&server, generation);
+		if (server_start_workers(&server) == 0) {
+			server_announce(&server);
+			loop_run(server.main->loop);
+			server.exit_code = 0;
+			log_info("stopped");
+		}
+	}
+	server_close(&server);
+	logger_stop();
+	return server.exit_code;
+}

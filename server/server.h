@@ -1,0 +1,81 @@
+/* server/server.h: the process: its workers, listeners and generations, reload and shutdown.
+ *
+ * The main thread runs a loop of its own: signals, the admin listener, reloads. What other threads may call says so. */
+#pragma once
+#include "core/io/signals.h"
+#include "core/thread/pool.h"
+#include "server/generation.h"
+#include "server/listener.h"
+#include "server/reply.h"
+#include "server/worker.h"
+
+struct server;
+struct reload;
+
+/* Told once when a reload has ended: `text` is what it has to say (diagnostics); main thread. */
+typedef void reload_fn(struct reload *reload, bool accepted, struct str text);
+
+struct reload {
+	struct list link; /* waiting for the one in progress to end */
+	reload_fn *on_done;
+};
+
+struct server {
+	const char *conf_path;
+	struct pool *pool;
+	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */
+	struct worker **workers;
+	struct worker *main;
+	struct generation *generation; /* at work */
+	struct generation **old;       /* replaced, but still used by requests */
+	size_t n_old;
+	struct list listeners;
+	size_t n_opened; /* listeners so far: they take turns on the loops */
+	struct signals signals;
+	struct timer watchdog, shutdown;
+	uint64_t *watchdog_turns; /* of each loop when it was last looked at */
+	int64_t started_wall_ns;
+	uint64_t started_ns;
+	atomic_size_t n_conns;         /* of all workers but the main one */
+	atomic_size_t connections_max; /* limits.connections */
+	/* reload: see server/reload.c */
+	struct list reloads;      /* of struct reload that wait for the load at hand */
+	struct list reloads_next; /* that came while it ran: they want another */
+	bool reloading;
+	struct buf reload_text; /* what the reload at hand has to say */
+	unsigned n_unswapped;   /* workers that have not taken the new generation yet */
+	uint64_t n_reloads, n_reloads_refused;
+	/* shutdown */
+	bool stopping;
+	unsigned n_undrained;
+	int exit_code;
+};
+
+/* Serves until a signal ends it; the exit code of the process. */
+int server_run(const char *conf_path);
+
+/* Reloads the file; `reload` is embedded in who asks and told at the end. Main thread. */
+void server_reload(struct server *server, struct reload *reload);
+void server_shutdown(struct server *server);
+
+/* ---- any thread */
+
+/* The worker with the fewest connections (for the admin listener the main one), with one more counted; NULL when
+ * there are far too many. */
+struct worker *server_pick_worker(struct server *server, bool admin);
+void server_conn_closed(struct worker *worker); /* one that was counted is gone */
+bool server_is_full(struct server *server);     /* more than limits.connections */
+size_t server_job_home(const struct server *server, struct str name);
+
+/* The last reference of a worker to a generation is gone. That worker's thread. */
+void server_generation_released(struct server *server, struct generation *generation);
+void server_worker_drained(struct server *server);
+
+/* 405, or 204 for OPTIONS, with an Allow that lists the methods of the mask. Constant. */
+const struct reply *server_allow_reply(uint32_t methods, bool is_options);
+
+/* ---- of reload.c, main thread */
+void server_apply_generation(struct server *server, struct generation *generation);
+int server_open_listeners(struct server *server, const struct generation *generation,
+			  struct diag *diag);
+void server_apply_settings(struct server *server);

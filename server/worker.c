@@ -1,0 +1,219 @@
+/* server/worker.c */
+#include "server/worker.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/connection.h"
+#include "server/logger.h"
+#include "server/server.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+static void worker_on_arrival(struct loop *loop, int fd, uint32_t tag, uint32_t events)
+{
+	(void)tag; /* will tell the listener, when listeners differ in more than their address */
+	conn_accept(loop_user(loop), fd, events);
+}
+
+/* ------------------------------------------------------------ detached flows */
+
+static void worker_begin_detached(struct detacher *detacher, void *generation)
+{
+	struct worker *worker = container_of(detacher, struct worker, detacher);
+
+	worker->n_detached++;
+	worker_pin(worker, generation);
+}
+
+static void worker_end_detached(struct detacher *detacher, void *generation)
+{
+	struct worker *worker = container_of(detacher, struct worker, detacher);
+
+	worker->n_detached--;
+	worker_unpin(worker, generation);
+	worker_check_drained(worker);
+}
+
+/* ------------------------------------------------------------ making */
+
+int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
+{
+	struct worker *worker = mem_zalloc(sizeof(*worker));
+	int r;
+
+	worker->server = server;
+	worker->index = index;
+	worker->is_main = is_main;
+	list_init(&worker->conns);
+	list_init(&worker->requests);
+	list_init(&worker->detacher.runs);
+	worker->detacher.begin = worker_begin_detached;
+	worker->detacher.end = worker_end_detached;
+	worker->in = mem_alloc(WORKER_IN_SIZE);
+	worker->out = mem_alloc(WORKER_OUT_SIZE);
+	arena_init(&worker->path_arena, 256 << 10);
+	check(getrandom(&worker->id_prefix, sizeof(worker->id_prefix), 0) ==
+	      sizeof(worker->id_prefix));
+	r = loop_create(&worker->loop);
+	if (r == 0)
+		r = client_create(&worker->client, worker->loop);
+	if (r < 0) {
+		worker_destroy(worker);
+		return r;
+	}
+	loop_set_user(worker->loop, worker);
+	loop_on_arrival(worker->loop, worker_on_arrival);
+	if (!is_main)
+		worker->scheduler =
+			scheduler_create(worker->loop, worker->client, &worker->detacher, 16 << 20);
+	*ret_worker = worker;
+	return 0;
+}
+
+static void *worker_thread(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "leat-loop-%zu", worker->index % 1000);
+	pthread_setname_np(pthread_self(), name);
+	logger_attach();
+	loop_run(worker->loop);
+	return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&worker->thread, NULL, worker_thread, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0)
+		worker->thread = 0;
+	return -r;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	struct list *link;
+
+	if (!worker)
+		return;
+	if (worker->thread) {
+		loop_stop(worker->loop);
+		pthread_join(worker->thread, NULL);
+	}
+	while ((link = list_pop(&worker->requests))) {
+		struct request *request = container_of(link, struct request, link);
+
+		arena_fini(&request->arena);
+		free(request);
+	}
+	scheduler_destroy(worker->scheduler);
+	client_destroy(worker->client);
+	loop_destroy(worker->loop);
+	arena_fini(&worker->path_arena);
+	free(worker->in);
+	free(worker->out);
+	free(worker);
+}
+
+/* ------------------------------------------------------------ generations */
+
+void worker_pin(struct worker *worker, struct generation *generation)
+{
+	generation->n_refs[worker->index]++;
+}
+
+void worker_unpin(struct worker *worker, struct generation *generation)
+{
+	check(generation->n_refs[worker->index] > 0);
+	if (--generation->n_refs[worker->index] == 0)
+		server_generation_released(worker->server, generation);
+}
+
+void worker_set_generation(struct worker *worker, struct generation *generation)
+{
+	struct generation *before = worker->generation;
+
+	worker_pin(worker, generation);
+	worker->generation = generation;
+	if (!worker->is_main)
+		worker->router = generation->router;
+	if (worker->scheduler) {
+		struct job_spec **specs =
+			mem_alloc(sizeof(struct job_spec *) * (generation->n_jobs + 1));
+		size_t n_specs = 0;
+
+		for (size_t i = 0; i < generation->n_jobs; i++)
+			if (server_job_home(worker->server, generation->jobs[i]->name) ==
+			    worker->index)
+				specs[n_specs++] = generation->jobs[i];
+		scheduler_set(worker->scheduler, generation, specs, n_specs);
+		free(specs);
+	}
+	if (before)
+		worker_unpin(worker, before);
+	client_sweep(worker->client);
+}
+
+/* ------------------------------------------------------------ draining */
+
+void worker_drain(struct worker *worker, bool cancel)
+{
+	struct conn *conn;
+
+	worker->draining = true;
+	if (worker->scheduler)
+		scheduler_stop(worker->scheduler, cancel);
+	list_each(conn, &worker->conns, struct conn, link)
+		conn_drain(conn, cancel);
+	if (cancel)
+		detacher_cancel(&worker->detacher);
+	worker_check_drained(worker);
+}
+
+void worker_check_drained(struct worker *worker)
+{
+	if (!worker->draining || worker->stopped || worker->is_main)
+		return;
+	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
+	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
+	    scheduler_n_running(worker->scheduler) > 0)
+		return;
+	worker->stopped = true;
+	server_worker_drained(worker->server);
+}
+
+/* ------------------------------------------------------------ small things */
+
+struct str worker_date(struct worker *worker)
+{
+	uint64_t now_ns = loop_now_ns(worker->loop);
+
+	if (unlikely(now_ns >= worker->date_until_ns)) {
+		int64_t wall_ns = clock_wall_ns();
+
+		http_date_write(worker->date, wall_ns / (int64_t)NS_PER_S);
+		worker->date_until_ns = now_ns + NS_PER_S - (uint64_t)(wall_ns % (int64_t)NS_PER_S);
+	}
+	return (struct str){ worker->date, HTTP_DATE_LEN };
+}
+
+struct str worker_make_id(struct worker *worker, char out[32])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint64_t high = worker->id_prefix, low = ++worker->id_next;
+
+	for (unsigned i = 0; i < 12; i++, high >>= 4)
+		out[i] = digits[high & 15];
+	for (unsigned i = 0; i < 8; i++, low >>= 4)
+		out[19 - i] = digits[low & 15];
+	return (struct str){ out, 20 };
+}
