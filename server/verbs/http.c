@@ -50,7 +50,7 @@ static void http_on_end(struct task *task)
 
 /* Whom an absolute URL names. */
 static int http_find_authority(struct step_run *run, const struct http_config *config,
-			      struct str *ret_authority)
+			       struct str *ret_authority)
 {
 	struct expr_env *env = step_env(run);
 	struct str host;

@@ -1,4 +1,5 @@
 /* tests/server/client/http_call.c: calls against a server that behaves as each test's script says. */
+/* long: one scripted backend, and a test for each thing that it can do */
 #include "core/base/clock.h"
 #include "server/client/client.h"
 #include "server/client/dial.h"
