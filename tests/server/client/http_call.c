@@ -881,7 +881,7 @@ static void a_silent_server_leaves_time_for_the_next(void)
 	add_server(silent.port);
 	backend = backend_start(loop, steps);
 	add_server(backend->port);
-	upstream->timeouts.connect_ms = 100;
+	upstream->timeouts.connect_ms = 400;
 	run();
 	is_ok(200, "hello");
 	is_int(call->server, 1);
