@@ -44,7 +44,7 @@ void loop_destroy(
 	struct loop *loop); /* NULL is accepted; nothing may be left on it that will be used */
 
 void loop_run(struct loop *loop);                 /* until loop_stop() */
-void loop_run_once(struct loop *loop, bool wait); /* one turn; without `wait` it never sleeps */
+void loop_run_once(struct loop *loop, bool wait); /* one turn, which sleeps at its end if `wait` */
 void loop_stop(struct loop *loop);                /* any thread; the turn at hand is finished */
 
 struct loop *loop_current(void); /* that of this thread while it runs one, or NULL */
@@ -80,7 +80,8 @@ static inline void ready_init(struct ready *ready, ready_fn *run)
 	ready->run = run;
 }
 
-/* Any thread. In order for each sender. Wakes the loop only when it sleeps. */
+/* Any thread. In order for each sender. Wakes the loop only when it sleeps. The loop must live until this returns,
+ * which may be after the post has run: join those who post before loop_destroy(). */
 void loop_post(struct loop *loop, struct post *post);
 
 /* A pointer for whoever builds on the loop (a server's per-loop state). */
