@@ -4,10 +4,11 @@
  *      \________________/    \--> TRAILER --> NAME --> VALUE --> VALUE_LF --> TRAILER
  *                                    \--> END_LF --> END                  (after the last chunk)
  *
- * This machine is the authority: it looks at every byte of framing in its order, so its verdict does not
- * depend on how the bytes were cut. llhttp is fed the same bytes, in runs that end where a line or the data
- * of a chunk ends, and has to have found a chunk, data or the end there and nowhere else; else it is a 400.
- * Before our own error counts, llhttp is fed what came before it, so that the earlier error wins. */
+ * This machine is the authority: it looks at every byte of framing in its order, so its verdict
+ * does not depend on how the bytes were cut. llhttp is fed the same bytes, in runs that end
+ * where a line or the data of a chunk ends, and has to have found a chunk, data or the end there
+ * and nowhere else; else it is a 400. Before our own error counts, llhttp is fed what came
+ * before it, so that the earlier error wins. */
 #include "server/http/body.h"
 #include "core/base/check.h"
 #include "server/http/grammar.h"
@@ -234,7 +235,8 @@ static int body_on_byte(struct http_body *body, char c)
 	unreachable();
 }
 
-/* Up to the end of a line of framing, of the bytes, or to an error; *ret_status is 0 without one. */
+/* Up to the end of a line of framing, of the bytes, or to an error; *ret_status is 0 without
+ * one. */
 static const char *body_read_framing(struct http_body *body, const char *at, const char *end,
 				     int *ret_status)
 {

@@ -17,8 +17,8 @@ static const struct str weekday_long_names[] = {
 	STR_INIT("Thursday"), STR_INIT("Friday"), STR_INIT("Saturday"),
 };
 
-/* Days since 1970-01-01 of the proleptic Gregorian calendar; the year begins in March, so that the leap
- * day is its last. */
+/* Days since 1970-01-01 of the proleptic Gregorian calendar; the year begins in March, so that
+ * the leap day is its last. */
 static int64_t date_to_days(int64_t year, unsigned month, unsigned day)
 {
 	int64_t y = year - (month <= 2), era = (y >= 0 ? y : y - 399) / 400;

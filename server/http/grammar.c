@@ -38,7 +38,8 @@ bool http_is_field_value(struct str s)
 	return s.len == 0 || http_find_control(s.ptr, s.ptr + s.len) == s.ptr + s.len;
 }
 
-/* *( unreserved / pct-encoded / sub-delims ), and not empty: an http URI without host is invalid. */
+/* *( unreserved / pct-encoded / sub-delims ), and not empty: an http URI without host is
+ * invalid. */
 static bool http_is_reg_name(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
@@ -52,7 +53,8 @@ static bool http_is_reg_name(struct str s)
 	return s.len > 0;
 }
 
-/* "[" IPv6address "]". IPvFuture has no meaning yet, and zones have none outside of their machine. */
+/* "[" IPv6address "]". IPvFuture has no meaning yet, and zones have none outside of their
+ * machine. */
 static bool http_is_ip_literal(struct str s)
 {
 	char text[INET6_ADDRSTRLEN];

@@ -5,7 +5,8 @@
 #include "server/http/line.h"
 #include "server/http/second.h"
 
-/* RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one ever; an absolute target overrides it. */
+/* RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one ever; an absolute target overrides
+ * it. */
 static int http_check_host(const struct http_facts *facts, struct str authority,
 			   struct http_head *head)
 {

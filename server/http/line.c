@@ -1,7 +1,7 @@
 /* server/http/line.c
  *
- * One SP between the three parts, nothing before and behind them: RFC 9112 §3 lets a server be lenient
- * here, and each leniency is a second way to read the line. */
+ * One SP between the three parts, nothing before and behind them: RFC 9112 §3 lets a server be
+ * lenient here, and each leniency is a second way to read the line. */
 #include "server/http/line.h"
 #include "server/http/grammar.h"
 
@@ -64,7 +64,8 @@ static bool http_origin_read(struct str text, struct http_head *head)
 	return path_end == end && http_escapes_are_good(head->path);
 }
 
-/* "http://" or "https://", then an authority without user, then what origin form has, or nothing. */
+/* "http://" or "https://", then an authority without user, then what origin form has, or
+ * nothing. */
 static bool http_absolute_read(struct str target, struct http_head *head, struct str *ret_authority)
 {
 	bool secure = str_eq_nocase(str_first(target, 8), STR("https://"));

@@ -1,7 +1,7 @@
 /* server/http/path.c
  *
- * Each byte is looked at a fixed number of times, and all decoded segments share one block of memory, so
- * that a path of thousands of escapes or dot segments costs what its length says. */
+ * Each byte is looked at a fixed number of times, and all decoded segments share one block of
+ * memory, so that a path of thousands of escapes or dot segments costs what its length says. */
 #include "server/http/path.h"
 #include <errno.h>
 
@@ -64,8 +64,8 @@ int http_decode(struct str text, bool plus_is_space, struct arena *arena, struct
 	return 0;
 }
 
-/* Where decoded segments go; made when the first one needs it. What is decoded is never longer than what
- * is left of the raw path. */
+/* Where decoded segments go; made when the first one needs it. What is decoded is never longer
+ * than what is left of the raw path. */
 struct http_decoder {
 	struct arena *arena;
 	char *at;
@@ -101,8 +101,8 @@ static int http_path_push(struct http_path *path, struct str segment, struct str
 	return 0;
 }
 
-/* RFC 3986 §5.2.4: "." goes away, ".." takes what is before it along; at the end of the path either leaves
- * an empty segment, as "/a/." is "/a/". */
+/* RFC 3986 §5.2.4: "." goes away, ".." takes what is before it along; at the end of the path
+ * either leaves an empty segment, as "/a/." is "/a/". */
 static int http_path_add(struct http_path *path, struct str segment, struct str raw, bool is_last)
 {
 	bool up = str_eq(segment, STR(".."));

@@ -31,8 +31,8 @@ static bool http_status_has_no_body(int status)
 	return status < 200 || status == 204 || status == 304;
 }
 
-/* RFC 9112 §6.3. What has no body by its status may not speak of one either (§6.1, RFC 9110 §8.6), but
- * for 304, which repeats the fields of a 200, and a length of 0, which is common. */
+/* RFC 9112 §6.3. What has no body by its status may not speak of one either (§6.1, RFC 9110
+ * §8.6), but for 304, which repeats the fields of a 200, and a length of 0, which is common. */
 static bool http_framing_read(const struct http_facts *facts, enum http_method request,
 			      struct http_response_head *head)
 {

@@ -1,7 +1,8 @@
 /* server/http/scan.c: where a head ends.
  *
- * The verdict depends on the bytes alone, never on how they were cut: they are judged in their order, each
- * as soon as it is there. What may only be judged with the next byte (a CR) waits for that one.
+ * The verdict depends on the bytes alone, never on how they were cut: they are judged in their
+ * order, each as soon as it is there. What may only be judged with the next byte (a CR) waits for
+ * that one.
  *
  * Both limits count from the first byte of the buffer, so a buffer of head_max bytes is enough. */
 #include "core/base/check.h"

@@ -1,6 +1,7 @@
 /* server/http/second.c
  *
- * The callbacks compare as they go: each span has to begin and end where the first reading's slice does. */
+ * The callbacks compare as they go: each span has to begin and end where the first reading's
+ * slice does. */
 #include "server/http/second.h"
 #include "core/base/check.h"
 #include "server/http/llhttp_names.h"

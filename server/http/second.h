@@ -1,7 +1,7 @@
 /* server/http/second.h: the second reading of a head, by llhttp.
  *
- * It gets the same bytes as our own reading did, and has to find the same things in the same places: two
- * parsers of different make that agree leave little room for a third reading. */
+ * It gets the same bytes as our own reading did, and has to find the same things in the same
+ * places: two parsers of different make that agree leave little room for a third reading. */
 #pragma once
 #include "server/http/head.h"
 
