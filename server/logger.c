@@ -10,8 +10,7 @@
  * So a busy server's lines cost no system call, and an idle server's log thread never runs. No wake-up is lost: a writer
  * puts its line, then reads the state; the thread sets IDLE, then looks at the rings (all sequentially consistent).
  *
- * Locking: logger.lock guards the path of the access file; only the main thread and the log thread's reports take it.
- * The outputs have locks of their own. */
+ * Locking: none here but that of the outputs; what is not atomic is the main thread's, and fixed while others run. */
 #include "server/logger.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
