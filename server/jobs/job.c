@@ -208,25 +208,15 @@ static bool job_compile_retry(struct flow_compiler *compiler, const struct node 
 	return ok;
 }
 
-/* A condition is a bare expression or one ${}. */
 static bool job_compile_when(struct flow_compiler *compiler, const struct node *node,
 			     struct job_spec *spec)
 {
 	const struct expr_names names = { .roots = JOB_ROOTS, .constant = compiler->constant };
 	struct expr_compiler expr = { compiler->arena, compiler->diag, &names, NULL };
-	struct place place;
-	struct str text;
 
-	if (!node)
-		return true;
-	place = job_text_place(node);
-	text = node->text;
-	if (str_starts_with(text, STR("${")) && str_ends_with(text, STR("}"))) {
-		text = str_first(str_skip(text, 2), text.len - 3);
-		place.col += 2;
-	}
-	spec->when = expr_compile(&expr, text, place);
-	return spec->when != NULL;
+	if (node)
+		spec->when = template_compile_condition(&expr, node);
+	return !node || spec->when;
 }
 
 static bool job_compile_flow(struct flow_compiler *compiler, const struct node *tasks,

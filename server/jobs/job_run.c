@@ -115,7 +115,7 @@ static void job_run_log(const struct job_run *run, uint64_t took_ms, uint64_t wa
 		return;
 	}
 	if (wait_ms)
-		snprintf(again, sizeof(again), "; retrying in %" PRIu64 " ms", wait_ms);
+		snprintf(again, sizeof(again), " retry_in_ms=%" PRIu64, wait_ms);
 	log_warning("job run ended name=%s outcome=%s took_ms=%" PRIu64 " attempt=%u id=%s "
 		    "error=%s task=%s detail=%s%s",
 		    run->job->name, job_run_outcome(run), took_ms, run->attempt, run->id,

@@ -37,6 +37,11 @@ struct flow *flow_declare(struct flow_compiler *compiler, struct str name)
 	return flow;
 }
 
+void flows_fini(struct flow *flows)
+{
+	check(!flows);
+}
+
 bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 		  const struct node *result, uint64_t roots)
 {

@@ -1,4 +1,5 @@
 /* tests/server/jobs/job.c: what may stand in a job, and what is said about what may not. */
+#include "tests/server/jobs/fake_flow.h"
 #include "tests/server/jobs/jobs_fixture.h"
 
 /* One check: these jobs give exactly one message. */
@@ -99,7 +100,7 @@ static void what_does_not_fit_is_refused(void)
 	     "version of leat; write skip or leave it out");
 	says("a: {every: 1s, overlap: skp, tasks: {}}",
 	     "a.yaml:1:25: error: \"overlap\" is skip, queue, parallel or cancel_previous, not the "
-	     "text \"skp\"; write one of these");
+	     "text \"skp\"; did you mean \"skip\"?");
 	says("a: {evry: 1s, delay: 1s, tasks: {}}",
 	     "a.yaml:1:5: error: unknown key \"evry\" in job \"a\"; did you mean \"every\"?");
 	says("a: {every: 0, tasks: {}}",

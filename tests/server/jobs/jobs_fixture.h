@@ -1,10 +1,10 @@
 /* tests/server/jobs/jobs_fixture.h: jobs from YAML, on a loop whose time the test makes. */
 #pragma once
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/expr/json.h"
 #include "server/jobs/jobs.h"
 #include "tests/conf/reading.h"
-#include "tests/server/jobs/fake_flow.h"
 
 enum { SPECS_MAX = 16, CONFIGS_MAX = 4 };
 
@@ -14,6 +14,7 @@ struct config {
 	struct job_spec *specs[SPECS_MAX];
 	size_t n_specs;
 	size_t n_pins;
+	struct flow *flows;
 };
 
 static struct loop *loop;
@@ -51,6 +52,7 @@ static inline bool config_read(struct config *config, const char *yaml)
 		if (spec)
 			config->specs[config->n_specs++] = spec;
 	}
+	config->flows = compiler.flows;
 	return config->reading.diag.n_errors == 0;
 }
 
@@ -58,6 +60,7 @@ static inline void config_free(struct config *config)
 {
 	for (size_t i = 0; i < config->n_specs; i++)
 		job_spec_fini(config->specs[i]);
+	flows_fini(config->flows);
 	reading_end(&config->reading);
 }
 
@@ -116,15 +119,7 @@ static inline void begin_at(int64_t wall_s)
 	check(loop_create(&loop) == 0);
 	scheduler = scheduler_create(loop, NULL, &detacher, 1 << 20);
 	buf_init(&out, 1 << 20);
-	fake.n_started = fake.n_live = fake.n_live_max = 0;
-	fake.takes_ms = 0;
-	fake.code = ERROR_NONE;
 	n_configs = 0;
-}
-
-static inline void begin(void)
-{
-	begin_at(wall_of(2026, 11, 25, 0, 0));
 }
 
 static inline void finish(void)
