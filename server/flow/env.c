@@ -166,8 +166,13 @@ int flow_env_task(struct expr_env *env, unsigned number, struct str field, struc
 			*ret = *copy;
 		return 0;
 	}
-	if (!run->steps)
+	if (!run->steps) { /* there was no memory for them: none has run */
+		if (str_eq(field, STR("ok")) || str_eq(field, STR("failed")))
+			*ret = value_bool(false);
+		else if (str_eq(field, STR("skipped")))
+			*ret = value_bool(true);
 		return 0;
+	}
 	r = step_field(&run->steps[index], field, ret);
 	if (r < 0 && run != own)
 		memcpy(env->message, run->env.message, sizeof(env->message));

@@ -53,36 +53,36 @@ static void names_are_checked(void)
 
 static void references_are_checked(void)
 {
-	refused("tasks:\n  profile: {wait: 1s}\n  b: {value: \"${profil.ok}\"}\n", "3:16: ");
+	refused("tasks:\n  profile: {wait: 1s}\n  b: {value: \"${profil.ok}\"}\n", "3:17: unknown name \"profil\"; did you mean \"profile\"?");
 	refused("tasks:\n  a: {wait: 1s, after: b}\n  bb: {wait: 1s}\n",
 		"2:24: there is no task \"b\"; did you mean \"bb\"?");
 	refused("tasks:\n  a: {wait: 1s, after: [zzzzz]}\n",
 		"2:25: there is no task \"zzzzz\"; `after` names tasks of this flow");
-	refused("tasks:\n  a: {value: \"${a.ok}\"}\n", "2:16: the task \"a\" refers to itself");
+	refused("tasks:\n  a: {value: \"${a.ok}\"}\n", "2:17: the task \"a\" refers to itself");
 	refused("tasks:\n  a: {wait: 1s, after: a}\n", "2:24: the task \"a\" refers to itself");
 	refused("tasks:\n  g:\n    tasks:\n      a: {value: \"${g}\"}\n",
-		"4:20: the task \"g\" refers to itself");
+		"4:21: the task \"g\" refers to itself");
 }
 
 static void a_cycle_is_shown_with_its_path(void)
 {
 	refused("tasks:\n  a: {value: \"${b}\"}\n  b: {value: \"${a}\"}\n",
-		"2:16: these tasks wait for each other: a → b → a");
+		"2:17: these tasks wait for each other: a → b → a");
 	refused("tasks:\n  a: {wait: 1s, after: c}\n  b: {value: \"${a}\"}\n"
 		"  c: {value: \"${b}\"}\n",
 		"2:24: these tasks wait for each other: a → c → b → a");
 	refused("tasks:\n  g:\n    tasks:\n      x: {value: \"${o}\"}\n  o: {value: \"${g}\"}\n",
-		"4:20: these tasks wait for each other: g → o → g");
+		"4:21: these tasks wait for each other: g → o → g");
 }
 
 static void nothing_refers_to_a_detached_task(void)
 {
 	refused("tasks:\n  a: {wait: 1s, detach: true}\n  b: {value: \"${a.ok}\"}\n",
-		"3:16: the task \"a\" is detached: nothing waits for it");
+		"3:17: the task \"a\" is detached: nothing waits for it");
 	refused("tasks:\n  a: {wait: 1s, detach: true}\n  b: {wait: 1s, after: a}\n",
 		"3:24: the task \"a\" is detached");
 	refused("tasks:\n  a: {value: \"${a}\", detach: true}\n",
-		"2:16: the task \"a\" refers to itself");
+		"2:17: the task \"a\" refers to itself");
 	refused("tasks:\n  a: {wait: 1s, detach: true}\nresult: ${a.ok}\n", "3:11: ");
 }
 
@@ -144,43 +144,43 @@ static void secrets_stay_where_they_cannot_be_seen(void)
 
 static void verbs_check_their_own_keys(void)
 {
-	refused("tasks:\n  a: {wait: 100}\n", "2:12: a bare number is not a duration");
-	refused("tasks:\n  a: {wait: soon}\n", "2:12: \"soon\" is not a duration");
+	refused("tasks:\n  a: {wait: 100}\n", "2:13: a bare number is not a duration");
+	refused("tasks:\n  a: {wait: soon}\n", "2:13: \"soon\" is not a duration");
 	refused("tasks:\n  a: {log: x, level: loud}\n", "2:22: ");
-	refused("tasks:\n  a: {fail: Not Found}\n", "2:12: `fail` takes a code");
-	refused("tasks:\n  a: {fail: {code: x}}\n", "2:12: `fail` takes a code");
+	refused("tasks:\n  a: {fail: Not Found}\n", "2:13: `fail` takes a code");
+	refused("tasks:\n  a: {fail: {code: x}}\n", "2:13: `fail` takes a code");
 	refused("tasks:\n  a: {fail: not_fuond}\n",
-		"2:12: unknown error code \"not_fuond\"; did you mean \"not_found\"?");
-	refused("tasks:\n  a: {fail: cancelled}\n", "2:12: \"cancelled\" means that");
-	refused("tasks:\n  a: {fail: x, status: 200}\n", "2:23: \"status\" is from 400 to 599");
+		"2:13: unknown error code \"not_fuond\"; did you mean \"not_found\"?");
+	refused("tasks:\n  a: {fail: cancelled}\n", "2:13: \"cancelled\" means that");
+	refused("tasks:\n  a: {fail: x, status: 200}\n", "2:24: \"status\" is from 400 to 599");
 	refused("flows: {load: {}}\ntasks:\n  a: {call: laod}\n",
-		"3:12: there is no flow \"laod\"; did you mean \"load\"?");
+		"3:13: there is no flow \"laod\"; did you mean \"load\"?");
 	refused("tasks:\n  a: {call: zzzz}\n",
-		"2:12: there is no flow \"zzzz\"; write it under `flows:`");
-	refused("tasks:\n  a: {call: [x]}\n", "2:12: `call` takes the name of a flow");
-	refused("tasks:\n  a: {tasks: {}}\n", "2:13: the group \"a\" has no tasks");
-	refused("tasks:\n  a: {tasks: [1]}\n", "2:13: tasks is a map, not a list");
+		"2:13: there is no flow \"zzzz\"; write it under `flows:`");
+	refused("tasks:\n  a: {call: [x]}\n", "2:13: `call` takes the name of a flow");
+	refused("tasks:\n  a: {tasks: {}}\n", "2:14: the group \"a\" has no tasks");
+	refused("tasks:\n  a: {tasks: [1]}\n", "2:14: tasks is a map, not a list");
 }
 
 static void urls_are_checked(void)
 {
 	refused("tasks:\n  a: {get: https://h/}\n",
-		"2:11: TLS to upstreams comes later: this version speaks only http://");
+		"2:12: TLS to upstreams comes later: this version speaks only http://");
 	refused("tasks:\n  a: {get: /path}\n",
-		"2:11: a URL begins with the name of an upstream or with http://");
-	refused("tasks:\n  a: {get: \"${query.u}\"}\n", "2:12: a URL begins with the name");
-	refused("tasks:\n  a: {get: \"ftp://h/\"}\n", "2:12: a URL begins with the name");
+		"2:12: a URL begins with the name of an upstream or with http://");
+	refused("tasks:\n  a: {get: \"${query.u}\"}\n", "2:13: a URL begins with the name");
+	refused("tasks:\n  a: {get: \"ftp://h/\"}\n", "2:13: a URL begins with the name");
 	refused("tasks:\n  a: {get: users:/x}\n",
-		"2:11: there is no upstream \"users\"; add it under `http:`");
+		"2:12: there is no upstream \"users\"; add it under `http:`");
 	refused("tasks:\n  a: {get: \"http://${query.h}/x\"}\n",
-		"2:19: the host of a URL is constant");
-	refused("tasks:\n  a: {get: \"http://u:p@h/x\"}\n", "2:19: \"u:p@h\" is not a host");
-	refused("tasks:\n  a: {get: \"http:///x\"}\n", "2:19: \"\" is not a host");
-	refused("tasks:\n  a: {get: \"http://h:99999/x\"}\n", "2:19: \"h:99999\" is not a host");
-	refused("tasks:\n  a: {get: \"http://h/x#y\"}\n", "2:22: a fragment is never sent");
+		"2:20: the host of a URL is constant");
+	refused("tasks:\n  a: {get: \"http://u:p@h/x\"}\n", "2:20: \"u:p@h\" is not a host");
+	refused("tasks:\n  a: {get: \"http:///x\"}\n", "2:20: \"\" is not a host");
+	refused("tasks:\n  a: {get: \"http://h:99999/x\"}\n", "2:20: \"h:99999\" is not a host");
+	refused("tasks:\n  a: {get: \"http://h/x#y\"}\n", "2:23: a fragment is never sent");
 	refused("tasks:\n  a: {get: \"http://h/a b\"}\n",
-		"2:22: a URL cannot have the character 0x20; write %20");
-	refused("tasks:\n  a: {get: http://h/, hosts: [b]}\n", "2:18: h is not one of `hosts`");
+		"2:23: a URL cannot have the character 0x20; write %20");
+	refused("tasks:\n  a: {get: http://h/, hosts: [b]}\n", "2:19: h is not one of `hosts`");
 	refused("tasks:\n  a: {get: http://h/, hosts: [\"a b\"]}\n", "2:31: \"a b\" is not a host");
 	refused("tasks:\n  a: {get: [x]}\n", "2:12: `get` takes a URL");
 }
@@ -194,9 +194,9 @@ static void requests_are_checked(void)
 	refused("tasks:\n  a: {get: http://h/, headers: {\"a b\": x}}\n",
 		"2:33: \"a b\" cannot be the name of a header");
 	refused("tasks:\n  a: {post: http://h/, json: {}, body: x}\n",
-		"2:42: a request has one body");
+		"2:40: a request has one body");
 	refused("tasks:\n  a: {post: http://h/, json: {}, form: {}}\n",
-		"2:42: a request has one body");
+		"2:40: a request has one body");
 	refused("tasks:\n  a: {get: http://h/, expect: [2xx, abc]}\n",
 		"2:37: \"abc\" is not a status");
 	refused("tasks:\n  a: {http: http://h/}\n", "2:6: the task needs the key \"method\"");
