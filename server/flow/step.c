@@ -303,8 +303,11 @@ static void step_on_end(struct task *task)
 {
 	struct step_run *run = container_of(task, struct step_run, task);
 
-	if (run->status == STEP_WAITING)
-		run->status = STEP_CANCELLED; /* the scope ended it without its start() */
+	if (run->status == STEP_WAITING) { /* the scope ended it without its start() */
+		run->status = STEP_CANCELLED;
+		run->failure.code = ERROR_CANCELLED;
+		run->failure.task = run->step->name;
+	}
 	flow_run_on_step(run->run, run);
 }
 
