@@ -461,6 +461,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 		loading = &load;
 		load_sections(&load);
 		loading = NULL;
+		generation->all_flows = load.compiler.flows;
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -478,6 +479,7 @@ void generation_destroy(struct generation *generation)
 		job_spec_fini(generation->jobs[i]);
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		upstream_unref(generation->upstreams[i]);
+	flows_fini(generation->all_flows);
 	map_fini(&generation->flows);
 	conf_fini(&generation->conf);
 	free(generation->n_refs);
