@@ -138,7 +138,7 @@ int step_field(struct step_run *run, struct str field, struct value *ret)
 	}
 	if (run->status != STEP_OK && (whole || run->status != STEP_FAILED))
 		return 0;
-	return field.len && run->state ? verb->field(run, field, ret) : 0;
+	return field.len && run->n_tries > 0 ? verb->field(run, field, ret) : 0;
 }
 
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,

@@ -271,9 +271,9 @@ static void step_task_start(struct task *task)
 	run->started_ns = clock_monotonic_ns();
 	run->timeout_ns = step->timeout_ms ? run->started_ns + step->timeout_ms * NS_PER_MS
 					   : UINT64_MAX;
-	if (step->when.expr || step->when.template) {
+	if (step->when) {
 		run->run->env.message[0] = '\0';
-		r = condition_eval(&step->when, step_env(run), &wanted);
+		r = expr_eval_bool(step->when, step_env(run), &wanted);
 	}
 	if (r < 0) {
 		run->failure = step_errno_failure(run, r);

@@ -113,7 +113,7 @@ static void modifiers_are_checked(void)
 	refused("tasks:\n  a: {wait: 1s, optional: yes}\n", "2:27: ");
 	refused("tasks:\n  a: {wait: 1s, when: \"query.x ==\"}\n", "2:3");
 	refused("tasks:\n  a: {wait: 1s, when: \"${query.x} ${query.y}\"}\n",
-		"2:23: a condition is one expression");
+		"2:23: a condition is an expression, bare or as one ${}");
 	refused("tasks:\n  a: {wait: 1s, retry: [1]}\n", "2:24: `retry` is a number or a map");
 	refused("tasks:\n  a: {wait: 1s, retry: 0}\n", "2:24: \"times\" is from 1 to 100");
 	refused("tasks:\n  a: {wait: 1s, retry: {tims: 2}}\n",
