@@ -436,6 +436,7 @@ static void load_sections(struct load *load)
 			  load->diag) > 0)
 		return;
 	load->compiler.defaults = load->config.defaults;
+	flow_check_defaults(&load->compiler);
 	load_settings(load);
 	load_listens(load);
 	load_admin(load);
