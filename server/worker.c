@@ -144,6 +144,7 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 
 	worker_pin(worker, generation);
 	worker->generation = generation;
+	head_memo_clear(&worker->head_memo);
 	if (!worker->is_main)
 		worker->router = generation->router;
 	if (worker->scheduler) {

@@ -7,6 +7,7 @@
 #include "server/client/upstream.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
+#include "server/head_memo.h"
 #include "server/http/status.h"
 #include "server/jobs/jobs.h"
 #include <pthread.h>
@@ -51,7 +52,8 @@ struct worker {
 	struct str out_head, out_body; /* to be sent behind it, not copied */
 	struct http_field fields[HTTP_FIELDS_MAX];
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
-	struct arena path_arena; /* of the path being looked at */
+	struct arena path_arena;    /* of the path being looked at */
+	struct head_memo head_memo; /* of `generation` and `router` */
 	struct worker_stats stats;
 };
 
