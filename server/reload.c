@@ -151,6 +151,7 @@ void server_apply_settings(struct server *server)
 		log_error("access log not opened path=%s error=%s, the old one stays",
 			  LOG_QUOTE(settings->log_access), strerrorname_np(-r));
 	atomic_store(&server->connections_max, (size_t)settings->connections);
+	atomic_store(&server->memory.max, (size_t)settings->total_memory);
 }
 
 struct swap {

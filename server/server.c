@@ -42,6 +42,13 @@ void server_conn_closed(struct worker *worker)
 		atomic_fetch_sub_explicit(&worker->server->n_conns, 1, memory_order_relaxed);
 }
 
+bool server_is_short_of_memory(const struct server *server)
+{
+	size_t max = atomic_load_explicit(&server->memory.max, memory_order_relaxed);
+
+	return atomic_load_explicit(&server->memory.used, memory_order_relaxed) > max - max / 10;
+}
+
 bool server_is_full(struct server *server)
 {
 	return atomic_load_explicit(&server->n_conns, memory_order_relaxed) >

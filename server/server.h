@@ -36,6 +36,7 @@ struct server {
 	uint64_t *watchdog_turns; /* of each loop when it was last looked at */
 	int64_t started_wall_ns;
 	uint64_t started_ns;
+	struct arena_budget memory;    /* of all requests: limits.total_memory */
 	atomic_size_t n_conns;         /* of all workers but the main one */
 	atomic_size_t connections_max; /* limits.connections */
 	/* reload: see server/reload.c */
@@ -63,8 +64,9 @@ void server_shutdown(struct server *server);
 /* The worker with the fewest connections (for the admin listener the main one), with one more counted; NULL when
  * there are far too many. */
 struct worker *server_pick_worker(struct server *server, bool admin);
-void server_conn_closed(struct worker *worker); /* one that was counted is gone */
-bool server_is_full(struct server *server);     /* more than limits.connections */
+void server_conn_closed(struct worker *worker);              /* one that was counted is gone */
+bool server_is_short_of_memory(const struct server *server); /* 90 % of limits.total_memory */
+bool server_is_full(struct server *server);                  /* more than limits.connections */
 size_t server_job_home(const struct server *server, struct str name);
 
 /* The last reference of a worker to a generation is gone. That worker's thread. */
