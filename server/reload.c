@@ -249,8 +249,11 @@ static void server_reload_done(struct server *server)
 {
 	char status[64];
 
-	if (!server->reloading)
-		return; /* it was the first generation */
+	if (server->starting) {
+		server->starting = false;
+		server_end_reload(server);
+		return;
+	}
 	snprintf(status, sizeof(status), "serving generation %llu",
 		 (unsigned long long)server->generation->number);
 	log_info("reload done generation=%llu routes=%zu jobs=%zu",
