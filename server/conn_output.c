@@ -7,7 +7,9 @@
 #include "server/conn_input.h"
 #include "server/http/status.h"
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 enum {
 	SMALL_BODY = 16 << 10, /* copied into the scratch: cheaper than one more part to send */
@@ -164,6 +166,11 @@ size_t conn_unsent(const struct conn *conn)
 {
 	size_t size = 0;
 
+	int in_kernel = 0;
+
+	/* a client that reads slowly empties the socket's buffer long before there is room for more */
+	if (ioctl(stream_fd(&conn->stream), SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
+		size += (size_t)in_kernel;
 	for (unsigned i = 0; i < conn->stream.n_out; i++)
 		size += conn->stream.out[i].iov_len;
 	return size;

@@ -76,6 +76,18 @@ static const struct setting timeouts_keys[] = {
 };
 #undef AT
 
+struct flow_config {
+	const struct node *tasks, *result;
+};
+
+#define AT(field) offsetof(struct flow_config, field)
+static const struct setting flow_keys[] = {
+	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
+	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
+	SETTINGS_END
+};
+#undef AT
+
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
 		*defaults, *http, *flows, *routes, *jobs;
@@ -102,23 +114,11 @@ const struct setting sections[] = {
 	  .help = "Modifiers for every task: {task: {timeout: …}}." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "flows", SETTING_MAP, AT(flows),
-	  .help = "Tasks to be called from several places: tasks and result." },
+	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
 	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
 	  .keys = route_keys },
-	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock." },
-	SETTINGS_END
-};
-#undef AT
-
-struct flow_config {
-	const struct node *tasks, *result;
-};
-
-#define AT(field) offsetof(struct flow_config, field)
-static const struct setting flow_keys[] = {
-	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
-	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
+	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };
 #undef AT
