@@ -283,7 +283,9 @@ static int server_open(struct server *server, struct generation *generation)
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);
-	r = server_open_listeners(server, generation, &diag);
+	r = server_check_access_log(generation, &diag);
+	if (r == 0)
+		r = server_open_listeners(server, generation, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
 	return r;

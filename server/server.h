@@ -79,6 +79,7 @@ const struct reply *server_allow_reply(uint32_t methods, bool is_options);
 
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
+int server_check_access_log(const struct generation *generation, struct diag *diag);
 int server_open_listeners(struct server *server, const struct generation *generation,
 			  struct diag *diag);
 void server_apply_settings(struct server *server);
