@@ -8,17 +8,14 @@
  * Who asks is only linked to an entry, so cancelling unlinks, and the query goes on for the next one. A lookup
  * completes from the loop's ready list, with a copy of the answer: nothing of an entry is used after it is dropped.
  *
- * c-ares may call back from within ares_getaddrinfo() (a name of /etc/hosts) and from ares_process_fd(); neither
- * calls anything outside of this file. */
+ * The answer may come from within resolver_ask() (a name of /etc/hosts); it calls nothing outside of this file. */
 #include "core/io/names.h"
 #include "core/base/clock.h"
 #include "core/base/map.h"
 #include "core/base/memory.h"
-#include <ares.h>
+#include "core/io/resolver.h"
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 
 enum {
 	TTL_MIN_S = 1,
@@ -28,23 +25,11 @@ enum {
 };
 
 struct names {
-	struct loop *loop;
-	ares_channel channel;
-	struct timer timer;  /* when c-ares wants to look at its timeouts */
-	struct list sockets; /* of names_socket.link */
-	struct map entries;  /* by entry.host */
-	struct list asking;  /* of entry.link */
-	struct list known;   /* of entry.link */
-	char *servers;       /* NULL: those of /etc/resolv.conf */
-	unsigned timeout_ms;
-	unsigned tries;
-	bool closing; /* answers are not wanted any more */
-};
-
-struct names_socket {
-	struct list link;
-	struct watch watch;
-	struct names *names;
+	struct resolver resolver;
+	struct map entries; /* by entry.key */
+	struct list asking; /* of entry.link */
+	struct list known;  /* of entry.link */
+	bool closing;       /* answers are not wanted any more */
 };
 
 enum entry_state {
@@ -64,84 +49,6 @@ struct entry {
 	struct str key; /* host */
 	char host[];    /* in lower case */
 };
-
-/* ------------------------------------------------------------ c-ares on the loop */
-
-static void names_arm_timer(struct names *names)
-{
-	struct timeval wait;
-
-	if (!ares_timeout(names->channel, NULL, &wait)) {
-		timer_stop(&names->timer);
-		return;
-	}
-	timer_start(&names->timer,
-		    (uint64_t)wait.tv_sec * 1000 + (uint64_t)wait.tv_usec / 1000 + 1);
-}
-
-static void names_on_timer(struct timer *timer)
-{
-	struct names *names = container_of(timer, struct names, timer);
-
-	ares_process_fd(names->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	names_arm_timer(names);
-}
-
-/* The socket may be gone after this. */
-static void names_on_event(struct watch *watch, uint32_t events)
-{
-	struct names *names = container_of(watch, struct names_socket, watch)->names;
-	int fd = watch->fd;
-
-	ares_process_fd(names->channel,
-			events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? fd : ARES_SOCKET_BAD,
-			events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
-	names_arm_timer(names);
-}
-
-static struct names_socket *names_find_socket(struct names *names, int fd)
-{
-	struct names_socket *found;
-
-	list_each(found, &names->sockets, struct names_socket, link)
-		if (found->watch.fd == fd)
-			return found;
-	return NULL;
-}
-
-static void names_add_socket(struct names *names, int fd, uint32_t events)
-{
-	struct names_socket *added = mem_zalloc(sizeof(*added));
-
-	added->names = names;
-	if (loop_add(names->loop, &added->watch, fd, events, names_on_event) < 0) {
-		free(added); /* its query times out */
-		return;
-	}
-	list_add(&names->sockets, &added->link);
-}
-
-static void names_drop_socket(struct names *names, struct names_socket *dropped)
-{
-	loop_remove(names->loop, &dropped->watch);
-	list_remove(&dropped->link);
-	free(dropped);
-}
-
-/* c-ares tells what it waits for; neither: it is about to close the socket. */
-static void names_on_socket(void *data, ares_socket_t fd, int reading, int writing)
-{
-	struct names *names = data;
-	struct names_socket *found = names_find_socket(names, fd);
-	uint32_t events = (reading ? EPOLLIN : 0U) | (writing ? EPOLLOUT : 0U);
-
-	if (!found && events)
-		names_add_socket(names, fd, events);
-	else if (found && events)
-		loop_change(names->loop, &found->watch, events);
-	else if (found)
-		names_drop_socket(names, found);
-}
 
 /* ------------------------------------------------------------ entries */
 
@@ -182,7 +89,7 @@ static void lookup_copy(struct lookup *lookup, int error, const struct net_addr 
 static void entry_answer(struct entry *entry, struct lookup *lookup)
 {
 	lookup_copy(lookup, entry->error, entry->addrs, entry->n_addrs);
-	loop_ready(entry->names->loop, &lookup->ready);
+	loop_ready(entry->names->resolver.loop, &lookup->ready);
 }
 
 static int entry_error(int status)
@@ -260,16 +167,8 @@ static void entry_on_answer(void *arg, int status, int timeouts, struct ares_add
 
 static void entry_ask(struct entry *entry)
 {
-	static const struct ares_addrinfo_hints hints = {
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM,
-	};
-	struct names *names = entry->names;
-
-	entry->state = ENTRY_ASKING;
-	list_add(&names->asking, &entry->link);
-	ares_getaddrinfo(names->channel, entry->host, NULL, &hints, entry_on_answer, entry);
-	names_arm_timer(names);
+	list_add(&entry->names->asking, &entry->link);
+	resolver_ask(&entry->names->resolver, entry->host, entry_on_answer, entry);
 }
 
 /* The entry for a name, with the one that was used longest ago dropped when there are too many. NULL: they all wait
@@ -307,7 +206,7 @@ static void lookup_complete(struct ready *ready)
 static void lookup_fail(struct lookup *lookup, struct names *names, int error)
 {
 	lookup->error = error;
-	loop_ready(names->loop, &lookup->ready);
+	loop_ready(names->resolver.loop, &lookup->ready);
 }
 
 static bool host_char_is_valid(char c)
@@ -368,7 +267,7 @@ void lookup_start(struct lookup *lookup, struct names *names, struct str host, u
 	lookup->n_addrs = 0;
 	if (net_addr_from_host(host, port, &numeric) == 0) {
 		lookup_copy(lookup, 0, &numeric, 1);
-		loop_ready(names->loop, &lookup->ready);
+		loop_ready(names->resolver.loop, &lookup->ready);
 	} else if (host_normalize(host, lower, &host)) {
 		lookup_ask(lookup, names, host);
 	} else {
@@ -382,92 +281,34 @@ void lookup_cancel(struct lookup *lookup)
 	loop_ready_cancel(&lookup->ready);
 }
 
-/* ------------------------------------------------------------ the resolver */
-
-static int names_open_channel(struct names *names, ares_channel *ret_channel)
-{
-	struct ares_options options = {
-		.sock_state_cb = names_on_socket,
-		.sock_state_cb_data = names,
-		.timeout = (int)names->timeout_ms,
-		.tries = (int)names->tries,
-	};
-	ares_channel channel;
-	int status = ares_init_options(
-		&channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
-
-	if (status != ARES_SUCCESS)
-		return status == ARES_ENOMEM ? -ENOMEM : -EIO;
-	if (names->servers && ares_set_servers_ports_csv(channel, names->servers) != ARES_SUCCESS) {
-		ares_destroy(channel);
-		return -EINVAL;
-	}
-	*ret_channel = channel;
-	return 0;
-}
-
-/* c-ares takes most of its settings only at the start of a channel. */
-static int names_reopen(struct names *names)
-{
-	ares_channel channel;
-	int r = names_open_channel(names, &channel);
-
-	if (r < 0)
-		return r;
-	timer_stop(&names->timer);
-	ares_destroy(names->channel);
-	names->channel = channel;
-	return 0;
-}
+/* ------------------------------------------------------------ names */
 
 int names_create(struct names **ret_names, struct loop *loop)
 {
 	struct names *names = mem_zalloc(sizeof(*names));
-	int r;
+	int r = resolver_open(&names->resolver, loop);
 
-	names->loop = loop;
-	names->timeout_ms = 2000;
-	names->tries = 3;
-	list_init(&names->sockets);
-	list_init(&names->asking);
-	list_init(&names->known);
-	map_init(&names->entries);
-	timer_init(&names->timer, loop, names_on_timer);
-	r = names_open_channel(names, &names->channel);
 	if (r < 0) {
-		map_fini(&names->entries);
 		free(names);
 		return r;
 	}
+	list_init(&names->asking);
+	list_init(&names->known);
+	map_init(&names->entries);
 	*ret_names = names;
 	return 0;
 }
 
 int names_set_servers(struct names *names, const char *csv)
 {
-	char *before = names->servers;
-	int r;
-
-	if (!list_is_empty(&names->asking))
-		return -EBUSY;
-	names->servers = mem_strdup(csv);
-	r = names_reopen(names);
-	if (r < 0) {
-		free(names->servers);
-		names->servers = before;
-		return r;
-	}
-	free(before);
-	return 0;
+	return list_is_empty(&names->asking) ? resolver_set_servers(&names->resolver, csv) : -EBUSY;
 }
 
 int names_set_patience(struct names *names, unsigned timeout_ms, unsigned tries)
 {
 	if (!list_is_empty(&names->asking))
 		return -EBUSY;
-	names->timeout_ms = timeout_ms;
-	names->tries = tries;
-	return names_reopen(names);
+	return resolver_set_patience(&names->resolver, timeout_ms, tries);
 }
 
 static void names_drop_entries(struct list *entries)
@@ -486,12 +327,9 @@ void names_destroy(struct names *names)
 	if (!names)
 		return;
 	names->closing = true;
-	ares_destroy(names->channel); /* answers every query, and closes the sockets */
-	check(list_is_empty(&names->sockets));
-	timer_stop(&names->timer);
+	resolver_close(&names->resolver);
 	names_drop_entries(&names->asking);
 	names_drop_entries(&names->known);
 	map_fini(&names->entries);
-	free(names->servers);
 	free(names);
 }

@@ -1,0 +1,26 @@
+/* core/io/resolver.h: a c-ares channel on a loop: its sockets as watches, its timeouts as a timer. Internal to core/io. */
+#pragma once
+#include "core/io/loop.h"
+#include <ares.h>
+
+struct resolver {
+	struct loop *loop;
+	ares_channel channel;
+	struct timer timer;  /* when c-ares wants to look at its timeouts */
+	struct list sockets; /* of resolver_socket.link */
+	char *servers;       /* NULL: those of /etc/resolv.conf */
+	unsigned timeout_ms, tries;
+};
+
+int resolver_open(struct resolver *resolver, struct loop *loop); /* 0 or a negative errno */
+
+/* Calls back for every question that waits (with ARES_EDESTRUCTION), then closes the sockets. */
+void resolver_close(struct resolver *resolver);
+
+/* Calls back once, perhaps before it returns. `host` needs to stay no longer than the call. */
+void resolver_ask(struct resolver *resolver, const char *host, ares_addrinfo_callback on_answer,
+		  void *arg);
+
+/* As names_set_servers() and names_set_patience(); no question may wait. */
+int resolver_set_servers(struct resolver *resolver, const char *csv);
+int resolver_set_patience(struct resolver *resolver, unsigned timeout_ms, unsigned tries);
