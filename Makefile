@@ -4,7 +4,7 @@ FLAVOR ?= release
 CC := gcc
 PREFIX ?= /usr
 DESTDIR ?=
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^.define LEAT_VERSION "\(.*\)"/\1/p' core/base/version.h)
 
 OUT := build/$(FLAVOR)
 
@@ -13,7 +13,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-proto
 	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough \
 	-Wswitch-enum -Wnull-dereference -Wcast-qual -Wno-missing-field-initializers
 HARDENING := -fstack-protector-strong -fPIE
-CPPFLAGS += -I. -D_GNU_SOURCE -DLEAT_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -D_GNU_SOURCE
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fno-omit-frame-pointer

@@ -1,4 +1,5 @@
 /* conf/mend.c */
+/* long: the sentences for all of libyaml's errors stand side by side */
 #include "conf/mend.h"
 #include "core/base/check.h"
 

@@ -156,7 +156,7 @@ static void tree_on_close(struct builder *b, const yaml_event_t *event)
 		builder_fail(b, node->place, "no memory is left for this file; make it smaller");
 		return;
 	}
-	if (n_entries)
+	if (entries)
 		memcpy(node->entries, entries, n_entries * sizeof(*entries));
 	b->n_entries = frame->first_entry;
 	if (frame->anchor) {
@@ -326,6 +326,7 @@ static struct node *tree_take_root(struct builder *b)
 	return root;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the builder counts it down */
 struct node *tree_read_within(const struct source *source, size_t *budget, struct arena *arena,
 			      struct diag *diag)
 {

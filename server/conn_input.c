@@ -199,8 +199,11 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 	if (!conn_parse_path(conn, head, &path))
 		return;
 	router_find(worker->router, head->method_id, head->method, head->host, &path, &match);
-	if (head->method_id == HTTP_TRACE && match.route && ((const struct route *)match.route)->pattern.method.len == 0)
-		match = (struct router_match){ .allowed = METHODS_BUT_TRACE }; /* RFC 9110 9.3.8: not unless asked for */
+	if (head->method_id == HTTP_TRACE && match.route &&
+	    ((const struct route *)match.route)->pattern.method.len == 0)
+		match = (struct router_match){
+			.allowed = METHODS_BUT_TRACE
+		}; /* RFC 9110 9.3.8: not unless asked for */
 	if (!match.route) {
 		conn_answer_no_route(conn, head, match.allowed);
 	} else {

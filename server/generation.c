@@ -436,6 +436,7 @@ static void load_sections(struct load *load)
 			  load->diag) > 0)
 		return;
 	load->compiler.defaults = load->config.defaults;
+	flow_check_defaults(&load->compiler);
 	load_settings(load);
 	load_listens(load);
 	load_admin(load);
@@ -461,6 +462,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 		loading = &load;
 		load_sections(&load);
 		loading = NULL;
+		generation->all_flows = load.compiler.flows;
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -478,6 +480,7 @@ void generation_destroy(struct generation *generation)
 		job_spec_fini(generation->jobs[i]);
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		upstream_unref(generation->upstreams[i]);
+	flows_fini(generation->all_flows);
 	map_fini(&generation->flows);
 	conf_fini(&generation->conf);
 	free(generation->n_refs);

@@ -56,6 +56,7 @@ struct generation {
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
 	struct map flows;            /* name to struct flow * */
+	struct flow *all_flows;      /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;          /* workers that still have references; main thread */
 	size_t *n_refs; /* by worker; each written by its worker only; made when it is applied */
 };

@@ -76,8 +76,13 @@ static struct str log_line_take_value(struct str *rest)
 {
 	struct str value;
 
-	if (rest->len == 0 || rest->ptr[0] != '"')
-		return log_line_take_word(rest);
+	if (rest->len == 0 || rest->ptr[0] != '"') {
+		value = log_line_take_word(rest);
+		if (rest->len == 0 || !str_ends_with(value, STR(";")))
+			return value;
+		*rest = str_range(rest->ptr - 1, rest->ptr + rest->len);
+		return str_first(value, value.len - 1); /* "error=EMFILE; retrying in 20 ms" */
+	}
 	value = str_first(*rest, log_line_quoted_len(*rest));
 	*rest = str_skip(*rest, value.len);
 	return value;
@@ -167,7 +172,7 @@ static struct str log_line_message(struct str text, char *message)
 			(void)log_line_take_value(&text);
 			continue;
 		}
-		if (len > 0)
+		if (len > 0 && word.ptr[0] != ';' && word.ptr[0] != ',')
 			message[len++] = ' ';
 		memcpy(message + len, word.ptr, word.len);
 		len += word.len;

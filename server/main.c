@@ -1,4 +1,5 @@
 /* server/main.c: the command line. */
+#include "core/base/version.h"
 #include "server/cli/cli.h"
 #include <getopt.h>
 #include <stdio.h>

@@ -17,11 +17,15 @@ static void notify_clean(char *status)
 			*status = ' ';
 }
 
-/* `state` is constant: assignments that end in a newline. */
+/* `state` is constant: assignments that end in a newline. No status: the one that was told stays. */
 static void notify_send(const char *state, const char *status)
 {
 	char text[STATUS_MAX];
 
+	if (!status) {
+		(void)sd_notify(0, state);
+		return;
+	}
 	snprintf(text, sizeof(text), "%s", status);
 	notify_clean(text);
 	(void)sd_notifyf(0, "%sSTATUS=%s", state, text); /* nobody to tell that nobody listens */

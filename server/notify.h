@@ -2,8 +2,8 @@
 #pragma once
 #include <stdint.h>
 
-void notify_ready(const char *status);
-void notify_reloading(void); /* with MONOTONIC_USEC */
+void notify_ready(const char *status); /* NULL: the status stays as it is */
+void notify_reloading(void);           /* with MONOTONIC_USEC */
 void notify_stopping(const char *status);
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void notify_watchdog(void);

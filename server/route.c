@@ -185,8 +185,7 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 
 	route->flow = flow_declare(compiler, route->pattern.text);
 	ok = route_compile_body(compiler, settings, config->body, route);
-	if (!flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS))
-		return false; /* what refers to its tasks would only repeat the errors */
+	ok &= flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	ok &= route_compile_ending(compiler, &expr, config, entry, route);
 	ok &= route_compile_errors(compiler, &expr, config->on_error, route);

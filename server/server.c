@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/base/version.h"
 #include "server/admin/admin.h"
 #include "server/cpus.h"
 #include "server/logger.h"

@@ -77,7 +77,7 @@ static void upstream_set_origin(struct upstream *upstream, struct str authority,
 static bool upstream_read_url(struct upstream *upstream, struct str url, const struct node *node,
 			      struct diag *diag)
 {
-	struct str rest = url, authority;
+	struct str rest, authority;
 	ptrdiff_t slash;
 
 	if (str_starts_with(url, STR("https://"))) {

@@ -87,7 +87,8 @@ static inline void ready_init(struct ready *ready, ready_fn *run)
 	ready->run = run;
 }
 
-/* Any thread. In order for each sender. Wakes the loop only when it sleeps. */
+/* Any thread. In order for each sender. Wakes the loop only when it sleeps. The loop must live until this returns,
+ * which may be after the post has run: join those who post before loop_destroy(). */
 void loop_post(struct loop *loop, struct post *post);
 
 /* A pointer for whoever builds on the loop (a server's per-loop state). */

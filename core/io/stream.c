@@ -87,7 +87,8 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN)
 		return stream->error = -errno;
-	/* a short read has emptied the socket; but an end that was announced is still to be read */
+	/* a short read has emptied the socket (or met urgent data: who sends that stalls only
+	 * himself); but an end that was announced is still to be read */
 	if (n < 0 || ((size_t)n < size && !stream->peer_closed))
 		stream->readable = false;
 	return n < 0 ? -EAGAIN : n;

@@ -161,7 +161,7 @@ bool admin_write_explain(const struct generation *generation, struct str method,
 			 struct buf *out, int *ret_status)
 {
 	struct str segments[HTTP_SEGMENTS_MAX], raw[HTTP_SEGMENTS_MAX], host = STR_NONE;
-	struct router_match match;
+	struct router_match match = { 0 };
 	struct http_path path;
 	struct arena arena;
 	bool found = false;

@@ -1,6 +1,7 @@
 /* server/admin/status.c: status, upstreams, health, metrics, reload. */
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/base/version.h"
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
 #include "server/logger.h"

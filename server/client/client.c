@@ -148,16 +148,18 @@ static void client_forget(struct client *client, struct client_unnamed *unnamed)
 	free(unnamed);
 }
 
-static void client_sweep_unnamed(struct client *client, uint64_t now_ns)
+/* Returns when the next one is due. */
+static uint64_t client_sweep_unnamed(struct client *client, uint64_t now_ns)
 {
 	while (!list_is_empty(&client->unnamed)) {
 		struct client_unnamed *unnamed =
 			container_of(client->unnamed.prev, struct client_unnamed, link);
 
 		if (unnamed->used_ns + CLIENT_UNNAMED_MS * NS_PER_MS > now_ns)
-			return;
+			return unnamed->used_ns + CLIENT_UNNAMED_MS * NS_PER_MS;
 		client_forget(client, unnamed);
 	}
+	return UINT64_MAX;
 }
 
 void client_sweep(struct client *client)
@@ -166,7 +168,7 @@ void client_sweep(struct client *client)
 	struct conn_pool *pool;
 
 	timer_stop(&client->sweep);
-	client_sweep_unnamed(client, now_ns);
+	next_ns = MIN(next_ns, client_sweep_unnamed(client, now_ns));
 	list_each(pool, &client->pools, struct conn_pool, link)
 		next_ns = MIN(next_ns, client_sweep_pool(client, pool, now_ns));
 	if (!list_is_empty(&client->pools) || !list_is_empty(&client->unnamed))

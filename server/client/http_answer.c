@@ -45,16 +45,13 @@ static void http_answer_finish(struct http_answer *answer)
 /* ------------------------------------------------------------ body */
 
 /* Room for `size` more bytes. Grows in large steps: what was outgrown stays in the arena and counts. */
-static bool http_answer_reserve(struct http_answer *answer, size_t size)
+static bool http_answer_grow(struct http_answer *answer, size_t size)
 {
 	size_t need = answer->body_len + size;
-	size_t cap = MIN(answer->body_max, MAX(need, answer->body_cap * BODY_GROWTH));
-	char *body;
+	size_t want = MAX(answer->body_cap * BODY_GROWTH, (size_t)BODY_MIN);
+	size_t cap = MAX(need, MIN(want, answer->body_max));
+	char *body = arena_alloc(answer->arena, cap);
 
-	if (need <= answer->body_cap)
-		return true;
-	cap = MAX(cap, MIN(answer->body_max, (size_t)BODY_MIN));
-	body = arena_alloc(answer->arena, cap);
 	if (!body && cap > need)
 		body = arena_alloc(answer->arena, cap = need);
 	if (!body) {
@@ -73,14 +70,12 @@ static void http_answer_add(struct http_answer *answer, struct str data, size_t 
 {
 	size_t left = answer->body_max - answer->body_len;
 
-	if (data.len == 0)
-		return;
 	if (data.len > left) {
 		http_answer_fail(answer, HTTP_CALL_TOO_LARGE, "the body is too large");
 		return;
 	}
 	if (answer->body_len + data.len > answer->body_cap &&
-	    !http_answer_reserve(answer, data.len + MIN(more, left - data.len)))
+	    !http_answer_grow(answer, data.len + MIN(more, left - data.len)))
 		return;
 	memcpy(answer->body + answer->body_len, data.ptr, data.len);
 	answer->body_len += data.len;
@@ -164,10 +159,6 @@ static void http_answer_begin_length(struct http_answer *answer, uint64_t length
 	}
 	answer->length = length;
 	answer->state = ANSWER_LENGTH;
-	if (length == 0) {
-		http_answer_finish(answer);
-		return;
-	}
 	answer->body = arena_alloc(answer->arena, (size_t)length);
 	answer->body_cap = (size_t)length;
 	if (!answer->body)

@@ -41,6 +41,7 @@ static bool http_request_breaks_word(struct str s)
 static void http_request_check(const struct http_call_request *request)
 {
 	check(request->upstream && request->upstream->n_servers > 0);
+	check(request->method_id != HTTP_CONNECT); /* what follows its response is not HTTP */
 	check(request->method.len > 0 && !http_request_breaks_word(request->method));
 	check(!http_request_breaks_word(request->target));
 	check(!http_request_breaks_word(request->host));

@@ -21,7 +21,7 @@ struct upstream_timeouts {
 	uint64_t connect_ms; /* name look-up and connect of one try; default 5s */
 	uint64_t
 		first_byte_ms; /* from the request being sent to the head of the response; default 30s */
-	uint64_t idle_ms;      /* between two reads of a body; default 30s */
+	uint64_t idle_ms; /* between two reads of a body, or two writes of a request; default 30s */
 	uint64_t
 		total_ms; /* of one call, retries by the call included; 0: only the flow's deadline */
 };

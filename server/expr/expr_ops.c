@@ -148,11 +148,18 @@ int expr_compare(struct expr_env *env, const char *name, struct value a, struct 
 	return 0;
 }
 
+static int is_equal(struct expr_env *env, struct value a, struct value b, bool *ret)
+{
+	int r = value_equal(a, b, env->arena, ret);
+
+	return r == -EMSGSIZE ? expr_fail(env, "what is compared nests too deep") : r;
+}
+
 static int list_contains(struct expr_env *env, struct value list, struct value item, bool *ret)
 {
 	*ret = false;
 	for (size_t i = 0; i < list.len && !*ret; i++) {
-		int r = value_equal(list.items[i], item, env->arena, ret);
+		int r = is_equal(env, list.items[i], item, ret);
 
 		if (r < 0)
 			return r;
@@ -206,7 +213,7 @@ int expr_binary(enum expr_op op, struct expr_env *env, struct value a, struct va
 	switch (op) {
 	case OP_EQUAL:
 	case OP_DIFFER:
-		r = value_equal(a, b, env->arena, &found);
+		r = is_equal(env, a, b, &found);
 		*ret = value_bool(found == (op == OP_EQUAL));
 		return r;
 	case OP_LESS:

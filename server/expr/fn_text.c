@@ -39,13 +39,14 @@ static char char_upper(char c)
 static int change_case(struct expr_env *env, struct value arg, bool upper, struct value *ret)
 {
 	struct str text;
-	char *out;
+	char *out = NULL;
 	int r = fn_take_text(env, arg, &text);
 
 	if (r == 0)
 		r = fn_give_text(env, text.len, &out, ret);
 	if (r < 0)
 		return r;
+	check(out);
 	for (size_t i = 0; i < text.len; i++)
 		out[i] = upper ? char_upper(text.ptr[i]) : char_lower(text.ptr[i]);
 	return 0;

@@ -78,78 +78,76 @@ static const char *const months[] = { "January",   "February", "March",    "Apri
 				      "May",       "June",     "July",     "August",
 				      "September", "October",  "November", "December" };
 
-/* One letter behind a %. False when it has no meaning. */
+/* How many digits the letter behind a % stands for, and their number; 0: it is no number. */
+static int moment_number(const struct moment *moment, char letter, int *ret_number)
+{
+	const struct {
+		char letter;
+		int n_digits, number;
+	} numbers[] = {
+		{ 'Y', 4, moment->year },
+		{ 'm', 2, moment->month },
+		{ 'd', 2, moment->day },
+		{ 'H', 2, moment->hour },
+		{ 'M', 2, moment->minute },
+		{ 'S', 2, moment->second },
+		{ 'L', 3, moment->milli },
+		{ 'y', 2, moment->year % 100 },
+		{ 'j', 3, moment->yearday + 1 },
+		{ 'I', 2, moment->hour % 12 ? moment->hour % 12 : 12 },
+		{ 'u', 1, moment->weekday ? moment->weekday : 7 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		if (numbers[i].letter != letter)
+			continue;
+		*ret_number = numbers[i].number;
+		return numbers[i].n_digits;
+	}
+	return 0;
+}
+
+/* The same for a word; an empty text: it is none. */
+static struct str moment_word(const struct moment *moment, char letter)
+{
+	switch (letter) {
+	case 'p':
+		return moment->hour < 12 ? STR("AM") : STR("PM");
+	case 'a':
+		return str_first(str_of(weekdays[moment->weekday]), 3);
+	case 'A':
+		return str_of(weekdays[moment->weekday]);
+	case 'b':
+		return str_first(str_of(months[moment->month - 1]), 3);
+	case 'B':
+		return str_of(months[moment->month - 1]);
+	case 'Z':
+		return STR("UTC");
+	case 'z':
+		return STR("+0000");
+	case '%':
+		return STR("%");
+	default:
+		return STR("");
+	}
+}
+
+/* False when the letter has no meaning. */
 static bool moment_write_part(const struct moment *moment, char letter, struct buf *out)
 {
-	int hour12 = moment->hour % 12 ? moment->hour % 12 : 12;
+	struct str word = moment_word(moment, letter);
+	int64_t seconds = moment->ms / 1000 - (moment->ms % 1000 < 0);
+	int number = 0, n_digits = moment_number(moment, letter, &number);
 
-	switch (letter) {
-	case 'Y':
-		buf_printf(out, "%04d", moment->year);
-		return true;
-	case 'm':
-		buf_printf(out, "%02d", moment->month);
-		return true;
-	case 'd':
-		buf_printf(out, "%02d", moment->day);
-		return true;
-	case 'H':
-		buf_printf(out, "%02d", moment->hour);
-		return true;
-	case 'M':
-		buf_printf(out, "%02d", moment->minute);
-		return true;
-	case 'S':
-		buf_printf(out, "%02d", moment->second);
-		return true;
-	case 'L':
-		buf_printf(out, "%03d", moment->milli);
-		return true;
-	case 'y':
-		buf_printf(out, "%02d", moment->year % 100);
-		return true;
-	case 'j':
-		buf_printf(out, "%03d", moment->yearday + 1);
-		return true;
-	case 'e':
+	if (n_digits)
+		buf_printf(out, "%0*d", n_digits, number);
+	else if (letter == 'e')
 		buf_printf(out, "%2d", moment->day);
-		return true;
-	case 'I':
-		buf_printf(out, "%02d", hour12);
-		return true;
-	case 'p':
-		buf_add(out, moment->hour < 12 ? STR("AM") : STR("PM"));
-		return true;
-	case 'a':
-		buf_add(out, str_first(str_of(weekdays[moment->weekday]), 3));
-		return true;
-	case 'A':
-		buf_add(out, str_of(weekdays[moment->weekday]));
-		return true;
-	case 'b':
-		buf_add(out, str_first(str_of(months[moment->month - 1]), 3));
-		return true;
-	case 'B':
-		buf_add(out, str_of(months[moment->month - 1]));
-		return true;
-	case 'u':
-		buf_printf(out, "%d", moment->weekday ? moment->weekday : 7);
-		return true;
-	case 's':
-		buf_printf(out, "%lld", (long long)(moment->ms / 1000 - (moment->ms % 1000 < 0)));
-		return true;
-	case 'Z':
-		buf_add(out, STR("UTC"));
-		return true;
-	case 'z':
-		buf_add(out, STR("+0000"));
-		return true;
-	case '%':
-		buf_add_char(out, '%');
-		return true;
-	default:
-		return false;
-	}
+	else if (letter == 's')
+		buf_printf(out, "%lld", (long long)seconds);
+	else
+		buf_add(out, word);
+	return n_digits || letter == 'e' || letter == 's' || word.len;
 }
 
 static int moment_write(struct expr_env *env, const struct moment *moment, struct str format,

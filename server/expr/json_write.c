@@ -127,24 +127,24 @@ static void write_between(struct write_frame *frame, struct buf *out)
 	frame->key = !frame->key;
 }
 
-void value_write_json(struct value root, struct buf *out)
+void value_write_json(struct value value, struct buf *out)
 {
 	struct write_frame frames[VALUE_DEPTH_MAX], *top;
-	const struct value *value = &root;
+	const struct value *at = &value;
 	size_t depth = 0;
 
 	while (!out->error) {
-		bool object = value->kind == VALUE_OBJECT;
+		bool object = at->kind == VALUE_OBJECT;
 
-		if (!value_n_children(value)) {
-			write_scalar(value, out);
+		if (!value_n_children(at)) {
+			write_scalar(at, out);
 		} else if (depth == VALUE_DEPTH_MAX) {
 			out->error = -EMSGSIZE;
 			return;
 		} else {
 			buf_add_char(out, object ? '{' : '[');
 			frames[depth++] =
-				(struct write_frame){ value_frame(value), object, true, true };
+				(struct write_frame){ value_frame(at), object, true, true };
 		}
 		for (; depth && frames[depth - 1].left.at == frames[depth - 1].left.end; depth--)
 			buf_add_char(out, frames[depth - 1].object ? '}' : ']');
@@ -152,7 +152,7 @@ void value_write_json(struct value root, struct buf *out)
 			return;
 		top = &frames[depth - 1];
 		write_between(top, out);
-		value = top->left.at++;
+		at = top->left.at++;
 	}
 }
 

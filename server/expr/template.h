@@ -2,7 +2,11 @@
  *
  * A scalar that is one ${…} and nothing else keeps the type of its value; in any other text the
  * values become text, null an empty one, and each is escaped for the place it stands in. `$${`
- * is a literal `${`. */
+ * is a literal `${`.
+ *
+ * Errors stand at their line and column also in blocks of several lines; within one expression that
+ * is itself broken over lines, the columns behind the first line do not count the indentation. A
+ * folded or escaped text in which the place cannot be found gives that of the scalar. */
 #pragma once
 #include "conf/tree.h"
 #include "server/expr/expr.h"
@@ -31,6 +35,10 @@ struct template *template_compile(struct expr_compiler *compiler, const struct n
 struct template *template_compile_text(struct expr_compiler *compiler, struct str text,
 				       struct place place, enum template_context context);
 
+/* A condition (when, while, until, accept): a bare expression or exactly one ${…} (DECISIONS 24), for
+ * expr_eval_bool(). A constant that is not true, false or null is an error. */
+struct expr *template_compile_condition(struct expr_compiler *compiler, const struct node *node);
+
 /* True when the text has no ${…} that could change; *ret_text is then what it always gives. */
 bool template_is_constant(const struct template *template, struct str *ret_text);
 
@@ -41,7 +49,8 @@ bool template_is_whole(const struct template *template);
  * is in env->arena or in what the values refer to. */
 int template_eval(const struct template *template, struct expr_env *env, struct str *ret_text);
 
-/* The same, with the type kept when template_is_whole(). */
+/* The same as a value. In TEMPLATE_PLAIN the type is kept when template_is_whole(), and that of a
+ * plain scalar such as 5 or true. */
 int template_eval_value(const struct template *template, struct expr_env *env, struct value *ret);
 
 /* Compiles a node of any kind; plain scalars have the types of YAML's core schema, quoted ones are

@@ -70,6 +70,16 @@ static bool flow_check_name(struct flow_compiler *compiler, const struct node_en
 	return true;
 }
 
+/* The first key that is a verb: what others may refer to is known before they are compiled. */
+static const struct verb *step_guess_verb(const struct node *task)
+{
+	const struct verb *verb = NULL;
+
+	for (size_t i = 0; task->kind == NODE_MAP && !verb && i < task->n_entries; i++)
+		verb = verb_find(task->entries[i].key);
+	return verb;
+}
+
 static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow,
 			       const struct node *tasks, const struct flow_scope *parent,
 			       bool detached)
@@ -86,6 +96,7 @@ static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow
 		step->name = arena_str(compiler->arena, entry->key);
 		step->place = entry->key_place;
 		step->node = entry->value;
+		step->known_verb = step_guess_verb(entry->value);
 		step->detached = detach && detach->kind == NODE_BOOL && detach->boolean;
 		ok &= detached || flow_check_name(compiler, entry, parent);
 	}
@@ -236,7 +247,6 @@ bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const
 	if (owner)
 		owner->uses.roots |= flow->roots_used;
 	ok &= plan_compile(compiler, flow);
-	flow->compiled = ok;
 	return ok;
 }
 

@@ -1,4 +1,5 @@
 /* server/flow/env.c: what the expressions of a run read: roots, and the results of its tasks and of those around it. */
+#include "core/base/clock.h"
 #include "server/flow/step.h"
 #include <errno.h>
 #include <stdio.h>
@@ -137,7 +138,7 @@ int step_field(struct step_run *run, struct str field, struct value *ret)
 	}
 	if (run->status != STEP_OK && (whole || run->status != STEP_FAILED))
 		return 0;
-	return field.len && run->state ? verb->field(run, field, ret) : 0;
+	return field.len && run->n_tries > 0 ? verb->field(run, field, ret) : 0;
 }
 
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
@@ -165,8 +166,13 @@ int flow_env_task(struct expr_env *env, unsigned number, struct str field, struc
 			*ret = *copy;
 		return 0;
 	}
-	if (!run->steps)
+	if (!run->steps) { /* there was no memory for them: none has run */
+		if (str_eq(field, STR("ok")) || str_eq(field, STR("failed")))
+			*ret = value_bool(false);
+		else if (str_eq(field, STR("skipped")))
+			*ret = value_bool(true);
 		return 0;
+	}
 	r = step_field(&run->steps[index], field, ret);
 	if (r < 0 && run != own)
 		memcpy(env->message, run->env.message, sizeof(env->message));

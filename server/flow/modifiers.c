@@ -1,7 +1,5 @@
 /* server/flow/modifiers.c: the keys that every task may have, whatever its verb. */
 #include "server/flow/step.h"
-#include <errno.h>
-#include <stdio.h>
 
 #define AT(field) offsetof(struct retry_config, field)
 struct retry_config {
@@ -46,54 +44,6 @@ const struct setting modifier_keys[] = {
 	SETTINGS_END
 };
 #undef AT
-
-/* ------------------------------------------------------------ when: */
-
-bool condition_compile(struct expr_compiler *compiler, const struct node *node,
-		       struct condition *ret_condition)
-{
-	struct condition condition = { 0 };
-	struct place place = node->place;
-
-	if (!str_starts_with(str_trim_space(node->text), STR("${"))) {
-		place.col += node->kind == NODE_TEXT && !node->plain;
-		condition.expr = expr_compile(compiler, node->text, place);
-		if (!condition.expr)
-			return false;
-		*ret_condition = condition;
-		return true;
-	}
-	condition.template = template_compile(compiler, node, TEMPLATE_PLAIN);
-	if (!condition.template)
-		return false;
-	if (!template_is_whole(condition.template)) {
-		diag_error(compiler->diag, node->place,
-			   "a condition is one expression; write it as a whole without ${}: a.ok "
-			   "&& b.ok");
-		return false;
-	}
-	*ret_condition = condition;
-	return true;
-}
-
-int condition_eval(const struct condition *condition, struct expr_env *env, bool *ret)
-{
-	struct value value;
-	int r;
-
-	if (condition->expr)
-		return expr_eval_bool(condition->expr, env, ret);
-	r = template_eval_value(condition->template, env, &value);
-	if (r < 0)
-		return r;
-	if (value.kind != VALUE_BOOL && value.kind != VALUE_NULL) {
-		snprintf(env->message, sizeof(env->message),
-			 "a condition is true or false, and this is a %s", value_kind_name(value));
-		return -EINVAL;
-	}
-	*ret = value.kind == VALUE_BOOL && value.boolean;
-	return 0;
-}
 
 /* ------------------------------------------------------------ secrets */
 
@@ -244,8 +194,10 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 
 	step->optional = modifiers->optional;
 	step->timeout_ms = modifiers->timeout_ms;
-	if (modifiers->when)
-		ok &= condition_compile(compiler->expr, modifiers->when, &step->when);
+	if (modifiers->when) {
+		step->when = template_compile_condition(compiler->expr, modifiers->when);
+		ok &= step->when != NULL;
+	}
 	if (modifiers->fallback) {
 		step->fallback = verb_public_tree(compiler, modifiers->fallback, "default");
 		ok &= step->fallback != NULL;

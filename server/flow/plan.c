@@ -38,14 +38,6 @@ static bool *plan_mark_guarded(const struct flow *flow, struct arena *arena, siz
 	return marked;
 }
 
-static bool step_waits_for(const struct step *step, uint32_t index)
-{
-	for (size_t i = 0; i < step->refs.n_refs; i++)
-		if (step->refs.refs[i].number == index)
-			return true;
-	return false;
-}
-
 static void plan_add_guards(struct flow *flow, struct arena *arena)
 {
 	size_t n_guards;

@@ -110,14 +110,12 @@ void flow_run_start(struct flow_run *run)
 		graph_run(&run->graph);
 }
 
-/* The first task that was at work when the run was stopped from outside. */
-static struct str flow_run_stopped_task(const struct flow_run *run)
+/* What is told of a run that was stopped from outside: the first task that was at work. */
+static void flow_run_name_stopped(struct flow_run *run)
 {
-	for (size_t i = 0; run->steps && i < run->flow->n_steps; i++)
+	for (size_t i = 0; run->steps && i < run->flow->n_steps && !run->failure.task.len; i++)
 		if (run->steps[i].status == STEP_CANCELLED)
-			return run->steps[i].failure.task.len ? run->steps[i].failure.task
-							      : run->steps[i].step->name;
-	return STR_NONE;
+			run->failure.task = run->steps[i].failure.task;
 }
 
 static void flow_run_finish(struct flow_run *run)
@@ -129,11 +127,12 @@ static void flow_run_finish(struct flow_run *run)
 		check(run->scope.cancelled);
 		run->failure = (struct failure){
 			.code = run->scope.timed_out ? ERROR_TIMEOUT : ERROR_CANCELLED,
-			.task = flow_run_stopped_task(run),
 			.detail = run->scope.timed_out ? STR("the flow's deadline passed")
 						       : STR("the flow was cancelled"),
 		};
 	}
+	if (run->failure.code == ERROR_CANCELLED || run->scope.timed_out)
+		flow_run_name_stopped(run);
 	run->on_end(run); /* the run may be gone */
 }
 
@@ -169,7 +168,6 @@ void flow_run_cancel(struct flow_run *run)
 	if (run->ended)
 		return;
 	flow_run_fail(run, &(struct failure){ .code = ERROR_CANCELLED,
-					      .task = flow_run_stopped_task(run),
 					      .detail = STR("the flow was cancelled") });
 }
 

@@ -9,6 +9,7 @@
  * when this comes sooner. */
 #include "server/flow/step.h"
 #include "core/base/clock.h"
+#include "core/base/map.h"
 #include <errno.h>
 
 static void step_try(struct step_run *run);
@@ -270,9 +271,9 @@ static void step_task_start(struct task *task)
 	run->started_ns = clock_monotonic_ns();
 	run->timeout_ns = step->timeout_ms ? run->started_ns + step->timeout_ms * NS_PER_MS
 					   : UINT64_MAX;
-	if (step->when.expr || step->when.template) {
+	if (step->when) {
 		run->run->env.message[0] = '\0';
-		r = condition_eval(&step->when, step_env(run), &wanted);
+		r = expr_eval_bool(step->when, step_env(run), &wanted);
 	}
 	if (r < 0) {
 		run->failure = step_errno_failure(run, r);
@@ -302,8 +303,11 @@ static void step_on_end(struct task *task)
 {
 	struct step_run *run = container_of(task, struct step_run, task);
 
-	if (run->status == STEP_WAITING)
-		run->status = STEP_CANCELLED; /* the scope ended it without its start() */
+	if (run->status == STEP_WAITING) { /* the scope ended it without its start() */
+		run->status = STEP_CANCELLED;
+		run->failure.code = ERROR_CANCELLED;
+		run->failure.task = run->step->name;
+	}
 	flow_run_on_step(run->run, run);
 }
 

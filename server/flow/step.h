@@ -36,12 +36,6 @@ static inline uint32_t step_number_index(uint32_t number)
 	return number & ((UINT32_C(1) << STEP_INDEX_BITS) - 1);
 }
 
-/* `when:`: a bare expression, or one ${} (DECISIONS 24). Both NULL: none. */
-struct condition {
-	struct expr *expr;
-	struct template *template;
-};
-
 struct retry {
 	int64_t times; /* tries after the first */
 	uint64_t wait_ms;
@@ -54,10 +48,11 @@ struct step {
 	struct str name;
 	struct place place; /* of the name */
 	const struct node *node;
-	const struct verb *verb;
+	const struct verb *verb;       /* NULL: there is none, which was told */
+	const struct verb *known_verb; /* what its keys say, before it is compiled */
 	void *config;
 	size_t state_offset;
-	struct condition when;
+	struct expr *when;              /* NULL: none */
 	struct template_tree *fallback; /* `default:`; NULL: none */
 	struct retry *retry;            /* NULL: none */
 	uint64_t timeout_ms;            /* 0: none */
@@ -77,7 +72,6 @@ struct graph_plan;
 struct flow {
 	struct flow *next; /* in compiler->flows */
 	struct str name;
-	bool compiled;
 	struct flow_scope *scope; /* NULL until it is compiled */
 	uint64_t roots;           /* that exist in it */
 	uint64_t roots_used;
@@ -100,7 +94,6 @@ const struct expr_names *scope_outer_names(const struct flow_scope *scope);
 bool scope_find(const struct flow_scope *scope, struct str name, uint32_t *ret_number);
 struct step *scope_step(const struct flow_scope *scope, uint32_t number);
 const char *scope_nearest(const struct flow_scope *scope, struct str name);
-struct flow_scope *scope_parent(const struct flow_scope *scope);
 unsigned scope_depth(const struct flow_scope *scope);
 
 /* ------------------------------------------------------------ compile.c, task.c, modifiers.c, plan.c */
@@ -127,10 +120,6 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 
 /* Order, guards and cycles. */
 bool plan_compile(struct flow_compiler *compiler, struct flow *flow);
-
-bool condition_compile(struct expr_compiler *compiler, const struct node *node,
-		       struct condition *ret_condition);
-int condition_eval(const struct condition *condition, struct expr_env *env, bool *ret);
 
 /* For verbs: a tree or text whose value can be seen from outside, so that a secret in it is an error. `what` names it:
  * "value". */

@@ -7,6 +7,11 @@
 #include "server/jobs/cron.h"
 #include "server/jobs/zone.h"
 
+enum {
+	JOB_WAITING_MAX = 100,  /* of overlap: queue */
+	JOB_PARALLEL_MAX = 100, /* of overlap: parallel */
+};
+
 enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
 
 struct job_spec {
@@ -17,16 +22,18 @@ struct job_spec {
 	bool at_start; /* of `every` */
 	struct cron cron;
 	struct str cron_text;
-	struct zone *zone;   /* of cron; its reference is the spec's */
+	struct zone *zone;   /* of cron, run.date and run.time; its reference is the spec's */
 	struct str timezone; /* "UTC", "Europe/Paris", "local" */
 	enum job_overlap overlap;
-	uint64_t timeout_ms; /* 0: 30m, the default deadline of a run */
+	uint64_t timeout_ms; /* of one attempt; 0: 30m */
 	uint64_t jitter_ms;
 	int64_t retry_times;
 	uint64_t retry_wait_ms;
 	struct flow *flow;
 	struct expr *when; /* or NULL */
 };
+
+extern const struct setting job_keys[];
 
 /* Compiles one entry of `jobs:`. NULL with errors in the compiler's diag. */
 struct job_spec *job_compile(struct flow_compiler *compiler, const struct node_entry *entry);
@@ -49,19 +56,18 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel);
 size_t scheduler_n_running(const struct scheduler *scheduler);
 
 /* ---- for the admin API; on the scheduler's loop */
-struct job_run_info {
-	int64_t planned_wall_ns, started_wall_ns, ended_wall_ns; /* 0: not yet */
-	struct str outcome; /* "running", "ok", "failed", "timeout", "cancelled", "skipped" */
-	struct str error;   /* "" or the code */
-	unsigned attempt;
-};
-enum { JOB_HISTORY_MAX = 50 };
+enum {
+	JOB_HISTORY_MAX = 50
+}; /* entries, one an attempt; planned runs that were skipped in a row are one */
 
 /* Appends one JSON object for each job: {"name":…,"schedule":…,"next":RFC 3339 or null,"paused":…,"running":n,
  * "last":{…}|null,"runs":n,"failures":n}, separated by commas. */
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
-/* The history as a JSON list, newest first; false: no such job here. */
+/* The history as a JSON list, newest first; false: no such job here. Each entry is {"planned":…,"started":…,
+ * "ended":…,"took_ms":n,"attempt":n,"outcome":"running|ok|failed|timeout|cancelled|skipped","error":CODE|null,
+ * "times":n}; what does not apply is null or absent. */
 bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out);
 enum job_command { JOB_RUN_NOW, JOB_PAUSE, JOB_RESUME };
-/* 0; -ENOENT; -EBUSY for JOB_RUN_NOW refused by overlap: skip. */
+/* 0; -ENOENT; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans no runs; those in
+ * progress and those that wait go on, and JOB_RUN_NOW works. */
 int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command);

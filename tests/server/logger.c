@@ -173,9 +173,16 @@ static void words_behind_the_pairs_belong_to_the_message(void)
 	stderr_to_file();
 	start(LOGGER_JSON, "off");
 	log_warning("accept failed error=EMFILE retrying in 20 ms");
+	log_warning("accept failed error=EMFILE; retrying in 20 ms");
+	log_warning("write failed error=\"a b\"; ignoring");
+	log_warning("last value=1;");
 	logger_stop();
 	stderr_back();
 	text = read_err();
+	is_true(has(text,
+		    "\"message\":\"accept failed; retrying in 20 ms\",\"error\":\"EMFILE\"}"));
+	is_true(has(text, "\"message\":\"write failed; ignoring\",\"error\":\"a b\"}"));
+	is_true(has(text, "\"message\":\"last\",\"value\":\"1;\"}"));
 	is_true(has(text, "\"level\":\"warning\",\"message\":\"accept failed retrying in 20 ms\","
 			  "\"error\":\"EMFILE\"}"));
 }

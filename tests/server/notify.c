@@ -46,6 +46,8 @@ static void ready_comes_with_a_status(void)
 {
 	notify_ready("serving 3 routes");
 	is_text(manager_read(), "READY=1\nSTATUS=serving 3 routes");
+	notify_ready(NULL);
+	is_text(manager_read(), "READY=1\n");
 	is_text(manager_read(), "");
 }
 

@@ -20,6 +20,7 @@ enum act {
 	ACT_USE,      /* connection number n is the current one */
 	ACT_READ,     /* a whole request, into backend->request */
 	ACT_READ_ANY, /* some bytes */
+	ACT_DRAIN,    /* n bytes */
 	ACT_SEND,     /* text */
 	ACT_FILL,     /* n bytes 'x', as far as the client takes them */
 	ACT_CLOSE,
@@ -45,6 +46,7 @@ struct step {
 #define USE(n)            { ACT_USE, NULL, n }
 #define READ              DO(ACT_READ)
 #define READ_ANY          DO(ACT_READ_ANY)
+#define DRAIN(n)          { ACT_DRAIN, NULL, n }
 #define SEND(text)        { ACT_SEND, text, 0 }
 #define FILL(n)           { ACT_FILL, NULL, n }
 #define CLOSE             DO(ACT_CLOSE)
@@ -88,29 +90,50 @@ static bool backend_write(int fd, const char *bytes, size_t size)
 	return true;
 }
 
-/* Head, and the body that its Content-Length announces (up to what fits). False at the end. */
+/* The size of a request, once its head is there; else SIZE_MAX. */
+static size_t backend_request_size(const char *request)
+{
+	const char *head_end = strstr(request, "\r\n\r\n");
+	const char *length = strstr(request, "Content-Length: ");
+
+	if (!head_end)
+		return SIZE_MAX;
+	return (size_t)(head_end + 4 - request) +
+	       (length && length < head_end ? strtoul(length + 16, NULL, 10) : 0);
+}
+
+/* Head, and the body that its Content-Length announces, of which what does not fit is dropped. False at the end. */
 static bool backend_read(struct backend *backend)
 {
-	char *request = backend->request, *head_end = NULL;
-	size_t len = 0, want = SIZE_MAX;
+	char *request = backend->request;
+	size_t want = SIZE_MAX;
 
-	while (len < want && len < BACKEND_REQUEST_MAX) {
-		ssize_t n = recv(backend->conn, request + len, BACKEND_REQUEST_MAX - len, 0);
+	backend->request_len = 0;
+	while (backend->request_len < want) {
+		size_t at = MIN(backend->request_len, (size_t)BACKEND_REQUEST_MAX / 2);
+		ssize_t n = recv(backend->conn, request + at, BACKEND_REQUEST_MAX - at, 0);
 
 		if (n <= 0)
 			return false;
-		len += (size_t)n;
-		request[len] = '\0';
-		head_end = strstr(request, "\r\n\r\n");
-		if (head_end) {
-			const char *length = strstr(request, "Content-Length: ");
-
-			want = (size_t)(head_end + 4 - request);
-			want += length && length < head_end ? strtoul(length + 16, NULL, 10) : 0;
+		if (want == SIZE_MAX) {
+			request[at + (size_t)n] = '\0';
+			want = backend_request_size(request);
 		}
+		backend->request_len += (size_t)n;
 	}
-	backend->request_len = len;
 	return true;
+}
+
+static void backend_drain(struct backend *backend, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = recv(backend->conn, backend->request,
+				 MIN(size, (size_t)BACKEND_REQUEST_MAX), 0);
+
+		if (n <= 0)
+			return;
+		size -= (size_t)n;
+	}
 }
 
 static void backend_fill(struct backend *backend, size_t size)
@@ -178,6 +201,9 @@ static void backend_do(struct backend *backend, const struct step *step)
 		break;
 	case ACT_READ_ANY:
 		(void)!recv(backend->conn, byte, sizeof(byte), 0);
+		break;
+	case ACT_DRAIN:
+		backend_drain(backend, step->n);
 		break;
 	case ACT_SEND:
 		backend_write(backend->conn, step->text, step->n ? step->n : strlen(step->text));

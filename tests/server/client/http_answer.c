@@ -128,6 +128,28 @@ static void large_responses_fail_the_same_however_cut(void)
 		   HTTP_CALL_BAD_RESPONSE);
 }
 
+static void a_long_head_in_pieces_is_put_together(void)
+{
+	enum { VALUE = 9000 };
+	static char text[VALUE + 100];
+	struct http_answer answer;
+	struct arena arena;
+	int len = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nA: %0*d\r\nB: c\r\n\r\n", VALUE,
+			   1);
+
+	arena_init(&arena, 1 << 20);
+	http_answer_init(&answer, &arena, HTTP_HEAD, 0);
+	for (int at = 0; at < len; at += 100)
+		http_answer_read(&answer, (struct str){ text + at, (size_t)MIN(100, len - at) });
+	is_int(answer.state, ANSWER_WHOLE);
+	is_int(answer.response.n_fields, 2);
+	is_int(answer.response.fields[0].value.len, VALUE);
+	is_int(answer.response.fields[0].value.ptr[VALUE - 1], '1');
+	is_str(answer.response.fields[1].value, STR("c"));
+	http_answer_fini(&answer);
+	arena_fini(&arena);
+}
+
 /* A ceiling at every size: it fails for want of memory, or it works; it never writes where it may not. */
 static void any_ceiling_of_the_arena_is_safe(void)
 {
@@ -159,6 +181,7 @@ int main(void)
 	TEST(good_responses_read_the_same_however_cut);
 	TEST(bad_responses_fail_the_same_however_cut);
 	TEST(large_responses_fail_the_same_however_cut);
+	TEST(a_long_head_in_pieces_is_put_together);
 	TEST(any_ceiling_of_the_arena_is_safe);
 	return tap_done();
 }

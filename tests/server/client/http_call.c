@@ -1,14 +1,16 @@
 /* tests/server/client/http_call.c: calls against a server that behaves as each test's script says. */
+/* long: one scripted backend, and a test for each thing that it can do */
 #include "core/base/clock.h"
 #include "server/client/client.h"
 #include "server/client/dial.h"
 #include "server/client/http_answer.h"
+#include "server/client/http_conn.h"
 #include "tests/lib/tap.h"
 #include "tests/server/client/backend.h"
 
 #define OK_HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
-enum { SECONDS_MAX = 120, CALLS_MAX = 200 };
+enum { SECONDS_MAX = 60, CALLS_MAX = 200 };
 
 /* What every test has; made by begin(), given back by end(). */
 static struct loop *loop;
@@ -365,6 +367,20 @@ static void a_connection_is_used_again(void)
 	is_int(n_connects(), 1);
 	is_int(atomic_load(&upstream->stats.reused), 2);
 	is_int(atomic_load(&upstream->stats.calls), 3);
+	end();
+}
+
+static void timeouts_of_zero_are_none(void)
+{
+	const struct step steps[] = { ACCEPT, SERVE(OK_HELLO), END };
+
+	begin(steps);
+	upstream->timeouts = (struct upstream_timeouts){ 0 };
+	run();
+	is_ok(200, "hello");
+	is_ptr(client_loop(client), loop);
+	client_sweep(client);
+	is_kept(true); /* its time is not over */
 	end();
 }
 
@@ -866,7 +882,7 @@ static void a_silent_server_leaves_time_for_the_next(void)
 	add_server(silent.port);
 	backend = backend_start(loop, steps);
 	add_server(backend->port);
-	upstream->timeouts.connect_ms = 100;
+	upstream->timeouts.connect_ms = 400;
 	run();
 	is_ok(200, "hello");
 	is_int(call->server, 1);
@@ -916,6 +932,17 @@ static void the_next_server_is_tried(void)
 	end();
 }
 
+static void an_address_that_cannot_be_reached_fails(void)
+{
+	begin(NULL);
+	is_int(upstream_add_server(upstream, STR("255.255.255.255:80")), 0);
+	run();
+	is_int(call->task.outcome, OUTCOME_FAILED);
+	is_int(call->error, HTTP_CALL_CONNECT_FAILED);
+	is_int(n_open(), 0);
+	end();
+}
+
 static void servers_take_turns(void)
 {
 	const struct step steps[] = { CROWD(2, OK_HELLO), END };
@@ -943,6 +970,23 @@ static void a_name_that_is_not_found_fails(void)
 	end();
 }
 
+static void a_name_that_nobody_answers_for_times_out(void)
+{
+	struct net_addr addr;
+	char server[NET_ADDR_TEXT_MAX];
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	is_int(net_addr_parse(STR("127.0.0.1:0"), &addr), 0);
+	is_int(bind(fd, &addr.sa, addr.len), 0);
+	is_int(net_local_addr(fd, &addr), 0);
+	begin(NULL);
+	is_int(upstream_add_server(upstream, STR("no-such-host.invalid")), 0);
+	is_int(names_set_servers(client->names, net_addr_write(server, &addr)), 0);
+	upstream->timeouts.connect_ms = 40;
+	times_out("name look-up timed out");
+	close(fd);
+}
+
 static void localhost_is_found(void)
 {
 	const struct step steps[] = { ACCEPT, SERVE(OK_HELLO), END };
@@ -958,6 +1002,16 @@ static void localhost_is_found(void)
 }
 
 /* ------------------------------------------------------------ early responses */
+
+static void a_server_that_speaks_first_is_heard(void)
+{
+	const struct step steps[] = { ACCEPT, SEND("220 ready\r\n"), GONE, END };
+
+	begin(steps);
+	run();
+	is_failure(HTTP_CALL_BAD_RESPONSE, "not HTTP/1");
+	end();
+}
 
 static void run_early(enum act how)
 {
@@ -989,22 +1043,71 @@ static void a_response_counts_also_when_the_request_is_cut_off(void)
 	run_early(ACT_CLOSE); /* with bytes unread: a reset */
 }
 
+static void set_body(char *body, size_t size)
+{
+	set_method(HTTP_PUT);
+	request.body = (struct str){ body, size };
+	request.has_body = true;
+}
+
 static void a_large_request_is_sent_whole(void)
 {
-	enum { SIZE = 4 << 20 };
-	const struct step steps[] = { ACCEPT, READ, SEND(OK_HELLO), AWAIT, GONE, END };
+	enum { SIZE = 32 << 20 };
+	const struct step steps[] = { ACCEPT, READ, SEND(OK_HELLO), RAISE, GONE, END };
 	char *body = mem_zalloc(SIZE);
 
 	begin(steps);
-	set_method(HTTP_PUT);
-	request.body = (struct str){ body, SIZE };
-	request.has_body = true;
+	set_body(body, SIZE);
+	run();
+	is_ok(200, "hello");
+	is_kept(true);
+	backend_await(backend);
+	is_int(backend->request_len, call->head.len + SIZE);
+	end();
+	free(body);
+}
+
+/* Turns the loop until nothing more goes out by itself. */
+static void run_until_stuck(void)
+{
+	uint64_t before;
+
+	run_until(call->conn && call->conn->stream.sent_bytes > 0);
+	do {
+		before = call->conn->stream.sent_bytes;
+		for (unsigned i = 0; i < 100; i++)
+			loop_run_once(loop, false);
+	} while (call->conn->stream.sent_bytes > before);
+}
+
+static void a_request_that_goes_on_does_not_time_out(void)
+{
+	enum { SIZE = 64 << 20 };
+	const struct step steps[] = { ACCEPT, AWAIT, DRAIN(16 << 20), AWAIT, GONE, END };
+	char *body = mem_zalloc(SIZE);
+	uint64_t before;
+
+	clock_freeze(NS_PER_S, 0);
+	begin(steps);
+	upstream->timeouts.idle_ms = 100;
+	set_body(body, SIZE);
 	start(call);
+	run_until_stuck();
+	clock_advance(60 * NS_PER_MS);
+	before = call->conn->stream.sent_bytes;
+	backend_raise(backend);
+	run_until(call->conn->stream.sent_bytes > before);
+	run_until_stuck();
+	clock_advance(60 * NS_PER_MS);
+	run_until_stuck();
+	is_int(call->task.state, TASK_STARTED);
+	clock_advance(120 * NS_PER_MS);
 	run_until(call->task.state == TASK_ENDED);
 	n_ended = 0;
-	is_ok(200, "hello");
+	is_failure(HTTP_CALL_TIMEOUT, "the request was not taken");
 	backend_raise(backend);
 	end();
+	clock_thaw();
 	free(body);
 }
 
@@ -1147,6 +1250,7 @@ int main(void)
 	TEST(interim_responses_are_skipped);
 	TEST(a_response_in_single_bytes_is_read);
 	TEST(a_connection_is_used_again);
+	TEST(timeouts_of_zero_are_none);
 	TEST(a_thousand_calls_use_one_connection);
 	TEST(two_hundred_calls_are_in_progress_at_once);
 	TEST(no_more_than_max_idle_are_kept);
@@ -1185,12 +1289,16 @@ int main(void)
 	TEST(a_silent_server_leaves_time_for_the_next);
 	TEST(a_refused_connection_fails);
 	TEST(the_next_server_is_tried);
+	TEST(an_address_that_cannot_be_reached_fails);
 	TEST(servers_take_turns);
 	TEST(a_name_that_is_not_found_fails);
+	TEST(a_name_that_nobody_answers_for_times_out);
 	TEST(localhost_is_found);
 	TEST(a_response_may_come_before_the_request_is_sent);
 	TEST(a_response_counts_also_when_the_request_is_cut_off);
 	TEST(a_large_request_is_sent_whole);
+	TEST(a_request_that_goes_on_does_not_time_out);
+	TEST(a_server_that_speaks_first_is_heard);
 	TEST(cancel_while_the_name_is_looked_up);
 	TEST(cancel_while_connecting);
 	TEST(cancel_while_sending);

@@ -268,6 +268,38 @@ static void a_tree_that_goes_round_is_refused(void)
 	world_fini(&world);
 }
 
+static void conditions_are_bare_or_one_expression(void)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{ "index == 7", NULL },
+		{ "${index == 7}", NULL },
+		{ " ${ 'ok' in {ok: 1} } ", NULL },
+		{ "not body.n ?? false", NULL },
+		{ "true", NULL },
+		{ "${index} == 7", "1: a condition is an expression, bare or as one ${}" },
+		{ "${index", "1: a condition is an expression, bare or as one ${}" },
+		{ "5", "1: a condition is true, false or null, and never this constant" },
+		{ "index = 7", "7: write \"==\" to compare" },
+		{ "${nope}", "3: unknown name \"nope\"; a text needs quotes: 'nope'" },
+		{ "", "1: an expression was expected" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct node node = plain(cases[i].text);
+		struct world world;
+		struct expr *expr;
+
+		world_init(&world);
+		expr = template_compile_condition(&world.compiler, &node);
+		tap_ok((expr != NULL) == !cases[i].error, __FILE__, __LINE__, "%s", cases[i].text);
+		if (cases[i].error)
+			is_text(world_error(&world), cases[i].error);
+		world_fini(&world);
+	}
+}
+
 static void memory_of_templates_has_a_ceiling(void)
 {
 	static const char *const texts[] = { "a${index}", "${query.q}${query.q}", "${index}",
@@ -297,6 +329,7 @@ int main(void)
 	TEST(whole_scalars_keep_their_type);
 	TEST(trees_are_built_of_what_varies);
 	TEST(a_tree_that_goes_round_is_refused);
+	TEST(conditions_are_bare_or_one_expression);
 	TEST(memory_of_templates_has_a_ceiling);
 	return tap_done();
 }

@@ -1,0 +1,390 @@
+/* server/jobs/scheduler.c: which job runs now; the diagram is in scheduler.h. */
+#include "server/jobs/scheduler.h"
+#include "conf/units.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/expr/json.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void job_destroy(struct job *job);
+
+/* ------------------------------------------------------------ runs that are due */
+
+static void job_start(struct job *job, struct job_run *run)
+{
+	list_add(&job->runs, &run->link);
+	job->n_running++;
+	job->scheduler->n_running++;
+	job->n_runs++;
+	job_run_start(run);
+}
+
+static void job_wait(struct job *job, struct job_run *run)
+{
+	list_add(&job->waiting, &run->link);
+	job->n_waiting++;
+}
+
+static struct job_run *job_take_waiting(struct job *job)
+{
+	struct list *link = list_pop(&job->waiting);
+
+	if (!link)
+		return NULL;
+	job->n_waiting--;
+	return container_of(link, struct job_run, link);
+}
+
+static void job_drop_waiting(struct job *job)
+{
+	struct job_run *run;
+
+	while ((run = job_take_waiting(job))) {
+		history_skip(&job->history, run->planned_wall_ns, "cancelled", "");
+		job_run_destroy(run);
+	}
+}
+
+static void job_skip(struct job *job, int64_t planned_wall_ns, const char *outcome, const char *why)
+{
+	if (history_skip(&job->history, planned_wall_ns, outcome, why))
+		log_info("job run skipped name=%s why=%s", job->name, why);
+}
+
+/* Nothing runs any more: the next may, or the job goes. */
+static void job_check_idle(struct job *job)
+{
+	struct job_run *run;
+
+	if (job->n_running > 0)
+		return;
+	if (!job->spec)
+		job_destroy(job);
+	else if ((run = job_take_waiting(job)))
+		job_start(job, run);
+}
+
+/* Those that are PAUSING, or all. The job may be gone afterwards. */
+static void job_cancel_runs(struct job *job, bool all)
+{
+	struct job_run *run;
+
+	job->n_running++; /* it is not idle while its list is walked */
+	list_each(run, &job->runs, struct job_run, link)
+		if (all || run->state == JOB_RUN_PAUSING)
+			job_run_cancel(run);
+	job->n_running--;
+	job_check_idle(job);
+}
+
+/* A run is due while others are not over: NULL when it starts or waits, or why it does neither. */
+static const char *job_overlap(struct job *job, struct job_run *run)
+{
+	switch (job->spec->overlap) {
+	case OVERLAP_SKIP:
+		return "overlap";
+	case OVERLAP_QUEUE:
+		if (job->n_waiting >= JOB_WAITING_MAX)
+			return "queue_full";
+		job_wait(job, run);
+		return NULL;
+	case OVERLAP_PARALLEL:
+		if (job->n_running >= JOB_PARALLEL_MAX)
+			return "overlap";
+		job_start(job, run);
+		return NULL;
+	case OVERLAP_CANCEL_PREVIOUS: /* it starts when what it cancels has ended */
+		job_drop_waiting(job);
+		job_wait(job, run);
+		job_cancel_runs(job, true);
+		return NULL;
+	}
+	unreachable();
+}
+
+/* 0, -EBUSY when overlap refuses it; else it was started, put to wait, or recorded as not done. */
+static int job_due(struct job *job, int64_t planned_wall_ns)
+{
+	struct job_run *run = job_run_create(job, planned_wall_ns);
+	int r = run ? job_run_when(run) : -ENOMEM;
+	const char *refused = NULL;
+
+	if (r > 0 && job->n_running == 0)
+		job_start(job, run);
+	else if (r > 0)
+		refused = job_overlap(job, run);
+	else if (r == 0)
+		job_skip(job, planned_wall_ns, "skipped", "when");
+	else
+		job_skip(job, planned_wall_ns, "failed",
+			 error_code_name(r == -ENOMEM ? ERROR_MEMORY_LIMIT : ERROR_EXPR_ERROR));
+	if (refused)
+		job_skip(job, planned_wall_ns, "skipped", refused);
+	job->n_failures += r < 0;
+	if (run && (r <= 0 || refused))
+		job_run_destroy(run);
+	return refused ? -EBUSY : 0;
+}
+
+/* ------------------------------------------------------------ the clock */
+
+static void job_arm(struct job *job)
+{
+	uint64_t wake_ns = UINT64_MAX;
+
+	if (job->spec && !job->paused && !job->scheduler->stopped)
+		wake_ns = timetable_wake_ns(&job->timetable, job->spec, timetable_clock());
+	if (wake_ns == UINT64_MAX)
+		timer_stop(&job->timer);
+	else
+		timer_start_at(&job->timer, wake_ns);
+}
+
+static void job_on_timer(struct timer *timer)
+{
+	struct job *job = container_of(timer, struct job, timer);
+	int64_t planned_wall_ns;
+
+	switch (timetable_take(&job->timetable, job->spec, timetable_clock(), &planned_wall_ns)) {
+	case TIMETABLE_WAIT:
+		break;
+	case TIMETABLE_RUN:
+		(void)job_due(job, planned_wall_ns);
+		break;
+	case TIMETABLE_MISSED:
+		job_skip(job, planned_wall_ns, "skipped", "missed");
+		break;
+	}
+	job_arm(job);
+}
+
+/* ------------------------------------------------------------ jobs */
+
+/* The schedule as text: what is shown, and by which a job knows that it was changed. */
+static char *job_describe(const struct job_spec *spec)
+{
+	char text[32];
+
+	switch (spec->kind) {
+	case JOB_EVERY:
+		return mem_printf("every %s", units_write_duration(text, spec->every_ms));
+	case JOB_DELAY:
+		return mem_printf("delay %s", units_write_duration(text, spec->delay_ms));
+	case JOB_CRON:
+		return mem_printf("cron %.*s, %.*s", STR_ARG(spec->cron_text),
+				  STR_ARG(spec->timezone));
+	}
+	unreachable();
+}
+
+static struct job *job_create(struct scheduler *scheduler, struct str name)
+{
+	struct job *job = mem_zalloc(sizeof(*job));
+
+	job->scheduler = scheduler;
+	job->name = mem_strndup(name.len ? name.ptr : "", name.len);
+	list_init(&job->link);
+	list_init(&job->runs);
+	list_init(&job->waiting);
+	timer_init(&job->timer, scheduler->loop, job_on_timer);
+	map_set(&scheduler->by_name, str_of(job->name), job);
+	return job;
+}
+
+static void job_destroy(struct job *job)
+{
+	check_that(job->n_running == 0, "n_running=%zu", job->n_running);
+	timer_stop(&job->timer);
+	job_drop_waiting(job);
+	map_remove(&job->scheduler->by_name, str_of(job->name));
+	list_remove(&job->link);
+	free(job->schedule);
+	free(job->name);
+	free(job);
+}
+
+static void job_set(struct job *job, const struct job_spec *spec, void *generation)
+{
+	char *schedule = job_describe(spec);
+	bool changed = !job->spec || strcmp(job->schedule, schedule) != 0;
+
+	free(job->schedule);
+	job->schedule = schedule;
+	job->spec = spec;
+	job->generation = generation;
+	if (changed)
+		timetable_init(&job->timetable, spec, timetable_clock());
+	job_arm(job);
+}
+
+/* It is no more in the configuration. */
+static void job_leave(struct job *job)
+{
+	job->spec = NULL;
+	job->generation = NULL;
+	job_arm(job);
+	job_drop_waiting(job);
+	job_check_idle(job);
+}
+
+void job_on_run_over(struct job_run *run, bool failed)
+{
+	struct job *job = run->job;
+
+	list_remove(&run->link);
+	job->n_running--;
+	job->scheduler->n_running--;
+	job->n_failures += failed;
+	job_run_destroy(run);
+	job_check_idle(job);
+}
+
+/* ------------------------------------------------------------ the scheduler */
+
+struct scheduler *scheduler_create(struct loop *loop, struct client *client,
+				   struct detacher *detacher, size_t memory_max)
+{
+	struct scheduler *scheduler = mem_zalloc(sizeof(*scheduler));
+
+	scheduler->loop = loop;
+	scheduler->client = client;
+	scheduler->detacher = detacher;
+	scheduler->memory_max = memory_max;
+	map_init(&scheduler->by_name);
+	list_init(&scheduler->jobs);
+	return scheduler;
+}
+
+void scheduler_destroy(struct scheduler *scheduler)
+{
+	struct job *job;
+
+	if (!scheduler)
+		return;
+	while ((job = list_first(&scheduler->jobs, struct job, link)))
+		job_destroy(job);
+	map_fini(&scheduler->by_name);
+	free(scheduler);
+}
+
+void scheduler_set(struct scheduler *scheduler, void *generation, struct job_spec *const specs[],
+		   size_t n_specs)
+{
+	struct list before = LIST_INIT(before);
+	struct job *job;
+
+	list_move_all(&before, &scheduler->jobs);
+	for (size_t i = 0; i < n_specs; i++) {
+		job = map_find(&scheduler->by_name, specs[i]->name);
+		if (!job)
+			job = job_create(scheduler, specs[i]->name);
+		list_remove(&job->link);
+		list_add(&scheduler->jobs, &job->link);
+		job_set(job, specs[i], generation);
+	}
+	while ((job = list_first(&before, struct job, link))) {
+		list_remove(&job->link);
+		list_add(&scheduler->jobs, &job->link);
+		job_leave(job);
+	}
+}
+
+void scheduler_stop(struct scheduler *scheduler, bool cancel)
+{
+	struct job *job;
+
+	scheduler->stopped = true;
+	list_each(job, &scheduler->jobs, struct job, link) {
+		job_drop_waiting(job);
+		timer_stop(&job->timer);
+		job_cancel_runs(job, cancel);
+	}
+}
+
+size_t scheduler_n_running(const struct scheduler *scheduler)
+{
+	return scheduler->n_running;
+}
+
+/* ------------------------------------------------------------ for the admin API */
+
+static struct job *scheduler_find(struct scheduler *scheduler, struct str name)
+{
+	struct job *job = map_find(&scheduler->by_name, name);
+
+	return job && job->spec ? job : NULL;
+}
+
+static void job_write(const struct job *job, struct buf *out)
+{
+	int64_t next_wall_ns = 0;
+
+	if (!job->paused && !job->scheduler->stopped)
+		(void)timetable_next(&job->timetable, job->spec, timetable_clock(), &next_wall_ns);
+	buf_add(out, STR("{\"name\":"));
+	json_write_text(str_of(job->name), out);
+	buf_add(out, STR(",\"schedule\":"));
+	json_write_text(str_of(job->schedule), out);
+	buf_add(out, STR(",\"next\":"));
+	history_write_time(next_wall_ns, out);
+	buf_printf(out, ",\"paused\":%s,\"running\":%zu,\"waiting\":%zu,\"last\":",
+		   job->paused ? "true" : "false", job->n_running, job->n_waiting);
+	history_write_last(&job->history, out);
+	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64 "}", job->n_runs,
+		   job->n_failures);
+}
+
+void scheduler_write_list(struct scheduler *scheduler, struct buf *out)
+{
+	struct job *job;
+	bool any = false;
+
+	list_each(job, &scheduler->jobs, struct job, link) {
+		if (!job->spec)
+			continue;
+		if (any)
+			buf_add_char(out, ',');
+		job_write(job, out);
+		any = true;
+	}
+}
+
+bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out)
+{
+	struct job *job = scheduler_find(scheduler, name);
+
+	if (job)
+		history_write(&job->history, out);
+	return job != NULL;
+}
+
+static void job_set_paused(struct job *job, bool paused)
+{
+	if (job->paused == paused)
+		return;
+	job->paused = paused;
+	if (!paused)
+		timetable_skip(&job->timetable, job->spec, timetable_clock());
+	job_arm(job);
+	log_info("job %s name=%s", paused ? "paused" : "resumed", job->name);
+}
+
+int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command)
+{
+	struct job *job = scheduler_find(scheduler, name);
+
+	if (!job)
+		return -ENOENT;
+	switch (command) {
+	case JOB_RUN_NOW:
+		return scheduler->stopped ? -EBUSY : job_due(job, clock_wall_ns());
+	case JOB_PAUSE:
+	case JOB_RESUME:
+		job_set_paused(job, command == JOB_PAUSE);
+		return 0;
+	}
+	unreachable();
+}

@@ -1,0 +1,89 @@
+/* server/jobs/scheduler.h: the jobs of one loop and their runs. Internal to jobs; all of it is the loop's.
+ *
+ *   due --> (when is false, overlap) --> skipped
+ *    |
+ *    +--> WAITING --> RUNNING --> over
+ *            (overlap)   ^  |
+ *                        |  v
+ *                      PAUSING          (it failed, and is tried again) */
+#pragma once
+#include "core/base/map.h"
+#include "server/jobs/history.h"
+#include "server/jobs/timetable.h"
+
+struct scheduler {
+	struct loop *loop;
+	struct client *client;
+	struct detacher *detacher;
+	size_t memory_max; /* of one run's arena */
+	struct map by_name;
+	struct list jobs; /* of struct job, in the order of the configuration */
+	size_t n_running; /* runs that are RUNNING or PAUSING, of all jobs */
+	uint64_t n_made;  /* runs ever made: for their ids */
+	bool stopped;
+};
+
+struct job {
+	struct list link;
+	struct scheduler *scheduler;
+	char *name;
+	char *schedule; /* as text; another one is another plan */
+	const struct job_spec
+		*spec;    /* NULL: gone from the configuration; lives until its runs end */
+	void *generation; /* the spec's */
+	struct timetable timetable;
+	struct timer timer;
+	struct list runs;    /* of struct job_run: RUNNING and PAUSING */
+	struct list waiting; /* of struct job_run */
+	size_t n_running, n_waiting;
+	uint64_t n_runs, n_failures;
+	bool paused;
+	struct history history;
+};
+
+enum job_run_state {
+	JOB_RUN_WAITING, /* for its turn; not pinned: it starts with the spec of then */
+	JOB_RUN_RUNNING, /* its flow runs */
+	JOB_RUN_PAUSING, /* it failed; the timer starts the next attempt */
+};
+
+enum { JOB_RUN_ID_MAX = 128 };
+
+struct job_run {
+	struct list link;
+	struct job *job;
+	enum job_run_state state;
+	const struct job_spec *spec; /* of its start; pinned by `generation` */
+	void *generation;
+	struct arena arena; /* of one attempt */
+	struct context context;
+	struct flow_run flow;
+	struct timer timer; /* the pause */
+	int64_t planned_wall_ns;
+	int64_t started_wall_ns; /* of this attempt */
+	uint64_t started_ns;     /* of this attempt */
+	uint64_t entry;          /* of this attempt in the history */
+	unsigned attempt;
+	char id[JOB_RUN_ID_MAX];
+};
+
+/* ---- job_run.c */
+
+/* NULL when there is no memory. */
+struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns);
+void job_run_destroy(struct job_run *run); /* one that was never started, or is over */
+
+/* What the job's `when` says: 1, 0, or a negative errno. */
+int job_run_when(struct job_run *run);
+void job_run_start(struct job_run *run);
+
+/* The run ends soon, or now when it is PAUSING, and is not tried again. */
+void job_run_cancel(struct job_run *run);
+
+/* ---- job_roots.c: ${run…} and ${job…} */
+extern const struct context_ops job_run_ops;
+
+/* ---- scheduler.c */
+
+/* Called once by a run that was started, when it is over; it may be freed here. */
+void job_on_run_over(struct job_run *run, bool failed);

@@ -1,0 +1,61 @@
+/* server/verbs/http.h: the HTTP verbs: what one is compiled to, and one call of it. Internal to them. */
+#pragma once
+#include "server/client/http_call.h"
+#include "server/flow/step.h"
+#include "server/verbs/all.h"
+
+/* One entry of headers:, query: or form:. */
+struct http_pair {
+	struct str name;
+	struct template *text;      /* headers: */
+	struct template_tree *tree; /* query:, form: */
+};
+
+struct http_pairs {
+	struct http_pair *pairs;
+	size_t n_pairs;
+};
+
+struct http_config {
+	/* as the keys say */
+	const struct node *headers_node, *query_node, *json_node, *form_node, *body_node;
+	struct setting_texts expect, hosts;
+	uint64_t response_max;
+	struct str method;
+	/* compiled */
+	enum http_method method_id;
+	struct upstream *upstream; /* of `http:`; NULL: an absolute URL */
+	struct str authority;      /* of an absolute URL */
+	struct template *host;     /* it, when it is a template; then one of `hosts` */
+	struct template *target;
+	struct http_pairs headers, query, form;
+	struct template_tree *json;
+	struct template *body;
+	bool has_content_type, has_request_id; /* among `headers` */
+	struct statuses expected;
+};
+
+struct http_state {
+	struct step_run *run;
+	struct upstream *upstream; /* a reference, of an absolute URL */
+	struct http_call call;
+	bool answered; /* call.response is there */
+	struct value body;
+};
+
+extern const struct setting http_keys[], http_method_keys[];
+
+/* http_compile.c */
+bool http_compile(struct verb_compiler *compiler, const struct node *value, void *config);
+
+/* http_url.c: the upstream and the target of "users:/path" or "http://host/path". */
+bool http_compile_url(struct verb_compiler *compiler, const struct node *value,
+		      struct http_config *config);
+
+/* http_request.c: what to send. 0; -EINVAL, -EBADMSG, -ENOMEM as evaluations return them. */
+int http_make_request(struct step_run *run, const struct http_config *config,
+		      struct http_call_request *request);
+
+/* http_answer.c: what came. */
+void http_take_answer(struct step_run *run, struct http_state *state);
+int http_answer_field(struct step_run *run, struct str name, struct value *ret);

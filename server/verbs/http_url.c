@@ -1,0 +1,251 @@
+/* server/verbs/http_url.c: where a call goes. Scheme, host and port are constant, or the host is one of `hosts:`
+ * (DECISIONS 15), so that no value from outside can choose whom leat talks to. */
+#include "server/verbs/http.h"
+#include <stdlib.h>
+
+/* The end of a ${…} that starts at `at`: texts in it may hold braces. */
+static size_t url_skip_template(struct str text, size_t at)
+{
+	size_t depth = 0;
+	char quote = 0;
+
+	for (at += 1; at < text.len; at++) {
+		char c = text.ptr[at];
+
+		if (quote && c == '\\')
+			at++;
+		else if (quote)
+			quote = c == quote ? 0 : quote;
+		else if (c == '"' || c == '\'')
+			quote = c;
+		else if (c == '{')
+			depth++;
+		else if (c == '}' && --depth == 0)
+			return at + 1;
+	}
+	return text.len;
+}
+
+static bool url_is_template(struct str text, size_t at)
+{
+	return text.ptr[at] == '$' && at + 1 < text.len && text.ptr[at + 1] == '{';
+}
+
+/* The place of the first of these characters outside of ${…}; text.len: none. */
+static size_t url_find(struct str text, const char *chars)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		if (url_is_template(text, at))
+			at = url_skip_template(text, at);
+		else if (strchr(chars, text.ptr[at]))
+			return at;
+		else
+			at++;
+	}
+	return text.len;
+}
+
+static bool url_char_is_good(char c)
+{
+	return c > ' ' && c < 0x7f && !strchr("\"<>\\^`{|}", c);
+}
+
+static struct place url_place(const struct node *node, size_t offset)
+{
+	struct place place = node->place;
+
+	place.col += (uint32_t)offset + !node->plain;
+	place.len = 1;
+	return place;
+}
+
+static bool url_check_literals(struct diag *diag, const struct node *node, struct str text,
+			       size_t offset)
+{
+	size_t at = 0;
+
+	while (at < text.len) {
+		char c = text.ptr[at];
+
+		if (url_is_template(text, at)) {
+			at = url_skip_template(text, at);
+			continue;
+		}
+		if (c == '#') {
+			diag_error(
+				diag, url_place(node, offset + at),
+				"a fragment is never sent to a server; remove it, or write %%23");
+			return false;
+		}
+		if (!url_char_is_good(c)) {
+			diag_error(diag, url_place(node, offset + at),
+				   "a URL cannot have the character 0x%02x; write %%%02X",
+				   (unsigned char)c, (unsigned char)c);
+			return false;
+		}
+		at++;
+	}
+	return true;
+}
+
+static bool url_compile_target(struct verb_compiler *compiler, const struct node *node,
+			       size_t offset, struct http_config *config)
+{
+	struct str text = str_skip(node->text, offset);
+	struct place place = url_place(node, offset);
+
+	if (!url_check_literals(compiler->flow->diag, node, text, offset))
+		return false;
+	place.len = 0;
+	if (text.len == 0 || text.ptr[0] != '/') {
+		text = arena_printf(compiler->flow->arena, "/%.*s", STR_ARG(text));
+		place.col--;
+	}
+	config->target = template_compile_text(compiler->expr, text, place, TEMPLATE_URL);
+	return config->target != NULL;
+}
+
+/* ------------------------------------------------------------ http://host/path */
+
+static bool url_host_is_listed(const struct setting_texts *hosts, struct str host)
+{
+	for (size_t i = 0; i < hosts->n_texts; i++)
+		if (str_eq_nocase(hosts->texts[i], host))
+			return true;
+	return false;
+}
+
+/* The client reads it in the same way. */
+static bool url_authority_is_valid(struct str authority)
+{
+	struct upstream *upstream = upstream_create(authority);
+	bool valid = http_is_host(authority) && upstream_add_server(upstream, authority) == 0;
+
+	upstream_unref(upstream);
+	return valid;
+}
+
+static bool url_check_hosts(struct verb_compiler *compiler, const struct setting_texts *hosts)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < hosts->n_texts; i++) {
+		if (url_authority_is_valid(hosts->texts[i]))
+			continue;
+		diag_error(compiler->flow->diag, hosts->nodes[i]->place,
+			   "\"%.*s\" is not a host; write host or host:port",
+			   STR_ARG(str_first(hosts->texts[i], 80)));
+		ok = false;
+	}
+	return ok;
+}
+
+static bool url_compile_authority(struct verb_compiler *compiler, const struct node *node,
+				  size_t offset, struct str authority, struct http_config *config)
+{
+	struct diag *diag = compiler->flow->diag;
+
+	if (!url_check_hosts(compiler, &config->hosts))
+		return false;
+	if (str_find(authority, STR("${")) >= 0) {
+		if (config->hosts.n_texts == 0) {
+			diag_error(diag, url_place(node, offset),
+				   "the host of a URL is constant, so that nobody outside can "
+				   "choose it; list the hosts that may be called: hosts: "
+				   "[a.example:80, b.example:80]");
+			return false;
+		}
+		config->host = template_compile_text(compiler->expr, authority,
+						     url_place(node, offset), TEMPLATE_PLAIN);
+		return config->host != NULL;
+	}
+	if (!url_authority_is_valid(authority)) {
+		diag_error(diag, url_place(node, offset),
+			   "\"%.*s\" is not a host; write http://host/path or "
+			   "http://host:port/path",
+			   STR_ARG(str_first(authority, 80)));
+		return false;
+	}
+	if (config->hosts.n_texts && !url_host_is_listed(&config->hosts, authority)) {
+		diag_error(diag, url_place(node, offset), "%.*s is not one of `hosts`; add it",
+			   STR_ARG(authority));
+		return false;
+	}
+	config->authority = authority;
+	return true;
+}
+
+static bool url_compile_absolute(struct verb_compiler *compiler, const struct node *node,
+				 struct http_config *config)
+{
+	size_t start = sizeof("http://") - 1;
+	struct str rest = str_skip(node->text, start);
+	size_t end = url_find(rest, "/?#");
+
+	return url_compile_authority(compiler, node, start, str_first(rest, end), config) &
+	       url_compile_target(compiler, node, start + end, config);
+}
+
+/* ------------------------------------------------------------ users:/path */
+
+static bool url_compile_named(struct verb_compiler *compiler, const struct node *node, size_t colon,
+			      struct http_config *config)
+{
+	struct flow_compiler *flow = compiler->flow;
+	struct str name = str_first(node->text, colon);
+	struct str path = str_skip(node->text, colon + 1);
+	const char *nearest;
+
+	config->upstream = flow->upstream ? flow->upstream(flow, name) : NULL;
+	if (!config->upstream) {
+		nearest = flow->upstream_names ? diag_nearest(name, flow->upstream_names) : NULL;
+		if (nearest)
+			diag_error(flow->diag, url_place(node, 0),
+				   "there is no upstream \"%.*s\"; did you mean \"%s\"?",
+				   STR_ARG(name), nearest);
+		else
+			diag_error(flow->diag, url_place(node, 0),
+				   "there is no upstream \"%.*s\"; add it under `http:`",
+				   STR_ARG(name));
+		return false;
+	}
+	if (path.len == 0 || path.ptr[0] != '/') {
+		diag_error(flow->diag, url_place(node, colon + 1),
+			   "the path begins with /; write %.*s:/…", STR_ARG(name));
+		return false;
+	}
+	return url_compile_target(compiler, node, colon + 1, config);
+}
+
+bool http_compile_url(struct verb_compiler *compiler, const struct node *value,
+		      struct http_config *config)
+{
+	struct diag *diag = compiler->flow->diag;
+	struct str text = value->text;
+	size_t colon;
+
+	if (!node_is_scalar(value) || text.len == 0) {
+		diag_error(diag, value->place,
+			   "`%s` takes a URL: users:/path with an upstream of `http:`, or "
+			   "http://host/path",
+			   compiler->step->verb->name);
+		return false;
+	}
+	if (str_starts_with(text, STR("http://")))
+		return url_compile_absolute(compiler, value, config);
+	if (str_starts_with(text, STR("https://"))) {
+		diag_error(diag, url_place(value, 0),
+			   "TLS to upstreams comes later: this version speaks only http://");
+		return false;
+	}
+	colon = url_find(text, ":/?#");
+	if (colon < text.len && text.ptr[colon] == ':' && name_is_valid(str_first(text, colon)) &&
+	    !str_starts_with(str_skip(text, colon), STR("://")))
+		return url_compile_named(compiler, value, colon, config);
+	diag_error(diag, url_place(value, 0),
+		   "a URL begins with the name of an upstream or with http://, and that is "
+		   "constant; write users:/path or http://host/path");
+	return false;
+}
