@@ -34,7 +34,7 @@ struct composite {
 	struct ready ready; /* its start or its cancelling is still to reach the children */
 	composite_fn *begin;
 	task_fn *on_child;
-	void *context;	     /* the owner's; as the context of Workflow's series */
+	void *context;       /* the owner's; as the context of Workflow's series */
 	uint64_t timeout_ms; /* from the start, 0: none. Set it before the start */
 	uint32_t n_ended;    /* children that have ended */
 	uint32_t n_failed;   /* those of them that did not end with OUTCOME_OK */

@@ -45,8 +45,8 @@ struct dag_node {
 	struct task *task;
 	dag_when_fn *when; /* NULL: always */
 	uint32_t n_not_ok; /* nodes before it that have ended and were not OK */
-	uint8_t join;	   /* enum dag_join */
-	uint8_t fate;	   /* enum dag_fate */
+	uint8_t join;      /* enum dag_join */
+	uint8_t fate;      /* enum dag_fate */
 };
 
 struct dag {

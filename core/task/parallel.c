@@ -72,8 +72,7 @@ void parallel_init(struct parallel *parallel, task_fn *on_end)
 
 void parallel_add(struct parallel *parallel, struct task *child)
 {
-	check_that(parallel->base.task.state == TASK_IDLE, "state=%u",
-		   parallel->base.task.state);
+	check_that(parallel->base.task.state == TASK_IDLE, "state=%u", parallel->base.task.state);
 	check_that(child->state == TASK_IDLE && !list_is_linked(&child->link), "%s state=%u",
 		   child->ops->name, child->state);
 	child->index = parallel->n_total++;

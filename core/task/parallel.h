@@ -32,10 +32,10 @@ struct parallel {
 	struct composite base;
 	struct list waiting; /* children that have not started; of task.link */
 	uint32_t n_total;
-	uint32_t max;	       /* children at once, 0: no limit */
+	uint32_t max;          /* children at once, 0: no limit */
 	uint32_t quorum;       /* for PARALLEL_QUORUM */
-	uint8_t policy;	       /* enum parallel_policy; ALL unless set */
-	uint8_t rest;	       /* enum parallel_rest; CANCEL_REST unless set */
+	uint8_t policy;        /* enum parallel_policy; ALL unless set */
+	uint8_t rest;          /* enum parallel_rest; CANCEL_REST unless set */
 	uint8_t first_failure; /* enum outcome */
 };
 

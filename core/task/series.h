@@ -16,8 +16,8 @@
 
 struct series {
 	struct composite base;
-	struct list steps;   /* that have not started; of task.link */
-	uint32_t n_started;  /* steps; a step's task.index counts them from 0 */
+	struct list steps;  /* that have not started; of task.link */
+	uint32_t n_started; /* steps; a step's task.index counts them from 0 */
 	bool keep_going;
 };
 

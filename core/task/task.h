@@ -48,7 +48,8 @@ struct task_ops {
 struct task {
 	const struct task_ops *ops;
 	struct scope *scope; /* since task_start() */
-	struct list link;    /* in scope->tasks, while STARTED or ENDING. Before that, in the queue of the
+	struct list
+		link; /* in scope->tasks, while STARTED or ENDING. Before that, in the queue of the
 				composite that was given the task */
 	struct ready ready;
 	task_fn *
@@ -82,7 +83,8 @@ struct scope {
 	struct loop *loop;
 	struct list tasks; /* those that are STARTED or ENDING */
 	size_t n_live;
-	task_fn *on_child; /* NULL, or called in place of each task's on_end, which it has to call; the task may
+	task_fn *
+		on_child; /* NULL, or called in place of each task's on_end, which it has to call; the task may
 			      be gone afterwards. For composites (core/task/composite.h) */
 	scope_fn *
 		on_empty; /* the last live task has ended, and its on_end started no other. May free the scope */
