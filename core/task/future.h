@@ -59,7 +59,7 @@ void promise_drop(struct promise *promise); /* fails with -EPIPE; no effect on a
 /* `to` is what `from` was; `from` is empty. */
 void promise_move(struct promise *to, struct promise *from);
 
-/* True when nobody waits for it any more. Any thread. */
+/* True when its future was discarded: nobody waits for the value. The promise is not empty. Any thread. */
 bool promise_is_discarded(const struct promise *promise);
 
 /* on_discard(promise) is called once, on `loop`, when the future is discarded, unless the promise is empty by then.
