@@ -13,7 +13,7 @@ static void composite_complete(struct composite *composite)
 		outcome = OUTCOME_TIMED_OUT;
 	else if (outcome == OUTCOME_NONE)
 		outcome = composite->task.cancelled ? OUTCOME_CANCELLED : OUTCOME_OK;
-	loop_ready_cancel(&composite->ready);
+	loop_ready_cancel(&composite->ready); /* a cancel that came too late */
 	scope_fini(&composite->scope);
 	task_end(&composite->task, outcome);
 }

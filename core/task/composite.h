@@ -18,7 +18,9 @@
  * CANCELLED; when its time ran out: TIMED_OUT; else OK.
  *
  * Ownership: embedded in the owner's memory, and allocates nothing. The composite and its children must stay until
- * they have ended: a child until its on_end, the composite until its own. Before the start everything may be dropped.
+ * they have ended: a child until its on_end, the composite until its own; then they are the owner's again, and may be
+ * freed in the on_end. A composite that is itself completed without its start() (task_drop(), or started in a scope that
+ * is cancelled already) has not taken its children: they stay IDLE, and nobody calls their on_end.
  *
  * Errors: none of its own; handing over a task that is not IDLE is a mistake that check() finds.
  * Thread: all of it on the loop of the scope in which it is started. */

@@ -20,6 +20,11 @@ enum told {
 
 /* ------------------------------------------------------------ counting */
 
+size_t future_size(void)
+{
+	return sizeof(struct future);
+}
+
 struct future *future_ref(struct future *future)
 {
 	atomic_fetch_add_explicit(&future->refs, 1, memory_order_relaxed);

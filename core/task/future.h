@@ -41,6 +41,8 @@ enum future_state {
 	FUTURE_DISCARDED,
 };
 
+size_t future_size(void); /* bytes of one, for those who count */
+
 /* ------------------------------------------------------------ the producer's side */
 
 struct promise {

@@ -16,8 +16,7 @@ static void race_begin(struct composite *base)
 
 static bool race_is_won_by(struct race *race, struct task *candidate)
 {
-	if (race->winner != RACE_NONE || race->base.outcome != OUTCOME_NONE ||
-	    candidate->outcome == OUTCOME_CANCELLED)
+	if (race->base.outcome != OUTCOME_NONE || candidate->outcome == OUTCOME_CANCELLED)
 		return false;
 	return race->accept ? race->accept(race, candidate) : candidate->outcome == OUTCOME_OK;
 }

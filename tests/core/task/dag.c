@@ -209,6 +209,8 @@ static void cancelling_ends_every_node(void)
 	has_ended(&dag.base.task, OUTCOME_CANCELLED);
 	is_int(n_starts, 4);
 	is_int(n_ends, N);
+	is_int(nodes[3].fate, DAG_RAN);
+	is_int(nodes[5].fate, DAG_DROPPED); /* not even with JOIN_DONE */
 	dag_fini(&dag);
 }
 
