@@ -16,7 +16,6 @@ struct alarm_task {
 	struct wait_task wait;
 	enum alarm_kind kind;
 	uint64_t time;
-	struct timer timer;
 };
 
 /* `homes` may be NULL with an empty name. The name must stay until the task is started. */

@@ -1,7 +1,7 @@
 /* core/task/condition.h: signals with values, and those who wait for them; a counter when they wait for several.
  *
- *   signal   brings a value to those who wait: to all, or to the first n. One that nobody waits for is lost, unless it is
- *            kept for a time.
+ *   signal   brings a value to those who wait: one to each (WAKE_ALL), or n of them, each to the one who has waited longest and
+ *            still wants one. What nobody waits for is lost, unless it is kept for a time.
  *   await    waits until `count` values have come to it; first it takes what was kept, oldest first. What comes after
  *            the last one it wanted is not its own: counting past the target is safe.
  *

@@ -14,7 +14,6 @@ struct hold_task {
 		wait; /* made by acquire_init() or guard_init() and the like, with on_end NULL, by the owner */
 	struct scope scope; /* the body's */
 	struct task *body;  /* IDLE, made by task_init(); it must stay until the hold has ended */
-	uint8_t body_outcome;
 };
 
 /* After hold->wait has been made. */

@@ -103,12 +103,18 @@ struct wait_task {
 	struct ask ask;
 	struct ask_block
 		*block; /* its like at another loop: while it waits there, and while it is a hold */
-	uint8_t reason; /* enum reason */
-	bool holds;     /* it is at its home, and must be returned */
+	task_fn *on_end; /* the owner's, where the kind's own comes first */
+	uint8_t reason;  /* enum reason */
+	bool holds;      /* it is at its home, and must be returned */
 };
 
 /* Why it ended; REASON_NONE when it got what it wanted, and before its end. */
 static inline enum reason wait_reason(const struct wait_task *wait)
 {
-	return (enum reason)wait->reason;
+	return wait->task.outcome == OUTCOME_CANCELLED ? REASON_CANCELLED
+						       : (enum reason)wait->reason;
 }
+
+/* For every kind: releases what the task holds, and drops the values and messages it has. When it is IDLE or its outcome is
+ * decided; harmless when there is nothing. What is named after a kind (await_fini…) is the same. */
+void wait_fini(struct wait_task *wait);

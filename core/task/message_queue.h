@@ -14,28 +14,31 @@ enum queue_policy {
 	QUEUE_DROP_OLDEST, /* the oldest messages make room */
 };
 
-struct queue_bounds {
-	size_t n_max;     /* messages that lie in it; 0: a message must be handed over */
-	size_t max_bytes; /* of them together; 0: no bound */
+struct enqueue {
+	struct blob *message; /* may be NULL: empty; the call takes a reference of its own */
+	size_t n_max;         /* messages that lie in the queue; 0: one must be handed over */
+	size_t max_bytes;     /* of them together; 0: no bound */
 	enum queue_policy full;
-};
-
-struct queue_wait {
 	uint32_t
-		n_wait_max; /* how many may wait at this end at once; 0: no bound. More fail with REASON_FULL */
-	uint64_t wait_ms; /* then REASON_EXPIRED; 0: at once or not at all; WAIT_FOREVER */
+		n_wait_max; /* QUEUE_WAIT: how many may wait at once; 0: no bound. More fail with REASON_FULL */
+	uint64_t
+		wait_ms; /* QUEUE_WAIT: then REASON_EXPIRED; 0: at once or not at all; WAIT_FOREVER */
 };
 
-/* Takes a reference of its own to `message`. `queue_wait` matters for QUEUE_WAIT only. */
+struct dequeue {
+	uint32_t
+		n_wait_max; /* how many may wait at once; 0: no bound. More fail with REASON_FULL */
+	uint64_t wait_ms;   /* then REASON_EXPIRED; 0: at once or not at all; WAIT_FOREVER */
+};
+
 void enqueue_init(struct wait_task *wait, struct homes *homes, struct str name,
-		  struct blob *message, const struct queue_bounds *bounds,
-		  const struct queue_wait *queue_wait, task_fn *on_end);
+		  const struct enqueue *enqueue, task_fn *on_end);
 uint64_t enqueue_n_dropped(
 	const struct wait_task *wait);     /* messages that made room for it; after OUTCOME_OK */
 void enqueue_fini(struct wait_task *wait); /* once, after its end */
 
 void dequeue_init(struct wait_task *wait, struct homes *homes, struct str name,
-		  const struct queue_wait *queue_wait, task_fn *on_end);
+		  const struct dequeue *dequeue, task_fn *on_end);
 struct blob *dequeue_message(
 	const struct wait_task *wait); /* the task's reference; after OUTCOME_OK */
 void dequeue_fini(
@@ -57,7 +60,6 @@ void message_queue_init(struct message_queue *queue);
 void message_queue_fini(struct message_queue *queue); /* drops the messages; nobody may wait */
 
 void message_queue_enqueue_init(struct wait_task *wait, struct message_queue *queue,
-				struct blob *message, const struct queue_bounds *bounds,
-				const struct queue_wait *queue_wait, task_fn *on_end);
+				const struct enqueue *enqueue, task_fn *on_end);
 void message_queue_dequeue_init(struct wait_task *wait, struct message_queue *queue,
-				const struct queue_wait *queue_wait, task_fn *on_end);
+				const struct dequeue *dequeue, task_fn *on_end);
