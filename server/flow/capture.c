@@ -126,7 +126,7 @@ static uint64_t capture_roots(const struct flow *flow)
 		if (step->group)
 			roots |= step->calls ? step->group->roots : capture_roots(step->group);
 	}
-	return roots;
+	return roots & ~flow->own_roots;
 }
 
 static int capture_all_roots(struct capture_set *set, struct arena *arena, struct flow_run *run,

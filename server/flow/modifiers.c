@@ -39,6 +39,13 @@ const struct setting modifier_keys[] = {
 	{ "retry", SETTING_NODE, AT(retry),
 	  .help = "Tries again when it fails: a number, or times, wait and codes.",
 	  .keys = retry_keys },
+	{ "each", SETTING_VALUE, AT(each),
+	  .help = "A list; the task runs once for each element, as ${item} with its ${index}." },
+	{ "concurrency", SETTING_INT, AT(concurrency), "8",
+	  "How many elements of `each` are at work at once.", .min = 1, .max = 10000 },
+	{ "repeat", SETTING_MAP, AT(repeat),
+	  .help = "Runs the task again and again: while or until a condition, max, delay.",
+	  .keys = repeat_keys },
 	{ "detach", SETTING_BOOL, AT(detach),
 	  .help = "Whether the flow ends without waiting for the task." },
 	SETTINGS_END

@@ -199,6 +199,15 @@ void step_fail(struct step_run *run, const struct failure *failure)
 		step_end_failed(run);
 }
 
+void step_fail_wrapped(struct step_run *run, const struct failure *failure)
+{
+	struct failure own = *failure;
+
+	if (str_starts_with(own.task, run->step->name))
+		own.task = str_skip(own.task, run->step->name.len + 1);
+	step_fail(run, &own);
+}
+
 void step_done(struct step_run *run, enum error_code code, struct str detail)
 {
 	const struct failure failure = { .code = code, .detail = detail };

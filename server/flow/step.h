@@ -58,10 +58,12 @@ struct step {
 	uint64_t timeout_ms;            /* 0: none */
 	bool optional, detached, idempotent;
 	bool calls; /* `group` is a flow of its own, not tasks of this one */
+	bool wraps; /* it runs the task of the user's, which is alone in `group`: wrap.c */
 	struct expr_uses uses;
 	struct step_refs refs;    /* every task that it names, also by after: */
 	const struct flow *group; /* the tasks in it, or the flow that it calls */
 	struct str verb_name, summary;
+	struct str notes;      /* for people who look at the flow */
 	size_t wave, n_before; /* plan.c */
 	uint32_t *before;
 };
@@ -74,6 +76,8 @@ struct flow {
 	struct str name;
 	struct flow_scope *scope; /* NULL until it is compiled */
 	uint64_t roots;           /* that exist in it */
+	uint64_t own_roots;       /* those of them that exist only in it: item, index, repeat */
+	bool repeats;             /* its only task may name itself: the round before */
 	uint64_t roots_used;
 	size_t n_steps;
 	struct step *steps;
@@ -102,6 +106,10 @@ unsigned scope_depth(const struct flow_scope *scope);
 bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 			const struct node *result, struct flow_scope *parent, struct step *owner);
 
+/* What stands in `owner` and reads the flow inside it (result:, until:) uses this, of which some is outside. */
+void flow_pass_uses(struct flow_compiler *compiler, struct flow *flow, struct step *owner,
+		    const struct expr_uses *uses);
+
 /* Compiles one task: its map is step->node. */
 bool step_compile(struct flow_compiler *compiler, struct flow *flow, struct step *step);
 void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
@@ -109,14 +117,24 @@ void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
 
 struct modifiers {
 	struct setting_texts after;
-	const struct node *when, *fallback, *retry;
+	const struct node *when, *fallback, *retry, *each, *repeat;
 	uint64_t timeout_ms;
+	int64_t concurrency;
 	bool optional, detach;
 };
 
-extern const struct setting modifier_keys[];
+extern const struct setting modifier_keys[], repeat_keys[];
 bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		       struct flow_scope *scope);
+
+/* Whether the task runs others of its kind (each, repeat, detach), each of which is the task without that modifier. */
+bool step_is_wrapped(const struct modifiers *modifiers);
+bool wrap_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
+		  const struct node_entry *verb, const struct node *rest);
+
+/* For `leat explain`: adds to what is said of the task. */
+void step_note(struct step *step, struct arena *arena, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Order, guards and cycles. */
 bool plan_compile(struct flow_compiler *compiler, struct flow *flow);
@@ -143,6 +161,13 @@ enum step_status {
 	STEP_CANCELLED, /* the flow stopped while it ran */
 };
 
+/* What exists in a run besides its context's roots. */
+struct flow_locals {
+	uint64_t roots; /* ROOT_BIT()s: item and index, or repeat */
+	struct value item;
+	int64_t index; /* of the element or of the round */
+};
+
 /* The run in which `number` is, seen from `run`; *ret_index is the index in its flow. */
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
 				      uint32_t *ret_index);
@@ -164,6 +189,28 @@ void flow_run_on_step(struct flow_run *run, struct step_run *step); /* run.c: it
 /* Ends the try as step_done(), with all that a failure may say. Its task is set to this one's name, with the names that
  * it has in front: "a" in the group g becomes "g.a". */
 void step_fail(struct step_run *run, const struct failure *failure);
+
+/* The task's inner run has failed, and with it the task: as step_fail(), but the inner task has the same name. */
+void step_fail_wrapped(struct step_run *step, const struct failure *failure);
+
+/* ------------------------------------------------------------ each.c, repeat.c: not among the verbs */
+
+struct each_config {
+	struct flow *flow;
+	struct template_tree *list;
+	size_t concurrency;
+};
+extern const struct verb verb_each;
+
+struct repeat_config {
+	struct flow *flow;
+	struct expr *condition;
+	bool until; /* the condition ends it; else it goes on while the condition holds */
+	const struct node *while_node, *until_node;
+	int64_t max;
+	uint64_t delay_ms;
+};
+extern const struct verb verb_repeat;
 
 /* ------------------------------------------------------------ capture.c, detach.c */
 
