@@ -156,9 +156,15 @@ static int step_refuse_field(struct step_run *run, struct str field)
 	return -EINVAL;
 }
 
+/* Whose fields they are. */
+static const struct verb *step_result_verb(const struct step *step)
+{
+	return step->verb == &verb_finish ? step->known_verb : step->verb;
+}
+
 int step_field(struct step_run *run, struct str field, struct value *ret)
 {
-	const struct verb *verb = run->step->verb;
+	const struct verb *verb = step_result_verb(run->step);
 	bool whole = field.len == 0;
 	int r;
 
@@ -176,7 +182,7 @@ int step_field(struct step_run *run, struct str field, struct value *ret)
 	}
 	if (run->status != STEP_OK && (whole || run->status != STEP_FAILED))
 		return 0;
-	return field.len && run->n_tries > 0 ? verb->field(run, field, ret) : 0;
+	return field.len && run->n_tries > 0 ? run->step->verb->field(run, field, ret) : 0;
 }
 
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
@@ -206,7 +212,9 @@ int flow_env_task(struct expr_env *env, unsigned number, struct str field, struc
 	}
 	if (run->flow->repeats && !run->ended)
 		run = run->round;
-	if (!run || !run->steps) { /* no round before, or there was no memory: none has run */
+	if (run && run->race && run->race->sole && run->race->sole != &run->steps[index])
+		run = NULL;
+	if (!run || !run->steps) { /* no round before, another racer, no memory: it has not run */
 		if (str_eq(field, STR("ok")) || str_eq(field, STR("failed")))
 			*ret = value_bool(false);
 		else if (str_eq(field, STR("skipped")))

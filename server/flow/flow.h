@@ -19,6 +19,7 @@ enum {
 struct capture;
 struct flow;
 struct flow_locals;
+struct flow_race;
 struct flow_run;
 struct step; /* a compiled task */
 struct upstream;
@@ -68,6 +69,7 @@ struct flow_run {
 	const struct flow *flow;
 	struct context *context;
 	struct flow_run *parent; /* the run whose group this is: its names are visible; or NULL */
+	struct flow_race *race;  /* of a run whose tasks race; or NULL */
 	const struct flow_locals *locals; /* item, index, repeat; or NULL: see step.h */
 	const struct flow_run *
 		round; /* of a repeated task: the round before, which its own name means; or NULL */

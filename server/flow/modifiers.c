@@ -23,12 +23,18 @@ static const struct setting retry_keys[] = {
 
 /* To add one: a row here, a field in struct modifiers, and what it does in modifiers_compile(). No name may be that of
  * a verb or of a verb's key. */
+static const char *const join_choices[] = { "done", "ok", "any", NULL };
+
 #define AT(field) offsetof(struct modifiers, field)
 const struct setting modifier_keys[] = {
 	{ "after", SETTING_TEXTS, AT(after),
 	  .help = "Tasks that must have ended first, though nothing of them is used." },
 	{ "when", SETTING_CONDITION, AT(when),
 	  .help = "A condition; when it is false the task is skipped, and its results are null." },
+	{ "join", SETTING_CHOICE, AT(join),
+	  .help = "Runs only when all that it waits for are ok (or skipped), or any; or all are "
+		  "done.",
+	  .choices = join_choices },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms),
 	  .help = "The deadline of the task, all its tries included.", .min = 1,
 	  .max = INT64_C(86400000) },
@@ -201,6 +207,7 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 
 	step->optional = modifiers->optional;
 	step->timeout_ms = modifiers->timeout_ms;
+	step->join = (enum join)modifiers->join;
 	if (modifiers->when) {
 		step->when = template_compile_condition(compiler->expr, modifiers->when);
 		ok &= step->when != NULL;

@@ -33,7 +33,8 @@ static void flow_run_on_nodes_done(struct graph *graph)
 
 static bool flow_run_is_complete(const struct flow_run *run)
 {
-	return run->flow->n_steps == 0 || (run->steps && graph_n_left(&run->graph) == 0);
+	return run->flow->n_steps == 0 || (run->race && run->race->winner) ||
+	       (run->steps && graph_n_left(&run->graph) == 0);
 }
 
 /* One allocation for all: the tasks' runs, the graph's counters, the states of the verbs. */
@@ -148,8 +149,17 @@ static void flow_run_finish(struct flow_run *run)
 	run->on_end(run); /* the run may be gone */
 }
 
+void flow_run_node_done(struct flow_run *run, struct step_run *step)
+{
+	graph_node_done(&run->graph, (uint32_t)(step - run->steps));
+}
+
 void flow_run_on_step(struct flow_run *run, struct step_run *step)
 {
+	if (run->race) {
+		flow_race_on_step(run, step);
+		return;
+	}
 	switch ((enum step_status)step->status) {
 	case STEP_FAILED:
 		if (step->fallback_failed || (!step->step->fallback && !step->step->optional)) {
@@ -167,7 +177,7 @@ void flow_run_on_step(struct flow_run *run, struct step_run *step)
 	case STEP_PAUSED:
 		unreachable();
 	}
-	graph_node_done(&run->graph, (uint32_t)(step - run->steps));
+	flow_run_node_done(run, step);
 }
 
 void flow_run_set_deadline(struct flow_run *run, uint64_t deadline_ns)

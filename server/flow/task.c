@@ -217,6 +217,11 @@ static bool step_compile_verb(struct flow_compiler *compiler, struct flow *flow,
 			   "`concurrency` belongs to `each`, which this task does not have");
 		return false;
 	}
+	step->joins = node_find(rest, "join") != NULL;
+	if (step->joins)
+		step_note(step, compiler->arena, "join %s", node_find(rest, "join")->text.ptr);
+	if (flow->finishes)
+		return ok && wrap_finish(&verb, &modifiers, entry, rest);
 	if (step_is_wrapped(&modifiers))
 		return ok && wrap_compile(&verb, &modifiers, entry, rest);
 	ok &= step->verb->compile(&verb, entry->value, step->config);

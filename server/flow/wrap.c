@@ -86,7 +86,8 @@ static bool wrap_inner(struct verb_compiler *compiler, struct flow **ret_flow, u
 	step->group = flow;
 	step->wraps = true;
 	ok = flow_compile_inner(compiler->flow, flow, tasks, NULL, scope, step);
-	step->idempotent = flow->idempotent && step->verb != &verb_detach;
+	step->idempotent = flow->idempotent && step->verb != &verb_detach &&
+			   step->verb != &verb_finish;
 	if (flow->n_steps && flow->steps[0].notes.len)
 		step_note(step, compiler->flow->arena, "%s", flow->steps[0].notes.ptr);
 	return ok;
@@ -94,19 +95,27 @@ static bool wrap_inner(struct verb_compiler *compiler, struct flow **ret_flow, u
 
 /* ------------------------------------------------------------ detach */
 
-static bool wrap_detached(struct verb_compiler *compiler, const struct modifiers *modifiers,
-			  const struct node_entry *verb, const struct node *rest)
+/* As a flow that may outlive this one: `stands_in` runs it. */
+static bool wrap_outliving(struct verb_compiler *compiler, const struct modifiers *modifiers,
+			   const struct node_entry *verb, const struct node *rest,
+			   const struct verb *stands_in)
 {
 	enum { DETACHED_DEADLINE_MS = 30000 };
-	static const char *const kept[] = { "detach", "after", NULL };
+	static const char *const kept[] = { "detach", "after", "join", NULL };
 	struct detach_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
-	struct modifiers outer = { .after = modifiers->after };
+	struct modifiers outer = { .after = modifiers->after, .join = modifiers->join };
 
 	compiler->step->config = config;
-	compiler->step->verb = &verb_detach;
+	compiler->step->verb = stands_in;
 	config->deadline_ms = modifiers->timeout_ms ? modifiers->timeout_ms : DETACHED_DEADLINE_MS;
 	return modifiers_compile(compiler, &outer, compiler->names) &
 	       wrap_inner(compiler, &config->flow, 0, wrap_tasks(compiler, verb, rest, kept));
+}
+
+bool wrap_finish(struct verb_compiler *compiler, const struct modifiers *modifiers,
+		 const struct node_entry *verb, const struct node *rest)
+{
+	return wrap_outliving(compiler, modifiers, verb, rest, &verb_finish);
 }
 
 /* ------------------------------------------------------------ each, repeat */
@@ -116,6 +125,7 @@ static struct modifiers wrap_outer(const struct modifiers *modifiers)
 {
 	return (struct modifiers){
 		.after = modifiers->after,
+		.join = modifiers->join,
 		.when = modifiers->when,
 		.timeout_ms = modifiers->timeout_ms,
 		.optional = modifiers->optional || modifiers->fallback,
@@ -131,7 +141,7 @@ static bool wrap_each(struct verb_compiler *compiler, const struct modifiers *mo
 		      const struct node_entry *verb, const struct node *rest)
 {
 	static const char *const kept[] = {
-		"each", "concurrency", "after", "when", "timeout", NULL
+		"each", "concurrency", "after", "join", "when", "timeout", "lock", "acquire", NULL
 	};
 	struct each_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = wrap_outer(modifiers);
@@ -186,7 +196,7 @@ static bool repeat_read(struct verb_compiler *compiler, const struct node *node,
 static bool wrap_repeat(struct verb_compiler *compiler, const struct modifiers *modifiers,
 			const struct node_entry *verb, const struct node *rest)
 {
-	static const char *const kept[] = { "repeat", "after", "when", "timeout", NULL };
+	static const char *const kept[] = { "repeat", "after", "join", "when", "timeout", "lock", "acquire", NULL };
 	struct repeat_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = wrap_outer(modifiers);
 	bool ok = repeat_read(compiler, modifiers->repeat, config);
@@ -203,7 +213,7 @@ bool wrap_compile(struct verb_compiler *compiler, const struct modifiers *modifi
 		  const struct node_entry *verb, const struct node *rest)
 {
 	if (modifiers->detach)
-		return wrap_detached(compiler, modifiers, verb, rest);
+		return wrap_outliving(compiler, modifiers, verb, rest, &verb_detach);
 	if (modifiers->each)
 		return wrap_each(compiler, modifiers, verb, rest);
 	return wrap_repeat(compiler, modifiers, verb, rest);
