@@ -17,6 +17,7 @@ struct server;
 enum {
 	WORKER_IN_SIZE = 64 << 10,  /* one read, of whichever connection */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
+	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
 
 /* Read by any thread. */
@@ -44,8 +45,8 @@ struct worker {
 	bool draining;               /* no keep-alive any more */
 	bool stopped;                /* told the main thread that nothing is left */
 	uint64_t id_prefix, id_next; /* of request ids */
-	uint64_t date_until_ns;      /* `date` is right before this moment */
-	char date[HTTP_DATE_LEN];
+	uint64_t date_until_ns;      /* `head_end` is right before this moment */
+	char head_end[WORKER_HEAD_END_LEN];
 	/* scratch, of nobody between two callbacks: WORKER_IN_SIZE, WORKER_OUT_SIZE */
 	char *in, *out;
 	size_t out_len;                /* of what is in `out` */
@@ -73,5 +74,6 @@ void worker_unpin(struct worker *worker, struct generation *generation);
 void worker_drain(struct worker *worker, bool cancel);
 void worker_check_drained(struct worker *worker); /* called when something has ended */
 
-struct str worker_date(struct worker *worker); /* "Sun, 06 Nov 1994 08:49:37 GMT", of now */
+/* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", of now: what most heads end with. */
+struct str worker_head_end(struct worker *worker);
 struct str worker_make_id(struct worker *worker, char out[32]);
