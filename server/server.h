@@ -42,10 +42,10 @@ struct server {
 	/* reload: see server/reload.c */
 	struct list reloads;      /* of struct reload that wait for the load at hand */
 	struct list reloads_next; /* that came while it ran: they want another */
-	bool reloading; /* from the request to the last swap */
-	bool starting;  /* the same, for the first generation: nobody has asked for it */
-	struct buf reload_text; /* what the reload at hand has to say */
-	unsigned n_unswapped;   /* workers that have not taken the new generation yet */
+	bool reloading;           /* from the request to the last swap */
+	bool starting;            /* the same, for the first generation: nobody has asked for it */
+	struct buf reload_text;   /* what the reload at hand has to say */
+	unsigned n_unswapped;     /* workers that have not taken the new generation yet */
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
 	bool stopping;

@@ -140,9 +140,8 @@ static struct str node_short(const struct node *node)
 static bool wrap_each(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		      const struct node_entry *verb, const struct node *rest)
 {
-	static const char *const kept[] = {
-		"each", "concurrency", "after", "join", "when", "timeout", "lock", "acquire", NULL
-	};
+	static const char *const kept[] = { "each",    "concurrency", "after",   "join", "when",
+					    "timeout", "lock",        "acquire", NULL };
 	struct each_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = wrap_outer(modifiers);
 	bool ok;
@@ -196,7 +195,8 @@ static bool repeat_read(struct verb_compiler *compiler, const struct node *node,
 static bool wrap_repeat(struct verb_compiler *compiler, const struct modifiers *modifiers,
 			const struct node_entry *verb, const struct node *rest)
 {
-	static const char *const kept[] = { "repeat", "after", "join", "when", "timeout", "lock", "acquire", NULL };
+	static const char *const kept[] = { "repeat",  "after", "join",    "when",
+					    "timeout", "lock",  "acquire", NULL };
 	struct repeat_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = wrap_outer(modifiers);
 	bool ok = repeat_read(compiler, modifiers->repeat, config);
