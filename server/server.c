@@ -218,6 +218,8 @@ static void server_on_watchdog(struct timer *timer)
 
 /* ------------------------------------------------------------ start and end */
 
+static const int signal_numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
+
 static unsigned server_n_threads(struct str text)
 {
 	uint64_t n_threads;
@@ -261,7 +263,6 @@ static void server_raise_files(const struct settings *settings)
 
 static int server_open(struct server *server, struct generation *generation)
 {
-	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
 	const struct settings *settings = &generation->settings;
 	struct diag diag;
 	int r;
@@ -270,8 +271,8 @@ static int server_open(struct server *server, struct generation *generation)
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)
-		r = signals_open(&server->signals, server->main->loop, numbers, ARRAY_LEN(numbers),
-				 server_on_signal);
+		r = signals_open(&server->signals, server->main->loop, signal_numbers,
+				 ARRAY_LEN(signal_numbers), server_on_signal);
 	if (r == 0)
 		r = pool_create(&server->pool, "leat-compute",
 				server_n_threads(settings->compute_threads));
@@ -282,7 +283,9 @@ static int server_open(struct server *server, struct generation *generation)
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);
-	r = server_open_listeners(server, generation, &diag);
+	r = server_check_access_log(generation, &diag);
+	if (r == 0)
+		r = server_open_listeners(server, generation, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
 	return r;
@@ -321,6 +324,12 @@ static void server_announce(struct server *server)
 		timer_start(&server->watchdog, notify_watchdog_ms());
 }
 
+static void server_ignore_signals(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(signal_numbers); i++)
+		signal(signal_numbers[i], SIG_IGN);
+}
+
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
 static void server_close(struct server *server)
 {
@@ -339,6 +348,7 @@ static void server_close(struct server *server)
 		worker_drain(server->main, true);
 		loop_run_once(server->main->loop, false);
 		loop_run_once(server->main->loop, false);
+		server_ignore_signals(); /* one more SIGTERM must not spoil the exit code now */
 		signals_close(&server->signals);
 		worker_destroy(server->main);
 	}
@@ -371,6 +381,7 @@ int server_run(const char *conf_path)
 	if (logger_start(&logger) < 0 || server_open(&server, generation) < 0) {
 		generation_destroy(generation);
 	} else {
+		server.reloading = server.starting = true;
 		server_apply_generation(&server, generation);
 		if (server_start_workers(&server) == 0) {
 			server_announce(&server);

@@ -42,9 +42,10 @@ struct server {
 	/* reload: see server/reload.c */
 	struct list reloads;      /* of struct reload that wait for the load at hand */
 	struct list reloads_next; /* that came while it ran: they want another */
-	bool reloading;
-	struct buf reload_text; /* what the reload at hand has to say */
-	unsigned n_unswapped;   /* workers that have not taken the new generation yet */
+	bool reloading;           /* from the request to the last swap */
+	bool starting;            /* the same, for the first generation: nobody has asked for it */
+	struct buf reload_text;   /* what the reload at hand has to say */
+	unsigned n_unswapped;     /* workers that have not taken the new generation yet */
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
 	bool stopping;
@@ -78,6 +79,7 @@ const struct reply *server_allow_reply(uint32_t methods, bool is_options);
 
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
+int server_check_access_log(const struct generation *generation, struct diag *diag);
 int server_open_listeners(struct server *server, const struct generation *generation,
 			  struct diag *diag);
 void server_apply_settings(struct server *server);

@@ -23,12 +23,18 @@ static const struct setting retry_keys[] = {
 
 /* To add one: a row here, a field in struct modifiers, and what it does in modifiers_compile(). No name may be that of
  * a verb or of a verb's key. */
+static const char *const join_choices[] = { "done", "ok", "any", NULL };
+
 #define AT(field) offsetof(struct modifiers, field)
 const struct setting modifier_keys[] = {
 	{ "after", SETTING_TEXTS, AT(after),
 	  .help = "Tasks that must have ended first, though nothing of them is used." },
 	{ "when", SETTING_CONDITION, AT(when),
 	  .help = "A condition; when it is false the task is skipped, and its results are null." },
+	{ "join", SETTING_CHOICE, AT(join),
+	  .help = "Runs only when all that it waits for are ok (or skipped), or any; or all are "
+		  "done.",
+	  .choices = join_choices },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms),
 	  .help = "The deadline of the task, all its tries included.", .min = 1,
 	  .max = INT64_C(86400000) },
@@ -39,6 +45,13 @@ const struct setting modifier_keys[] = {
 	{ "retry", SETTING_NODE, AT(retry),
 	  .help = "Tries again when it fails: a number, or times, wait and codes.",
 	  .keys = retry_keys },
+	{ "each", SETTING_VALUE, AT(each),
+	  .help = "A list; the task runs once for each element, as ${item} with its ${index}." },
+	{ "concurrency", SETTING_INT, AT(concurrency), "8",
+	  "How many elements of `each` are at work at once.", .min = 1, .max = 10000 },
+	{ "repeat", SETTING_MAP, AT(repeat),
+	  .help = "Runs the task again and again: while or until a condition, max, delay.",
+	  .keys = repeat_keys },
 	{ "detach", SETTING_BOOL, AT(detach),
 	  .help = "Whether the flow ends without waiting for the task." },
 	SETTINGS_END
@@ -194,6 +207,7 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 
 	step->optional = modifiers->optional;
 	step->timeout_ms = modifiers->timeout_ms;
+	step->join = (enum join)modifiers->join;
 	if (modifiers->when) {
 		step->when = template_compile_condition(compiler->expr, modifiers->when);
 		ok &= step->when != NULL;

@@ -41,7 +41,7 @@ static void step_end(struct step_run *run, enum step_status status)
 	task_end(&run->task, outcomes[status]);
 }
 
-static struct failure step_errno_failure(struct step_run *run, int error)
+struct failure step_errno_failure(struct step_run *run, int error)
 {
 	struct str message = str_of(step_env(run)->message);
 	enum error_code code = ERROR_EXPR_ERROR;
@@ -199,6 +199,15 @@ void step_fail(struct step_run *run, const struct failure *failure)
 		step_end_failed(run);
 }
 
+void step_fail_wrapped(struct step_run *run, const struct failure *failure)
+{
+	struct failure own = *failure;
+
+	if (str_starts_with(own.task, run->step->name))
+		own.task = str_skip(own.task, run->step->name.len + 1);
+	step_fail(run, &own);
+}
+
 void step_done(struct step_run *run, enum error_code code, struct str detail)
 {
 	const struct failure failure = { .code = code, .detail = detail };
@@ -278,7 +287,7 @@ static void step_task_start(struct task *task)
 	if (r < 0) {
 		run->failure = step_errno_failure(run, r);
 		step_end_failed(run);
-	} else if (!wanted) {
+	} else if (!wanted || !step_may_run(run)) {
 		step_end(run, STEP_SKIPPED);
 	} else {
 		if (run->timeout_ns != UINT64_MAX)

@@ -44,6 +44,13 @@ struct retry {
 	struct statuses statuses; /* of upstreams */
 };
 
+/* When a task runs that waits for others. */
+enum join {
+	JOIN_DONE, /* when all have ended; as without `join:` */
+	JOIN_OK,   /* all have succeeded; else it is skipped */
+	JOIN_ANY,  /* one has succeeded; else it is skipped */
+};
+
 struct step {
 	struct str name;
 	struct place place; /* of the name */
@@ -56,12 +63,16 @@ struct step {
 	struct template_tree *fallback; /* `default:`; NULL: none */
 	struct retry *retry;            /* NULL: none */
 	uint64_t timeout_ms;            /* 0: none */
+	enum join join;
+	bool joins; /* `join:` was said */
 	bool optional, detached, idempotent;
 	bool calls; /* `group` is a flow of its own, not tasks of this one */
+	bool wraps; /* it runs the task of the user's, which is alone in `group`: wrap.c */
 	struct expr_uses uses;
 	struct step_refs refs;    /* every task that it names, also by after: */
 	const struct flow *group; /* the tasks in it, or the flow that it calls */
 	struct str verb_name, summary;
+	struct str notes;      /* for people who look at the flow */
 	size_t wave, n_before; /* plan.c */
 	uint32_t *before;
 };
@@ -74,6 +85,10 @@ struct flow {
 	struct str name;
 	struct flow_scope *scope; /* NULL until it is compiled */
 	uint64_t roots;           /* that exist in it */
+	uint64_t own_roots;       /* those of them that exist only in it: item, index, repeat */
+	bool races;               /* its tasks: race.c */
+	bool finishes;            /* races, and the losers finish: finish.c */
+	bool repeats;             /* its only task may name itself: the round before */
 	uint64_t roots_used;
 	size_t n_steps;
 	struct step *steps;
@@ -102,6 +117,10 @@ unsigned scope_depth(const struct flow_scope *scope);
 bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 			const struct node *result, struct flow_scope *parent, struct step *owner);
 
+/* What stands in `owner` and reads the flow inside it (result:, until:) uses this, of which some is outside. */
+void flow_pass_uses(struct flow_compiler *compiler, struct flow *flow, struct step *owner,
+		    const struct expr_uses *uses);
+
 /* Compiles one task: its map is step->node. */
 bool step_compile(struct flow_compiler *compiler, struct flow *flow, struct step *step);
 void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
@@ -109,14 +128,29 @@ void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
 
 struct modifiers {
 	struct setting_texts after;
-	const struct node *when, *fallback, *retry;
+	const struct node *when, *fallback, *retry, *each, *repeat;
 	uint64_t timeout_ms;
+	int64_t concurrency;
+	int join; /* enum join */
 	bool optional, detach;
 };
 
-extern const struct setting modifier_keys[];
+extern const struct setting modifier_keys[], repeat_keys[];
 bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		       struct flow_scope *scope);
+
+/* Whether the task runs others of its kind (each, repeat, detach), each of which is the task without that modifier. */
+bool step_is_wrapped(const struct modifiers *modifiers);
+bool wrap_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
+		  const struct node_entry *verb, const struct node *rest);
+
+/* A racer that may finish though it has lost. */
+bool wrap_finish(struct verb_compiler *compiler, const struct modifiers *modifiers,
+		 const struct node_entry *verb, const struct node *rest);
+
+/* For `leat explain`: adds to what is said of the task. */
+void step_note(struct step *step, struct arena *arena, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Order, guards and cycles. */
 bool plan_compile(struct flow_compiler *compiler, struct flow *flow);
@@ -143,6 +177,24 @@ enum step_status {
 	STEP_CANCELLED, /* the flow stopped while it ran */
 };
 
+/* What exists in a run besides its context's roots. */
+struct flow_locals {
+	uint64_t roots; /* ROOT_BIT()s: item and index, or repeat */
+	struct value item;
+	int64_t index; /* of the element or of the round */
+};
+
+/* A run whose tasks race. */
+struct flow_race {
+	struct expr *accept; /* or NULL */
+	struct step_run *winner;
+	struct step_run *sole; /* while `accept` is asked: the only one whose results can be seen */
+	struct failure failure; /* of the one that failed last */
+};
+
+/* race.c: a racer has ended. */
+void flow_race_on_step(struct flow_run *run, struct step_run *step);
+
 /* The run in which `number` is, seen from `run`; *ret_index is the index in its flow. */
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
 				      uint32_t *ret_index);
@@ -157,13 +209,43 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret);
 int flow_env_task(struct expr_env *env, unsigned number, struct str field, struct value *ret);
 
+/* join.c: whether the outcome of those that it waited for lets it run. */
+bool step_may_run(const struct step_run *run);
+bool join_check(struct flow_compiler *compiler, const struct flow *flow);
+
 /* step.c */
 void step_start(struct step_run *step, struct flow_run *run, uint32_t index);
 void flow_run_on_step(struct flow_run *run, struct step_run *step); /* run.c: it has ended */
+void flow_run_node_done(struct flow_run *run, struct step_run *step);
 
 /* Ends the try as step_done(), with all that a failure may say. Its task is set to this one's name, with the names that
  * it has in front: "a" in the group g becomes "g.a". */
 void step_fail(struct step_run *run, const struct failure *failure);
+
+/* What it means that an evaluation for this task returned `error`. */
+struct failure step_errno_failure(struct step_run *run, int error);
+
+/* The task's inner run has failed, and with it the task: as step_fail(), but the inner task has the same name. */
+void step_fail_wrapped(struct step_run *step, const struct failure *failure);
+
+/* ------------------------------------------------------------ each.c, repeat.c: not among the verbs */
+
+struct each_config {
+	struct flow *flow;
+	struct template_tree *list;
+	size_t concurrency;
+};
+extern const struct verb verb_each;
+
+struct repeat_config {
+	struct flow *flow;
+	struct expr *condition;
+	bool until; /* the condition ends it; else it goes on while the condition holds */
+	const struct node *while_node, *until_node;
+	int64_t max;
+	uint64_t delay_ms;
+};
+extern const struct verb verb_repeat;
 
 /* ------------------------------------------------------------ capture.c, detach.c */
 
@@ -175,6 +257,10 @@ const struct value *capture_find(const struct capture *capture, uint32_t index, 
 /* Copies into `arena` what `step` of `run` reads. 0 or -ENOMEM. */
 int capture_create(struct capture_set **ret_set, struct arena *arena, struct flow_run *run,
 		   const struct step *step);
+
+/* Copies the results of one task; capture_find() finds them by its index. 0 or -ENOMEM. */
+int capture_step(struct capture **ret_capture, struct arena *arena, struct flow_run *from,
+		 uint32_t index);
 
 /* The value of a root in it; as context_ops.root(). */
 int capture_root(const struct capture_set *set, struct arena *arena, enum expr_root root,
@@ -189,3 +275,15 @@ struct detach_config {
 	uint64_t deadline_ms;
 };
 extern const struct verb verb_detach;
+
+/* A flow that has been started by a step and outlives its run. */
+struct detached;
+
+/* Starts the flow of the config. NULL: no memory, which was logged. `on_end` (may be NULL) is called at its end, before its
+ * memory goes, unless detached_leave() came first; then, and without one, its failure is logged. */
+struct detached *detached_start(struct step_run *step, const struct detach_config *config,
+				void (*on_end)(struct step_run *step, struct flow_run *ended));
+void detached_leave(struct detached *detached, bool cancel);
+
+/* finish.c: a racer that finishes though it has lost: not among the verbs. Its config is a struct detach_config. */
+extern const struct verb verb_finish;

@@ -2,8 +2,9 @@
 #include "server/verbs/all.h"
 
 const struct verb *const verbs[] = {
-	&verb_get,  &verb_post,  &verb_put, &verb_patch, &verb_delete, &verb_head,  &verb_http,
-	&verb_wait, &verb_value, &verb_log, &verb_fail,  &verb_call,   &verb_tasks, NULL,
+	&verb_get,  &verb_post, &verb_put,   &verb_patch, &verb_delete,
+	&verb_head, &verb_http, &verb_wait,  &verb_value, &verb_log,
+	&verb_fail, &verb_call, &verb_tasks, &verb_race,  NULL,
 };
 
 const struct verb *verb_find(struct str name)

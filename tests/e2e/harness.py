@@ -141,9 +141,9 @@ class Daemon:
         self.reader.start()
         self.ports, self.unix = [], []
         if ready:
-            self.await_log(r"serving version=")
+            self.await_log(r"serving\W.*version")
             for line in self.log:
-                found = re.search(r"listening address=(\S+)( for=admin)?", line)
+                found = re.search(r'listening\W.*address"?[=:]"?([^" ]+)"?(.*admin)?', line)
                 if found and not found.group(2):
                     if found.group(1).startswith("unix:"):
                         self.unix.append(found.group(1)[5:])

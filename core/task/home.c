@@ -1,0 +1,207 @@
+/* core/task/home.c: the homes and their things. How tasks reach them is in ask.c.
+ *
+ * A home is touched by its loop's thread only. What is counted for all of them is atomic. */
+#include "core/base/map.h"
+#include "core/base/memory.h"
+#include "core/task/home_private.h"
+#include <stdlib.h>
+
+enum {
+	SLOTS_KEPT = 1024, /* an empty map with more gives them back */
+	SETTLE_ROUNDS = 1000,
+};
+
+#define KEPT_MAX_DEFAULT (SIZE_MAX < 67108864 ? SIZE_MAX : (size_t)67108864)
+
+struct home {
+	_Alignas(64) struct loop *loop;
+	struct homes *homes;
+	struct map things[N_HOME_KINDS];
+};
+
+struct homes {
+	size_t n_homes;
+	atomic_size_t n_things, n_messages, kept_bytes, kept_max;
+	struct home homes[];
+};
+
+/* Followed by the kind's struct, and that by the name. */
+struct thing {
+	_Alignas(16) struct home *home;
+	const struct thing_ops *ops;
+	struct str name;
+};
+
+struct homes *homes_create(struct loop *const loops[], size_t n_loops)
+{
+	size_t size = sizeof(struct homes) + n_loops * sizeof(struct home);
+	struct homes *homes = aligned_alloc(64, (size + 63) / 64 * 64);
+
+	check(homes && n_loops > 0);
+	memset(homes, 0, size);
+	homes->n_homes = n_loops;
+	atomic_init(&homes->kept_max, KEPT_MAX_DEFAULT);
+	for (size_t i = 0; i < n_loops; i++) {
+		homes->homes[i].loop = loops[i];
+		homes->homes[i].homes = homes;
+	}
+	return homes;
+}
+
+void homes_settle(struct homes *homes)
+{
+	for (unsigned n = 0; n < SETTLE_ROUNDS && atomic_load(&homes->n_messages) > 0; n++)
+		for (size_t i = 0; i < homes->n_homes; i++)
+			loop_run_once(homes->homes[i].loop, false);
+}
+
+static void home_fini(struct home *home)
+{
+	struct map_slot *slot;
+
+	for (unsigned kind = 0; kind < N_HOME_KINDS; kind++) {
+		for (size_t at = 0; (slot = map_next(&home->things[kind], &at));) {
+			struct thing *thing = slot->value;
+
+			thing->ops->fini(thing + 1);
+			free(thing);
+		}
+		map_fini(&home->things[kind]);
+	}
+}
+
+void homes_destroy(struct homes *homes)
+{
+	if (!homes)
+		return;
+	for (size_t i = 0; i < homes->n_homes; i++)
+		home_fini(&homes->homes[i]);
+	free(homes);
+}
+
+void homes_set_kept_max(struct homes *homes, size_t max_bytes)
+{
+	atomic_store(&homes->kept_max, max_bytes);
+}
+
+void homes_stats(struct homes *homes, struct homes_stats *ret_stats)
+{
+	*ret_stats = (struct homes_stats){
+		.n_things = atomic_load(&homes->n_things),
+		.n_messages = atomic_load(&homes->n_messages),
+		.kept_bytes = atomic_load(&homes->kept_bytes),
+	};
+}
+
+bool homes_has_room(struct homes *homes, size_t size)
+{
+	size_t max = homes ? atomic_load(&homes->kept_max) : SIZE_MAX;
+	size_t kept = homes ? atomic_load(&homes->kept_bytes) : 0;
+
+	return kept <= max && size <= max - kept;
+}
+
+void homes_keep(struct homes *homes, size_t size)
+{
+	if (homes)
+		atomic_fetch_add(&homes->kept_bytes, size);
+}
+
+void homes_unkeep(struct homes *homes, size_t size)
+{
+	if (homes)
+		atomic_fetch_sub(&homes->kept_bytes, size);
+}
+
+void homes_count_message(struct homes *homes, bool more)
+{
+	if (more)
+		atomic_fetch_add(&homes->n_messages, 1);
+	else
+		atomic_fetch_sub(&homes->n_messages, 1);
+}
+
+/* ------------------------------------------------------------ things */
+
+struct home *home_of(struct homes *homes, struct str name)
+{
+	return &homes->homes[(str_hash(name) >> 32) % homes->n_homes];
+}
+
+struct loop *home_loop(const struct home *home)
+{
+	return home->loop;
+}
+
+static struct thing *thing_create(struct home *home, const struct thing_ops *ops, struct str name)
+{
+	struct owner owner = { .loop = home->loop, .homes = home->homes };
+	struct thing *thing = mem_alloc(sizeof(*thing) + ops->size + name.len);
+	char *bytes = (char *)(thing + 1) + ops->size;
+
+	if (name.len > 0)
+		memcpy(bytes, name.ptr, name.len);
+	*thing = (struct thing){ home, ops, { bytes, name.len } };
+	owner.thing = thing;
+	ops->init(thing + 1, &owner);
+	map_set(&home->things[ops->kind], thing->name, thing);
+	atomic_fetch_add_explicit(&home->homes->n_things, 1, memory_order_relaxed);
+	return thing;
+}
+
+/* That of the name, made when there is none; in either case to be settled afterwards. */
+static struct thing *thing_of(struct home *home, const struct thing_ops *ops, struct str name)
+{
+	struct thing *thing = map_find(&home->things[ops->kind], name);
+
+	return thing ? thing : thing_create(home, ops, name);
+}
+
+void thing_settle(struct thing *thing)
+{
+	struct map *map;
+
+	if (!thing || !thing->ops->is_idle(thing + 1))
+		return;
+	map = &thing->home->things[thing->ops->kind];
+	map_remove(map, thing->name);
+	if (map->n_items == 0 && map->n_slots > SLOTS_KEPT)
+		map_fini(map);
+	atomic_fetch_sub_explicit(&thing->home->homes->n_things, 1, memory_order_relaxed);
+	thing->ops->fini(thing + 1);
+	free(thing);
+}
+
+void home_ask(struct home *home, const struct thing_ops *ops, struct str name, struct ask *ask)
+{
+	struct thing *thing = thing_of(home, ops, name);
+
+	ask->thing = thing;
+	ops->ask(thing + 1, ask);
+	thing_settle(thing);
+}
+
+void home_withdraw(struct ask *ask)
+{
+	struct thing *thing = ask->thing;
+
+	thing->ops->withdraw(thing + 1, ask);
+	thing_settle(thing);
+}
+
+void home_give_back(struct home *home, const struct thing_ops *ops, struct str name,
+		    struct ask *ask)
+{
+	struct thing *thing = thing_of(home, ops, name);
+
+	ops->give_back(thing + 1, ask);
+	thing_settle(thing);
+}
+
+void home_give_back_held(struct ask *ask)
+{
+	struct thing *thing = ask->thing;
+
+	thing->ops->give_back(thing + 1, ask);
+	thing_settle(thing);
+}
