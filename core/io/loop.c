@@ -45,7 +45,7 @@ struct loop {
 	void *user;
 	uint64_t turn; /* counts from 1 */
 	uint64_t turn_start_ns;
-	bool had_events; /* in the last turn */
+	bool had_events;                         /* in the last turn */
 	_Alignas(64) struct post *_Atomic posts; /* newest first */
 	atomic_bool asleep;
 	atomic_bool stopping;
