@@ -83,7 +83,7 @@ static void memory_is_flat_over_a_million_names(void)
 		char text[32];
 		struct str name = numbered(text, i);
 
-		if (i % 50 == 0)
+		if (i % 500 == 0)
 			use_name(i); /* most are used at home only */
 		guard_init(lock, homes, name, &(struct acquire){ 0 }, count_end);
 		task_start(&lock->task, scope_at_home(name));
