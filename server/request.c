@@ -12,6 +12,7 @@
 #include "core/base/memory.h"
 #include "server/expr/json.h"
 #include "server/request_roots.h"
+#include "server/server.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -119,6 +120,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.arena = &request->arena,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
+		.homes = worker->server->homes,
 	};
 	list_init(&request->link);
 	worker_pin(worker, request->generation);

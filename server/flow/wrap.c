@@ -125,6 +125,8 @@ static struct modifiers wrap_outer(const struct modifiers *modifiers)
 {
 	return (struct modifiers){
 		.after = modifiers->after,
+		.lock = modifiers->lock,
+		.acquire = modifiers->acquire,
 		.join = modifiers->join,
 		.when = modifiers->when,
 		.timeout_ms = modifiers->timeout_ms,
@@ -140,9 +142,8 @@ static struct str node_short(const struct node *node)
 static bool wrap_each(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		      const struct node_entry *verb, const struct node *rest)
 {
-	static const char *const kept[] = {
-		"each", "concurrency", "after", "join", "when", "timeout", "lock", "acquire", NULL
-	};
+	static const char *const kept[] = { "each",    "concurrency", "after",   "join", "when",
+					    "timeout", "lock",        "acquire", NULL };
 	struct each_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = wrap_outer(modifiers);
 	bool ok;
@@ -196,7 +197,8 @@ static bool repeat_read(struct verb_compiler *compiler, const struct node *node,
 static bool wrap_repeat(struct verb_compiler *compiler, const struct modifiers *modifiers,
 			const struct node_entry *verb, const struct node *rest)
 {
-	static const char *const kept[] = { "repeat", "after", "join", "when", "timeout", "lock", "acquire", NULL };
+	static const char *const kept[] = { "repeat",  "after", "join",    "when",
+					    "timeout", "lock",  "acquire", NULL };
 	struct repeat_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = wrap_outer(modifiers);
 	bool ok = repeat_read(compiler, modifiers->repeat, config);
