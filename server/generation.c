@@ -49,8 +49,6 @@ static const struct setting limits_keys[] = {
 	  1, HTTP_FIELDS_MAX },
 	{ "body", SETTING_SIZE, AT(body), "1m", "The body of a request; more answers 413.", 0,
 	  INT64_C(1) << 40 },
-	{ "inflated", SETTING_SIZE, AT(inflated), "8m", "A compressed body, inflated.", 0,
-	  INT64_C(1) << 40 },
 	{ "extensions", SETTING_SIZE, AT(extensions), "16k", "Chunk extensions of one message.", 0,
 	  1 << 30 },
 	{ "trailers", SETTING_SIZE, AT(trailers), "16k", "Trailer fields of one message.", 0,
@@ -71,12 +69,22 @@ static const struct setting timeouts_keys[] = {
 	  86400000 },
 	{ "write", SETTING_DURATION, AT(timeout_write), "30s",
 	  "An answer of which the client takes nothing.", 1, 86400000 },
-	{ "handshake", SETTING_DURATION, AT(timeout_handshake), "10s", "A TLS handshake.", 1,
-	  86400000 },
 	{ "route", SETTING_DURATION, AT(timeout_route), "30s",
 	  "The tasks of a route that says none itself.", 1, 86400000 },
 	{ "shutdown", SETTING_DURATION, AT(timeout_shutdown), "30s",
 	  "What is in work at the end may take.", 1, 86400000 },
+	SETTINGS_END
+};
+#undef AT
+
+struct flow_config {
+	const struct node *tasks, *result;
+};
+
+#define AT(field) offsetof(struct flow_config, field)
+static const struct setting flow_keys[] = {
+	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
+	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
 	SETTINGS_END
 };
 #undef AT
@@ -109,23 +117,11 @@ const struct setting sections[] = {
 	{ "shared", SETTING_MAP, AT(shared),
 	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
 	{ "flows", SETTING_MAP, AT(flows),
-	  .help = "Tasks to be called from several places: tasks and result." },
+	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
 	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
 	  .keys = route_keys },
-	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock." },
-	SETTINGS_END
-};
-#undef AT
-
-struct flow_config {
-	const struct node *tasks, *result;
-};
-
-#define AT(field) offsetof(struct flow_config, field)
-static const struct setting flow_keys[] = {
-	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
-	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
+	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };
 #undef AT

@@ -33,8 +33,10 @@ static struct request *request_alloc(struct worker *worker)
 		return request;
 	}
 	request = malloc(sizeof(*request));
-	if (request)
+	if (request) {
 		arena_init(&request->arena, 0);
+		request->arena.budget = &worker->server->memory;
+	}
 	return request;
 }
 
@@ -103,9 +105,12 @@ struct request *request_create(struct worker *worker, const struct route *route,
 			       const struct http_head *head, struct str head_bytes,
 			       const struct http_path *path, const struct router_match *match)
 {
-	struct request *request = request_alloc(worker);
+	struct request *request;
 	struct arena arena;
 
+	if (server_is_short_of_memory(worker->server) && !worker->is_main)
+		return NULL;
+	request = request_alloc(worker);
 	if (!request)
 		return NULL;
 	arena = request->arena;

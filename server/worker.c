@@ -150,6 +150,7 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 
 	worker_pin(worker, generation);
 	worker->generation = generation;
+	head_memo_clear(&worker->head_memo);
 	if (!worker->is_main)
 		worker->router = generation->router;
 	if (worker->scheduler) {
@@ -199,17 +200,19 @@ void worker_check_drained(struct worker *worker)
 
 /* ------------------------------------------------------------ small things */
 
-struct str worker_date(struct worker *worker)
+struct str worker_head_end(struct worker *worker)
 {
 	uint64_t now_ns = loop_now_ns(worker->loop);
 
 	if (unlikely(now_ns >= worker->date_until_ns)) {
 		int64_t wall_ns = clock_wall_ns();
 
-		http_date_write(worker->date, wall_ns / (int64_t)NS_PER_S);
+		memcpy(worker->head_end, "Date: ", 6);
+		http_date_write(worker->head_end + 6, wall_ns / (int64_t)NS_PER_S);
+		memcpy(worker->head_end + 6 + HTTP_DATE_LEN, "\r\n\r\n", 4);
 		worker->date_until_ns = now_ns + NS_PER_S - (uint64_t)(wall_ns % (int64_t)NS_PER_S);
 	}
-	return (struct str){ worker->date, HTTP_DATE_LEN };
+	return (struct str){ worker->head_end, WORKER_HEAD_END_LEN };
 }
 
 struct str worker_make_id(struct worker *worker, char out[32])

@@ -231,7 +231,7 @@ static void a_detached_task_keeps_copies_of_what_it_reads(void)
 		 "    detach: true\n"
 		 "    tasks:\n"
 		 "      w: {wait: 10ms}\n"
-		 "      l: {log: \"${a.value.n} ${a.value.list} ${a.ok} ${skip.skipped} "
+		 "      l: {log: \"${a.result.n} ${a.result.list} ${a.ok} ${skip.skipped} "
 		 "${bad.error.code} ${body.items[0].sku} ${headers.x_a} ${query.id} ${w.ms}\", "
 		 "after: "
 		 "w}\n");
@@ -441,7 +441,7 @@ static void codes_have_their_statuses(void)
 static void a_field_that_a_verb_does_not_have_is_a_load_error(void)
 {
 	refused("tasks:\n  a: {value: 1}\n  b: {value: \"${a.status}\"}\n",
-		"3:19: this task has no \"status\"; it has value, ok, failed, skipped, error and "
+		"3:19: this task has no \"status\"; it has result, ok, failed, skipped, error and "
 		"ms");
 	refused("tasks:\n  b: {value: \"${w.body}\"}\n  w: {wait: 1s}\n",
 		"2:19: this task has no \"body\"; it has ok, failed, skipped, error and ms");
