@@ -99,16 +99,22 @@ int worker_start(struct worker *worker)
 	return -r;
 }
 
+void worker_join(struct worker *worker)
+{
+	if (!worker || !worker->thread)
+		return;
+	loop_stop(worker->loop);
+	pthread_join(worker->thread, NULL);
+	worker->thread = 0;
+}
+
 void worker_destroy(struct worker *worker)
 {
 	struct list *link;
 
 	if (!worker)
 		return;
-	if (worker->thread) {
-		loop_stop(worker->loop);
-		pthread_join(worker->thread, NULL);
-	}
+	worker_join(worker);
 	while ((link = list_pop(&worker->requests))) {
 		struct request *request = container_of(link, struct request, link);
 

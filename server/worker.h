@@ -64,6 +64,9 @@ int worker_start(struct worker *worker); /* its thread runs its loop until loop_
 void worker_destroy(
 	struct worker *worker); /* its thread has ended (loop_stop(), then this joins it) */
 
+/* Its loop has done its last turn; before worker_destroy(), which does it otherwise. */
+void worker_join(struct worker *worker);
+
 /* On the worker's thread: new requests use this generation; the old one is let go when its last request ends. */
 void worker_set_generation(struct worker *worker, struct generation *generation);
 void worker_pin(struct worker *worker, struct generation *generation);
