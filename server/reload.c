@@ -111,6 +111,8 @@ static void server_forget(struct server *server, struct generation *generation)
 			continue;
 		server->old[i] = server->old[--server->n_old];
 		generation_destroy(generation);
+		for (size_t j = 0; j < server->n_workers; j++)
+			worker_sweep(server->workers[j]);
 		return;
 	}
 }
@@ -249,8 +251,10 @@ static void server_reload_done(struct server *server)
 {
 	char status[64];
 
-	if (!server->reloading)
-		return; /* it was the first generation */
+	if (!server->reloading) { /* it was the first generation */
+		server_end_reload(server);
+		return;
+	}
 	snprintf(status, sizeof(status), "serving generation %llu",
 		 (unsigned long long)server->generation->number);
 	log_info("reload done generation=%llu routes=%zu jobs=%zu",
@@ -347,7 +351,7 @@ static void server_begin_load(struct server *server)
 
 void server_reload(struct server *server, struct reload *reload)
 {
-	if (server->reloading) {
+	if (server->reloading || server->n_unswapped > 0) {
 		list_add(&server->reloads_next, &reload->link);
 		return;
 	}

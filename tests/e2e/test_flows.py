@@ -106,7 +106,7 @@ routes:
   GET /default:
     tasks: { t: { get: "bad:/", default: [1] } }
     reply: { json: { t: "${t}", body: "${t.body}", failed: "${t.failed}", or: "${t.body ?? 'other'}" } }
-  GET /coalesce: { tasks: { t: { get: "bad:/", optional: true } }, reply: "${t.body ?? 'instead'}" }
+  GET /coalesce: { tasks: { t: { get: "bad:/", optional: true } }, reply: "${t ?? 'instead'}" }
   GET /expect: { tasks: { t: { get: "bad:/", expect: [2xx, 503] } }, reply: "${t.status}" }
   GET /mapped:
     tasks: { t: { get: "bad:/" } }
@@ -119,7 +119,7 @@ routes:
       t: { get: "good:/${path.id}" }
     reply: { json: "${t.body}" }
   GET /own: { tasks: { t: { fail: out_of_tea, status: 418, detail: "no more tea" } }, reply: never }
-  GET /own-mapped: { tasks: { t: { fail: out_of_tea } }, on_error: { out_of_tea: "${error.code}: ${error.detail ?? '-'}" }, reply: never }
+  GET /own-mapped: { tasks: { t: { fail: out_of_tea, detail: "none left" } }, on_error: { out_of_tea: "${error.code}: ${error.detail}" }, reply: never }
   GET /skipped:
     tasks:
       a: { get: "good:/a", when: "query.yes == '1'" }
@@ -144,10 +144,9 @@ def test_a_required_failure_ends_the_flow_with_its_mapped_answer(failures):
     assert problem["code"] == "upstream_status" and problem["task"] == "t" and problem["title"] == "Bad Gateway"
 
 
-def test_an_optional_failure_is_null(failures):
+def test_an_optional_failure_is_null_and_its_answer_can_be_read(failures):
     assert failures.get("/optional").json() == {"t": None, "body": {"sorry": 1}, "status": 503, "ok": False,
-                                                "failed": True, "code": "upstream_status"} or \
-        failures.get("/optional").json()["t"] is None
+                                                "failed": True, "code": "upstream_status"}
 
 
 def test_a_default_replaces_the_main_result(failures):
@@ -155,7 +154,7 @@ def test_a_default_replaces_the_main_result(failures):
 
 
 def test_coalesce_takes_the_right_side_of_a_failure(failures):
-    assert failures.get("/coalesce").text in ("instead", '{"sorry": 1}')
+    assert failures.get("/coalesce").text == "instead"
 
 
 def test_expect_makes_a_status_no_failure(failures):
@@ -183,7 +182,7 @@ def test_a_guard_stops_before_anything_is_asked(failures):
 def test_fail_with_a_code_and_a_status_of_its_own(failures):
     answer = failures.get("/own")
     assert answer.status == 418 and answer.json()["code"] == "out_of_tea"
-    assert failures.get("/own-mapped").text.startswith("out_of_tea: ")
+    assert failures.get("/own-mapped").text == "out_of_tea: none left"
 
 
 def test_a_task_whose_when_is_false_is_skipped(failures):
