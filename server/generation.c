@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
 #include "server/route.h"
 #include "server/upstream_conf.h"
@@ -90,7 +91,7 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *flows, *routes, *jobs;
+		*defaults, *http, *shared, *flows, *routes, *jobs;
 };
 
 #define AT(field) offsetof(struct sections_config, field)
@@ -113,6 +114,8 @@ const struct setting sections[] = {
 	{ "defaults", SETTING_MAP, AT(defaults),
 	  .help = "Modifiers for every task: {task: {timeout: …}}." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
+	{ "shared", SETTING_MAP, AT(shared),
+	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
 	{ "flows", SETTING_MAP, AT(flows),
 	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
@@ -393,12 +396,21 @@ static void load_jobs(struct load *load)
 	}
 }
 
+static void load_shared(struct load *load)
+{
+	struct arena *arena = load->generation->arena;
+	struct shared_things *things = arena_alloc(arena, sizeof(*things));
+
+	shared_compile(things, load->config.shared, arena, load->diag);
+	load->compiler.shared = things;
+}
+
 /* Sections that DESIGN has and later versions bring. */
 static bool load_refuse_later(struct load *load)
 {
-	static const char *const later[] = { "redis",  "sql",     "kafka",   "shared",
-					     "queues", "compute", "actors",  "tests",
-					     "trace",  "store",   "modules", "metrics" };
+	static const char *const later[] = { "redis",   "sql",     "kafka",  "queues",
+					     "compute", "actors",  "tests",  "trace",
+					     "store",   "modules", "metrics" };
 	const struct node *root = load->generation->conf.root;
 	bool ok = true;
 
@@ -437,6 +449,7 @@ static void load_sections(struct load *load)
 	load_listens(load);
 	load_admin(load);
 	load_upstreams(load);
+	load_shared(load);
 	load_flows(load);
 	load_routes(load);
 	load_jobs(load);

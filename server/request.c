@@ -125,6 +125,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.arena = &request->arena,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
+		.homes = worker->server->homes,
 	};
 	list_init(&request->link);
 	worker_pin(worker, request->generation);

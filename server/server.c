@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/base/version.h"
+#include "core/task/home.h"
 #include "server/admin/admin.h"
 #include "server/cpus.h"
 #include "server/logger.h"
@@ -227,6 +228,21 @@ static unsigned server_n_threads(struct str text)
 	return str_to_u64(text, &n_threads) == 0 ? (unsigned)n_threads : cpus_count();
 }
 
+/* Before the workers' threads run. */
+static struct homes *server_create_homes(struct server *server)
+{
+	struct loop **loops = mem_alloc(server->n_workers * sizeof(struct loop *));
+	struct homes *homes;
+
+	for (size_t i = 0; i < server->n_workers; i++)
+		loops[i] = server->workers[i]->loop;
+	homes = homes_create(loops, server->n_workers);
+	for (size_t i = 0; i < server->n_workers; i++)
+		scheduler_set_homes(server->workers[i]->scheduler, homes);
+	free(loops);
+	return homes;
+}
+
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
@@ -238,6 +254,7 @@ static int server_create_workers(struct server *server, size_t n_workers)
 		if (r < 0)
 			return r;
 	}
+	server->homes = server_create_homes(server);
 	server->main = server->workers[n_workers];
 	server->main->router = admin_router();
 	return 0;
@@ -341,6 +358,11 @@ static void server_close(struct server *server)
 		list_each(listener, &server->listeners, struct listener, link)
 			listener_stop(listener);
 	}
+	for (size_t i = 0; server->workers && i < server->n_workers; i++)
+		worker_join(server->workers[i]);
+	if (server->homes)
+		homes_settle(server->homes);
+	homes_destroy(server->homes);
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
 	pool_destroy(server->pool);

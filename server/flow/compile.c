@@ -80,7 +80,8 @@ static const struct verb *step_guess_verb(const struct node *task)
 	if (node_find(task, "repeat"))
 		return &verb_repeat;
 	for (size_t i = 0; task->kind == NODE_MAP && !verb && i < task->n_entries; i++)
-		verb = verb_find(task->entries[i].key);
+		if (entry_is_verb(task, &task->entries[i]))
+			verb = verb_find(task->entries[i].key);
 	return verb;
 }
 
@@ -209,6 +210,9 @@ static bool flow_compile_steps(struct flow_compiler *compiler, struct flow *flow
 			continue;
 		step->state_offset = flow->state_size;
 		flow->state_size += (step->verb->state_size + 15) & ~(size_t)15;
+		step->hold_offset = flow->state_size;
+		if (step->lock || step->pool)
+			flow->state_size += (sizeof(struct step_hold) + 15) & ~(size_t)15;
 	}
 	return ok;
 }

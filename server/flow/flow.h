@@ -20,6 +20,7 @@ struct capture;
 struct flow;
 struct flow_locals;
 struct flow_race;
+struct shared_things;
 struct flow_run;
 struct step; /* a compiled task */
 struct upstream;
@@ -34,6 +35,7 @@ struct flow_compiler {
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
+	const struct shared_things *shared; /* `shared:`; NULL: nothing is declared */
 	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for

@@ -35,6 +35,11 @@ const struct setting modifier_keys[] = {
 	  .help = "Runs only when all that it waits for are ok (or skipped), or any; or all are "
 		  "done.",
 	  .choices = join_choices },
+	{ "lock", SETTING_TEMPLATE, AT(lock),
+	  .help = "A name; tasks with the same one run one after the other, in the order in which "
+		  "they came." },
+	{ "acquire", SETTING_TEMPLATE, AT(acquire),
+	  .help = "A pool of `shared:`, of which the task holds a permit while it runs." },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms),
 	  .help = "The deadline of the task, all its tries included.", .min = 1,
 	  .max = INT64_C(86400000) },
@@ -80,15 +85,16 @@ struct template_tree *verb_public_tree(struct verb_compiler *compiler, const str
 	return tree;
 }
 
-struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
-				  const char *what)
+static struct template *verb_public_template(struct verb_compiler *compiler,
+					     const struct node *node, const char *what,
+					     enum template_context context)
 {
 	struct expr_uses *uses = compiler->expr->uses;
 	bool secrets = uses->secrets;
 	struct template *template;
 
 	uses->secrets = false;
-	template = template_compile(compiler->expr, node, TEMPLATE_PLAIN);
+	template = template_compile(compiler->expr, node, context);
 	if (template && uses->secrets) {
 		diag_error(compiler->flow->diag, node->place,
 			   "a secret cannot be in `%s`, where it could be seen; use it where it is "
@@ -98,6 +104,25 @@ struct template *verb_public_text(struct verb_compiler *compiler, const struct n
 	}
 	uses->secrets |= secrets;
 	return template;
+}
+
+struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
+				  const char *what)
+{
+	return verb_public_template(compiler, node, what, TEMPLATE_PLAIN);
+}
+
+struct template *verb_public_name(struct verb_compiler *compiler, const struct node *node,
+				  const char *what)
+{
+	struct str constant;
+	struct template *name = verb_public_template(compiler, node, what, TEMPLATE_NAME);
+
+	if (!name || !template_is_constant(name, &constant) || constant.len > 0)
+		return name;
+	diag_error(compiler->flow->diag, node->place, "`%s` takes a name, and this one is empty",
+		   what);
+	return NULL;
 }
 
 /* ------------------------------------------------------------ retry: */
@@ -199,6 +224,27 @@ static bool after_compile(struct flow_compiler *compiler, struct step *step,
 	return ok;
 }
 
+static bool hold_compile(struct verb_compiler *compiler, const struct modifiers *modifiers)
+{
+	struct step *step = compiler->step;
+	bool ok = true;
+
+	if (modifiers->lock) {
+		step->lock = verb_public_name(compiler, modifiers->lock, "lock");
+		ok &= step->lock != NULL;
+		step_note(step, compiler->flow->arena, "lock %.*s",
+			  STR_ARG(str_first(modifiers->lock->text, 100)));
+	}
+	if (modifiers->acquire) {
+		step->pool =
+			shared_find(compiler->flow, modifiers->acquire, SHARED_POOL, "acquire");
+		ok &= step->pool != NULL;
+		step_note(step, compiler->flow->arena, "acquire %.*s",
+			  STR_ARG(str_first(modifiers->acquire->text, 100)));
+	}
+	return ok;
+}
+
 bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		       struct flow_scope *scope)
 {
@@ -220,5 +266,6 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 		step->retry = retry_compile(compiler->flow, modifiers->retry);
 		ok &= step->retry != NULL;
 	}
+	ok &= hold_compile(compiler, modifiers);
 	return ok;
 }

@@ -37,6 +37,12 @@ static bool flow_run_is_complete(const struct flow_run *run)
 	       (run->steps && graph_n_left(&run->graph) == 0);
 }
 
+static struct step_hold *step_hold_of(const struct step *step, char *states)
+{
+	return step->lock || step->pool ? (struct step_hold *)(void *)(states + step->hold_offset)
+					: NULL;
+}
+
 /* One allocation for all: the tasks' runs, the graph's counters, the states of the verbs. */
 static bool flow_run_alloc(struct flow_run *run, void **kept)
 {
@@ -64,6 +70,7 @@ static bool flow_run_alloc(struct flow_run *run, void **kept)
 					   .config = flow->steps[i].config,
 					   .state = states + flow->steps[i].state_offset,
 					   .run = run,
+					   .hold = step_hold_of(&flow->steps[i], states),
 					   .inner = step->inner };
 	}
 	return true;
@@ -173,6 +180,7 @@ void flow_run_on_step(struct flow_run *run, struct step_run *step)
 	case STEP_CANCELLED:
 		return;
 	case STEP_WAITING:
+	case STEP_HOLDING:
 	case STEP_RUNNING:
 	case STEP_PAUSED:
 		unreachable();

@@ -12,8 +12,6 @@
 #include "core/base/map.h"
 #include <errno.h>
 
-static void step_try(struct step_run *run);
-
 struct expr_env *step_env(struct step_run *run)
 {
 	return &run->run->env;
@@ -38,6 +36,8 @@ static void step_end(struct step_run *run, enum step_status status)
 	run->status = (uint8_t)status;
 	run->ended_ns = clock_monotonic_ns();
 	timer_stop(&run->timer);
+	if (run->hold)
+		step_hold_release(run);
 	task_end(&run->task, outcomes[status]);
 }
 
@@ -134,8 +134,8 @@ static bool step_may_retry(const struct step_run *run)
 	const struct retry *retry = run->step->retry;
 	const struct failure *failure = &run->failure;
 
-	if (!retry || run->n_tries > retry->times || run->cancelling || run->run->stopping ||
-	    run->run->scope.cancelled)
+	if (!retry || run->n_tries == 0 || run->n_tries > retry->times || run->cancelling ||
+	    run->run->stopping || run->run->scope.cancelled)
 		return false;
 	if (!retry->has_codes)
 		return failure_is_passing(failure) && (step_is_idempotent(run->step) || !run->sent);
@@ -228,7 +228,7 @@ void step_done_errno(struct step_run *run, int error)
 	step_fail(run, &failure);
 }
 
-static void step_try(struct step_run *run)
+void step_try(struct step_run *run)
 {
 	run->status = STEP_RUNNING;
 	run->n_tries++;
@@ -242,10 +242,12 @@ static void step_try(struct step_run *run)
 
 static void step_stop_verb(struct step_run *run)
 {
-	if (run->cancelling || run->status != STEP_RUNNING)
+	if (run->cancelling || (run->status != STEP_RUNNING && run->status != STEP_HOLDING))
 		return;
 	run->cancelling = true;
-	if (run->step->verb->cancel)
+	if (run->status == STEP_HOLDING)
+		step_hold_cancel(run);
+	else if (run->step->verb->cancel)
 		run->step->verb->cancel(run);
 }
 
@@ -260,7 +262,7 @@ static void step_on_timer(struct timer *timer)
 		return;
 	}
 	run->timed_out = true;
-	if (run->status == STEP_RUNNING) {
+	if (run->status == STEP_RUNNING || run->status == STEP_HOLDING) {
 		step_stop_verb(run);
 		return;
 	}
@@ -292,7 +294,10 @@ static void step_task_start(struct task *task)
 	} else {
 		if (run->timeout_ns != UINT64_MAX)
 			timer_start_at(&run->timer, run->timeout_ns);
-		step_try(run);
+		if (run->hold)
+			step_hold_take(run);
+		else
+			step_try(run);
 	}
 }
 

@@ -3,6 +3,7 @@
  * A name in an expression is compiled to a number: how many groups further out its flow is, and the index in that
  * flow (step_number()). At run time the runs are climbed the same way. */
 #pragma once
+#include "server/flow/shared.h"
 #include "server/flow/statuses.h"
 #include "server/verbs/verb.h"
 
@@ -59,10 +60,13 @@ struct step {
 	const struct verb *known_verb; /* what its keys say, before it is compiled */
 	void *config;
 	size_t state_offset;
-	struct expr *when;              /* NULL: none */
-	struct template_tree *fallback; /* `default:`; NULL: none */
-	struct retry *retry;            /* NULL: none */
-	uint64_t timeout_ms;            /* 0: none */
+	struct expr *when;               /* NULL: none */
+	struct template_tree *fallback;  /* `default:`; NULL: none */
+	struct retry *retry;             /* NULL: none */
+	struct template *lock;           /* NULL: none */
+	const struct shared_thing *pool; /* `acquire:`; NULL: none */
+	size_t hold_offset;  /* of struct step_hold among the states, when there is either */
+	uint64_t timeout_ms; /* 0: none */
 	enum join join;
 	bool joins; /* `join:` was said */
 	bool optional, detached, idempotent;
@@ -128,7 +132,7 @@ void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
 
 struct modifiers {
 	struct setting_texts after;
-	const struct node *when, *fallback, *retry, *each, *repeat;
+	const struct node *when, *fallback, *retry, *each, *repeat, *lock, *acquire;
 	uint64_t timeout_ms;
 	int64_t concurrency;
 	int join; /* enum join */
@@ -161,6 +165,12 @@ struct template_tree *verb_public_tree(struct verb_compiler *compiler, const str
 				       const char *what);
 struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
 				  const char *what);
+/* A composite name, where no value can forge another. For step_eval_name(). */
+struct template *verb_public_name(struct verb_compiler *compiler, const struct node *node,
+				  const char *what);
+
+/* Whether the key is the task's verb: `wait` is one, but not beside a verb that has such a key. */
+bool entry_is_verb(const struct node *task, const struct node_entry *entry);
 
 /* [a-z_][a-z0-9_]* */
 bool name_is_valid(struct str name);
@@ -169,6 +179,7 @@ bool name_is_valid(struct str name);
 
 enum step_status {
 	STEP_WAITING,   /* for other tasks, or the flow has stopped before it */
+	STEP_HOLDING,   /* for its lock or permit */
 	STEP_RUNNING,   /* the verb is at work */
 	STEP_PAUSED,    /* between two tries */
 	STEP_OK,        /* ended */
@@ -222,11 +233,31 @@ void flow_run_node_done(struct flow_run *run, struct step_run *step);
  * it has in front: "a" in the group g becomes "g.a". */
 void step_fail(struct step_run *run, const struct failure *failure);
 
+void step_try(struct step_run *run);
+
+/* ------------------------------------------------------------ hold.c */
+
+struct step_hold {
+	struct step_run *step;
+	struct wait_task lock, pool;
+};
+
+/* Waits for what the task holds, then step_try(). */
+void step_hold_take(struct step_run *step);
+void step_hold_cancel(struct step_run *step); /* while it waits */
+void step_hold_release(struct step_run *step);
+
+/* step_done() by how a wait has ended; `full` is what REASON_FULL means. */
+void step_fail_reason(struct step_run *step, enum reason reason, enum error_code full);
+
+/* 0; -EBADMSG for an empty one, or as evaluations give it. */
+int step_eval_name(struct step_run *step, const struct template *name, struct str *ret_name);
+
 /* What it means that an evaluation for this task returned `error`. */
 struct failure step_errno_failure(struct step_run *run, int error);
 
 /* The task's inner run has failed, and with it the task: as step_fail(), but the inner task has the same name. */
-void step_fail_wrapped(struct step_run *step, const struct failure *failure);
+void step_fail_wrapped(struct step_run *run, const struct failure *failure);
 
 /* ------------------------------------------------------------ each.c, repeat.c: not among the verbs */
 

@@ -69,6 +69,19 @@ static void step_refuse_no_verb(struct flow_compiler *compiler, const struct ste
 		   step->name.ptr, STR_ARG(list));
 }
 
+bool entry_is_verb(const struct node *task, const struct node_entry *entry)
+{
+	if (!verb_find(entry->key))
+		return false;
+	for (size_t i = 0; i < task->n_entries; i++) {
+		const struct verb *other = verb_find(task->entries[i].key);
+
+		if (other && other->keys && setting_find(other->keys, entry->key))
+			return false;
+	}
+	return true;
+}
+
 static const struct node_entry *step_find_verb(struct flow_compiler *compiler, struct step *step)
 {
 	const struct node_entry *found = NULL;
@@ -76,7 +89,7 @@ static const struct node_entry *step_find_verb(struct flow_compiler *compiler, s
 	for (size_t i = 0; i < step->node->n_entries; i++) {
 		const struct node_entry *entry = &step->node->entries[i];
 
-		if (!verb_find(entry->key))
+		if (!entry_is_verb(step->node, entry))
 			continue;
 		if (found) {
 			diag_error(compiler->diag, entry->key_place,

@@ -125,6 +125,8 @@ static struct modifiers wrap_outer(const struct modifiers *modifiers)
 {
 	return (struct modifiers){
 		.after = modifiers->after,
+		.lock = modifiers->lock,
+		.acquire = modifiers->acquire,
 		.join = modifiers->join,
 		.when = modifiers->when,
 		.timeout_ms = modifiers->timeout_ms,
