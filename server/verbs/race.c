@@ -67,6 +67,8 @@ static bool race_compile_accept(struct verb_compiler *compiler, struct race_conf
 	expr.uses = &uses;
 	config->accept = template_compile_condition(&expr, config->accept_node);
 	flow_pass_uses(compiler->flow, config->flow, compiler->step, &uses);
+	step_note(compiler->step, compiler->flow->arena, "accept %.*s",
+		  STR_ARG(str_first(config->accept_node->text, 100)));
 	return config->accept != NULL;
 }
 
