@@ -107,7 +107,7 @@ static void losers_may_finish_by_themselves(void)
 		 "w}}}\n"
 		 "      fast: {tasks: {w: {wait: \"${n[0]}\"}, v: {value: {n: \"${n}\"}, after: "
 		 "w}}, "
-		 "result: \"${v.value.n}\"}\n");
+		 "result: \"${v.result.n}\"}\n");
 	is_int(n_detached, 2);
 	pass(5);
 	ended_ok();
