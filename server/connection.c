@@ -177,6 +177,8 @@ void conn_flush(struct conn *conn)
 	}
 }
 
+static void conn_on_peer_closed(struct conn *conn);
+
 /* Uses what was read as far as it goes, then reads on, until the socket is empty or a request is in work. */
 void conn_process(struct conn *conn)
 {
@@ -192,6 +194,9 @@ void conn_process(struct conn *conn)
 		if (!more)
 			break;
 	}
+	/* the end may have come with the request: nothing tells of it again */
+	if (conn->state == CONN_HANDLE && conn->stream.peer_closed)
+		conn_on_peer_closed(conn);
 	conn->processing = false;
 	if (conn->state == CONN_CLOSED)
 		free(conn);

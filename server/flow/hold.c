@@ -126,6 +126,7 @@ static void hold_take_lock(struct step_run *step)
 void step_hold_take(struct step_run *step)
 {
 	*step->hold = (struct step_hold){ .step = step };
+	step->held = true;
 	step->status = STEP_HOLDING;
 	if (!step->run->context->homes)
 		hold_refuse(step, REASON_UNAVAILABLE);

@@ -36,7 +36,7 @@ static void step_end(struct step_run *run, enum step_status status)
 	run->status = (uint8_t)status;
 	run->ended_ns = clock_monotonic_ns();
 	timer_stop(&run->timer);
-	if (run->hold)
+	if (run->held)
 		step_hold_release(run);
 	task_end(&run->task, outcomes[status]);
 }

@@ -65,6 +65,7 @@ struct step_run {
 	uint8_t status;  /* enum step_status, step.h */
 	bool timed_out;  /* its `timeout:` passed */
 	bool cancelling; /* the verb was asked to end */
+	bool held;       /* `hold` was made: it is given back at the end */
 	bool sent;       /* set by the verb: the try may have been carried out by somebody else */
 	bool fallback_failed;  /* `default:` could not be evaluated */
 	uint64_t timeout_ns;   /* the moment of `timeout:`; UINT64_MAX: none */

@@ -203,6 +203,16 @@ static void a_lock_covers_retries_and_all_elements(void)
 	end_others();
 }
 
+static void a_skipped_task_takes_no_lock(void)
+{
+	begin_others("flows:\n  f: {tasks: {a: {wait: 1h, lock: x}}}\n"
+		     "  g: {tasks: {a: {wait: 1h, lock: x, when: \"false\"}}}\n");
+	start_other("f");
+	start_other("g");
+	is_text(order, "1");
+	end_others();
+}
+
 /* ------------------------------------------------------------ pools */
 
 static void a_pool_bounds_how_many_run(void)
@@ -424,6 +434,7 @@ int main(void)
 	TEST(the_wait_for_a_lock_is_bounded);
 	TEST(the_name_of_a_lock_may_be_computed_but_not_empty);
 	TEST(a_lock_covers_retries_and_all_elements);
+	TEST(a_skipped_task_takes_no_lock);
 	TEST(a_pool_bounds_how_many_run);
 	TEST(a_lock_and_a_permit_are_both_given_back);
 	TEST(a_signal_wakes_those_who_wait);

@@ -2,7 +2,7 @@
  * with nothing left behind. Meant for ASan and TSan. */
 #include "tests/server/flow/try.h"
 
-enum { ROUNDS = 400 };
+enum { ROUNDS = 1200 };
 
 static uint64_t seed = 1;
 
@@ -31,6 +31,17 @@ static void write_modifiers(struct buf *yaml, int indent)
 		buf_printf(yaml, "%*swhen: query.x != 'x%u'\n", indent, "", pick(2));
 	if (pick(10) == 0)
 		buf_printf(yaml, "%*sdetach: true\n", indent, "");
+	if (pick(8) == 0)
+		buf_printf(yaml, "%*seach: %s\n%*sconcurrency: %u\n", indent, "",
+			   pick(8) ? "[1, x1, null, 3, 4, 5]" : "${query}", indent, "",
+			   1 + pick(4));
+	if (pick(8) == 0)
+		buf_printf(yaml, "%*srepeat: {until: repeat.index == %u, max: %u, delay: %ums}\n",
+			   indent, "", pick(4), 1 + pick(6), pick(3));
+	if (pick(8) == 0)
+		buf_printf(yaml, "%*slock: l%u\n", indent, "", pick(2));
+	if (pick(8) == 0)
+		buf_printf(yaml, "%*sacquire: pool\n", indent, "");
 }
 
 /* One that may be referred to is one that is not detached: only names that end in 0 are. */
@@ -48,12 +59,25 @@ static void write_task(struct buf *yaml, const char *name, int indent, unsigned 
 		"call: plain",
 		"call: deep",
 		"call: endless",
+		"await: x",
+		"signal: x",
+		"signal: y${query.x}",
+		"enqueue: reject",
+		"enqueue: slow",
+		"enqueue: drop",
+		"dequeue: slow",
 	};
 
 	buf_printf(yaml, "%*s%s:\n", indent, "", name);
 	write_modifiers(yaml, indent + 2);
 	if (depth > 0 && pick(3) == 0) {
-		buf_printf(yaml, "%*stasks:\n", indent + 2, "");
+		bool race = pick(3) == 0;
+
+		if (race && pick(2))
+			buf_printf(yaml, "%*slosers: finish\n", indent + 2, "");
+		if (race && pick(3) == 0)
+			buf_printf(yaml, "%*saccept: %s_0.ok\n", indent + 2, "", name);
+		buf_printf(yaml, "%*s%s:\n", indent + 2, "", race ? "race" : "tasks");
 		for (unsigned i = 0; i <= pick(4); i++) {
 			char inner[64];
 
@@ -71,7 +95,9 @@ static void write_flow(struct buf *yaml)
 	unsigned n_tasks = 1 + pick(8);
 
 	buf_clear(yaml);
-	buf_printf(yaml, "flows:\n"
+	buf_printf(yaml, "shared:\n  pool: {permits: 1, waiting: 2}\n  reject: {queue: 1}\n"
+			 "  slow: {queue: 1, full: wait}\n  drop: {queue: 1, full: drop_oldest}\n"
+			 "flows:\n"
 			 "  plain: {tasks: {a: {wait: 1ms}, b: {value: \"${a.ok}\"}}, result: "
 			 "\"${b}\"}\n"
 			 "  deep: {tasks: {a: {call: plain}, b: {call: plain, after: a}}}\n"
@@ -92,6 +118,7 @@ static void run_round(struct buf *yaml)
 {
 	unsigned cancel_after = pick(40);
 	bool cancels = pick(2) == 0;
+	struct homes_stats stats;
 
 	with_roots(pick(2) ? "{\"query\": {\"x\": \"x1\"}}" : "{}");
 	if (pick(8) == 0)
@@ -107,8 +134,10 @@ static void run_round(struct buf *yaml)
 		if (pick(3) == 0)
 			clock_advance(NS_PER_MS);
 	}
-	while (n_ended == 0)
-		pass(100);
+	while (n_ended == 0) {
+		clock_advance(100 * NS_PER_MS);
+		settle();
+	}
 	forget();
 	if (pick(2) == 0)
 		detacher_cancel(&detacher);
@@ -116,6 +145,12 @@ static void run_round(struct buf *yaml)
 		clock_advance(31 * NS_PER_S);
 	settle();
 	check_that(n_ended == 1, "%s", yaml->data);
+	check_that(n_detached == 0, "%s", yaml->data);
+	clock_advance(3600 * NS_PER_S);
+	settle();
+	homes_stats(homes, &stats);
+	check_that(stats.n_messages == 0 && stats.n_things <= 3, "%zu %zu\n%s", stats.n_messages,
+		   stats.n_things, yaml->data); /* the queues may hold what was put in */
 }
 
 static void random_flows_end_exactly_once(void)
