@@ -155,7 +155,8 @@ deb:
 
 #: make rpm          builds the RPM packages into build/rpm
 rpm:
-	@scripts/rpm
+	@scripts/deps build rpm
+	@scripts/rpm "$(VERSION)"
 
 #: make install      DESTDIR= PREFIX=/usr
 install: build/leat

@@ -209,6 +209,8 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 	} else {
 		const struct route *route = match.route;
 
+		if (route->constant && !conn_has_body(head))
+			head_memo_add(&worker->head_memo, bytes, head, route, route->constant);
 		if (route->constant)
 			conn_answer_without(conn, head, route, route->constant);
 		else
@@ -216,25 +218,30 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 	}
 }
 
+static void conn_begin(struct conn *conn, const struct http_head *head)
+{
+	struct worker *worker = conn->worker;
+
+	conn->n_requests++;
+	conn->started_ns = loop_now_ns(worker->loop);
+	conn->http10 = head->minor == 0;
+	conn->is_head = head->method_id == HTTP_HEAD;
+	conn->keep_alive = head->keep_alive && !worker->draining &&
+			   conn->n_requests < worker->generation->settings.requests;
+}
+
 static void conn_head(struct conn *conn, struct str bytes)
 {
 	struct worker *worker = conn->worker;
 	struct http_head head = { .fields = worker->fields };
-	const struct settings *settings = &worker->generation->settings;
 	int status = http_head_parse(bytes, &worker->generation->http_limits, &head);
 
 	conn->scan = (struct http_scan){ 0 };
-	conn->n_requests++;
-	conn->started_ns = loop_now_ns(worker->loop);
-	if (status != 0) {
+	conn_begin(conn, &head);
+	if (status != 0)
 		conn_refuse(conn, status);
-		return;
-	}
-	conn->http10 = head.minor == 0;
-	conn->is_head = head.method_id == HTTP_HEAD;
-	conn->keep_alive = head.keep_alive && !worker->draining &&
-			   conn->n_requests < settings->requests;
-	conn_route(conn, &head, bytes);
+	else
+		conn_route(conn, &head, bytes);
 }
 
 /* ------------------------------------------------------------ bodies */
@@ -313,12 +320,26 @@ static size_t conn_body(struct conn *conn, struct str window)
 
 /* ------------------------------------------------------------ */
 
+/* A head that was read before needs no second reading. Returns the bytes used; 0: it was not. */
+static size_t conn_known_head(struct conn *conn, struct str window)
+{
+	const struct head_memo_entry *known = head_memo_find(&conn->worker->head_memo, window);
+
+	if (!known)
+		return 0;
+	conn_begin(conn, &known->head);
+	conn_answer_constant(conn, known->route, &known->head, known->reply);
+	return known->len;
+}
+
 /* One head, or as much of it as there is. Returns the bytes used; 0: more are needed. */
 static size_t conn_scan_head(struct conn *conn, struct str window)
 {
-	size_t size = 0;
+	size_t size = conn->partial ? 0 : conn_known_head(conn, window);
 	int status = 0;
 
+	if (size > 0)
+		return size;
 	switch (http_head_scan(&conn->scan, window, &conn->worker->generation->http_limits, &size,
 			       &status)) {
 	case HTTP_MORE:

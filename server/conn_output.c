@@ -7,7 +7,9 @@
 #include "server/conn_input.h"
 #include "server/http/status.h"
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 enum {
 	SMALL_BODY = 16 << 10, /* copied into the scratch: cheaper than one more part to send */
@@ -25,7 +27,7 @@ bool conn_has_room(const struct conn *conn)
 	return WORKER_OUT_SIZE - conn->worker->out_len >= ANSWER_ROOM;
 }
 
-static void conn_put(struct conn *conn, struct str bytes)
+static inline void conn_put(struct conn *conn, struct str bytes)
 {
 	struct worker *worker = conn->worker;
 
@@ -36,17 +38,22 @@ static void conn_put(struct conn *conn, struct str bytes)
 	worker->out_len += bytes.len;
 }
 
+/* "Date: …\r\n": the line without the empty one that follows it. */
+static struct str conn_date_line(struct conn *conn)
+{
+	return str_first(worker_head_end(conn->worker), WORKER_HEAD_END_LEN - 2);
+}
+
 /* What every head ends with. */
 static void conn_put_head_end(struct conn *conn)
 {
-	conn_put(conn, STR("Date: "));
-	conn_put(conn, worker_date(conn->worker));
-	if (!conn->keep_alive)
-		conn_put(conn, STR("\r\nConnection: close\r\n\r\n"));
-	else if (conn->http10)
-		conn_put(conn, STR("\r\nConnection: keep-alive\r\n\r\n"));
-	else
-		conn_put(conn, STR("\r\n\r\n"));
+	if (likely(conn->keep_alive && !conn->http10)) {
+		conn_put(conn, worker_head_end(conn->worker));
+		return;
+	}
+	conn_put(conn, conn_date_line(conn));
+	conn_put(conn, conn->keep_alive ? STR("Connection: keep-alive\r\n\r\n")
+					: STR("Connection: close\r\n\r\n"));
 }
 
 static void conn_put_body(struct conn *conn, struct str body)
@@ -79,10 +86,9 @@ static bool conn_put_head(struct conn *conn, const struct reply *reply, struct a
 		conn_put_head_end(conn);
 		return true;
 	}
-	buf_add(&head, STR("Date: "));
-	buf_add(&head, worker_date(conn->worker));
-	buf_add(&head, conn->keep_alive ? STR("\r\nConnection: keep-alive\r\n\r\n")
-					: STR("\r\nConnection: close\r\n\r\n"));
+	buf_add(&head, conn_date_line(conn));
+	buf_add(&head, conn->keep_alive ? STR("Connection: keep-alive\r\n\r\n")
+					: STR("Connection: close\r\n\r\n"));
 	conn->worker->out_head = buf_str(&head);
 	return !head.error;
 }
@@ -164,6 +170,11 @@ size_t conn_unsent(const struct conn *conn)
 {
 	size_t size = 0;
 
+	int in_kernel = 0;
+
+	/* a client that reads slowly empties the socket's buffer long before there is room for more */
+	if (ioctl(stream_fd(&conn->stream), SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
+		size += (size_t)in_kernel;
 	for (unsigned i = 0; i < conn->stream.n_out; i++)
 		size += conn->stream.out[i].iov_len;
 	return size;

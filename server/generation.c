@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
 #include "server/route.h"
 #include "server/upstream_conf.h"
@@ -48,8 +49,6 @@ static const struct setting limits_keys[] = {
 	  1, HTTP_FIELDS_MAX },
 	{ "body", SETTING_SIZE, AT(body), "1m", "The body of a request; more answers 413.", 0,
 	  INT64_C(1) << 40 },
-	{ "inflated", SETTING_SIZE, AT(inflated), "8m", "A compressed body, inflated.", 0,
-	  INT64_C(1) << 40 },
 	{ "extensions", SETTING_SIZE, AT(extensions), "16k", "Chunk extensions of one message.", 0,
 	  1 << 30 },
 	{ "trailers", SETTING_SIZE, AT(trailers), "16k", "Trailer fields of one message.", 0,
@@ -70,8 +69,6 @@ static const struct setting timeouts_keys[] = {
 	  86400000 },
 	{ "write", SETTING_DURATION, AT(timeout_write), "30s",
 	  "An answer of which the client takes nothing.", 1, 86400000 },
-	{ "handshake", SETTING_DURATION, AT(timeout_handshake), "10s", "A TLS handshake.", 1,
-	  86400000 },
 	{ "route", SETTING_DURATION, AT(timeout_route), "30s",
 	  "The tasks of a route that says none itself.", 1, 86400000 },
 	{ "shutdown", SETTING_DURATION, AT(timeout_shutdown), "30s",
@@ -80,9 +77,21 @@ static const struct setting timeouts_keys[] = {
 };
 #undef AT
 
+struct flow_config {
+	const struct node *tasks, *result;
+};
+
+#define AT(field) offsetof(struct flow_config, field)
+static const struct setting flow_keys[] = {
+	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
+	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
+	SETTINGS_END
+};
+#undef AT
+
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *flows, *routes, *jobs;
+		*defaults, *http, *shared, *flows, *routes, *jobs;
 };
 
 #define AT(field) offsetof(struct sections_config, field)
@@ -105,24 +114,14 @@ const struct setting sections[] = {
 	{ "defaults", SETTING_MAP, AT(defaults),
 	  .help = "Modifiers for every task: {task: {timeout: …}}." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
+	{ "shared", SETTING_MAP, AT(shared),
+	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
 	{ "flows", SETTING_MAP, AT(flows),
-	  .help = "Tasks to be called from several places: tasks and result." },
+	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
 	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
 	  .keys = route_keys },
-	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock." },
-	SETTINGS_END
-};
-#undef AT
-
-struct flow_config {
-	const struct node *tasks, *result;
-};
-
-#define AT(field) offsetof(struct flow_config, field)
-static const struct setting flow_keys[] = {
-	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
-	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
+	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };
 #undef AT
@@ -233,6 +232,8 @@ static void load_listen_one(struct load *load, const struct node *node, struct l
 		return;
 	}
 	spec->text = address->text;
+	if (spec->text.len == 0 && load->generation->conf.checking)
+		return; /* it comes from an environment that is not here: said already */
 	if (net_addr_parse(spec->text, &spec->addr) < 0)
 		diag_error(load->diag, address->place,
 			   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or "
@@ -325,8 +326,9 @@ static void load_upstreams(struct load *load)
 		struct upstream *upstream = upstream_compile(
 			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
 
-		if (upstream)
-			generation->upstreams[generation->n_upstreams++] = upstream;
+		/* one that is wrong is known all the same: what calls it needs no error of its own */
+		generation->upstreams[generation->n_upstreams++] =
+			upstream ? upstream : upstream_create(entry->key);
 		names[i] = entry->key.ptr;
 	}
 	names[n_entries] = NULL;
@@ -397,12 +399,21 @@ static void load_jobs(struct load *load)
 	}
 }
 
+static void load_shared(struct load *load)
+{
+	struct arena *arena = load->generation->arena;
+	struct shared_things *things = arena_alloc(arena, sizeof(*things));
+
+	shared_compile(things, load->config.shared, arena, load->diag);
+	load->compiler.shared = things;
+}
+
 /* Sections that DESIGN has and later versions bring. */
 static bool load_refuse_later(struct load *load)
 {
-	static const char *const later[] = { "redis",  "sql",     "kafka",   "shared",
-					     "queues", "compute", "actors",  "tests",
-					     "trace",  "store",   "modules", "metrics" };
+	static const char *const later[] = { "redis",   "sql",     "kafka",  "queues",
+					     "compute", "actors",  "tests",  "trace",
+					     "store",   "modules", "metrics" };
 	const struct node *root = load->generation->conf.root;
 	bool ok = true;
 
@@ -419,6 +430,21 @@ static bool load_refuse_later(struct load *load)
 	return ok;
 }
 
+/* Sections whose settings are constant: what they take from the environment is put in now. */
+static void load_resolve(struct load *load)
+{
+	static const char *const constant[] = { "listen",   "server", "log",  "limits",
+						"timeouts", "admin",  "http", "shared" };
+	struct conf *conf = &load->generation->conf;
+
+	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
+		const struct node_entry *entry = node_entry_find(conf->root, constant[i]);
+
+		if (entry)
+			conf_resolve(conf, entry->value, load->diag);
+	}
+}
+
 static void load_sections(struct load *load)
 {
 	const struct settings_part part = { sections, &load->config };
@@ -431,15 +457,18 @@ static void load_sections(struct load *load)
 		.flow = load_flow,
 		.constant = load_constant,
 	};
+	load_resolve(load);
 	if (!load_refuse_later(load) ||
 	    settings_read(&part, 1, generation->conf.root, "the configuration", generation->arena,
 			  load->diag) > 0)
 		return;
 	load->compiler.defaults = load->config.defaults;
+	flow_check_defaults(&load->compiler);
 	load_settings(load);
 	load_listens(load);
 	load_admin(load);
 	load_upstreams(load);
+	load_shared(load);
 	load_flows(load);
 	load_routes(load);
 	load_jobs(load);

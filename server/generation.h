@@ -25,11 +25,11 @@ struct settings {
 	int64_t connections;
 	uint64_t line, head;
 	int64_t fields;
-	uint64_t body, inflated, memory, total_memory, extensions, trailers;
+	uint64_t body, memory, total_memory, extensions, trailers;
 	int64_t requests; /* on one connection */
 	/* timeouts, in milliseconds */
-	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_handshake,
-		timeout_route, timeout_shutdown;
+	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_route,
+		timeout_shutdown;
 };
 
 struct listen_spec {

@@ -21,6 +21,7 @@ static const struct {
 	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]",
 	  "the task graph of a route, job or flow" },
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
+	{ "schema", cli_schema, "", "JSON Schema of the configuration, for editors" },
 };
 
 enum { OPT_ADMIN = 256, OPT_STRICT, OPT_JSON, OPT_RUNNING, OPT_DOT, OPT_MERMAID, OPT_VERSION };

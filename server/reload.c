@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/log_output.h"
 #include "server/logger.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -87,6 +88,25 @@ int server_open_listeners(struct server *server, const struct generation *genera
 	return 0;
 }
 
+/* A log that cannot be written is a reason to refuse a configuration, not to go on without it. */
+int server_check_access_log(const struct generation *generation, struct diag *diag)
+{
+	const struct node *node = node_find(generation->conf.root, "log");
+	struct str path = generation->settings.log_access;
+	scoped(fd_close) int fd = -1;
+	int r;
+
+	if (str_eq(path, STR("off")) || str_eq(path, STR("stderr")))
+		return 0;
+	r = log_output_open(path.ptr, &fd);
+	if (r < 0) {
+		node = node ? node_find(node, "access") : NULL;
+		diag_error(diag, node ? node->place : (struct place){ 0 },
+			   "cannot open the access log %.*s: %s", STR_ARG(path), strerror(-r));
+	}
+	return r;
+}
+
 static void server_close_unwanted(struct server *server)
 {
 	struct listener *listener;
@@ -111,6 +131,8 @@ static void server_forget(struct server *server, struct generation *generation)
 			continue;
 		server->old[i] = server->old[--server->n_old];
 		generation_destroy(generation);
+		for (size_t j = 0; j < server->n_workers; j++)
+			worker_sweep(server->workers[j]);
 		return;
 	}
 }
@@ -151,6 +173,7 @@ void server_apply_settings(struct server *server)
 		log_error("access log not opened path=%s error=%s, the old one stays",
 			  LOG_QUOTE(settings->log_access), strerrorname_np(-r));
 	atomic_store(&server->connections_max, (size_t)settings->connections);
+	atomic_store(&server->memory.max, (size_t)settings->total_memory);
 }
 
 struct swap {
@@ -248,8 +271,11 @@ static void server_reload_done(struct server *server)
 {
 	char status[64];
 
-	if (!server->reloading)
-		return; /* it was the first generation */
+	if (server->starting) {
+		server->starting = false;
+		server_end_reload(server);
+		return;
+	}
 	snprintf(status, sizeof(status), "serving generation %llu",
 		 (unsigned long long)server->generation->number);
 	log_info("reload done generation=%llu routes=%zu jobs=%zu",
@@ -264,17 +290,18 @@ static void server_reload_done(struct server *server)
 static void server_refuse_reload(struct server *server, const struct diag *diag)
 {
 	const struct diag_entry *first = diag->n_entries ? &diag->entries[0] : NULL;
+	char status[512];
 
 	for (size_t i = 0; i < diag->n_entries && diag->entries[i].level != DIAG_ERROR; i++)
 		first = &diag->entries[i + 1];
 	server->n_reloads_refused++;
 	log_error("reload refused errors=%zu first=%s", diag->n_errors,
 		  LOG_QUOTE(str_of(first ? first->message : "")));
-	notify_ready(NULL);
-	notify_status("reload refused, generation %llu goes on: %s:%u: %s",
-		      (unsigned long long)server->generation->number,
-		      first && first->file ? first->file : "", first ? first->line : 0,
-		      first ? first->message : "");
+	snprintf(status, sizeof(status), "reload refused, generation %llu goes on: %s:%u: %s",
+		 (unsigned long long)server->generation->number,
+		 first && first->file ? first->file : "", first ? first->line : 0,
+		 first ? first->message : "");
+	notify_ready(status);
 	server_tell(server, false, buf_str(&server->reload_text));
 	buf_fini(&server->reload_text);
 	server_end_reload(server);
@@ -304,7 +331,8 @@ static void server_on_loaded(struct post *post)
 	}
 	if (load->generation) {
 		server_warn_fixed(server, load->generation, &load->diag);
-		if (server_open_listeners(server, load->generation, &load->diag) < 0)
+		if (server_check_access_log(load->generation, &load->diag) < 0 ||
+		    server_open_listeners(server, load->generation, &load->diag) < 0)
 			generation_destroy(take(&load->generation));
 	}
 	buf_init(&server->reload_text, SIZE_MAX);
@@ -346,7 +374,7 @@ static void server_begin_load(struct server *server)
 
 void server_reload(struct server *server, struct reload *reload)
 {
-	if (server->reloading) {
+	if (server->reloading || server->n_unswapped > 0) {
 		list_add(&server->reloads_next, &reload->link);
 		return;
 	}

@@ -12,6 +12,7 @@
 #include "core/base/memory.h"
 #include "server/expr/json.h"
 #include "server/request_roots.h"
+#include "server/server.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -32,8 +33,10 @@ static struct request *request_alloc(struct worker *worker)
 		return request;
 	}
 	request = malloc(sizeof(*request));
-	if (request)
+	if (request) {
 		arena_init(&request->arena, 0);
+		request->arena.budget = &worker->server->memory;
+	}
 	return request;
 }
 
@@ -102,9 +105,12 @@ struct request *request_create(struct worker *worker, const struct route *route,
 			       const struct http_head *head, struct str head_bytes,
 			       const struct http_path *path, const struct router_match *match)
 {
-	struct request *request = request_alloc(worker);
+	struct request *request;
 	struct arena arena;
 
+	if (server_is_short_of_memory(worker->server) && !worker->is_main)
+		return NULL;
+	request = request_alloc(worker);
 	if (!request)
 		return NULL;
 	arena = request->arena;
@@ -119,6 +125,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.arena = &request->arena,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
+		.homes = worker->server->homes,
 	};
 	list_init(&request->link);
 	worker_pin(worker, request->generation);

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/base/version.h"
+#include "core/task/home.h"
 #include "server/admin/admin.h"
 #include "server/cpus.h"
 #include "server/logger.h"
@@ -40,6 +41,13 @@ void server_conn_closed(struct worker *worker)
 	atomic_fetch_sub_explicit(&worker->stats.n_conns, 1, memory_order_relaxed);
 	if (!worker->is_main)
 		atomic_fetch_sub_explicit(&worker->server->n_conns, 1, memory_order_relaxed);
+}
+
+bool server_is_short_of_memory(const struct server *server)
+{
+	size_t max = atomic_load_explicit(&server->memory.max, memory_order_relaxed);
+
+	return atomic_load_explicit(&server->memory.used, memory_order_relaxed) > max - max / 10;
 }
 
 bool server_is_full(struct server *server)
@@ -211,11 +219,28 @@ static void server_on_watchdog(struct timer *timer)
 
 /* ------------------------------------------------------------ start and end */
 
+static const int signal_numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
+
 static unsigned server_n_threads(struct str text)
 {
 	uint64_t n_threads;
 
 	return str_to_u64(text, &n_threads) == 0 ? (unsigned)n_threads : cpus_count();
+}
+
+/* Before the workers' threads run. */
+static struct homes *server_create_homes(struct server *server)
+{
+	struct loop **loops = mem_alloc(server->n_workers * sizeof(struct loop *));
+	struct homes *homes;
+
+	for (size_t i = 0; i < server->n_workers; i++)
+		loops[i] = server->workers[i]->loop;
+	homes = homes_create(loops, server->n_workers);
+	for (size_t i = 0; i < server->n_workers; i++)
+		scheduler_set_homes(server->workers[i]->scheduler, homes);
+	free(loops);
+	return homes;
 }
 
 static int server_create_workers(struct server *server, size_t n_workers)
@@ -229,6 +254,7 @@ static int server_create_workers(struct server *server, size_t n_workers)
 		if (r < 0)
 			return r;
 	}
+	server->homes = server_create_homes(server);
 	server->main = server->workers[n_workers];
 	server->main->router = admin_router();
 	return 0;
@@ -254,7 +280,6 @@ static void server_raise_files(const struct settings *settings)
 
 static int server_open(struct server *server, struct generation *generation)
 {
-	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
 	const struct settings *settings = &generation->settings;
 	struct diag diag;
 	int r;
@@ -263,8 +288,8 @@ static int server_open(struct server *server, struct generation *generation)
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)
-		r = signals_open(&server->signals, server->main->loop, numbers, ARRAY_LEN(numbers),
-				 server_on_signal);
+		r = signals_open(&server->signals, server->main->loop, signal_numbers,
+				 ARRAY_LEN(signal_numbers), server_on_signal);
 	if (r == 0)
 		r = pool_create(&server->pool, "leat-compute",
 				server_n_threads(settings->compute_threads));
@@ -275,7 +300,9 @@ static int server_open(struct server *server, struct generation *generation)
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);
-	r = server_open_listeners(server, generation, &diag);
+	r = server_check_access_log(generation, &diag);
+	if (r == 0)
+		r = server_open_listeners(server, generation, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
 	return r;
@@ -314,6 +341,12 @@ static void server_announce(struct server *server)
 		timer_start(&server->watchdog, notify_watchdog_ms());
 }
 
+static void server_ignore_signals(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(signal_numbers); i++)
+		signal(signal_numbers[i], SIG_IGN);
+}
+
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
 static void server_close(struct server *server)
 {
@@ -326,12 +359,18 @@ static void server_close(struct server *server)
 			listener_stop(listener);
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
+		worker_join(server->workers[i]);
+	if (server->homes)
+		homes_settle(server->homes);
+	homes_destroy(server->homes);
+	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
 	pool_destroy(server->pool);
 	if (server->main) {
 		worker_drain(server->main, true);
 		loop_run_once(server->main->loop, false);
 		loop_run_once(server->main->loop, false);
+		server_ignore_signals(); /* one more SIGTERM must not spoil the exit code now */
 		signals_close(&server->signals);
 		worker_destroy(server->main);
 	}
@@ -364,6 +403,7 @@ int server_run(const char *conf_path)
 	if (logger_start(&logger) < 0 || server_open(&server, generation) < 0) {
 		generation_destroy(generation);
 	} else {
+		server.reloading = server.starting = true;
 		server_apply_generation(&server, generation);
 		if (server_start_workers(&server) == 0) {
 			server_announce(&server);

@@ -23,6 +23,8 @@ struct reload {
 struct server {
 	const char *conf_path;
 	struct pool *pool;
+	struct homes *
+		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */
 	struct worker **workers;
 	struct worker *main;
@@ -36,14 +38,16 @@ struct server {
 	uint64_t *watchdog_turns; /* of each loop when it was last looked at */
 	int64_t started_wall_ns;
 	uint64_t started_ns;
+	struct arena_budget memory;    /* of all requests: limits.total_memory */
 	atomic_size_t n_conns;         /* of all workers but the main one */
 	atomic_size_t connections_max; /* limits.connections */
 	/* reload: see server/reload.c */
 	struct list reloads;      /* of struct reload that wait for the load at hand */
 	struct list reloads_next; /* that came while it ran: they want another */
-	bool reloading;
-	struct buf reload_text; /* what the reload at hand has to say */
-	unsigned n_unswapped;   /* workers that have not taken the new generation yet */
+	bool reloading;           /* from the request to the last swap */
+	bool starting;            /* the same, for the first generation: nobody has asked for it */
+	struct buf reload_text;   /* what the reload at hand has to say */
+	unsigned n_unswapped;     /* workers that have not taken the new generation yet */
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
 	bool stopping;
@@ -63,8 +67,9 @@ void server_shutdown(struct server *server);
 /* The worker with the fewest connections (for the admin listener the main one), with one more counted; NULL when
  * there are far too many. */
 struct worker *server_pick_worker(struct server *server, bool admin);
-void server_conn_closed(struct worker *worker); /* one that was counted is gone */
-bool server_is_full(struct server *server);     /* more than limits.connections */
+void server_conn_closed(struct worker *worker);              /* one that was counted is gone */
+bool server_is_short_of_memory(const struct server *server); /* 90 % of limits.total_memory */
+bool server_is_full(struct server *server);                  /* more than limits.connections */
 size_t server_job_home(const struct server *server, struct str name);
 
 /* The last reference of a worker to a generation is gone. That worker's thread. */
@@ -76,6 +81,7 @@ const struct reply *server_allow_reply(uint32_t methods, bool is_options);
 
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
+int server_check_access_log(const struct generation *generation, struct diag *diag);
 int server_open_listeners(struct server *server, const struct generation *generation,
 			  struct diag *diag);
 void server_apply_settings(struct server *server);

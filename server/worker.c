@@ -37,6 +37,23 @@ static void worker_end_detached(struct detacher *detacher, void *generation)
 	worker_check_drained(worker);
 }
 
+/* ------------------------------------------------------------ upstreams that nobody calls any more */
+
+static void worker_sweep_here(struct post *post)
+{
+	struct worker *worker = container_of(post, struct worker, sweep);
+
+	atomic_store(&worker->sweep_posted,
+		     false); /* first: what is asked from now on is another sweep */
+	client_sweep(worker->client);
+}
+
+void worker_sweep(struct worker *worker)
+{
+	if (!atomic_exchange(&worker->sweep_posted, true))
+		loop_post(worker->loop, &worker->sweep);
+}
+
 /* ------------------------------------------------------------ making */
 
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
@@ -50,6 +67,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->detacher.runs);
+	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
 	worker->detacher.end = worker_end_detached;
 	worker->in = mem_alloc(WORKER_IN_SIZE);
@@ -99,16 +117,22 @@ int worker_start(struct worker *worker)
 	return -r;
 }
 
+void worker_join(struct worker *worker)
+{
+	if (!worker || !worker->thread)
+		return;
+	loop_stop(worker->loop);
+	pthread_join(worker->thread, NULL);
+	worker->thread = 0;
+}
+
 void worker_destroy(struct worker *worker)
 {
 	struct list *link;
 
 	if (!worker)
 		return;
-	if (worker->thread) {
-		loop_stop(worker->loop);
-		pthread_join(worker->thread, NULL);
-	}
+	worker_join(worker);
 	while ((link = list_pop(&worker->requests))) {
 		struct request *request = container_of(link, struct request, link);
 
@@ -144,6 +168,7 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 
 	worker_pin(worker, generation);
 	worker->generation = generation;
+	head_memo_clear(&worker->head_memo);
 	if (!worker->is_main)
 		worker->router = generation->router;
 	if (worker->scheduler) {
@@ -160,7 +185,6 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 	}
 	if (before)
 		worker_unpin(worker, before);
-	client_sweep(worker->client);
 }
 
 /* ------------------------------------------------------------ draining */
@@ -193,17 +217,19 @@ void worker_check_drained(struct worker *worker)
 
 /* ------------------------------------------------------------ small things */
 
-struct str worker_date(struct worker *worker)
+struct str worker_head_end(struct worker *worker)
 {
 	uint64_t now_ns = loop_now_ns(worker->loop);
 
 	if (unlikely(now_ns >= worker->date_until_ns)) {
 		int64_t wall_ns = clock_wall_ns();
 
-		http_date_write(worker->date, wall_ns / (int64_t)NS_PER_S);
+		memcpy(worker->head_end, "Date: ", 6);
+		http_date_write(worker->head_end + 6, wall_ns / (int64_t)NS_PER_S);
+		memcpy(worker->head_end + 6 + HTTP_DATE_LEN, "\r\n\r\n", 4);
 		worker->date_until_ns = now_ns + NS_PER_S - (uint64_t)(wall_ns % (int64_t)NS_PER_S);
 	}
-	return (struct str){ worker->date, HTTP_DATE_LEN };
+	return (struct str){ worker->head_end, WORKER_HEAD_END_LEN };
 }
 
 struct str worker_make_id(struct worker *worker, char out[32])

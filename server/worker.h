@@ -7,6 +7,7 @@
 #include "server/client/upstream.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
+#include "server/head_memo.h"
 #include "server/http/status.h"
 #include "server/jobs/jobs.h"
 #include <pthread.h>
@@ -16,6 +17,7 @@ struct server;
 enum {
 	WORKER_IN_SIZE = 64 << 10,  /* one read, of whichever connection */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
+	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
 
 /* Read by any thread. */
@@ -43,16 +45,19 @@ struct worker {
 	bool draining;               /* no keep-alive any more */
 	bool stopped;                /* told the main thread that nothing is left */
 	uint64_t id_prefix, id_next; /* of request ids */
-	uint64_t date_until_ns;      /* `date` is right before this moment */
-	char date[HTTP_DATE_LEN];
+	uint64_t date_until_ns;      /* `head_end` is right before this moment */
+	char head_end[WORKER_HEAD_END_LEN];
 	/* scratch, of nobody between two callbacks: WORKER_IN_SIZE, WORKER_OUT_SIZE */
 	char *in, *out;
 	size_t out_len;                /* of what is in `out` */
 	struct str out_head, out_body; /* to be sent behind it, not copied */
 	struct http_field fields[HTTP_FIELDS_MAX];
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
-	struct arena path_arena; /* of the path being looked at */
+	struct arena path_arena;    /* of the path being looked at */
+	struct head_memo head_memo; /* of `generation` and `router` */
 	struct worker_stats stats;
+	struct post sweep;
+	atomic_bool sweep_posted; /* any thread's */
 };
 
 /* 0 or a negative errno. The thread is not started. */
@@ -61,15 +66,22 @@ int worker_start(struct worker *worker); /* its thread runs its loop until loop_
 void worker_destroy(
 	struct worker *worker); /* its thread has ended (loop_stop(), then this joins it) */
 
+/* Its loop has done its last turn; before worker_destroy(), which does it otherwise. */
+void worker_join(struct worker *worker);
+
 /* On the worker's thread: new requests use this generation; the old one is let go when its last request ends. */
 void worker_set_generation(struct worker *worker, struct generation *generation);
 void worker_pin(struct worker *worker, struct generation *generation);
 void worker_unpin(struct worker *worker, struct generation *generation);
+
+/* On any thread: the worker closes its connections to upstreams that no generation names any more. */
+void worker_sweep(struct worker *worker);
 
 /* On the worker's thread: idle connections close, others with their answer; new ones are not expected. When
  * nothing is left the server is told, once. `cancel`: what is in work is cancelled. */
 void worker_drain(struct worker *worker, bool cancel);
 void worker_check_drained(struct worker *worker); /* called when something has ended */
 
-struct str worker_date(struct worker *worker); /* "Sun, 06 Nov 1994 08:49:37 GMT", of now */
+/* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", of now: what most heads end with. */
+struct str worker_head_end(struct worker *worker);
 struct str worker_make_id(struct worker *worker, char out[32]);

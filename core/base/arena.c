@@ -4,6 +4,7 @@
  * of its own, so that a large body does not waste the rest of the current one. */
 #include "core/base/arena.h"
 #include "core/base/memory.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,25 @@ void arena_init_required(struct arena *arena)
 	*arena = (struct arena){ .max = SIZE_MAX, .required = true };
 }
 
+static bool budget_take(struct arena_budget *budget, size_t size)
+{
+	size_t used;
+
+	if (!budget)
+		return true;
+	used = atomic_fetch_add_explicit(&budget->used, size, memory_order_relaxed) + size;
+	if (used <= atomic_load_explicit(&budget->max, memory_order_relaxed))
+		return true;
+	atomic_fetch_sub_explicit(&budget->used, size, memory_order_relaxed);
+	return false;
+}
+
+static void budget_give_back(struct arena_budget *budget, size_t size)
+{
+	if (budget)
+		atomic_fetch_sub_explicit(&budget->used, size, memory_order_relaxed);
+}
+
 static void arena_free_blocks(struct arena *arena, struct arena_block *keep)
 {
 	struct arena_block *block = arena->blocks;
@@ -32,8 +52,10 @@ static void arena_free_blocks(struct arena *arena, struct arena_block *keep)
 	while (block) {
 		struct arena_block *next = block->next;
 
-		if (block != keep)
+		if (block != keep) {
+			budget_give_back(arena->budget, block->size);
 			free(block);
+		}
 		block = next;
 	}
 }
@@ -71,9 +93,13 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 
 	if (size > arena->max || arena->used > arena->max - size)
 		return NULL;
-	block = arena->required ? mem_alloc(size) : malloc(size);
-	if (!block)
+	if (!budget_take(arena->budget, size))
 		return NULL;
+	block = arena->required ? mem_alloc(size) : malloc(size);
+	if (!block) {
+		budget_give_back(arena->budget, size);
+		return NULL;
+	}
 	block->size = size;
 	block->next = arena->blocks;
 	arena->blocks = block;

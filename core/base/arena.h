@@ -9,12 +9,18 @@
 
 struct arena_block;
 
+/* What several arenas may use together. Any thread. */
+struct arena_budget {
+	_Atomic size_t used, max;
+};
+
 struct arena {
-	char *at, *end;             /* what is free in the newest block */
-	struct arena_block *blocks; /* newest first */
-	size_t used;                /* bytes of all blocks */
-	size_t max;                 /* the ceiling of `used` */
-	bool required;              /* running out ends the program */
+	char *at, *end;              /* what is free in the newest block */
+	struct arena_block *blocks;  /* newest first */
+	size_t used;                 /* bytes of all blocks */
+	size_t max;                  /* the ceiling of `used` */
+	struct arena_budget *budget; /* NULL: none; set after arena_init(), while it is empty */
+	bool required;               /* running out ends the program */
 };
 
 void arena_init(struct arena *arena, size_t max_bytes);

@@ -45,6 +45,7 @@ struct loop {
 	void *user;
 	uint64_t turn; /* counts from 1 */
 	uint64_t turn_start_ns;
+	bool had_events;                         /* in the last turn */
 	_Alignas(64) struct post *_Atomic posts; /* newest first */
 	atomic_bool asleep;
 	atomic_bool stopping;
@@ -389,9 +390,23 @@ void loop_run_once(struct loop *loop, bool wait)
 	loop->now_ns = clock_monotonic_ns();
 	loop->turn_start_ns = loop->now_ns;
 	atomic_store_explicit(&loop->turns, ++loop->turn, memory_order_relaxed);
+	loop->had_events = n > 0;
 	for (int i = 0; i < n; i++)
 		loop_dispatch(loop, &events[i]);
 	current = outer;
+}
+
+uint64_t loop_next_timer_ns(const struct loop *loop)
+{
+	uint64_t tick = wheel_next(&loop->wheel);
+
+	return tick > UINT64_MAX / NS_PER_MS ? UINT64_MAX : tick * NS_PER_MS;
+}
+
+bool loop_is_settled(struct loop *loop)
+{
+	return list_is_empty(&loop->ready) && !atomic_load(&loop->posts) && !loop->had_events &&
+	       loop_next_timer_ns(loop) > clock_monotonic_ns();
 }
 
 void loop_run(struct loop *loop)

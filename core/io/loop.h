@@ -50,6 +50,13 @@ void loop_stop(struct loop *loop);                /* any thread; the turn at han
 struct loop *loop_current(void); /* that of this thread while it runs one, or NULL */
 bool loop_is_current(const struct loop *loop);
 
+/* Nothing is posted, ready or due, and the last turn's epoll_wait() had no events: another turn would find nothing to
+ * do, as far as this loop can know (core/io/loop_clock.h). */
+bool loop_is_settled(struct loop *loop);
+
+/* A time, never after the first timer's deadline, at which the timers want a turn; UINT64_MAX: there are none. */
+uint64_t loop_next_timer_ns(const struct loop *loop);
+
 /* The monotonic clock as it was when this turn began; exact enough for all but measurements. */
 uint64_t loop_now_ns(const struct loop *loop);
 

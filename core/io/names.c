@@ -167,6 +167,9 @@ static void entry_on_answer(void *arg, int status, int timeouts, struct ares_add
 
 static void entry_ask(struct entry *entry)
 {
+	if (list_is_empty(&entry->names->asking))
+		(void)resolver_refresh(
+			&entry->names->resolver); /* else the old servers are asked */
 	list_add(&entry->names->asking, &entry->link);
 	resolver_ask(&entry->names->resolver, entry->host, entry_on_answer, entry);
 }
@@ -302,6 +305,11 @@ int names_create(struct names **ret_names, struct loop *loop)
 int names_set_servers(struct names *names, const char *csv)
 {
 	return list_is_empty(&names->asking) ? resolver_set_servers(&names->resolver, csv) : -EBUSY;
+}
+
+int names_set_conf(struct names *names, const char *path)
+{
+	return list_is_empty(&names->asking) ? resolver_set_conf(&names->resolver, path) : -EBUSY;
 }
 
 int names_set_patience(struct names *names, unsigned timeout_ms, unsigned tries)

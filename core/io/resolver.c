@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 struct resolver_socket {
 	struct list link;
@@ -98,10 +99,12 @@ static int resolver_open_channel(struct resolver *resolver, ares_channel *ret_ch
 		.sock_state_cb_data = resolver,
 		.timeout = (int)resolver->timeout_ms,
 		.tries = (int)resolver->tries,
+		.resolvconf_path = (char *)(uintptr_t)resolver->conf_path, /* c-ares copies it */
 	};
 	ares_channel channel;
-	int status = ares_init_options(
-		&channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES);
+	int status = ares_init_options(&channel, &options,
+				       ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS |
+					       ARES_OPT_TRIES | ARES_OPT_RESOLVCONF);
 
 	if (status != ARES_SUCCESS)
 		return status == ARES_ENOMEM ? -ENOMEM : -EIO;
@@ -128,9 +131,40 @@ static int resolver_reopen(struct resolver *resolver)
 	return 0;
 }
 
+/* What tells that the file is another than the one that was read: zeros when there is none. */
+static struct resolver_stamp resolver_stamp_read(const struct resolver *resolver)
+{
+	struct stat st;
+
+	if (stat(resolver->conf_path, &st) < 0)
+		return (struct resolver_stamp){ 0 };
+	return (struct resolver_stamp){ st.st_ino, st.st_size, st.st_mtim };
+}
+
+static bool resolver_stamp_eq(const struct resolver_stamp *a, const struct resolver_stamp *b)
+{
+	return a->inode == b->inode && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+int resolver_refresh(struct resolver *resolver)
+{
+	struct resolver_stamp stamp = resolver_stamp_read(resolver);
+	int r;
+
+	if (resolver_stamp_eq(&stamp, &resolver->stamp))
+		return 0;
+	r = resolver_reopen(resolver);
+	if (r == 0)
+		resolver->stamp = stamp;
+	return r;
+}
+
 int resolver_open(struct resolver *resolver, struct loop *loop)
 {
 	*resolver = (struct resolver){ .loop = loop, .timeout_ms = 2000, .tries = 3 };
+	resolver->conf_path = "/etc/resolv.conf";
+	resolver->stamp = resolver_stamp_read(resolver);
 	list_init(&resolver->sockets);
 	timer_init(&resolver->timer, loop, resolver_on_timer);
 	return resolver_open_channel(resolver, &resolver->channel);
@@ -170,6 +204,13 @@ int resolver_set_servers(struct resolver *resolver, const char *csv)
 	}
 	free(before);
 	return 0;
+}
+
+int resolver_set_conf(struct resolver *resolver, const char *path)
+{
+	resolver->conf_path = path;
+	resolver->stamp = resolver_stamp_read(resolver);
+	return resolver_reopen(resolver);
 }
 
 int resolver_set_patience(struct resolver *resolver, unsigned timeout_ms, unsigned tries)

@@ -2,13 +2,24 @@
 #pragma once
 #include "core/io/loop.h"
 #include <ares.h>
+#include <sys/types.h>
+#include <time.h>
+
+/* Of the file that was read. */
+struct resolver_stamp {
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+};
 
 struct resolver {
 	struct loop *loop;
 	ares_channel channel;
-	struct timer timer;  /* when c-ares wants to look at its timeouts */
-	struct list sockets; /* of resolver_socket.link */
-	char *servers;       /* NULL: those of /etc/resolv.conf */
+	struct timer timer;    /* when c-ares wants to look at its timeouts */
+	struct list sockets;   /* of resolver_socket.link */
+	char *servers;         /* NULL: those of the file below */
+	const char *conf_path; /* /etc/resolv.conf */
+	struct resolver_stamp stamp;
 	unsigned timeout_ms, tries;
 };
 
@@ -20,6 +31,13 @@ void resolver_close(struct resolver *resolver);
 /* Calls back once, perhaps before it returns. `host` needs to stay no longer than the call. */
 void resolver_ask(struct resolver *resolver, const char *host, ares_addrinfo_callback on_answer,
 		  void *arg);
+
+/* Reads /etc/resolv.conf again when it has changed: a machine may get its network after its daemons. No question may
+ * wait. 0 or a negative errno, and all is as it was. */
+int resolver_refresh(struct resolver *resolver);
+
+/* As names_set_conf(): `path` must stay. No question may wait. */
+int resolver_set_conf(struct resolver *resolver, const char *path);
 
 /* As names_set_servers() and names_set_patience(); no question may wait. */
 int resolver_set_servers(struct resolver *resolver, const char *csv);

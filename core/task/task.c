@@ -10,7 +10,10 @@ static void task_complete(struct ready *ready)
 	task->state = TASK_ENDED;
 	list_remove(&task->link);
 	scope->n_live--;
-	task->on_end(task); /* the task may be gone after this */
+	if (scope->on_child)
+		scope->on_child(task);
+	else
+		task->on_end(task); /* the task may be gone after this */
 	if (scope->n_live == 0)
 		scope->on_empty(scope); /* and so may the scope */
 }
@@ -22,13 +25,24 @@ void task_init(struct task *task, const struct task_ops *ops, task_fn *on_end)
 	ready_init(&task->ready, task_complete);
 }
 
-void task_start(struct task *task, struct scope *scope)
+static void task_enter(struct task *task, struct scope *scope)
 {
 	check_that(task->state == TASK_IDLE, "%s state=%u", task->ops->name, task->state);
 	task->scope = scope;
 	task->state = TASK_STARTED;
 	list_add(&scope->tasks, &task->link);
 	scope->n_live++;
+}
+
+void task_drop(struct task *task, struct scope *scope)
+{
+	task_enter(task, scope);
+	task_end(task, OUTCOME_CANCELLED);
+}
+
+void task_start(struct task *task, struct scope *scope)
+{
+	task_enter(task, scope);
 	if (scope->cancelled)
 		task_end(task, OUTCOME_CANCELLED);
 	else

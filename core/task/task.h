@@ -48,7 +48,9 @@ struct task_ops {
 struct task {
 	const struct task_ops *ops;
 	struct scope *scope; /* since task_start() */
-	struct list link;    /* in scope->tasks, while STARTED or ENDING */
+	struct list
+		link; /* in scope->tasks, while STARTED or ENDING. Before that, in the queue of the
+				composite that was given the task */
 	struct ready ready;
 	task_fn *
 		on_end; /* called once; may start other tasks in the scope, and this one again after
@@ -56,10 +58,15 @@ struct task {
 	uint8_t state;  /* enum task_state */
 	uint8_t outcome; /* enum outcome */
 	bool cancelled;  /* task_cancel() was called */
+	uint32_t index;  /* its place among its siblings, given by the composite that starts it */
 };
 
 void task_init(struct task *task, const struct task_ops *ops, task_fn *on_end);
 void task_start(struct task *task, struct scope *scope);
+
+/* Completes a task that was not started and will not be: its start() is not called, it ends by on_end with
+ * OUTCOME_CANCELLED. So that whoever handed it over hears of it, once, whatever becomes of it. */
+void task_drop(struct task *task, struct scope *scope);
 
 /* Ends a STARTED task; for its implementation only. */
 void task_end(struct task *task, enum outcome outcome);
@@ -76,6 +83,9 @@ struct scope {
 	struct loop *loop;
 	struct list tasks; /* those that are STARTED or ENDING */
 	size_t n_live;
+	task_fn *
+		on_child; /* NULL, or called in place of each task's on_end, which it has to call; the task may
+			      be gone afterwards. For composites (core/task/composite.h) */
 	scope_fn *
 		on_empty; /* the last live task has ended, and its on_end started no other. May free the scope */
 	struct timer deadline;

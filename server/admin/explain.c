@@ -2,6 +2,7 @@
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
 #include <errno.h>
+#include <stdio.h>
 
 /* ------------------------------------------------------------ routes */
 
@@ -57,6 +58,9 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 
 /* ------------------------------------------------------------ tasks */
 
+/* Groups in groups, as deep as they are shown. */
+enum { GROUPS_SHOWN = 8 };
+
 static size_t flow_n_waves(const struct flow *flow)
 {
 	size_t n_waves = 0;
@@ -93,6 +97,8 @@ static void write_task(struct buf *out, const struct flow *flow, const struct fl
 	}
 	if (info->timeout_ms)
 		buf_printf(out, "  timeout %llums", (unsigned long long)info->timeout_ms);
+	if (info->notes.len)
+		buf_printf(out, "  %.*s", STR_ARG(info->notes));
 	buf_printf(out, "%s%s%s%s\n", info->guard ? "  guard" : "",
 		   info->has_default ? "  default" : "", info->optional ? "  optional" : "",
 		   info->detached ? "  detached" : "");
@@ -112,7 +118,7 @@ static void write_waves(struct buf *out, const struct flow *flow, unsigned depth
 			if (info.wave != wave)
 				continue;
 			write_task(out, flow, &info, depth + 1);
-			if (info.group && depth < 8 && str_eq(info.verb, STR("tasks")))
+			if (info.group && depth < 2 * GROUPS_SHOWN && !info.calls)
 				write_waves(out, info.group, depth + 2);
 		}
 	}
@@ -197,35 +203,79 @@ bool admin_write_explain(const struct generation *generation, struct str method,
 
 /* ------------------------------------------------------------ graph */
 
-static void write_edges_dot(struct buf *out, const struct flow *flow)
-{
-	for (size_t i = 0; i < flow_n_tasks(flow); i++) {
-		struct flow_task_info info, before;
+/* A name in the picture: those of the groups around it in front. */
+struct node_id {
+	char text[GROUPS_SHOWN * 68];
+};
 
-		flow_task_info(flow, i, &info);
-		buf_printf(out, "  \"%.*s\" [label=\"%.*s\\n%.*s\"];\n", STR_ARG(info.name),
-			   STR_ARG(info.name), STR_ARG(info.verb));
-		for (size_t j = 0; j < info.n_before; j++) {
-			flow_task_info(flow, info.before[j], &before);
-			buf_printf(out, "  \"%.*s\" -> \"%.*s\";\n", STR_ARG(before.name),
-				   STR_ARG(info.name));
-		}
+static struct node_id node_id(const struct node_id *group, struct str name)
+{
+	struct node_id id;
+
+	snprintf(id.text, sizeof(id.text), "%.*s%s%.*s", (int)sizeof(id.text) - 68,
+		 group ? group->text : "", group ? "__" : "", STR_ARG(str_first(name, 64)));
+	return id;
+}
+
+/* Between quotes: in DOT they are escaped, in Mermaid written as entities. */
+static void write_label(struct buf *out, enum graph_format format, struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (format == GRAPH_DOT && (c == '"' || c == '\\'))
+			buf_printf(out, "\\%c", c);
+		else if (format == GRAPH_MERMAID && (c == '"' || c == '<' || c == '>' || c == '#'))
+			buf_printf(out, "#%d;", c);
+		else
+			buf_add_char(out, c);
 	}
 }
 
-static void write_edges_mermaid(struct buf *out, const struct flow *flow)
+static void write_node(struct buf *out, enum graph_format format, const struct node_id *id,
+		       const struct flow_task_info *info)
+{
+	bool dot = format == GRAPH_DOT;
+
+	buf_printf(out, dot ? "  \"%s\" [label=\"%.*s\\n%.*s" : "  %s[\"%.*s: %.*s", id->text,
+		   STR_ARG(info->name), STR_ARG(info->verb));
+	if (info->notes.len) {
+		buf_add(out, dot ? STR("\\n") : STR("<br>"));
+		write_label(out, format, info->notes);
+	}
+	buf_add(out, dot ? STR("\"];\n") : STR("\"]\n"));
+}
+
+/* `inside`: from a group to one in it that waits for nothing there. */
+static void write_edge(struct buf *out, enum graph_format format, const struct node_id *from,
+		       const struct node_id *to, bool inside)
+{
+	if (format == GRAPH_DOT)
+		buf_printf(out, "  \"%s\" -> \"%s\"%s;\n", from->text, to->text,
+			   inside ? " [style=dashed]" : "");
+	else
+		buf_printf(out, "  %s %s %s\n", from->text, inside ? "-.->" : "-->", to->text);
+}
+
+static void write_edges(struct buf *out, enum graph_format format, const struct flow *flow,
+			const struct node_id *group, unsigned depth)
 {
 	for (size_t i = 0; i < flow_n_tasks(flow); i++) {
 		struct flow_task_info info, before;
+		struct node_id id, before_id;
 
 		flow_task_info(flow, i, &info);
-		buf_printf(out, "  %.*s[\"%.*s: %.*s\"]\n", STR_ARG(info.name), STR_ARG(info.name),
-			   STR_ARG(info.verb));
+		id = node_id(group, info.name);
+		write_node(out, format, &id, &info);
 		for (size_t j = 0; j < info.n_before; j++) {
 			flow_task_info(flow, info.before[j], &before);
-			buf_printf(out, "  %.*s --> %.*s\n", STR_ARG(before.name),
-				   STR_ARG(info.name));
+			before_id = node_id(group, before.name);
+			write_edge(out, format, &before_id, &id, false);
 		}
+		if (group && info.n_before == 0)
+			write_edge(out, format, group, &id, true);
+		if (info.group && !info.calls && depth + 1 < GROUPS_SHOWN)
+			write_edges(out, format, info.group, &id, depth + 1);
 	}
 }
 
@@ -255,12 +305,12 @@ bool admin_write_graph(const struct generation *generation, struct str name,
 		break;
 	case GRAPH_DOT:
 		buf_add(out, STR("digraph tasks {\n  rankdir=LR;\n"));
-		write_edges_dot(out, flow);
+		write_edges(out, format, flow, NULL, 0);
 		buf_add(out, STR("}\n"));
 		break;
 	case GRAPH_MERMAID:
 		buf_add(out, STR("graph LR\n"));
-		write_edges_mermaid(out, flow);
+		write_edges(out, format, flow, NULL, 0);
 		break;
 	}
 	return true;

@@ -22,7 +22,8 @@ struct cli {
 };
 
 typedef int cli_fn(const struct cli *cli);
-cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs;
+cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs,
+	cli_schema;
 
 /* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on stderr. `body` is
  * initialised here; buf_fini() it in any case. */

@@ -117,14 +117,14 @@ static void jobs_print_list(struct value answer, struct arena *arena)
 {
 	struct value list = cli_member(answer, "jobs", arena);
 
-	printf("%-24s %-22s %-21s %-10s %6s %8s\n", "NAME", "SCHEDULE", "NEXT", "LAST", "RUNS",
+	printf("%-20s %-30s %-24s %-10s %6s %8s\n", "NAME", "SCHEDULE", "NEXT", "LAST", "RUNS",
 	       "FAILURES");
 	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
 		struct value one = list.items[i], last = cli_member(one, "last", arena);
 		bool paused = str_eq(cli_text(one, "paused", arena), STR("true"));
 		struct str next = cli_text(one, "next", arena);
 
-		printf("%-24s %-22s %-21s %-10s %6s %8s\n", cli_text(one, "name", arena).ptr,
+		printf("%-20s %-30s %-24s %-10s %6s %8s\n", cli_text(one, "name", arena).ptr,
 		       cli_text(one, "schedule", arena).ptr,
 		       paused     ? "paused"
 		       : next.len ? next.ptr

@@ -50,8 +50,12 @@ static bool http_answer_grow(struct http_answer *answer, size_t size)
 	size_t need = answer->body_len + size;
 	size_t want = MAX(answer->body_cap * BODY_GROWTH, (size_t)BODY_MIN);
 	size_t cap = MAX(need, MIN(want, answer->body_max));
-	char *body = arena_alloc(answer->arena, cap);
+	char *body;
 
+	/* the last step goes all the way: memory that is not touched costs nothing */
+	if (cap > answer->body_max / BODY_GROWTH)
+		cap = MAX(need, answer->body_max);
+	body = arena_alloc(answer->arena, cap);
 	if (!body && cap > need)
 		body = arena_alloc(answer->arena, cap = need);
 	if (!body) {

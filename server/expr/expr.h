@@ -90,6 +90,10 @@ struct expr_names {
 	/* The names of all tasks that may be meant, NULL at the end, for suggestions. May be NULL. */
 	const char *const *task_names;
 
+	/* The fields of that task's result besides ok, failed, skipped, error and ms; NULL at the end.
+	 * NULL, or no function: any of expr_task_fields. */
+	const char *const *(*task_fields)(const struct expr_names *names, unsigned task);
+
 	/* The value of ${env.NAME} or ${secret.NAME}; false when it does not exist. The text must
 	 * live as long as the compiled expression. May be NULL: neither exists. (The bits of these
 	 * two in `roots` do not matter.) */

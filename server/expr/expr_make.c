@@ -248,27 +248,52 @@ static bool make_root_member(struct parser *parser, const struct expr *of, struc
 	return true;
 }
 
+static bool key_is_among(struct str key, const char *const names[])
+{
+	for (size_t i = 0; names[i]; i++)
+		if (str_eq(key, str_of(names[i])))
+			return true;
+	return false;
+}
+
+/* "status, headers, ": to be followed by the fields that every task has. */
+static struct str fields_list(struct arena *arena, const char *const fields[])
+{
+	struct str list = STR("");
+
+	for (size_t i = 0; fields[i]; i++)
+		list = arena_printf(arena, "%.*s%s, ", STR_ARG(list), fields[i]);
+	return list;
+}
+
 static struct expr *make_task_field(struct parser *parser, const struct expr *of, struct str key,
 				    struct str part)
 {
-	const char *nearest = diag_nearest(key, expr_task_fields);
+	static const char *const common[] = { "ok", "failed", "skipped", "error", "ms", NULL };
+	const struct expr_names *names = parser->compiler->names;
+	const char *const *fields = names->task_fields ? names->task_fields(names, of->task) : NULL;
+	const char *nearest = diag_nearest(key, fields ? fields : expr_task_fields);
 	struct expr *node;
-	bool known = false;
 
-	for (size_t i = 0; expr_task_fields[i]; i++)
-		known |= str_eq(key, str_of(expr_task_fields[i]));
-	if (!known && nearest)
+	if (key_is_among(key, fields ? fields : expr_task_fields) || key_is_among(key, common)) {
+		node = make_node(parser, EXPR_TASK, NULL, 0);
+		node->task = of->task;
+		node->key = key;
+		return make_done(parser, node, part);
+	}
+	if (nearest)
 		return parser_error(parser, part, "a task has no \"%.*s\"; did you mean \"%s\"?",
 				    STR_ARG(key), nearest);
-	if (!known)
-		return parser_error(parser, part,
-				    "a task has no \"%.*s\"; its result is in body, text, rows, "
-				    "result or value",
-				    STR_ARG(key));
-	node = make_node(parser, EXPR_TASK, NULL, 0);
-	node->task = of->task;
-	node->key = key;
-	return make_done(parser, node, part);
+	if (fields)
+		return parser_error(
+			parser, part,
+			"this task has no \"%.*s\"; it has %.*sok, failed, skipped, error "
+			"and ms",
+			STR_ARG(key), STR_ARG(fields_list(parser->compiler->arena, fields)));
+	return parser_error(parser, part,
+			    "a task has no \"%.*s\"; its result is in body, text, rows, result or "
+			    "value",
+			    STR_ARG(key));
 }
 
 /* A map of headers: the request's, or a task's. */

@@ -126,7 +126,7 @@ static uint64_t capture_roots(const struct flow *flow)
 		if (step->group)
 			roots |= step->calls ? step->group->roots : capture_roots(step->group);
 	}
-	return roots;
+	return roots & ~flow->own_roots;
 }
 
 static int capture_all_roots(struct capture_set *set, struct arena *arena, struct flow_run *run,
@@ -150,6 +150,21 @@ static int capture_all_roots(struct capture_set *set, struct arena *arena, struc
 	if (r == 0 && run->with)
 		r = capture_value(arena, *run->with, &set->with);
 	return r;
+}
+
+int capture_step(struct capture **ret_capture, struct arena *arena, struct flow_run *from,
+		 uint32_t index)
+{
+	const char *const *fields = from->flow->steps[index].verb->fields;
+	struct capture *capture = arena_zalloc(arena, sizeof(*capture));
+
+	*ret_capture = capture;
+	if (!capture)
+		return -ENOMEM;
+	capture->values =
+		arena_alloc_array(arena, fields_count(fields) + 1, sizeof(*capture->values));
+	return capture->values ? capture_fields(capture, arena, from, index, index, fields)
+			       : -ENOMEM;
 }
 
 int capture_create(struct capture_set **ret_set, struct arena *arena, struct flow_run *run,

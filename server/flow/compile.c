@@ -70,9 +70,24 @@ static bool flow_check_name(struct flow_compiler *compiler, const struct node_en
 	return true;
 }
 
+/* The first key that is a verb: what others may refer to is known before they are compiled. */
+static const struct verb *step_guess_verb(const struct node *task)
+{
+	const struct verb *verb = NULL;
+
+	if (node_find(task, "each"))
+		return &verb_each;
+	if (node_find(task, "repeat"))
+		return &verb_repeat;
+	for (size_t i = 0; task->kind == NODE_MAP && !verb && i < task->n_entries; i++)
+		if (entry_is_verb(task, &task->entries[i]))
+			verb = verb_find(task->entries[i].key);
+	return verb;
+}
+
 static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow,
 			       const struct node *tasks, const struct flow_scope *parent,
-			       bool detached)
+			       bool wrapped)
 {
 	bool ok = true;
 
@@ -86,8 +101,9 @@ static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow
 		step->name = arena_str(compiler->arena, entry->key);
 		step->place = entry->key_place;
 		step->node = entry->value;
+		step->known_verb = step_guess_verb(entry->value);
 		step->detached = detach && detach->kind == NODE_BOOL && detach->boolean;
-		ok &= detached || flow_check_name(compiler, entry, parent);
+		ok &= wrapped || flow_check_name(compiler, entry, parent);
 	}
 	return ok;
 }
@@ -135,6 +151,8 @@ static bool flow_check_ref(struct flow_compiler *compiler, const struct flow *fl
 {
 	const struct step *named = scope_step(flow->scope, ref->number);
 
+	if (named == step && flow->repeats)
+		return true;
 	if (named == step) {
 		diag_error(compiler->diag, ref->place,
 			   "the task \"%s\" refers to itself; its result is not known before it "
@@ -192,8 +210,24 @@ static bool flow_compile_steps(struct flow_compiler *compiler, struct flow *flow
 			continue;
 		step->state_offset = flow->state_size;
 		flow->state_size += (step->verb->state_size + 15) & ~(size_t)15;
+		step->hold_offset = flow->state_size;
+		if (step->lock || step->pool)
+			flow->state_size += (sizeof(struct step_hold) + 15) & ~(size_t)15;
 	}
 	return ok;
+}
+
+void flow_pass_uses(struct flow_compiler *compiler, struct flow *flow, struct step *owner,
+		    const struct expr_uses *uses)
+{
+	struct step_refs refs = { 0 };
+
+	flow->roots_used |= uses->roots;
+	flow_add_uses(compiler, &refs, uses);
+	for (size_t i = 0; i < refs.n_refs; i++)
+		flow_pass_refs(compiler, owner, &refs.refs[i]);
+	if (owner)
+		owner->uses.roots |= uses->roots & ~flow->own_roots;
 }
 
 static bool flow_compile_result(struct flow_compiler *compiler, struct flow *flow,
@@ -204,39 +238,34 @@ static bool flow_compile_result(struct flow_compiler *compiler, struct flow *flo
 				      .diag = compiler->diag,
 				      .names = scope_outer_names(flow->scope),
 				      .uses = &uses };
-	struct step_refs refs = { 0 };
 
 	flow->result = template_tree_compile(&expr, result);
-	flow->roots_used |= uses.roots;
+	flow_pass_uses(compiler, flow, owner, &uses);
 	if (uses.secrets) {
 		diag_error(compiler->diag, result->place,
 			   "a secret cannot be in a result; use it where it is needed");
 		return false;
 	}
-	flow_add_uses(compiler, &refs, &uses);
-	for (size_t i = 0; i < refs.n_refs; i++)
-		flow_pass_refs(compiler, owner, &refs.refs[i]);
 	return flow->result != NULL;
 }
 
 bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 			const struct node *result, struct flow_scope *parent, struct step *owner)
 {
-	bool detached = owner && owner->detached;
+	bool wrapped = owner && owner->wraps;
 	bool ok = true;
 
 	if (tasks && tasks->kind != NODE_NULL) {
 		ok = flow_check_tasks(compiler, tasks, parent);
-		ok = ok && flow_declare_steps(compiler, flow, tasks, parent, detached);
+		ok = ok && flow_declare_steps(compiler, flow, tasks, parent, wrapped);
 	}
 	flow->scope = scope_create(compiler->arena, flow, parent, compiler);
 	ok &= flow_compile_steps(compiler, flow, owner);
 	if (result)
 		ok &= flow_compile_result(compiler, flow, result, owner);
 	if (owner)
-		owner->uses.roots |= flow->roots_used;
+		owner->uses.roots |= flow->roots_used & ~flow->own_roots;
 	ok &= plan_compile(compiler, flow);
-	flow->compiled = ok;
 	return ok;
 }
 

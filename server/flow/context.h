@@ -8,6 +8,7 @@
 
 struct client;
 struct context;
+struct homes;
 
 struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
@@ -23,6 +24,7 @@ struct context {
 	struct str id;         /* request id or run id: for the log and for outgoing X-Request-Id */
 	void *generation;      /* what detached flows pin; opaque here */
 	struct detacher *detacher;
+	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 };
 
 /* What takes care of flows that outlive their context (`detach: true`): the worker implements it. A detached flow has a

@@ -13,6 +13,9 @@ struct detached {
 	struct context context;
 	struct arena arena;
 	struct capture_set *inputs;
+	struct step_run *step; /* that waits for the end; or NULL */
+	void (*on_end)(struct step_run *step, struct flow_run *ended);
+	bool left; /* and cancelled: nobody is interested */
 	struct flow_run run;
 };
 
@@ -40,7 +43,9 @@ static void detached_on_end(struct flow_run *run)
 	struct detacher *detacher = detached->context.detacher;
 	void *generation = detached->context.generation;
 
-	if (run->failure.code != ERROR_NONE)
+	if (detached->step)
+		detached->on_end(detached->step, run);
+	else if (run->failure.code != ERROR_NONE && !detached->left)
 		detached_log(run->failure.task, &run->failure, detached->context.id);
 	list_remove(&detached->link);
 	arena_fini(&detached->arena);
@@ -74,10 +79,9 @@ static int detached_create(struct detached **ret_detached, struct step_run *step
 	return 0;
 }
 
-/* The task that is part of the flow has ended as soon as the other one has begun, well or not. */
-static void detach_start(struct step_run *step)
+struct detached *detached_start(struct step_run *step, const struct detach_config *config,
+				void (*on_end)(struct step_run *step, struct flow_run *ended))
 {
-	const struct detach_config *config = step->config;
 	struct context *context = step->run->context;
 	struct detacher *detacher = context->detacher;
 	struct detached *detached;
@@ -87,9 +91,10 @@ static void detach_start(struct step_run *step)
 						 .detail = STR("no memory for its inputs") };
 
 		detached_log(step->step->name, &failure, context->id);
-		step_done(step, ERROR_NONE, STR_NONE);
-		return;
+		return NULL;
 	}
+	detached->step = on_end ? step : NULL;
+	detached->on_end = on_end;
 	if (detacher) {
 		detacher->begin(detacher, context->generation);
 		list_add(&detacher->runs, &detached->link);
@@ -101,6 +106,21 @@ static void detach_start(struct step_run *step)
 	flow_run_set_deadline(&detached->run,
 			      clock_monotonic_ns() + config->deadline_ms * NS_PER_MS);
 	flow_run_start(&detached->run);
+	return detached;
+}
+
+void detached_leave(struct detached *detached, bool cancel)
+{
+	detached->step = NULL;
+	detached->left = cancel;
+	if (cancel)
+		flow_run_cancel(&detached->run);
+}
+
+/* The task that is part of the flow has ended as soon as the other one has begun, well or not. */
+static void detach_start(struct step_run *step)
+{
+	detached_start(step, step->config, NULL);
 	step_done(step, ERROR_NONE, STR_NONE);
 }
 

@@ -42,12 +42,50 @@ static int env_context_root(struct flow_run *run, enum expr_root root, struct st
 	return r;
 }
 
+enum { LOCAL_ROOTS = ROOT_BIT(ROOT_ITEM) | ROOT_BIT(ROOT_INDEX) | ROOT_BIT(ROOT_REPEAT) };
+
+static int env_local(struct flow_run *run, const struct flow_locals *locals, enum expr_root root,
+		     struct str key, struct value *ret)
+{
+	struct member *member;
+
+	if (root == ROOT_ITEM) {
+		*ret = locals->item;
+		return 0;
+	}
+	*ret = value_int(locals->index);
+	if (root == ROOT_INDEX || (key.ptr && str_eq(key, STR("index"))))
+		return 0;
+	*ret = value_null();
+	if (key.ptr)
+		return 0;
+	member = arena_alloc(run->context->arena, sizeof(*member));
+	if (!member)
+		return -ENOMEM;
+	*member = (struct member){ value_text(STR("index")), value_int(locals->index) };
+	*ret = value_object(member, 1);
+	return 0;
+}
+
+/* The innermost run that has this root of its own; NULL: the context may have it. */
+static const struct flow_locals *env_find_locals(const struct flow_run *run, enum expr_root root)
+{
+	for (; run; run = run->parent)
+		if (run->locals && run->locals->roots & ROOT_BIT(root))
+			return run->locals;
+	return NULL;
+}
+
 int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret)
 {
 	struct flow_run *run = container_of(env, struct flow_run, env);
+	const struct flow_locals *locals = ROOT_BIT(root) & LOCAL_ROOTS ? env_find_locals(run, root)
+									: NULL;
 	struct value whole = value_null();
 	int r;
 
+	if (locals)
+		return env_local(run, locals, root, key, ret);
 	if (root == ROOT_WITH)
 		return env_member(env, root, run->with ? *run->with : whole, key, ret);
 	if (root != ROOT_ERROR)
@@ -118,9 +156,15 @@ static int step_refuse_field(struct step_run *run, struct str field)
 	return -EINVAL;
 }
 
+/* Whose fields they are. */
+static const struct verb *step_result_verb(const struct step *step)
+{
+	return step->verb == &verb_finish ? step->known_verb : step->verb;
+}
+
 int step_field(struct step_run *run, struct str field, struct value *ret)
 {
-	const struct verb *verb = run->step->verb;
+	const struct verb *verb = step_result_verb(run->step);
 	bool whole = field.len == 0;
 	int r;
 
@@ -138,7 +182,7 @@ int step_field(struct step_run *run, struct str field, struct value *ret)
 	}
 	if (run->status != STEP_OK && (whole || run->status != STEP_FAILED))
 		return 0;
-	return field.len && run->state ? verb->field(run, field, ret) : 0;
+	return field.len && run->n_tries > 0 ? run->step->verb->field(run, field, ret) : 0;
 }
 
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
@@ -166,7 +210,11 @@ int flow_env_task(struct expr_env *env, unsigned number, struct str field, struc
 			*ret = *copy;
 		return 0;
 	}
-	if (!run->steps) { /* there was no memory for them: none has run */
+	if (run->flow->repeats && !run->ended)
+		run = run->round;
+	if (run && run->race && run->race->sole && run->race->sole != &run->steps[index])
+		run = NULL;
+	if (!run || !run->steps) { /* no round before, another racer, no memory: it has not run */
 		if (str_eq(field, STR("ok")) || str_eq(field, STR("failed")))
 			*ret = value_bool(false);
 		else if (str_eq(field, STR("skipped")))

@@ -18,6 +18,9 @@ enum {
 
 struct capture;
 struct flow;
+struct flow_locals;
+struct flow_race;
+struct shared_things;
 struct flow_run;
 struct step; /* a compiled task */
 struct upstream;
@@ -32,6 +35,7 @@ struct flow_compiler {
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
+	const struct shared_things *shared; /* `shared:`; NULL: nothing is declared */
 	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
@@ -67,6 +71,10 @@ struct flow_run {
 	const struct flow *flow;
 	struct context *context;
 	struct flow_run *parent; /* the run whose group this is: its names are visible; or NULL */
+	struct flow_race *race;  /* of a run whose tasks race; or NULL */
+	const struct flow_locals *locals; /* item, index, repeat; or NULL: see step.h */
+	const struct flow_run *
+		round; /* of a repeated task: the round before, which its own name means; or NULL */
 	struct scope scope;
 	struct graph graph;
 	struct step_run *steps;   /* by number; NULL when there was no memory */
@@ -86,6 +94,11 @@ struct flow_run {
 /* Prepares a run; `on_end` is called once after flow_run_start(). Needs context->arena. */
 void flow_run_init(struct flow_run *run, const struct flow *flow, struct context *context,
 		   void (*on_end)(struct flow_run *run));
+
+/* The same for one that is run again and again: what it needs of the arena is kept in *memory, which is NULL at first and
+ * belongs to this flow then. The results of the run before are gone. */
+void flow_run_init_again(struct flow_run *run, const struct flow *flow, struct context *context,
+			 void (*on_end)(struct flow_run *run), void **memory);
 void flow_run_start(struct flow_run *run);
 
 /* The moment (monotonic) at which the run ends with timeout. Before or after the start. */
@@ -103,10 +116,12 @@ int flow_run_result(struct flow_run *run, struct value *ret);
 /* ---- for `leat explain` and `leat graph` */
 struct flow_task_info {
 	struct str name, verb, summary; /* summary: "users:/v1/users/${path.id}" as written */
+	struct str notes;               /* "each ${ids}, 8 at once; lock x"; or empty */
 	size_t wave;                    /* 0: at once */
 	bool guard, detached, optional, has_default;
 	uint64_t timeout_ms;      /* 0: none of its own */
 	const struct flow *group; /* nested tasks, or the flow that it calls; or NULL */
+	bool calls;               /* `group` is a flow of its own */
 	size_t n_before;
 	const uint32_t *before; /* numbers of the tasks that it waits for */
 };

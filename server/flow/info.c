@@ -6,24 +6,31 @@ size_t flow_n_tasks(const struct flow *flow)
 	return flow->n_steps;
 }
 
+/* A task that runs another of its kind is shown as one with that: its notes are those of all. */
 void flow_task_info(const struct flow *flow, size_t task, struct flow_task_info *ret_info)
 {
-	const struct step *outer = &flow->steps[task];
-	const struct step *step = outer->detached ? &outer->group->steps[0] : outer;
+	const struct step *outer = &flow->steps[task], *step = outer;
 
 	check(task < flow->n_steps);
 	*ret_info = (struct flow_task_info){
-		.name = step->name,
-		.verb = step->verb_name,
-		.summary = step->summary,
 		.wave = outer->wave,
 		.guard = outer->verb->is_guard,
 		.detached = outer->detached,
-		.optional = step->optional,
-		.has_default = step->fallback != NULL,
-		.timeout_ms = step->timeout_ms,
-		.group = step->group,
 		.n_before = outer->n_before,
 		.before = outer->before,
 	};
+	for (;; step = &step->group->steps[0]) {
+		ret_info->timeout_ms = ret_info->timeout_ms ? ret_info->timeout_ms
+							    : step->timeout_ms;
+		if (!step->wraps)
+			break;
+	}
+	ret_info->name = step->name;
+	ret_info->verb = step->verb_name;
+	ret_info->summary = step->summary;
+	ret_info->notes = outer->notes;
+	ret_info->optional = step->optional;
+	ret_info->has_default = step->fallback != NULL;
+	ret_info->group = step->group;
+	ret_info->calls = step->calls;
 }

@@ -1,7 +1,5 @@
 /* server/flow/modifiers.c: the keys that every task may have, whatever its verb. */
 #include "server/flow/step.h"
-#include <errno.h>
-#include <stdio.h>
 
 #define AT(field) offsetof(struct retry_config, field)
 struct retry_config {
@@ -25,12 +23,23 @@ static const struct setting retry_keys[] = {
 
 /* To add one: a row here, a field in struct modifiers, and what it does in modifiers_compile(). No name may be that of
  * a verb or of a verb's key. */
+static const char *const join_choices[] = { "done", "ok", "any", NULL };
+
 #define AT(field) offsetof(struct modifiers, field)
 const struct setting modifier_keys[] = {
 	{ "after", SETTING_TEXTS, AT(after),
 	  .help = "Tasks that must have ended first, though nothing of them is used." },
 	{ "when", SETTING_CONDITION, AT(when),
 	  .help = "A condition; when it is false the task is skipped, and its results are null." },
+	{ "join", SETTING_CHOICE, AT(join),
+	  .help = "Runs only when all that it waits for are ok (or skipped), or any; or all are "
+		  "done.",
+	  .choices = join_choices },
+	{ "lock", SETTING_TEMPLATE, AT(lock),
+	  .help = "A name; tasks with the same one run one after the other, in the order in which "
+		  "they came." },
+	{ "acquire", SETTING_TEMPLATE, AT(acquire),
+	  .help = "A pool of `shared:`, of which the task holds a permit while it runs." },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms),
 	  .help = "The deadline of the task, all its tries included.", .min = 1,
 	  .max = INT64_C(86400000) },
@@ -41,59 +50,18 @@ const struct setting modifier_keys[] = {
 	{ "retry", SETTING_NODE, AT(retry),
 	  .help = "Tries again when it fails: a number, or times, wait and codes.",
 	  .keys = retry_keys },
+	{ "each", SETTING_VALUE, AT(each),
+	  .help = "A list; the task runs once for each element, as ${item} with its ${index}." },
+	{ "concurrency", SETTING_INT, AT(concurrency), "8",
+	  "How many elements of `each` are at work at once.", .min = 1, .max = 10000 },
+	{ "repeat", SETTING_MAP, AT(repeat),
+	  .help = "Runs the task again and again: while or until a condition, max, delay.",
+	  .keys = repeat_keys },
 	{ "detach", SETTING_BOOL, AT(detach),
 	  .help = "Whether the flow ends without waiting for the task." },
 	SETTINGS_END
 };
 #undef AT
-
-/* ------------------------------------------------------------ when: */
-
-bool condition_compile(struct expr_compiler *compiler, const struct node *node,
-		       struct condition *ret_condition)
-{
-	struct condition condition = { 0 };
-	struct place place = node->place;
-
-	if (!str_starts_with(str_trim_space(node->text), STR("${"))) {
-		place.col += node->kind == NODE_TEXT && !node->plain;
-		condition.expr = expr_compile(compiler, node->text, place);
-		if (!condition.expr)
-			return false;
-		*ret_condition = condition;
-		return true;
-	}
-	condition.template = template_compile(compiler, node, TEMPLATE_PLAIN);
-	if (!condition.template)
-		return false;
-	if (!template_is_whole(condition.template)) {
-		diag_error(compiler->diag, node->place,
-			   "a condition is one expression; write it as a whole without ${}: a.ok "
-			   "&& b.ok");
-		return false;
-	}
-	*ret_condition = condition;
-	return true;
-}
-
-int condition_eval(const struct condition *condition, struct expr_env *env, bool *ret)
-{
-	struct value value;
-	int r;
-
-	if (condition->expr)
-		return expr_eval_bool(condition->expr, env, ret);
-	r = template_eval_value(condition->template, env, &value);
-	if (r < 0)
-		return r;
-	if (value.kind != VALUE_BOOL && value.kind != VALUE_NULL) {
-		snprintf(env->message, sizeof(env->message),
-			 "a condition is true or false, and this is a %s", value_kind_name(value));
-		return -EINVAL;
-	}
-	*ret = value.kind == VALUE_BOOL && value.boolean;
-	return 0;
-}
 
 /* ------------------------------------------------------------ secrets */
 
@@ -117,15 +85,16 @@ struct template_tree *verb_public_tree(struct verb_compiler *compiler, const str
 	return tree;
 }
 
-struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
-				  const char *what)
+static struct template *verb_public_template(struct verb_compiler *compiler,
+					     const struct node *node, const char *what,
+					     enum template_context context)
 {
 	struct expr_uses *uses = compiler->expr->uses;
 	bool secrets = uses->secrets;
 	struct template *template;
 
 	uses->secrets = false;
-	template = template_compile(compiler->expr, node, TEMPLATE_PLAIN);
+	template = template_compile(compiler->expr, node, context);
 	if (template && uses->secrets) {
 		diag_error(compiler->flow->diag, node->place,
 			   "a secret cannot be in `%s`, where it could be seen; use it where it is "
@@ -135,6 +104,25 @@ struct template *verb_public_text(struct verb_compiler *compiler, const struct n
 	}
 	uses->secrets |= secrets;
 	return template;
+}
+
+struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
+				  const char *what)
+{
+	return verb_public_template(compiler, node, what, TEMPLATE_PLAIN);
+}
+
+struct template *verb_public_name(struct verb_compiler *compiler, const struct node *node,
+				  const char *what)
+{
+	struct str constant;
+	struct template *name = verb_public_template(compiler, node, what, TEMPLATE_NAME);
+
+	if (!name || !template_is_constant(name, &constant) || constant.len > 0)
+		return name;
+	diag_error(compiler->flow->diag, node->place, "`%s` takes a name, and this one is empty",
+		   what);
+	return NULL;
 }
 
 /* ------------------------------------------------------------ retry: */
@@ -236,6 +224,27 @@ static bool after_compile(struct flow_compiler *compiler, struct step *step,
 	return ok;
 }
 
+static bool hold_compile(struct verb_compiler *compiler, const struct modifiers *modifiers)
+{
+	struct step *step = compiler->step;
+	bool ok = true;
+
+	if (modifiers->lock) {
+		step->lock = verb_public_name(compiler, modifiers->lock, "lock");
+		ok &= step->lock != NULL;
+		step_note(step, compiler->flow->arena, "lock %.*s",
+			  STR_ARG(str_first(modifiers->lock->text, 100)));
+	}
+	if (modifiers->acquire) {
+		step->pool =
+			shared_find(compiler->flow, modifiers->acquire, SHARED_POOL, "acquire");
+		ok &= step->pool != NULL;
+		step_note(step, compiler->flow->arena, "acquire %.*s",
+			  STR_ARG(str_first(modifiers->acquire->text, 100)));
+	}
+	return ok;
+}
+
 bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		       struct flow_scope *scope)
 {
@@ -244,8 +253,11 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 
 	step->optional = modifiers->optional;
 	step->timeout_ms = modifiers->timeout_ms;
-	if (modifiers->when)
-		ok &= condition_compile(compiler->expr, modifiers->when, &step->when);
+	step->join = (enum join)modifiers->join;
+	if (modifiers->when) {
+		step->when = template_compile_condition(compiler->expr, modifiers->when);
+		ok &= step->when != NULL;
+	}
 	if (modifiers->fallback) {
 		step->fallback = verb_public_tree(compiler, modifiers->fallback, "default");
 		ok &= step->fallback != NULL;
@@ -254,5 +266,6 @@ bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *m
 		step->retry = retry_compile(compiler->flow, modifiers->retry);
 		ok &= step->retry != NULL;
 	}
+	ok &= hold_compile(compiler, modifiers);
 	return ok;
 }

@@ -85,6 +85,19 @@ static int scope_task(const struct expr_names *names, struct str name)
 	return (int)number;
 }
 
+/* Of a task whose verb is not known there has been told an error already. */
+static const char *const *scope_task_fields(const struct expr_names *names, unsigned task)
+{
+	static const char *const none[] = { NULL };
+	const struct scope_list *list =
+		container_of(names->task_names, const struct scope_list, names);
+	const struct verb *verb = scope_step(list->scope, task)->known_verb;
+
+	if (!verb)
+		return NULL;
+	return verb->fields ? verb->fields : none;
+}
+
 static struct expr_names scope_names(const struct flow_scope *scope, struct arena *arena,
 				     const struct flow_compiler *compiler, bool outer)
 {
@@ -106,6 +119,7 @@ static struct expr_names scope_names(const struct flow_scope *scope, struct aren
 		.roots = scope->flow->roots,
 		.task = scope_task,
 		.task_names = list->names,
+		.task_fields = scope_task_fields,
 		.constant = compiler->constant,
 	};
 }
@@ -160,11 +174,6 @@ const struct expr_names *scope_outer_names(const struct flow_scope *scope)
 const char *scope_nearest(const struct flow_scope *scope, struct str name)
 {
 	return diag_nearest(name, scope->inner.task_names);
-}
-
-struct flow_scope *scope_parent(const struct flow_scope *scope)
-{
-	return scope->parent;
 }
 
 unsigned scope_depth(const struct flow_scope *scope)

@@ -122,5 +122,5 @@ bool plan_compile(struct flow_compiler *compiler, struct flow *flow)
 		return false;
 	}
 	plan_tell_steps(flow, compiler->arena);
-	return true;
+	return join_check(compiler, flow);
 }

@@ -33,22 +33,32 @@ static void flow_run_on_nodes_done(struct graph *graph)
 
 static bool flow_run_is_complete(const struct flow_run *run)
 {
-	return run->flow->n_steps == 0 || (run->steps && graph_n_left(&run->graph) == 0);
+	return run->flow->n_steps == 0 || (run->race && run->race->winner) ||
+	       (run->steps && graph_n_left(&run->graph) == 0);
+}
+
+static struct step_hold *step_hold_of(const struct step *step, char *states)
+{
+	return step->lock || step->pool ? (struct step_hold *)(void *)(states + step->hold_offset)
+					: NULL;
 }
 
 /* One allocation for all: the tasks' runs, the graph's counters, the states of the verbs. */
-static bool flow_run_alloc(struct flow_run *run)
+static bool flow_run_alloc(struct flow_run *run, void **kept)
 {
 	const struct flow *flow = run->flow;
 	size_t steps_size = (flow->n_steps * sizeof(*run->steps) + 15) & ~(size_t)15;
 	size_t counters_size = (flow->n_steps * sizeof(uint32_t) + 15) & ~(size_t)15;
-	char *memory =
-		arena_alloc(run->context->arena, steps_size + counters_size + flow->state_size);
-	char *states;
+	char *memory = *kept, *states;
 
-	if (!memory)
-		return false;
-	memset(memory, 0, steps_size);
+	if (!memory) {
+		memory = arena_alloc(run->context->arena,
+				     steps_size + counters_size + flow->state_size);
+		if (!memory)
+			return false;
+		memset(memory, 0, steps_size);
+		*kept = memory;
+	}
 	states = memory + steps_size + counters_size;
 	run->steps = (struct step_run *)(void *)memory;
 	graph_init(&run->graph, flow->plan, (uint32_t *)(void *)(memory + steps_size), &run->scope,
@@ -56,10 +66,12 @@ static bool flow_run_alloc(struct flow_run *run)
 	for (size_t i = 0; i < flow->n_steps; i++) {
 		struct step_run *step = &run->steps[i];
 
-		step->step = &flow->steps[i];
-		step->config = flow->steps[i].config;
-		step->state = states + flow->steps[i].state_offset;
-		step->run = run;
+		*step = (struct step_run){ .step = &flow->steps[i],
+					   .config = flow->steps[i].config,
+					   .state = states + flow->steps[i].state_offset,
+					   .run = run,
+					   .hold = step_hold_of(&flow->steps[i], states),
+					   .inner = step->inner };
 	}
 	return true;
 }
@@ -72,8 +84,8 @@ static void flow_run_fail(struct flow_run *run, const struct failure *failure)
 	scope_cancel(&run->scope);
 }
 
-void flow_run_init(struct flow_run *run, const struct flow *flow, struct context *context,
-		   void (*on_end)(struct flow_run *run))
+void flow_run_init_again(struct flow_run *run, const struct flow *flow, struct context *context,
+			 void (*on_end)(struct flow_run *run), void **memory)
 {
 	*run = (struct flow_run){ .flow = flow, .context = context, .on_end = on_end };
 	run->env.arena = context->arena;
@@ -81,11 +93,19 @@ void flow_run_init(struct flow_run *run, const struct flow *flow, struct context
 	run->env.task = flow_env_task;
 	ready_init(&run->ready, NULL);
 	scope_init(&run->scope, context->loop, flow_run_on_empty);
-	if (flow->n_steps > 0 && !flow_run_alloc(run))
+	if (flow->n_steps > 0 && !flow_run_alloc(run, memory))
 		flow_run_fail(run, &(struct failure){
 					   .code = ERROR_MEMORY_LIMIT,
 					   .detail = STR("no memory for the tasks of the flow"),
 				   });
+}
+
+void flow_run_init(struct flow_run *run, const struct flow *flow, struct context *context,
+		   void (*on_end)(struct flow_run *run))
+{
+	void *memory = NULL;
+
+	flow_run_init_again(run, flow, context, on_end, &memory);
 }
 
 static void flow_run_on_ready(struct ready *ready)
@@ -136,8 +156,17 @@ static void flow_run_finish(struct flow_run *run)
 	run->on_end(run); /* the run may be gone */
 }
 
+void flow_run_node_done(struct flow_run *run, struct step_run *step)
+{
+	graph_node_done(&run->graph, (uint32_t)(step - run->steps));
+}
+
 void flow_run_on_step(struct flow_run *run, struct step_run *step)
 {
+	if (run->race) {
+		flow_race_on_step(run, step);
+		return;
+	}
 	switch ((enum step_status)step->status) {
 	case STEP_FAILED:
 		if (step->fallback_failed || (!step->step->fallback && !step->step->optional)) {
@@ -151,11 +180,12 @@ void flow_run_on_step(struct flow_run *run, struct step_run *step)
 	case STEP_CANCELLED:
 		return;
 	case STEP_WAITING:
+	case STEP_HOLDING:
 	case STEP_RUNNING:
 	case STEP_PAUSED:
 		unreachable();
 	}
-	graph_node_done(&run->graph, (uint32_t)(step - run->steps));
+	flow_run_node_done(run, step);
 }
 
 void flow_run_set_deadline(struct flow_run *run, uint64_t deadline_ns)

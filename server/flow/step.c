@@ -12,8 +12,6 @@
 #include "core/base/map.h"
 #include <errno.h>
 
-static void step_try(struct step_run *run);
-
 struct expr_env *step_env(struct step_run *run)
 {
 	return &run->run->env;
@@ -38,10 +36,12 @@ static void step_end(struct step_run *run, enum step_status status)
 	run->status = (uint8_t)status;
 	run->ended_ns = clock_monotonic_ns();
 	timer_stop(&run->timer);
+	if (run->hold)
+		step_hold_release(run);
 	task_end(&run->task, outcomes[status]);
 }
 
-static struct failure step_errno_failure(struct step_run *run, int error)
+struct failure step_errno_failure(struct step_run *run, int error)
 {
 	struct str message = str_of(step_env(run)->message);
 	enum error_code code = ERROR_EXPR_ERROR;
@@ -134,8 +134,8 @@ static bool step_may_retry(const struct step_run *run)
 	const struct retry *retry = run->step->retry;
 	const struct failure *failure = &run->failure;
 
-	if (!retry || run->n_tries > retry->times || run->cancelling || run->run->stopping ||
-	    run->run->scope.cancelled)
+	if (!retry || run->n_tries == 0 || run->n_tries > retry->times || run->cancelling ||
+	    run->run->stopping || run->run->scope.cancelled)
 		return false;
 	if (!retry->has_codes)
 		return failure_is_passing(failure) && (step_is_idempotent(run->step) || !run->sent);
@@ -199,6 +199,15 @@ void step_fail(struct step_run *run, const struct failure *failure)
 		step_end_failed(run);
 }
 
+void step_fail_wrapped(struct step_run *run, const struct failure *failure)
+{
+	struct failure own = *failure;
+
+	if (str_starts_with(own.task, run->step->name))
+		own.task = str_skip(own.task, run->step->name.len + 1);
+	step_fail(run, &own);
+}
+
 void step_done(struct step_run *run, enum error_code code, struct str detail)
 {
 	const struct failure failure = { .code = code, .detail = detail };
@@ -219,7 +228,7 @@ void step_done_errno(struct step_run *run, int error)
 	step_fail(run, &failure);
 }
 
-static void step_try(struct step_run *run)
+void step_try(struct step_run *run)
 {
 	run->status = STEP_RUNNING;
 	run->n_tries++;
@@ -233,10 +242,12 @@ static void step_try(struct step_run *run)
 
 static void step_stop_verb(struct step_run *run)
 {
-	if (run->cancelling || run->status != STEP_RUNNING)
+	if (run->cancelling || (run->status != STEP_RUNNING && run->status != STEP_HOLDING))
 		return;
 	run->cancelling = true;
-	if (run->step->verb->cancel)
+	if (run->status == STEP_HOLDING)
+		step_hold_cancel(run);
+	else if (run->step->verb->cancel)
 		run->step->verb->cancel(run);
 }
 
@@ -251,7 +262,7 @@ static void step_on_timer(struct timer *timer)
 		return;
 	}
 	run->timed_out = true;
-	if (run->status == STEP_RUNNING) {
+	if (run->status == STEP_RUNNING || run->status == STEP_HOLDING) {
 		step_stop_verb(run);
 		return;
 	}
@@ -271,19 +282,22 @@ static void step_task_start(struct task *task)
 	run->started_ns = clock_monotonic_ns();
 	run->timeout_ns = step->timeout_ms ? run->started_ns + step->timeout_ms * NS_PER_MS
 					   : UINT64_MAX;
-	if (step->when.expr || step->when.template) {
+	if (step->when) {
 		run->run->env.message[0] = '\0';
-		r = condition_eval(&step->when, step_env(run), &wanted);
+		r = expr_eval_bool(step->when, step_env(run), &wanted);
 	}
 	if (r < 0) {
 		run->failure = step_errno_failure(run, r);
 		step_end_failed(run);
-	} else if (!wanted) {
+	} else if (!wanted || !step_may_run(run)) {
 		step_end(run, STEP_SKIPPED);
 	} else {
 		if (run->timeout_ns != UINT64_MAX)
 			timer_start_at(&run->timer, run->timeout_ns);
-		step_try(run);
+		if (run->hold)
+			step_hold_take(run);
+		else
+			step_try(run);
 	}
 }
 

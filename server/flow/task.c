@@ -69,6 +69,19 @@ static void step_refuse_no_verb(struct flow_compiler *compiler, const struct ste
 		   step->name.ptr, STR_ARG(list));
 }
 
+bool entry_is_verb(const struct node *task, const struct node_entry *entry)
+{
+	if (!verb_find(entry->key))
+		return false;
+	for (size_t i = 0; i < task->n_entries; i++) {
+		const struct verb *other = verb_find(task->entries[i].key);
+
+		if (other && other->keys && setting_find(other->keys, entry->key))
+			return false;
+	}
+	return true;
+}
+
 static const struct node_entry *step_find_verb(struct flow_compiler *compiler, struct step *step)
 {
 	const struct node_entry *found = NULL;
@@ -76,7 +89,7 @@ static const struct node_entry *step_find_verb(struct flow_compiler *compiler, s
 	for (size_t i = 0; i < step->node->n_entries; i++) {
 		const struct node_entry *entry = &step->node->entries[i];
 
-		if (!verb_find(entry->key))
+		if (!entry_is_verb(step->node, entry))
 			continue;
 		if (found) {
 			diag_error(compiler->diag, entry->key_place,
@@ -191,49 +204,6 @@ bool flow_check_defaults(struct flow_compiler *compiler)
 
 /* ------------------------------------------------------------ compiling */
 
-/* The task without what concerns only when it is started: what its own flow of one consists of. */
-static const struct node *detach_tasks(struct flow_compiler *compiler, const struct step *step)
-{
-	struct node *task = arena_alloc(compiler->arena, sizeof(*task));
-	struct node *tasks = arena_alloc(compiler->arena, sizeof(*tasks));
-	struct node_entry *entry = arena_alloc(compiler->arena, sizeof(*entry));
-
-	*task = *step->node;
-	task->entries =
-		arena_alloc_array(compiler->arena, task->n_entries + 1, sizeof(*task->entries));
-	task->n_entries = 0;
-	for (size_t i = 0; i < step->node->n_entries; i++)
-		if (!str_eq(step->node->entries[i].key, STR("detach")) &&
-		    !str_eq(step->node->entries[i].key, STR("after")))
-			task->entries[task->n_entries++] = step->node->entries[i];
-	*entry = (struct node_entry){ step->name, step->place, task };
-	*tasks = (struct node){
-		.kind = NODE_MAP, .place = step->node->place, .n_entries = 1, .entries = entry
-	};
-	return tasks;
-}
-
-/* A detached task is compiled as a flow of one, which a step of its own starts: so it outlives the run. */
-static bool step_compile_detached(struct verb_compiler *compiler, const struct modifiers *modifiers,
-				  struct flow_scope *scope)
-{
-	enum { DETACHED_DEADLINE_MS = 30000 };
-	struct step *step = compiler->step;
-	struct detach_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
-	struct modifiers outer = { .after = modifiers->after };
-
-	step->config = config;
-	step->verb = &verb_detach;
-	config->flow = flow_declare(compiler->flow, step->name);
-	config->flow->roots = scope_inner_names(scope)->roots;
-	config->deadline_ms = modifiers->timeout_ms ? modifiers->timeout_ms : DETACHED_DEADLINE_MS;
-	step->group = config->flow;
-	step->idempotent = false;
-	return modifiers_compile(compiler, &outer, scope) &
-	       flow_compile_inner(compiler->flow, config->flow, detach_tasks(compiler->flow, step),
-				  NULL, scope, step);
-}
-
 static bool step_compile_verb(struct flow_compiler *compiler, struct flow *flow, struct step *step,
 			      const struct node_entry *entry, struct node *rest)
 {
@@ -255,8 +225,18 @@ static bool step_compile_verb(struct flow_compiler *compiler, struct flow *flow,
 	parts[1].target = step->config;
 	ok = settings_read(parts, step->verb->keys ? 2 : 1, rest, "the task", compiler->arena,
 			   compiler->diag) == 0;
-	if (ok && modifiers.detach)
-		return step_compile_detached(&verb, &modifiers, flow->scope);
+	if (!modifiers.each && node_entry_find(rest, "concurrency")) {
+		diag_error(compiler->diag, node_entry_find(rest, "concurrency")->key_place,
+			   "`concurrency` belongs to `each`, which this task does not have");
+		return false;
+	}
+	step->joins = node_find(rest, "join") != NULL;
+	if (step->joins)
+		step_note(step, compiler->arena, "join %s", node_find(rest, "join")->text.ptr);
+	if (flow->finishes)
+		return ok && wrap_finish(&verb, &modifiers, entry, rest);
+	if (step_is_wrapped(&modifiers))
+		return ok && wrap_compile(&verb, &modifiers, entry, rest);
 	ok &= step->verb->compile(&verb, entry->value, step->config);
 	ok &= modifiers_compile(&verb, &modifiers, flow->scope);
 	return ok;

@@ -35,7 +35,8 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .client = scheduler->client,
 					 .arena = &run->arena,
 					 .id = str_of(run->id),
-					 .detacher = scheduler->detacher };
+					 .detacher = scheduler->detacher,
+					 .homes = scheduler->homes };
 	return run;
 }
 

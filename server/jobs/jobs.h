@@ -43,6 +43,9 @@ void job_spec_fini(struct job_spec *spec); /* what is not in the arena: the zone
 struct scheduler;
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 				   struct detacher *detacher, size_t memory_max);
+
+/* What the runs share with others; before the first one. */
+void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 void scheduler_destroy(struct scheduler *scheduler); /* no run may be in progress */
 
 /* Takes over these specs (those whose home is this loop): jobs of the same name keep their state; a job whose

@@ -95,7 +95,7 @@ static void call_start(struct step_run *run)
 		return;
 	}
 	state->step = run;
-	flow_run_init(&state->run, config->flow, run->run->context, call_on_end);
+	flow_run_init_again(&state->run, config->flow, run->run->context, call_on_end, &run->inner);
 	state->run.with = &state->with;
 	state->run.depth = run->run->depth + 1;
 	flow_run_start(&state->run);

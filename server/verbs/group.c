@@ -92,7 +92,8 @@ static void group_start(struct step_run *run)
 	struct group_state *state = run->state;
 
 	state->step = run;
-	flow_run_init(&state->run, config->flow, run->run->context, group_on_end);
+	flow_run_init_again(&state->run, config->flow, run->run->context, group_on_end,
+			    &run->inner);
 	state->run.parent = run->run;
 	state->run.with = run->run->with;
 	state->run.depth = run->run->depth;

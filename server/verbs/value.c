@@ -10,7 +10,7 @@ struct value_state {
 	struct value value;
 };
 
-static const char *const value_fields[] = { "value", NULL };
+static const char *const value_fields[] = { "result", NULL };
 
 static bool value_compile(struct verb_compiler *compiler, const struct node *value, void *config)
 {
@@ -44,7 +44,7 @@ const struct verb verb_value = {
 	.state_size = sizeof(struct value_state),
 	.is_idempotent = true,
 	.fields = value_fields,
-	.main_field = "value",
+	.main_field = "result",
 	.compile = value_compile,
 	.start = value_start,
 	.field = value_field,

@@ -56,6 +56,8 @@ struct step_run {
 	const void *config; /* the verb's, compiled */
 	void *state;        /* the verb's, state_size bytes of the arena */
 	struct flow_run *run;
+	struct step_hold *hold; /* its lock and permit; NULL: it wants none */
+	void *inner; /* memory of the run that the verb makes, kept from try to try: flow_run_init_again() */
 	struct failure failure; /* of the last try; code ERROR_NONE: none */
 	uint64_t started_ns, ended_ns;
 	struct timer timer; /* `timeout:`, or the pause before the next try */

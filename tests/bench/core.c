@@ -1,8 +1,17 @@
 /* tests/bench/core.c: nanoseconds of what core/ does most. Each figure is the best of several rounds: the machine's
  * noise only ever adds. */
 #include "core/base/clock.h"
+#include "core/task/dag.h"
+#include "core/task/each.h"
+#include "core/task/future.h"
 #include "core/task/graph.h"
+#include "core/task/module.h"
+#include "core/task/parallel.h"
+#include "core/task/race.h"
+#include "core/task/repeater.h"
+#include "core/task/series.h"
 #include "core/thread/pool.h"
+#include "core/thread/wait_group.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -155,6 +164,160 @@ static void round_big_graph(void)
 		loop_run_once(loop, false);
 }
 
+/* ------------------------------------------------------------ composition */
+
+static struct task *children;
+static bool composite_done;
+
+static void child_on_end(struct task *task)
+{
+	(void)task;
+}
+
+static void composite_on_end(struct task *task)
+{
+	(void)task;
+	composite_done = true;
+}
+
+static void composite_run(struct task *task)
+{
+	composite_done = false;
+	task_start(task, &scope);
+	while (!composite_done)
+		loop_run_once(loop, false);
+}
+
+static void round_series(void)
+{
+	struct series series;
+
+	series_init(&series, composite_on_end);
+	for (size_t i = 0; i < N_NODES; i++) {
+		task_init(&children[i], &inline_ops, child_on_end);
+		series_push_back(&series, &children[i]);
+	}
+	composite_run(&series.base.task);
+}
+
+static void round_parallel(void)
+{
+	struct parallel parallel;
+
+	parallel_init(&parallel, composite_on_end);
+	parallel.max = 16;
+	for (size_t i = 0; i < N_NODES; i++) {
+		task_init(&children[i], &inline_ops, child_on_end);
+		parallel_add(&parallel, &children[i]);
+	}
+	composite_run(&parallel.base.task);
+}
+
+/* Series of one step: what a composite costs on top of its children. */
+static void round_composites(void)
+{
+	struct series series;
+
+	for (size_t i = 0; i < N_NODES; i++) {
+		series_init(&series, composite_on_end);
+		task_init(&children[0], &inline_ops, child_on_end);
+		series_push_back(&series, &children[0]);
+		composite_run(&series.base.task);
+	}
+}
+
+static struct task *make_child(struct repeater *repeater, uint32_t round)
+{
+	(void)repeater;
+	task_init(&children[0], &inline_ops, child_on_end);
+	return round < N_NODES ? &children[0] : NULL;
+}
+
+static void round_repeater(void)
+{
+	struct repeater repeater;
+
+	repeater_init(&repeater, make_child, composite_on_end);
+	composite_run(&repeater.base.task);
+}
+
+static struct task *make_item(struct each *each, uint32_t index)
+{
+	(void)each;
+	task_init(&children[index % 16], &inline_ops, child_on_end);
+	return &children[index % 16];
+}
+
+static void round_each(void)
+{
+	struct each each;
+
+	each_init(&each, N_NODES, make_item, composite_on_end);
+	each.max = 16;
+	composite_run(&each.base.task);
+}
+
+static void future_on_end(struct future_watch *watch, struct future *future)
+{
+	(void)watch;
+	(void)future;
+	n_left--;
+}
+
+static void round_futures(void)
+{
+	for (size_t i = 0; i < N_NODES; i++) {
+		struct promise promise;
+		struct future *future = promise_init(&promise, loop);
+		struct future_watch watch;
+
+		n_left = 1;
+		future_on_any(future, &watch, future_on_end);
+		promise_set(&promise, &n_left, NULL);
+		while (n_left > 0)
+			loop_run_once(loop, false);
+		future_unref(future);
+	}
+}
+
+static void then_set(struct future *from, struct promise *to, void *arg)
+{
+	promise_set(to, future_take(from), NULL);
+	(void)arg;
+}
+
+static void round_then(void)
+{
+	struct promise promise;
+	struct future *future = promise_init(&promise, loop);
+	struct future_watch watch;
+
+	n_left = 1;
+	for (size_t i = 0; i < N_NODES; i++)
+		future = future_then(future, then_set, NULL);
+	future_on_any(future, &watch, future_on_end);
+	promise_set(&promise, &n_left, NULL);
+	while (n_left > 0)
+		loop_run_once(loop, false);
+	future_unref(future);
+}
+
+static void bench_composition(void)
+{
+	children = calloc(N_NODES, sizeof(*children));
+	check(children);
+	print_ns("series: a step", best_of(round_series, ROUNDS, N_NODES), 0);
+	print_ns("parallel: a child, 16 at once", best_of(round_parallel, ROUNDS, N_NODES), 0);
+	print_ns("repeater: a round", best_of(round_repeater, ROUNDS, N_NODES), 0);
+	print_ns("each: an item, 16 at once", best_of(round_each, ROUNDS, N_NODES), 0);
+	print_ns("series of one step, with a turn of the loop",
+		 best_of(round_composites, ROUNDS, N_NODES), 0);
+	print_ns("future: made, set, called, with a turn", best_of(round_futures, ROUNDS, N_NODES),
+		 0);
+	print_ns("future: a then in a chain", best_of(round_then, ROUNDS, N_NODES), 0);
+	free(children);
+}
+
 /* ------------------------------------------------------------ timers */
 
 static struct timer *timers;
@@ -284,14 +447,34 @@ static void bench_threads(void)
 	free(works);
 }
 
+#define PRINT_SIZE(type) printf("%-44s %5zu bytes\n", #type, sizeof(type))
+
+static void print_sizes(void)
+{
+	printf("%-44s %5zu bytes   (to reach: 100)\n", "struct timer", sizeof(struct timer));
+	PRINT_SIZE(struct task);
+	PRINT_SIZE(struct scope);
+	PRINT_SIZE(struct composite);
+	PRINT_SIZE(struct series);
+	PRINT_SIZE(struct parallel);
+	PRINT_SIZE(struct dag);
+	PRINT_SIZE(struct dag_node);
+	PRINT_SIZE(struct module);
+	PRINT_SIZE(struct repeater);
+	PRINT_SIZE(struct each);
+	PRINT_SIZE(struct race);
+	PRINT_SIZE(struct wait_group);
+	printf("%-44s %5zu bytes\n", "a future", future_size());
+}
+
 int main(void)
 {
 	check(loop_create(&loop) == 0);
 	bench_tasks();
+	bench_composition();
 	bench_timers();
 	bench_threads();
-	printf("%-44s %5zu bytes\n", "struct task", sizeof(struct task));
-	printf("%-44s %5zu bytes   (to reach: 100)\n", "struct timer", sizeof(struct timer));
+	print_sizes();
 	loop_destroy(loop);
 	return 0;
 }

@@ -157,6 +157,24 @@ static void arena_memory_is_aligned_for_any_type(void)
 	arena_fini(&arena);
 }
 
+static void arenas_share_a_budget_and_give_it_back(void)
+{
+	struct arena_budget budget = { .max = 10000 };
+	struct arena first, second;
+
+	arena_init(&first, SIZE_MAX);
+	arena_init(&second, SIZE_MAX);
+	first.budget = second.budget = &budget;
+	is_true(arena_alloc(&first, 6000) != NULL);
+	is_null(arena_alloc(&second, 6000));
+	is_true(budget.used <= 10000);
+	arena_fini(&first);
+	is_int(budget.used, 0);
+	is_true(arena_alloc(&second, 6000) != NULL);
+	arena_fini(&second);
+	is_int(budget.used, 0);
+}
+
 static void buf_errors_stay_until_cleared(void)
 {
 	struct buf buf;
@@ -245,6 +263,7 @@ int main(void)
 	TEST(map_churn_does_not_grow_it);
 	TEST(arena_refuses_past_its_ceiling_and_goes_on);
 	TEST(arena_memory_is_aligned_for_any_type);
+	TEST(arenas_share_a_budget_and_give_it_back);
 	TEST(buf_errors_stay_until_cleared);
 	TEST(buf_in_an_arena_grows);
 	TEST(str_numbers_are_digits_only_and_fit);

@@ -243,6 +243,36 @@ static void localhost_is_known_without_a_server(void)
 	teardown();
 }
 
+static void conf_write(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	check(file != NULL);
+	fputs(text, file);
+	check(fclose(file) == 0);
+}
+
+static void resolv_conf_is_read_again_when_it_has_changed(void)
+{
+	char path[] = "/tmp/leat-names-XXXXXX";
+	struct lookup lookup;
+	int fd = mkstemp(path);
+
+	check(fd >= 0);
+	close(fd);
+	setup();
+	is_int(names_set_conf(names, path), 0);
+	is_int(ask(&lookup, "a")->error, -ENOENT);
+	conf_write(path, "search test\n");
+	is_int(ask(&lookup, "both")->error, 0); /* it is both.test */
+	unlink(path);
+	is_int(ask(&lookup, "many")->error, -ENOENT); /* without the file, as at boot */
+	conf_write(path, "search test\n");
+	is_int(ask(&lookup, "week")->error, 0);
+	unlink(path);
+	teardown();
+}
+
 static void a_name_that_does_not_exist_is_ENOENT(void)
 {
 	struct lookup lookup;
@@ -471,6 +501,7 @@ int main(void)
 	TEST(addresses_of_both_families_are_given);
 	TEST(numbers_need_no_query);
 	TEST(localhost_is_known_without_a_server);
+	TEST(resolv_conf_is_read_again_when_it_has_changed);
 	TEST(a_name_that_does_not_exist_is_ENOENT);
 	TEST(a_name_that_cannot_exist_is_ENOENT_without_a_query);
 	TEST(a_broken_server_is_EIO);

@@ -231,7 +231,7 @@ static void a_detached_task_keeps_copies_of_what_it_reads(void)
 		 "    detach: true\n"
 		 "    tasks:\n"
 		 "      w: {wait: 10ms}\n"
-		 "      l: {log: \"${a.value.n} ${a.value.list} ${a.ok} ${skip.skipped} "
+		 "      l: {log: \"${a.result.n} ${a.result.list} ${a.ok} ${skip.skipped} "
 		 "${bad.error.code} ${body.items[0].sku} ${headers.x_a} ${query.id} ${w.ms}\", "
 		 "after: "
 		 "w}\n");
@@ -438,13 +438,30 @@ static void codes_have_their_statuses(void)
 	is_text(error_code_name(ERROR_UNAVAILABLE), "unavailable");
 }
 
-static void a_field_that_a_verb_does_not_have_is_an_error(void)
+static void a_field_that_a_verb_does_not_have_is_a_load_error(void)
+{
+	refused("tasks:\n  a: {value: 1}\n  b: {value: \"${a.status}\"}\n",
+		"3:19: this task has no \"status\"; it has result, ok, failed, skipped, error and "
+		"ms");
+	refused("tasks:\n  b: {value: \"${w.body}\"}\n  w: {wait: 1s}\n",
+		"2:19: this task has no \"body\"; it has ok, failed, skipped, error and ms");
+	refused("tasks:\n  b: {value: \"${g.resutl}\"}\n  g: {tasks: {x: {wait: 1s}}}\n",
+		"2:19: a task has no \"resutl\"; did you mean \"result\"?");
+	refused("tasks:\n  w: {get: http://h/}\nresult: ${w.row}\n",
+		"3:13: this task has no \"row\"; it has body, text, status, headers, ok, ");
+}
+
+static void what_has_never_been_tried_has_no_fields(void)
 {
 	begin();
-	run_yaml("tasks:\n  a: {value: 1}\n  w: {wait: 0}\n");
-	pass(1);
-	gives("a.status", "error: the task a, which is `value`, has no .status");
-	gives("w.body", "error: the task w, which is `wait`, has no .body");
+	with_roots("{\"query\": {\"x\": \"text\"}}");
+	run_yaml("tasks:\n  a: {get: http://127.0.0.1:1/, when: query.x, optional: true}\n"
+		 "  b: {call: f, when: query.x, optional: true}\n"
+		 "  c: {tasks: {d: {wait: 0}}, when: query.x, default: 3}\n"
+		 "flows: {f: {result: 1}}\n");
+	ended_ok();
+	gives("[a.status, a.body, a.text, a.headers, b.result, c.result, a.failed]",
+	      "[null,null,null,null,null,3,true]");
 	end();
 }
 
@@ -480,6 +497,7 @@ int main(void)
 	TEST(log_escapes_what_comes_from_outside);
 	TEST(fail_has_a_code_a_status_and_a_detail);
 	TEST(codes_have_their_statuses);
-	TEST(a_field_that_a_verb_does_not_have_is_an_error);
+	TEST(a_field_that_a_verb_does_not_have_is_a_load_error);
+	TEST(what_has_never_been_tried_has_no_fields);
 	return tap_done();
 }

@@ -53,7 +53,8 @@ static void names_are_checked(void)
 
 static void references_are_checked(void)
 {
-	refused("tasks:\n  profile: {wait: 1s}\n  b: {value: \"${profil.ok}\"}\n", "3:17: unknown name \"profil\"; did you mean \"profile\"?");
+	refused("tasks:\n  profile: {wait: 1s}\n  b: {value: \"${profil.ok}\"}\n",
+		"3:17: unknown name \"profil\"; did you mean \"profile\"?");
 	refused("tasks:\n  a: {wait: 1s, after: b}\n  bb: {wait: 1s}\n",
 		"2:24: there is no task \"b\"; did you mean \"bb\"?");
 	refused("tasks:\n  a: {wait: 1s, after: [zzzzz]}\n",
@@ -112,7 +113,7 @@ static void modifiers_are_checked(void)
 	refused("tasks:\n  a: {wait: 1s, optional: yes}\n", "2:27: ");
 	refused("tasks:\n  a: {wait: 1s, when: \"query.x ==\"}\n", "2:3");
 	refused("tasks:\n  a: {wait: 1s, when: \"${query.x} ${query.y}\"}\n",
-		"2:23: a condition is one expression");
+		"2:23: a condition is an expression, bare or as one ${}");
 	refused("tasks:\n  a: {wait: 1s, retry: [1]}\n", "2:24: `retry` is a number or a map");
 	refused("tasks:\n  a: {wait: 1s, retry: 0}\n", "2:24: \"times\" is from 1 to 100");
 	refused("tasks:\n  a: {wait: 1s, retry: {tims: 2}}\n",
@@ -227,7 +228,9 @@ static void verbs_keys_and_modifiers_have_different_names(void)
 		is_ptr(verb_find(str_of(verbs[i]->name)), verbs[i]);
 		for (; row && row->key; row++) {
 			is_false(is_modifier(row->key));
-			is_null(verb_find(str_of(row->key)));
+			/* the one word that is both: time to wait, and how long to wait for something */
+			if (strcmp(row->key, "wait") != 0)
+				is_null(verb_find(str_of(row->key)));
 		}
 	}
 }

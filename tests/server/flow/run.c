@@ -153,7 +153,7 @@ static void a_required_failure_stops_the_flow_and_cancels_what_is_live(void)
 	ended_by("expr_error", "bad");
 	is_int(failure_status(&run->failure), 500);
 	gives("[slow.ok, slow.failed, slow.error.code]", "[false,true,\"cancelled\"]");
-	gives("[never.ok, never.failed, never.skipped, never.value]", "[false,false,true,null]");
+	gives("[never.ok, never.failed, never.skipped, never.result]", "[false,false,true,null]");
 	gives("error.code", "\"expr_error\"");
 	gives("error.task", "\"bad\"");
 	end();
@@ -165,7 +165,7 @@ static void optional_gives_null(void)
 	run_yaml("tasks:\n  a: {value: \"${1 / query.z}\", optional: true}\n"
 		 "  b: {value: \"${a ?? 'none'}\"}\n");
 	ended_ok();
-	gives("[a, a.value, a.ok, a.failed, a.skipped, b]",
+	gives("[a, a.result, a.ok, a.failed, a.skipped, b]",
 	      "[null,null,false,true,false,\"none\"]");
 	gives("a.error.code", "\"expr_error\"");
 	gives("a.error.status", "500");
@@ -177,10 +177,10 @@ static void default_replaces_the_main_result(void)
 	begin();
 	run_yaml("tasks:\n  base: {value: 4}\n"
 		 "  a: {value: \"${base / query.z}\", default: {n: \"${base}\"}}\n"
-		 "  b: {value: \"${a.value.n + 1}\"}\n"
+		 "  b: {value: \"${a.result.n + 1}\"}\n"
 		 "  w: {wait: \"x${base}\", default: 9}\n");
 	ended_ok();
-	gives("[a, a.value, a.failed, a.ok, b, w, w.failed]",
+	gives("[a, a.result, a.failed, a.ok, b, w, w.failed]",
 	      "[{\"n\":4},{\"n\":4},true,false,5,9,true]");
 	end();
 }

@@ -6,9 +6,11 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "core/task/home.h"
 #include "server/client/upstream.h"
 #include "server/expr/json.h"
 #include "server/flow/flow.h"
+#include "server/flow/shared.h"
 #include "tests/lib/tap.h"
 #include <stdlib.h>
 
@@ -33,6 +35,8 @@ static struct value roots; /* an object: root to value */
 static struct context *context;
 static struct flow_run *run;
 static struct detacher detacher;
+static struct homes *homes;
+static struct shared_things shared;
 static int n_detached, n_detached_begun;
 static unsigned n_ended;
 static char log_text[LOG_MAX];
@@ -127,6 +131,7 @@ static void begin(void)
 {
 	check(loop_create(&loop) == 0);
 	check(client_create(&client, loop) == 0);
+	homes = homes_create(&loop, 1);
 	arena_init_required(&load_arena);
 	arena_init(&run_arena, 1 << 20);
 	arena_init(&context_arena, 1 << 20);
@@ -156,7 +161,8 @@ static void begin(void)
 				     .arena = &run_arena,
 				     .id = STR("req-1"),
 				     .generation = (void *)&n_detached,
-				     .detacher = &detacher };
+				     .detacher = &detacher,
+				     .homes = homes };
 }
 
 /* The request is over: nothing of it is left for those who should not use it. */
@@ -181,6 +187,8 @@ static void end(void)
 	arena_fini(&context_arena);
 	flows_fini(compiler.flows);
 	diag_fini(&diag);
+	homes_settle(homes);
+	homes_destroy(homes);
 	client_destroy(client);
 	for (size_t i = 0; i < n_upstreams; i++)
 		upstream_unref(upstreams[i]);
@@ -217,6 +225,8 @@ static bool compile(const char *yaml)
 		return false;
 	compiler.defaults = node_find(tree, "defaults");
 	flow_check_defaults(&compiler);
+	shared_compile(&shared, node_find(tree, "shared"), &load_arena, &diag);
+	compiler.shared = &shared;
 	try_compile_flows(node_find(tree, "flows"));
 	main_flow = flow_declare(&compiler, STR("main"));
 	flow_compile(&compiler, main_flow, node_find(tree, "tasks"), node_find(tree, "result"),

@@ -1,0 +1,197 @@
+/* server/cli/schema.c: the JSON Schema (2020-12) of the configuration, for editors; made from the tables that the loader
+ * itself reads, so that it cannot say anything else. */
+#include "server/cli/cli.h"
+#include "server/expr/json.h"
+#include "server/flow/step.h"
+#include "server/generation.h"
+#include "server/jobs/jobs.h"
+#include "server/route.h"
+#include <stdio.h>
+
+static void schema_keys(const struct setting *table, bool first, struct buf *out);
+
+static void schema_text(const char *name, const char *text, struct buf *out)
+{
+	if (!text)
+		return;
+	buf_printf(out, ",\"%s\":", name);
+	json_write_text(str_of(text), out);
+}
+
+static void schema_choices(const struct setting *row, struct buf *out)
+{
+	buf_add(out, STR("\"enum\":["));
+	for (size_t i = 0; row->choices[i]; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		json_write_text(str_of(row->choices[i]), out);
+	}
+	buf_add_char(out, ']');
+}
+
+static void schema_map(const struct setting *keys, struct buf *out)
+{
+	buf_add(out, STR("\"type\":\"object\""));
+	if (!keys)
+		return;
+	buf_add(out, STR(",\"additionalProperties\":false,\"properties\":{"));
+	schema_keys(keys, true, out);
+	buf_add_char(out, '}');
+}
+
+static void schema_type(const struct setting *row, struct buf *out)
+{
+	switch (row->type) {
+	case SETTING_BOOL:
+		buf_add(out, STR("\"type\":\"boolean\""));
+		return;
+	case SETTING_INT:
+		buf_add(out, STR("\"type\":\"integer\""));
+		if (row->min || row->max)
+			buf_printf(out, ",\"minimum\":%lld,\"maximum\":%lld", (long long)row->min,
+				   (long long)row->max);
+		return;
+	case SETTING_DURATION:
+		buf_add(out, STR("\"type\":[\"string\",\"integer\"],\"pattern\":\"^(0|([0-9]+(ms|s|"
+				 "m|h|d))+)$\""));
+		return;
+	case SETTING_SIZE:
+		buf_add(out,
+			STR("\"type\":[\"string\",\"integer\"],\"pattern\":\"^[0-9]+[kmgKMG]?$\""));
+		return;
+	case SETTING_CHOICE:
+		schema_choices(row, out);
+		return;
+	case SETTING_TEXT:
+	case SETTING_TEMPLATE:
+	case SETTING_CONDITION:
+		buf_add(out, STR("\"type\":[\"string\",\"number\",\"boolean\"]"));
+		return;
+	case SETTING_TEXTS:
+		buf_add(out, STR("\"type\":[\"string\",\"array\"],\"items\":{\"type\":[\"string\","
+				 "\"number\"]}"));
+		return;
+	case SETTING_LIST:
+		buf_add(out, STR("\"type\":\"array\""));
+		return;
+	case SETTING_MAP:
+		schema_map(row->keys, out);
+		return;
+	case SETTING_VALUE:
+	case SETTING_NODE:
+		buf_add(out, STR("\"type\":[\"string\",\"number\",\"boolean\",\"null\",\"array\","
+				 "\"object\"]"));
+		return;
+	}
+	unreachable();
+}
+
+/* Sections whose keys are the user's names: what the table says holds for each entry. */
+static bool schema_is_named(const struct setting *row)
+{
+	static const char *const named[] = { "http", "routes", "jobs", "flows" };
+
+	for (size_t i = 0; i < ARRAY_LEN(named); i++)
+		if (strcmp(row->key, named[i]) == 0)
+			return true;
+	return false;
+}
+
+static void schema_row(const struct setting *row, struct buf *out)
+{
+	json_write_text(str_of(row->key), out);
+	buf_add_char(out, ':');
+	if (strcmp(row->key, "tasks") == 0) {
+		buf_add(out, STR("{\"$ref\":\"#/$defs/tasks\"}"));
+		return;
+	}
+	buf_add_char(out, '{');
+	schema_type(row, out);
+	schema_text("description", row->help, out);
+	schema_text("default", row->value_default, out);
+	buf_add_char(out, '}');
+}
+
+static void schema_keys(const struct setting *table, bool first, struct buf *out)
+{
+	for (; table->key; table++) {
+		if (!first)
+			buf_add_char(out, ',');
+		schema_row(table, out);
+		first = false;
+	}
+}
+
+static void schema_section(const struct setting *row, struct buf *out)
+{
+	json_write_text(str_of(row->key), out);
+	buf_add_char(out, ':');
+	if (!schema_is_named(row) || !row->keys) {
+		buf_add_char(out, '{');
+		schema_type(row, out);
+	} else {
+		buf_add(out, STR("{\"type\":\"object\",\"additionalProperties\":{"));
+		schema_map(row->keys, out);
+		buf_add_char(out, '}');
+	}
+	schema_text("description", row->help, out);
+	buf_add_char(out, '}');
+}
+
+/* A task: every verb, the keys of all of them (each once), and the modifiers. Which key belongs to which verb is said by
+ * `leat check`. */
+static void schema_tasks(struct buf *out)
+{
+	struct map seen;
+	bool first = true;
+
+	map_init(&seen);
+	buf_add(out,
+		STR("\"tasks\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
+		    "\"additionalProperties\":false,\"properties\":{"));
+	for (size_t i = 0; verbs[i]; i++) {
+		if (!first)
+			buf_add_char(out, ',');
+		first = false;
+		json_write_text(str_of(verbs[i]->name), out);
+		buf_add(out, STR(":{\"$comment\":\"a verb\""));
+		schema_text("description", verbs[i]->help, out);
+		buf_add_char(out, '}');
+		map_set(&seen, str_of(verbs[i]->name), &seen);
+	}
+	for (size_t i = 0; verbs[i]; i++) {
+		for (const struct setting *row = verbs[i]->keys; row && row->key; row++) {
+			if (map_set(&seen, str_of(row->key), &seen))
+				continue;
+			buf_add_char(out, ',');
+			schema_row(row, out);
+		}
+	}
+	buf_add_char(out, ',');
+	schema_keys(modifier_keys, true, out);
+	buf_add(out, STR("}}}"));
+	map_fini(&seen);
+}
+
+int cli_schema(const struct cli *cli)
+{
+	struct buf out;
+
+	if (cli->n_args)
+		return cli_usage("schema takes no arguments");
+	buf_init(&out, SIZE_MAX);
+	buf_add(&out, STR("{\"$schema\":\"https://json-schema.org/draft/2020-12/"
+			  "schema\",\"title\":\"leat.yaml\","
+			  "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"));
+	for (const struct setting *row = sections; row->key; row++) {
+		if (row != sections)
+			buf_add_char(&out, ',');
+		schema_section(row, &out);
+	}
+	buf_add(&out, STR("},\"$defs\":{"));
+	schema_tasks(&out);
+	buf_add(&out, STR("}}\n"));
+	fwrite(out.data, 1, out.len, stdout);
+	buf_fini(&out);
+	return EXIT_DONE;
+}

@@ -1,0 +1,204 @@
+"""What is installed is complete, agrees with itself, and runs. Nothing here needs root or a booted systemd."""
+
+import http.client
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("LEAT_BINARY", ROOT / "build/release/leat"))
+
+
+def needs(command):
+    return pytest.mark.skipif(shutil.which(command) is None, reason=f"no {command} here")
+
+
+def install(dest, prefix="/usr", **environment):
+    subprocess.run(
+        ["scripts/install", str(dest), prefix, str(BINARY)], cwd=ROOT, check=True, env={**os.environ, **environment}
+    )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    dest = tmp_path_factory.mktemp("installed")
+    install(dest)
+    return dest
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def unit_settings(unit):
+    """Key to the list of its values; the names of sections do not matter here."""
+    settings = {}
+    for line in unit.read_text().splitlines():
+        if "=" in line and not line.startswith("#"):
+            key, value = line.split("=", 1)
+            settings.setdefault(key, []).append(value)
+    return settings
+
+
+def test_everything_has_its_place_and_nobody_else_may_write_it(installed):
+    files = {f"/{path.relative_to(installed)}": path for path in installed.rglob("*") if path.is_file()}
+    for wanted in (
+        "/usr/sbin/leat",
+        "/usr/lib/systemd/system/leat.service",
+        "/usr/lib/sysusers.d/leat.conf",
+        "/usr/lib/tmpfiles.d/leat.conf",
+        "/usr/share/man/man8/leat.8",
+        "/usr/share/man/man5/leat.yaml.5",
+        "/etc/leat/leat.yaml",
+        "/etc/logrotate.d/leat",
+    ):
+        assert wanted in files
+    for name, path in files.items():
+        assert path.stat().st_mode & 0o777 == (0o755 if name == "/usr/sbin/leat" else 0o644), name
+    assert (installed / "etc/leat/conf.d").is_dir()
+
+
+def test_a_configuration_that_is_there_stays_as_it_is(tmp_path):
+    mine = tmp_path / "etc/leat/leat.yaml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("listen: [127.0.0.1:1]\n")
+    install(tmp_path)
+    assert mine.read_text() == "listen: [127.0.0.1:1]\n"
+
+
+def test_another_prefix_reaches_the_unit(tmp_path):
+    install(tmp_path, "/opt/leat")
+    unit = unit_settings(tmp_path / "opt/leat/lib/systemd/system/leat.service")
+    assert unit["ExecStart"] == ["/opt/leat/sbin/leat run"]
+    assert unit["ExecReload"] == ["/opt/leat/sbin/leat reload"]
+    assert (tmp_path / "opt/leat/sbin/leat").exists()
+
+
+def test_the_installed_program_accepts_the_installed_configuration(installed):
+    command = [installed / "usr/sbin/leat", "check", "--strict", "-c", installed / "etc/leat/leat.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_the_installed_tour_is_accepted(installed):
+    tour = installed / "usr/share/doc/leat/examples/leat.yaml"
+    if not tour.exists():
+        pytest.skip("there is no tour yet")
+    done = subprocess.run([installed / "usr/sbin/leat", "check", "-c", tour], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_installed_serves_tells_systemd_and_reloads(installed, tmp_path):
+    """The packaged configuration, with only its addresses moved to where a test may listen."""
+    port = free_port()
+    admin = tmp_path / "admin.sock"
+    conf = tmp_path / "leat.yaml"
+    text = (installed / "etc/leat/leat.yaml").read_text()
+    conf.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace("/run/leat/admin.sock", str(admin)))
+    leat = installed / "usr/sbin/leat"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        daemon = subprocess.Popen([leat, "run", "-c", conf], env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        try:
+            assert b"READY=1" in notify.recv(4096)
+            conn = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            conn.request("GET", "/")
+            answer = conn.getresponse()
+            assert answer.status == 200
+            assert b"leat works" in answer.read()
+            conn.close()
+            assert admin.stat().st_mode & 0o007 == 0
+
+            assert subprocess.run([leat, "reload", "-c", conf]).returncode == 0
+            assert b"RELOADING=1" in notify.recv(4096)
+            assert b"READY=1" in notify.recv(4096)
+
+            conf.write_text(conf.read_text() + "nonsense: 1\n")
+            refused = subprocess.run([leat, "reload", "-c", conf], capture_output=True, text=True)
+            assert refused.returncode == 1
+            assert 'unknown key "nonsense"' in refused.stderr
+            assert b"RELOADING=1" in notify.recv(4096)
+            state = notify.recv(4096)
+            assert b"READY=1" in state and b"STATUS=reload refused, generation 2 goes on" in state
+
+            daemon.terminate()
+            assert b"STOPPING=1" in notify.recv(4096)
+            assert daemon.wait(20) == 0
+        finally:
+            daemon.kill()
+            daemon.wait()
+
+
+def test_an_access_log_that_cannot_be_opened_is_an_error_with_its_place(tmp_path):
+    conf = tmp_path / "leat.yaml"
+    conf.write_text(
+        f"listen: [127.0.0.1:{free_port()}]\nadmin: {{ listen: off }}\n"
+        f"log: {{ access: {tmp_path}/missing/access.log }}\nroutes: {{ GET /: {{ reply: x }} }}\n"
+    )
+    done = subprocess.run([BINARY, "run", "-c", conf], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"{conf}:3:16: error: cannot open the access log" in done.stderr
+
+
+@needs("systemd-analyze")
+def test_the_sandbox_is_as_tight_as_was_promised():
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=16", "packaging/leat.service"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_unit_gives_the_daemon_the_time_that_it_asks_for():
+    unit = unit_settings(ROOT / "packaging/leat.service")
+    assert unit["Type"] == ["notify"]
+    assert unit["Restart"] == ["on-failure"]
+    assert int(unit["TimeoutStopSec"][0].rstrip("s")) > 30  # timeouts.shutdown
+    assert int(unit["WatchdogSec"][0].rstrip("s")) > 0
+
+
+@needs("systemd-sysusers")
+def test_the_user_is_made(installed, tmp_path):
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    shutil.copytree(installed / "usr/lib/sysusers.d", root / "usr/lib/sysusers.d")
+    done = subprocess.run(["systemd-sysusers", f"--root={root}", "leat.conf"], capture_output=True, text=True)
+    if done.returncode != 0 and os.geteuid() != 0:
+        pytest.skip("systemd-sysusers wants root here")
+    assert done.returncode == 0, done.stderr
+    line = next(line for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("leat:"))
+    assert line.split(":")[5] == "/var/lib/leat"
+    assert line.split(":")[6].endswith("nologin")
+
+
+@needs("logrotate")
+def test_the_rotation_of_the_log_is_understood(installed):
+    done = subprocess.run(
+        ["logrotate", "--debug", installed / "etc/logrotate.d/leat"], capture_output=True, text=True
+    )
+    if "unknown user" in done.stderr:
+        pytest.skip("there is no user leat here")
+    assert "error:" not in done.stderr
+
+
+def test_every_place_that_names_the_version_names_the_same():
+    version = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    assert (ROOT / "packaging/debian/changelog").read_text().startswith(f"leat ({version}-")
+    assert f"\nVersion:        {version}\n" in (ROOT / "packaging/rpm/leat.spec").read_text()
+
+
+def test_the_manual_names_every_command(installed):
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True).stdout
+    commands = [line.split()[0] for line in text.splitlines() if line.startswith("  ") and line.strip()[0].isalpha()]
+    manual = (installed / "usr/share/man/man8/leat.8").read_text()
+    assert "run" in commands and "jobs" in commands
+    for command in commands:
+        assert any(
+            line.startswith(".B") and command in line.replace('"', " ").split() for line in manual.splitlines()
+        ), command
