@@ -38,6 +38,12 @@ bool conf_secret(struct conf *conf, struct str name, struct str *ret_text);
 void conf_missing(struct conf *conf, struct diag *diag, struct place place, const char *kind,
 		  struct str name);
 
+/* Replaces every ${env.NAME} and ${secret.NAME} in the scalars of this part of the tree by what it
+ * stands for, once: for settings that are constant (addresses, URLs, limits). A plain or quoted
+ * scalar that was one such reference has the type that its value reads as, so that a limit may come
+ * from the environment. A ${…} of another kind is left to whoever reads the setting. */
+void conf_resolve(struct conf *conf, struct node *node, struct diag *diag);
+
 /* The path of a file that is named in configuration: relative to the file that names it. In the
  * arena. */
 struct str conf_path(struct conf *conf, struct place named_at, struct str path);

@@ -232,6 +232,8 @@ static void load_listen_one(struct load *load, const struct node *node, struct l
 		return;
 	}
 	spec->text = address->text;
+	if (spec->text.len == 0 && load->generation->conf.checking)
+		return; /* it comes from an environment that is not here: said already */
 	if (net_addr_parse(spec->text, &spec->addr) < 0)
 		diag_error(load->diag, address->place,
 			   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or "
@@ -324,8 +326,9 @@ static void load_upstreams(struct load *load)
 		struct upstream *upstream = upstream_compile(
 			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
 
-		if (upstream)
-			generation->upstreams[generation->n_upstreams++] = upstream;
+		/* one that is wrong is known all the same: what calls it needs no error of its own */
+		generation->upstreams[generation->n_upstreams++] =
+			upstream ? upstream : upstream_create(entry->key);
 		names[i] = entry->key.ptr;
 	}
 	names[n_entries] = NULL;
@@ -427,6 +430,21 @@ static bool load_refuse_later(struct load *load)
 	return ok;
 }
 
+/* Sections whose settings are constant: what they take from the environment is put in now. */
+static void load_resolve(struct load *load)
+{
+	static const char *const constant[] = { "listen",   "server", "log",  "limits",
+						"timeouts", "admin",  "http", "shared" };
+	struct conf *conf = &load->generation->conf;
+
+	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
+		const struct node_entry *entry = node_entry_find(conf->root, constant[i]);
+
+		if (entry)
+			conf_resolve(conf, entry->value, load->diag);
+	}
+}
+
 static void load_sections(struct load *load)
 {
 	const struct settings_part part = { sections, &load->config };
@@ -439,6 +457,7 @@ static void load_sections(struct load *load)
 		.flow = load_flow,
 		.constant = load_constant,
 	};
+	load_resolve(load);
 	if (!load_refuse_later(load) ||
 	    settings_read(&part, 1, generation->conf.root, "the configuration", generation->arena,
 			  load->diag) > 0)

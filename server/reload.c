@@ -131,6 +131,8 @@ static void server_forget(struct server *server, struct generation *generation)
 			continue;
 		server->old[i] = server->old[--server->n_old];
 		generation_destroy(generation);
+		for (size_t j = 0; j < server->n_workers; j++)
+			worker_sweep(server->workers[j]);
 		return;
 	}
 }
@@ -372,7 +374,7 @@ static void server_begin_load(struct server *server)
 
 void server_reload(struct server *server, struct reload *reload)
 {
-	if (server->reloading) {
+	if (server->reloading || server->n_unswapped > 0) {
 		list_add(&server->reloads_next, &reload->link);
 		return;
 	}

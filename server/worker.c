@@ -37,6 +37,23 @@ static void worker_end_detached(struct detacher *detacher, void *generation)
 	worker_check_drained(worker);
 }
 
+/* ------------------------------------------------------------ upstreams that nobody calls any more */
+
+static void worker_sweep_here(struct post *post)
+{
+	struct worker *worker = container_of(post, struct worker, sweep);
+
+	atomic_store(&worker->sweep_posted,
+		     false); /* first: what is asked from now on is another sweep */
+	client_sweep(worker->client);
+}
+
+void worker_sweep(struct worker *worker)
+{
+	if (!atomic_exchange(&worker->sweep_posted, true))
+		loop_post(worker->loop, &worker->sweep);
+}
+
 /* ------------------------------------------------------------ making */
 
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
@@ -50,6 +67,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->detacher.runs);
+	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
 	worker->detacher.end = worker_end_detached;
 	worker->in = mem_alloc(WORKER_IN_SIZE);
@@ -167,7 +185,6 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 	}
 	if (before)
 		worker_unpin(worker, before);
-	client_sweep(worker->client);
 }
 
 /* ------------------------------------------------------------ draining */

@@ -56,6 +56,8 @@ struct worker {
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
 	struct worker_stats stats;
+	struct post sweep;
+	atomic_bool sweep_posted; /* any thread's */
 };
 
 /* 0 or a negative errno. The thread is not started. */
@@ -71,6 +73,9 @@ void worker_join(struct worker *worker);
 void worker_set_generation(struct worker *worker, struct generation *generation);
 void worker_pin(struct worker *worker, struct generation *generation);
 void worker_unpin(struct worker *worker, struct generation *generation);
+
+/* On any thread: the worker closes its connections to upstreams that no generation names any more. */
+void worker_sweep(struct worker *worker);
 
 /* On the worker's thread: idle connections close, others with their answer; new ones are not expected. When
  * nothing is left the server is told, once. `cancel`: what is in work is cancelled. */

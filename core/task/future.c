@@ -193,7 +193,7 @@ void promise_share(struct promise *promise, struct future *from)
 
 void promise_move(struct promise *to, struct promise *from)
 {
-	*to = (struct promise){ take(&from->future) };
+	to->future = take(&from->future);
 	if (to->future && to->future->promise)
 		to->future->promise = to;
 }

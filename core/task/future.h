@@ -83,7 +83,7 @@ void *future_take(struct future *future);
 void future_discard(struct future *future); /* no effect on one that has ended */
 
 /* on_any: calls fn when the future has ended, however. The watch is the caller's memory, until it was called or
- * future_unwatch()ed. It holds no handle: keep one as long as you watch. */
+ * future_unwatch()ed; until then it cannot be used again. It holds no handle: keep one as long as you watch. */
 struct future_watch {
 	struct list link;
 	future_watch_fn *fn;

@@ -257,7 +257,7 @@ int step_eval_name(struct step_run *step, const struct template *name, struct st
 struct failure step_errno_failure(struct step_run *run, int error);
 
 /* The task's inner run has failed, and with it the task: as step_fail(), but the inner task has the same name. */
-void step_fail_wrapped(struct step_run *step, const struct failure *failure);
+void step_fail_wrapped(struct step_run *run, const struct failure *failure);
 
 /* ------------------------------------------------------------ each.c, repeat.c: not among the verbs */
 

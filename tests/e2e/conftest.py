@@ -1,17 +1,63 @@
+"""tests/e2e/conftest.py: what the tests share: daemons and backends that are cleaned up after."""
+import contextlib
+import os
+import sys
+
 import pytest
 
-from harness import Daemon
+sys.path.insert(0, os.path.dirname(__file__))
+
+from backends import Backend, Refusing  # noqa: E402
+from leat import Daemon  # noqa: E402
+
+
+class Stage:
+    """The daemons and backends of one test: at the end the backends go, then each daemon must end clean."""
+
+    def __init__(self):
+        self.daemons, self.backends = [], []
+
+    def leat(self, conf, **more):
+        daemon = Daemon(conf, start=False, **more)
+        self.daemons.append(daemon)
+        daemon.start()
+        return daemon
+
+    def backend(self, handler=None):
+        backend = Backend(handler) if handler else Refusing()
+        self.backends.append(backend)
+        return backend
+
+    def close(self):
+        with contextlib.ExitStack() as stack:
+            for daemon in self.daemons:
+                stack.callback(daemon.stop)
+            for backend in self.backends:
+                stack.callback(backend.close)
+            for daemon in self.daemons:
+                for client in daemon.clients:
+                    client.close()
 
 
 @pytest.fixture
-def leat(tmp_path):
-    """leat(TEXT) starts a daemon with that configuration; all are stopped, and must end cleanly, with the test."""
-    daemons = []
+def stage():
+    stage = Stage()
+    yield stage
+    stage.close()
 
-    def start(text, **kwargs):
-        daemons.append(Daemon(tmp_path, text, **kwargs))
-        return daemons[-1]
 
-    yield start
-    for daemon in daemons:
-        daemon.stop()
+@pytest.fixture
+def leat(stage):
+    return stage.leat
+
+
+@pytest.fixture
+def backend(stage):
+    return stage.backend
+
+
+@pytest.fixture(scope="module")
+def module_stage():
+    stage = Stage()
+    yield stage
+    stage.close()

@@ -1,349 +1,386 @@
-"""Task graphs against real backends, and backends that fail in every way."""
+"""tests/e2e/test_flows.py: tasks in parallel and in order, deadlines, fallbacks, guards, groups, calls."""
 import threading
 import time
 
 import pytest
 
-from harness import Backend, PATIENCE, SANITIZED, free_port, json_backend
+from backends import after, answering, hanging, holding
+from leat import SLOW, TIMEOUT, await_true
 
-
-def test_two_backends_are_called_at_once_and_merged(leat):
-    both = threading.Barrier(2, timeout=PATIENCE)  # answers only when both requests are there
-
-    def handle(exchange):
-        both.wait()
-        exchange.json({"from": exchange.target})
-
-    with Backend(handle) as a, Backend(handle) as b:
-        daemon = leat(f"""
-http: {{ a: {{ url: "http://127.0.0.1:{a.port}" }}, b: {{ url: "http://127.0.0.1:{b.port}/base/" }} }}
+AGGREGATE = """
+http: { a: { url: @a@ }, b: { url: @b@ } }
 routes:
-  GET /user/{{id}}:
+  GET /both:
     tasks:
-      x: {{ get: "a:/x/${{path.id}}" }}
-      y: {{ get: "b:/y?q=${{path.id}}" }}
-    reply: {{ json: {{ x: "${{x.body}}", y: "${{y.body.from}}" }} }}
-""")
-        got = daemon.get("/user/a%20b%26c")
-        assert got.json() == {"x": {"from": "/x/a%20b%26c"}, "y": "/base/y?q=a%20b%26c"}
-
-
-def test_two_backends_of_100_ms_answer_in_about_100_ms(leat):
-    def handle(exchange):
-        time.sleep(0.1)  # this is the backend's work, not a wait of the test
-        exchange.json(1)
-
-    with Backend(handle) as a, Backend(handle) as b:
-        daemon = leat(f"""
-routes:
-  GET /:
-    tasks:
-      x: {{ get: "http://127.0.0.1:{a.port}/" }}
-      y: {{ get: "http://127.0.0.1:{b.port}/" }}
-    reply: {{ json: ["${{x.body}}", "${{y.body}}"] }}
-""")
-        daemon.get("/")
-        started = time.monotonic()
-        assert daemon.get("/").json() == [1, 1]
-        assert 0.1 <= time.monotonic() - started < (2 if SANITIZED else 0.19)
-
-
-def test_a_hanging_backend_costs_its_timeout_and_the_fallback_is_used(leat):
-    with json_backend({"ok": True}) as a, Backend(lambda exchange: exchange.hang()) as b:
-        daemon = leat(f"""
-routes:
-  GET /:
-    tasks:
-      x: {{ get: "http://127.0.0.1:{a.port}/" }}
-      y: {{ get: "http://127.0.0.1:{b.port}/y", timeout: 200ms, default: [] }}
-    reply: {{ json: {{ x: "${{x.body}}", y: "${{y}}", partial: "${{y.failed}}", code: "${{y.error.code}}" }} }}
-""")
-        started = time.monotonic()
-        got = daemon.get("/")
-        took = time.monotonic() - started
-        assert got.json() == {"x": {"ok": True}, "y": [], "partial": True, "code": "timeout"}
-        assert 0.2 <= took < (3 if SANITIZED else 0.35)
-        assert b.closed.get(timeout=PATIENCE) == "/y"
-
-
-def answer_half(exchange):
-    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-    return False
-
-
-def answer_a_gigabyte(exchange):
-    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
-    block = b"x" * 65536
-    while True:
-        exchange.send(block)
-
-
-def answer_endlessly(exchange):
-    exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        exchange.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-
-
-@pytest.mark.parametrize("handle, status, code", [
-    (lambda e: e.reset(), 502, "bad_response"),
-    (lambda e: e.hang(), 504, "timeout"),
-    (lambda e: e.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), 502, "bad_response"),
-    (lambda e: e.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"), 502, "bad_response"),
-    (answer_half, 502, "bad_response"),
-    (answer_a_gigabyte, 502, "too_large"),
-    (answer_endlessly, 502, "too_large"),
-    (lambda e: e.reply("no", status="500 Oops"), 502, "upstream_status"),
-    (lambda e: e.reply("{", type="application/json"), 502, "bad_response"),
-])
-def test_a_backend_that_fails_ends_in_the_mapped_status_and_cancels_its_siblings(leat, handle, status, code):
-    with Backend(handle) as bad, Backend(lambda exchange: exchange.hang()) as sibling:
-        daemon = leat(f"""
-http: {{ bad: {{ url: "http://127.0.0.1:{bad.port}" }} }}
-routes:
-  GET /:
-    timeout: 1s
-    tasks:
-      x: {{ get: "bad:/" }}
-      y: {{ get: "http://127.0.0.1:{sibling.port}/sibling" }}
-    reply: ok
-  GET /alone: {{ timeout: 300ms, tasks: {{ x: {{ get: "bad:/" }} }}, reply: ok }}
-""")
-        got = daemon.get("/")
-        assert (got.status, got.header("content-type")) == (status, "application/problem+json")
-        problem = got.json()
-        assert (problem["status"], problem["code"]) == (status, code)
-        assert problem["request_id"] and problem["task"]
-        assert set(problem) <= {"status", "title", "code", "task", "request_id"}
-        assert sibling.closed.get(timeout=PATIENCE) == "/sibling"
-        if code != "upstream_status" and "json" not in str(handle):
-            before = bad.n_connections
-            assert daemon.get("/alone").status == status
-            assert code == "bad_response" or bad.n_connections == before + 1  # not reused
-
-
-def test_a_refused_connection_is_502_and_retried_as_told(leat):
-    daemon = leat(f"""
-routes:
-  GET /: {{ tasks: {{ x: {{ get: "http://127.0.0.1:{free_port()}/", retry: {{ times: 2, wait: 1ms }} }} }}, reply: ok }}
-""")
-    assert daemon.get("/").json()["code"] == "connect_failed"
-
-
-def test_retry_is_counted_and_kept_from_what_is_not_idempotent(leat):
-    with Backend(lambda e: e.reply("later", status="503 Later")) as backend:
-        daemon = leat(f"""
-http: {{ b: {{ url: "http://127.0.0.1:{backend.port}" }} }}
-routes:
-  GET /get: {{ tasks: {{ x: {{ get: "b:/get", retry: {{ times: 2, wait: 1ms }} }} }}, reply: ok }}
-  GET /post: {{ tasks: {{ x: {{ post: "b:/post", retry: {{ times: 2, wait: 1ms }} }} }}, reply: ok }}
-  GET /told: {{ tasks: {{ x: {{ post: "b:/told", retry: {{ times: 2, wait: 1ms, codes: [503] }} }} }}, reply: ok }}
-""")
-        for path, tries in (("/get", 3), ("/post", 1), ("/told", 3)):
-            assert daemon.get(path).status == 502
-            assert [t for _, t, _, _ in backend.requests].count(path) == tries
-
-
-def test_connections_are_kept_and_a_stale_one_is_replaced_once(leat):
-    closing = threading.Event()
-
-    def handle(exchange):
-        exchange.reply("hi")
-        return not closing.is_set()
-
-    with Backend(handle) as backend:
-        daemon = leat(f"""
-server: {{ threads: 1 }}
-http: {{ b: {{ url: "http://127.0.0.1:{backend.port}" }} }}
-routes:
-  GET /: {{ tasks: {{ x: {{ get: "b:/" }} }}, reply: "${{x.text}}" }}
-""")
-        for _ in range(5):
-            assert daemon.get("/").text == "hi"
-        assert backend.n_connections == 1
-        closing.set()
-        for _ in range(5):
-            assert daemon.get("/").text == "hi"
-
-
-def test_what_is_sent_to_a_backend(leat):
-    with json_backend({}) as backend:
-        daemon = leat(f"""
-http: {{ b: {{ url: "http://127.0.0.1:{backend.port}" }} }}
-routes:
-  POST /json: {{ tasks: {{ x: {{ post: "b:/j", json: {{ a: "${{body.n}}", b: [1, "two"] }}, headers: {{ X-A: "${{headers.x_in}}" }} }} }}, reply: ok }}
-  GET /form: {{ tasks: {{ x: {{ post: "b:/f", form: {{ a: "x y&z", b: 1 }} }} }}, reply: ok }}
-  GET /body: {{ tasks: {{ x: {{ put: "b:/b", body: "raw ${{query.q}}" }} }}, reply: ok }}
-  GET /query: {{ tasks: {{ x: {{ get: "b:/q", query: {{ a: "1&2", n: null, l: [1, 2] }} }} }}, reply: ok }}
-  GET /verbs: {{ tasks: {{ p: {{ patch: "b:/p", body: x }}, d: {{ delete: "b:/d" }}, h: {{ head: "b:/h" }}, o: {{ http: "b:/o", method: OPTIONS }} }}, reply: ok }}
-""")
-        assert daemon.request("POST", "/json", {"Content-Type": "application/json", "X-In": "v"}, '{"n": 19.990}').status == 200
-        for path in ("/form", "/body?q=1", "/query", "/verbs"):
-            assert daemon.get(path).status == 200
-        seen = {target: (method, headers, body) for method, target, headers, body in backend.requests}
-        method, headers, body = seen["/j"]
-        assert (method, body, headers["content-type"], headers["x-a"]) == ("POST", b'{"a":19.990,"b":[1,"two"]}', "application/json", "v")
-        assert headers["host"] == f"127.0.0.1:{backend.port}" and headers["x-request-id"]
-        assert seen["/f"][2] == b"a=x%20y%26z&b=1" or seen["/f"][2] == b"a=x+y%26z&b=1"
-        assert seen["/b"][0] == "PUT" and seen["/b"][2] == b"raw 1"
-        assert "/q?a=1%262&l=1&l=2" in seen
-        assert sorted(seen[t][0] for t in ("/p", "/d", "/h", "/o")) == ["DELETE", "HEAD", "OPTIONS", "PATCH"]
-
-
-FLOWS = """
-routes:
-  GET /diamond:
-    tasks:
-      top: { value: 1 }
-      left: { value: "${top.result + 1}" }
-      right: { value: "${top.result + 2}" }
-      bottom: { value: "${left.result * right.result}" }
-    reply: { json: "${bottom}" }
-  GET /guard/{n}:
-    tasks:
-      odd: { fail: odd_number, when: "${number(path.n) % 2 == 1}", status: 409, detail: "odd ${path.n}" }
-      work: { value: done }
-    reply: "${work}"
-    on_error:
-      odd_number: { status: 418, json: { code: "${error.code}", detail: "${error.detail}", task: "${error.task}" } }
-  GET /unmapped: { tasks: { f: { fail: my_code, status: 409 } }, reply: ok }
-  GET /skip:
-    tasks:
-      a: { value: 1, when: "${query.run == 'yes'}" }
-      b: { value: { skipped: "${a.skipped}", a: "${a}" } }
-    reply: { json: "${b}" }
-  GET /optional:
-    tasks:
-      a: { fail: unavailable, optional: true }
-    reply: { json: { a: "${a}", failed: "${a.failed}", code: "${a.error.code}" } }
-  GET /group:
-    tasks:
-      g: { tasks: { a: { value: 1 }, b: { value: "${a.result + 1}" } } }
-    reply: { json: "${g.result}" }
-  GET /call: { tasks: { c: { call: twice, with: { n: 21 } } }, reply: { json: "${c}" } }
-  GET /recurse: { tasks: { c: { call: again } }, reply: ok }
-  GET /error: { reply: "${1 / number(query.n ?? '1')}" }
-  GET /inject: { reply: { headers: { X: "${query.v}" }, text: ok } }
-  GET /html: { reply: { html: "<p>${query.v}</p>" } }
-  GET /only-tasks: { tasks: { a: { value: 1 } } }
-  GET /timeout: { timeout: 50ms, tasks: { w: { wait: 10s } }, reply: ok }
-  GET /memory: { tasks: { a: { value: "${join(split(query.v, ''), query.v)}" } }, reply: "${a}" }
-flows:
-  twice: { tasks: { v: { value: "${with.n * 2}" } }, result: "${v.result}" }
-  again: { tasks: { c: { call: again } }, result: 1 }
+      one: { get: "a:/one" }
+      two: { get: "b:/two", timeout: 200ms, default: { fallback: true } }
+    reply: { json: { one: "${one.body}", two: "${two}", partial: "${two.failed}" } }
+  GET /strict:
+    tasks: { one: { get: "a:/one" }, two: { get: "b:/two" } }
+    reply: { json: { one: "${one.body}", two: "${two.body}" } }
 """
 
 
-@pytest.mark.parametrize("path, status, want", [
-    ("/diamond", 200, 6),
-    ("/guard/2", 200, "done"),
-    ("/guard/3", 418, {"code": "odd_number", "detail": "odd 3", "task": "odd"}),
-    ("/unmapped", 409, None),
-    ("/skip", 200, {"skipped": True, "a": None}),
-    ("/skip?run=yes", 200, {"skipped": False, "a": 1}),
-    ("/optional", 200, {"a": None, "failed": True, "code": "unavailable"}),
-    ("/group", 200, {"a": 1, "b": 2}),
-    ("/call", 200, 42),
-    ("/recurse", 500, None),
-    ("/error?n=0", 500, None),
-    ("/inject?v=a%0d%0aSet-Cookie:%20x", 400, None),
-    ("/html?v=%3Cscript%3E%26", 200, "<p>&lt;script&gt;&amp;</p>"),
-    ("/only-tasks", 204, None),
-    ("/timeout", 504, None),
-])
-def test_flows(leat, path, status, want):
-    got = leat(FLOWS).get(path)
-    assert got.status == status
-    if want is not None:
-        assert (got.text if isinstance(want, str) else got.json()) == want
-    if status >= 400 and want is None:
-        assert got.header("content-type") == "application/problem+json"
-        assert "Set-Cookie" not in got.raw_head.decode()
+# ------------------------------------------------------------------ the graph
+
+def test_tasks_that_do_not_refer_to_each_other_run_in_parallel(leat, backend):
+    both = threading.Barrier(2, timeout=TIMEOUT)  # neither answers before both have been asked
+
+    def handler(call):
+        both.wait()
+        call.json({"path": call.path})
+    upstream = backend(handler)
+    answer = leat(AGGREGATE, a=upstream.url, b=upstream.url).get("/strict")
+    assert answer.json() == {"one": {"path": "/one"}, "two": {"path": "/two"}}
 
 
-def test_a_detached_task_goes_on_behind_the_reply(leat):
-    arrived, answer = threading.Event(), threading.Event()
-
-    def handle(exchange):
-        arrived.set()
-        answer.wait(PATIENCE)
-        exchange.reply("x")
-
-    with Backend(handle) as backend:
-        daemon = leat(f"""
-routes:
-  GET /{{id}}:
-    tasks:
-      audit: {{ post: "http://127.0.0.1:{backend.port}/audit/${{path.id}}", json: "${{headers}}", detach: true }}
-    reply: "now ${{path.id}}"
-""")
-        assert daemon.get("/7").text == "now 7"
-        assert arrived.wait(PATIENCE)
-        answer.set()
-        assert backend.requests[0][1] == "/audit/7" and b'"host"' in backend.requests[0][3]
+def test_two_backends_of_100_ms_answer_in_about_100_ms(leat, backend):
+    a, b = backend(after(0.1, {"a": 1})), backend(after(0.1, {"b": 2}))
+    daemon = leat(AGGREGATE, a=a.url, b=b.url)
+    best = 60
+    for _ in range(3):
+        started = time.monotonic()
+        assert daemon.get("/both").json() == {"one": {"a": 1}, "two": {"b": 2}, "partial": False}
+        best = min(best, time.monotonic() - started)
+    assert 0.1 <= best < 0.19 * SLOW
 
 
-@pytest.mark.parametrize("method, option, cancelled", [
-    ("GET", "", True), ("POST", "", False), ("GET", "on_disconnect: finish", False), ("POST", "on_disconnect: cancel", True),
-])
-def test_a_client_that_vanishes_cancels_or_not(leat, method, option, cancelled):
-    with Backend(lambda exchange: exchange.hang()) as backend:
-        daemon = leat(f"""
-routes:
-  {method} /:
-    timeout: {"60s" if cancelled else "1s"}
-    {option}
-    tasks: {{ x: {{ get: "http://127.0.0.1:{backend.port}/x" }} }}
-    reply: ok
-""")
-        client = daemon.connect()
-        client.send(f"{method} / HTTP/1.1\r\nHost: a\r\n\r\n")
-        while not backend.requests:
-            time.sleep(0.001)  # until the backend has it
-        client.close()
-        assert backend.closed.get(timeout=PATIENCE) == "/x"
-        if cancelled:
-            daemon.await_log("status=499")
-        else:
-            daemon.await_log("code=timeout")
+def test_one_that_hangs_gives_way_to_its_default_after_its_timeout(leat, backend):
+    a, b = backend(answering({"a": 1})), backend(hanging)
+    daemon = leat(AGGREGATE, a=a.url, b=b.url)
+    started = time.monotonic()
+    answer = daemon.get("/both")
+    took = time.monotonic() - started
+    assert answer.json() == {"one": {"a": 1}, "two": {"fallback": True}, "partial": True}
+    assert 0.2 <= took < 0.38 * SLOW
+    b.await_left()  # and its connection was closed, not kept
 
 
-def test_request_roots(leat):
+def test_a_task_starts_when_what_it_refers_to_has_ended(leat, backend):
+    def handler(call):
+        call.json({"n": len(call.backend.calls), "query": call.query})
+    upstream = backend(handler)
     daemon = leat("""
+http: { u: { url: @url@ } }
 routes:
-  POST /{a}/{rest...}:
-    reply:
-      json:
-        path: "${path}"
-        query: "${query.x}"
-        all: "${query_all.x}"
-        header: "${headers.x_request_id}"
-        exact: "${headers['x-request-id']}"
-        cookie: "${cookies.session}"
-        form: "${form}"
-        method: "${request.method}"
-        raw: "${request.path}"
-        ip: "${client.ip}"
-        none: "${query.none}"
-""")
-    got = daemon.request("POST", "/v%201/b/c%2Fd?x=1&x=%C3%A9&y", {
-        "X-Request-Id": "r1", "Cookie": "a=b; session=s3", "Content-Type": "application/x-www-form-urlencoded"}, "k=v+w&e=")
-    assert got.json() == {
-        "path": {"a": "v 1", "rest": "b/c/d"}, "query": "1", "all": ["1", "é"], "header": "r1", "exact": "r1",
-        "cookie": "s3", "form": {"k": "v w", "e": ""}, "method": "POST", "raw": "/v%201/b/c%2Fd", "ip": "127.0.0.1",
-        "none": None}
+  GET /diamond:
+    tasks:
+      bottom: { get: "u:/d?l=${left.body.n}&r=${right.body.n}" }
+      left: { get: "u:/l?t=${top.body.n}" }
+      right: { get: "u:/r?t=${top.body.n}" }
+      top: { get: "u:/t" }
+    reply: { json: "${bottom.body}" }
+""", url=upstream.url)
+    answer = daemon.get("/diamond").json()
+    assert answer["n"] == 4 and answer["query"] in ("l=2&r=3", "l=3&r=2")
+    assert [c.path for c in upstream.calls][0] == "/t" and upstream.calls[3].path == "/d"
 
 
-def test_a_secret_is_used_and_never_shown(leat, tmp_path):
-    (tmp_path / "creds").mkdir()
-    (tmp_path / "creds" / "token").write_text("s3cr3t\n")
-    with json_backend({}) as backend:
-        daemon = leat(f"""
+def test_after_gives_order_without_data(leat, backend):
+    upstream = backend(answering({}))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes:\n  GET /:\n    tasks:\n"
+                  "      a: { get: \"u:/a\", after: [b] }\n      b: { get: \"u:/b\", after: c }\n"
+                  "      c: { get: \"u:/c\" }\n", url=upstream.url)
+    assert daemon.get("/").status == 204
+    assert [c.path for c in upstream.calls] == ["/c", "/b", "/a"]
+
+
+def test_a_hundred_tasks_in_a_row_and_beside_each_other(leat):
+    row = "".join(f"      t{i}: {{ value: \"${{t{i - 1} + 1}}\" }}\n" for i in range(1, 100))
+    beside = "".join(f"      u{i}: {{ value: {i} }}\n" for i in range(100))
+    total = " + ".join(f"u{i}" for i in range(100))
+    daemon = leat("routes:\n  GET /:\n    tasks:\n      t0: { value: 0 }\n" + row + beside +
+                  f"      all: {{ value: \"${{{total}}}\" }}\n    reply: {{ json: [\"${{t99}}\", \"${{all}}\"] }}\n")
+    assert daemon.get("/").json() == [99, 4950]
+
+
+# ------------------------------------------------------------------ failures
+
+FAILURES = """
+http: { bad: { url: @bad@ }, good: { url: @good@ } }
 routes:
-  GET /: {{ tasks: {{ x: {{ get: "http://127.0.0.1:{backend.port}/", headers: {{ Authorization: "Bearer ${{secret.token}}" }} }} }}, reply: ok }}
-""", env={"CREDENTIALS_DIRECTORY": str(tmp_path / "creds")})
-        assert daemon.get("/").status == 200
-        assert backend.requests[0][2]["authorization"] == "Bearer s3cr3t"
-        daemon.write('routes: { GET /: { reply: "${secret.token}" } }')
-        refused = daemon.command("reload")
-        assert refused.returncode == 1 and "secret" in refused.stderr and "s3cr3t" not in refused.stderr
-        assert not any("s3cr3t" in line for line in daemon.log)
+  GET /required: { tasks: { t: { get: "bad:/" } }, reply: "never" }
+  GET /optional:
+    tasks: { t: { get: "bad:/", optional: true } }
+    reply: { json: { t: "${t}", body: "${t.body}", status: "${t.status}", ok: "${t.ok}", failed: "${t.failed}", code: "${t.error.code}" } }
+  GET /default:
+    tasks: { t: { get: "bad:/", default: [1] } }
+    reply: { json: { t: "${t}", body: "${t.body}", failed: "${t.failed}", or: "${t.body ?? 'other'}" } }
+  GET /coalesce: { tasks: { t: { get: "bad:/", optional: true } }, reply: "${t ?? 'instead'}" }
+  GET /expect: { tasks: { t: { get: "bad:/", expect: [2xx, 503] } }, reply: "${t.status}" }
+  GET /mapped:
+    tasks: { t: { get: "bad:/" } }
+    on_error: { upstream_status: { status: 409, json: { code: "${error.code}", task: "${error.task}", status: "${error.status}" } } }
+    reply: never
+  GET /any: { tasks: { t: { get: "bad:/" } }, on_error: { timeout: t, any: "sorry ${error.code}" }, reply: never }
+  GET /guard/{id}:
+    tasks:
+      numbers_only: { fail: invalid_input, when: "!(path.id in ['1', '2'])", detail: "the id is not a number" }
+      t: { get: "good:/${path.id}" }
+    reply: { json: "${t.body}" }
+  GET /own: { tasks: { t: { fail: out_of_tea, status: 418, detail: "no more tea" } }, reply: never }
+  GET /own-mapped: { tasks: { t: { fail: out_of_tea, detail: "none left" } }, on_error: { out_of_tea: "${error.code}: ${error.detail}" }, reply: never }
+  GET /skipped:
+    tasks:
+      a: { get: "good:/a", when: "query.yes == '1'" }
+      b: { value: "${a.skipped ? 'skipped' : a.body.path}" }
+    reply: "${b}"
+"""
+
+
+@pytest.fixture(scope="module")
+def failures(module_stage):
+    bad = module_stage.backend(answering({"sorry": 1}, status=503))
+    good = module_stage.backend(lambda call: call.json({"path": call.path}))
+    daemon = module_stage.leat(FAILURES, bad=bad.url, good=good.url)
+    daemon.bad, daemon.good = bad, good
+    return daemon
+
+
+def test_a_required_failure_ends_the_flow_with_its_mapped_answer(failures):
+    answer = failures.get("/required")
+    assert answer.status == 502 and answer.get("content-type") == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == "upstream_status" and problem["task"] == "t" and problem["title"] == "Bad Gateway"
+
+
+def test_an_optional_failure_is_null_and_its_answer_can_be_read(failures):
+    assert failures.get("/optional").json() == {"t": None, "body": {"sorry": 1}, "status": 503, "ok": False,
+                                                "failed": True, "code": "upstream_status"}
+
+
+def test_a_default_replaces_the_main_result(failures):
+    assert failures.get("/default").json() == {"t": [1], "body": [1], "failed": True, "or": [1]}
+
+
+def test_coalesce_takes_the_right_side_of_a_failure(failures):
+    assert failures.get("/coalesce").text == "instead"
+
+
+def test_expect_makes_a_status_no_failure(failures):
+    assert failures.get("/expect").text == "503"
+
+
+def test_on_error_maps_a_code_to_a_reply(failures):
+    answer = failures.get("/mapped")
+    assert answer.status == 409
+    assert answer.json()["code"] == "upstream_status" and answer.json()["task"] == "t"
+
+
+def test_on_error_any_takes_the_rest(failures):
+    assert failures.get("/any").text == "sorry upstream_status"
+
+
+def test_a_guard_stops_before_anything_is_asked(failures):
+    before = len(failures.good.calls)
+    answer = failures.get("/guard/x")
+    assert answer.status == 400 and answer.json()["code"] == "invalid_input"
+    assert len(failures.good.calls) == before
+    assert failures.get("/guard/2").json() == {"path": "/2"}
+
+
+def test_fail_with_a_code_and_a_status_of_its_own(failures):
+    answer = failures.get("/own")
+    assert answer.status == 418 and answer.json()["code"] == "out_of_tea"
+    assert failures.get("/own-mapped").text == "out_of_tea: none left"
+
+
+def test_a_task_whose_when_is_false_is_skipped(failures):
+    assert failures.get("/skipped").text == "skipped"
+    assert failures.get("/skipped?yes=1").text == "/a"
+
+
+def test_a_failure_cancels_the_siblings(leat, backend):
+    slow, asked = backend(hanging), threading.Event()
+
+    def handler(call):
+        slow.await_calls(1)  # the sibling is in flight before this one fails
+        asked.set()
+        call.json({}, status=500)
+    daemon = leat(AGGREGATE, a=backend(handler).url, b=slow.url)
+    started = time.monotonic()
+    assert daemon.get("/strict").status == 502
+    assert time.monotonic() - started < 5 * SLOW  # not after the route's 30 s
+    slow.await_left()
+
+
+def test_the_deadline_of_the_route_cancels_everything(leat, backend):
+    slow = backend(hanging)
+    daemon = leat("http: { u: { url: @url@ } }\nroutes:\n  GET /:\n    timeout: 150ms\n    tasks:\n"
+                  "      a: { get: \"u:/a\" }\n      b: { get: \"u:/b\", default: 1 }\n      c: { wait: 10s }\n"
+                  "      d: { get: \"u:/d\", retry: { times: 100, wait: 1s }, optional: true }\n    reply: never\n",
+                  url=slow.url)
+    started = time.monotonic()
+    answer = daemon.get("/")
+    took = time.monotonic() - started
+    assert answer.status == 504 and answer.json()["code"] == "timeout"
+    assert 0.15 <= took < 0.4 * SLOW
+    slow.await_left(3)
+
+
+# ------------------------------------------------------------------ retry
+
+def failing(times, status=503):
+    def handler(call):
+        n = len(call.backend.calls)
+        call.json({"try": n}, status=status if n <= times else 200)
+    return handler
+
+
+def test_retry_tries_again_what_is_idempotent(leat, backend):
+    upstream = backend(failing(2))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes: { GET /: { tasks: { t: { get: \"u:/\", retry: "
+                  "{ times: 3, wait: 5ms, codes: [503] } } }, reply: { json: \"${t.body}\" } } }", url=upstream.url)
+    assert daemon.get("/").json() == {"try": 3}
+    assert len(upstream.calls) == 3
+
+
+def test_retry_gives_up_after_its_times(leat, backend):
+    upstream = backend(failing(100))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes: { GET /: { tasks: { t: { get: \"u:/\", retry: "
+                  "{ times: 2, wait: 1ms, codes: [5xx] } } }, reply: never } }", url=upstream.url)
+    assert daemon.get("/").status == 502
+    assert len(upstream.calls) == 3
+
+
+def test_retry_tries_only_the_codes_that_it_names(leat, backend):
+    upstream = backend(failing(100, status=500))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes: { GET /: { tasks: { t: { get: \"u:/\", retry: "
+                  "{ times: 5, wait: 1ms, codes: [503, connect_failed] } } }, reply: never } }", url=upstream.url)
+    assert daemon.get("/").status == 502
+    assert len(upstream.calls) == 1
+
+
+def test_a_post_that_was_sent_is_not_tried_again(leat, backend):
+    upstream = backend(failing(100))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes: { POST /: { tasks: { t: { post: \"u:/\", json: {}, retry: 3 } },"
+                  " reply: never } }", url=upstream.url)
+    assert daemon.post("/").status == 502
+    assert len(upstream.calls) == 1
+
+
+def test_a_timeout_covers_the_retries(leat, backend):
+    upstream = backend(failing(10000))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes: { GET /: { tasks: { t: { get: \"u:/\", timeout: 150ms, retry: "
+                  "{ times: 100, wait: 20ms, codes: [503] } } }, reply: never } }", url=upstream.url)
+    started = time.monotonic()
+    assert daemon.get("/").status == 504
+    assert time.monotonic() - started < 0.4 * SLOW
+
+
+# ------------------------------------------------------------------ detach, groups, calls
+
+def test_what_is_detached_goes_on_after_the_reply(leat, backend):
+    upstream = backend(holding({}))
+    daemon = leat("http: { u: { url: @url@ } }\nroutes:\n  GET /{id}:\n    tasks:\n"
+                  "      a: { value: \"${path.id}!\" }\n"
+                  "      later: { post: \"u:/audit/${path.id}\", json: { a: \"${a}\" }, detach: true }\n"
+                  "    reply: \"${a}\"\n", url=upstream.url)
+    with daemon.connect() as client:
+        assert client.get("/7").text == "7!"
+    call = upstream.await_calls(1)[0]
+    assert call.path == "/audit/7" and call.body == b'{"a":"7!"}'
+    assert daemon.status()["requests_in_work"] == 0
+    upstream.release.set()
+    await_true(lambda: daemon.upstream("u")["in_flight"] == 0)
+
+
+CALLS = """
+http: { u: { url: @url@ } }
+flows:
+  double: { tasks: { t: { value: "${with.n * 2}" } }, result: "${t}" }
+  twice:
+    tasks: { a: { call: double, with: { n: "${with.n}" } }, b: { call: double, with: { n: "${a}" } } }
+    result: { once: "${a}", twice: "${b}" }
+  fetch: { tasks: { t: { get: "u:/${with.path}" } }, result: "${t.body}" }
+  around: { tasks: { t: { call: again, when: "with.n > 0", with: { n: "${with.n - 1}" } } }, result: "${with.n}" }
+  again: { tasks: { t: { call: around, with: { n: "${with.n}" } } } }
+  void: { tasks: { t: { value: 1 } } }
+routes:
+  GET /twice/{n}: { tasks: { t: { call: twice, with: { n: "${number(path.n)}" } } }, reply: { json: "${t}" } }
+  GET /fetch: { tasks: { t: { call: fetch, with: { path: "x" } } }, reply: { json: "${t.result}" } }
+  GET /fails: { tasks: { t: { call: fetch, with: { path: "bad" } } }, reply: never }
+  GET /saved: { tasks: { t: { call: fetch, with: { path: "bad" }, default: saved } }, reply: "${t}" }
+  GET /slow: { tasks: { t: { call: fetch, with: { path: "hang" }, timeout: 100ms } }, reply: never }
+  GET /void: { tasks: { t: { call: void } }, reply: { json: ["${t}"] } }
+  GET /deep: { tasks: { t: { call: around, with: { n: 1000000 } } }, reply: "${t}" }
+  GET /group:
+    tasks:
+      g:
+        tasks: { a: { value: 1 }, b: { value: "${a + 1}" }, c: { get: "u:/c" } }
+      after: { value: "${g.result.b + 1}" }
+    reply: { json: { g: "${g}", after: "${after}" } }
+  GET /group-fails:
+    tasks:
+      g: { tasks: { a: { get: "u:/bad" }, b: { wait: 10s } }, default: gone }
+    reply: "${g}"
+  GET /group-slow: { tasks: { g: { tasks: { a: { get: "u:/hang" } }, timeout: 100ms } }, reply: never }
+"""
+
+
+@pytest.fixture(scope="module")
+def calls(module_stage):
+    def handler(call):
+        if call.path == "/hang":
+            call.hang()
+        call.json({"path": call.path}, status=500 if call.path == "/bad" else 200)
+    upstream = module_stage.backend(handler)
+    daemon = module_stage.leat(CALLS, url=upstream.url)
+    daemon.upstream_backend = upstream
+    return daemon
+
+
+def test_call_runs_a_flow_with_its_arguments(calls):
+    assert calls.get("/twice/5").json() == {"once": 10, "twice": 20}
+    assert calls.get("/fetch").json() == {"path": "/x"}
+
+
+def test_a_failure_within_a_call_is_the_call_s(calls):
+    answer = calls.get("/fails")
+    assert answer.status == 502 and answer.json()["code"] == "upstream_status"
+    assert calls.get("/saved").text == "saved"
+
+
+def test_the_timeout_of_a_call_reaches_what_is_within(calls):
+    left = calls.upstream_backend.n_left
+    assert calls.get("/slow").status == 504
+    calls.upstream_backend.await_left(left + 1)
+
+
+def test_a_flow_without_a_result_gives_null(calls):
+    assert calls.get("/void").json() == [None]
+
+
+def test_calls_that_never_end_are_stopped(calls):
+    answer = calls.get("/deep")
+    assert answer.status == 500 and answer.json()["code"] in ("flow_depth", "memory_limit")
+
+
+def test_a_group_is_one_task(calls):
+    assert calls.get("/group").json() == {"g": {"a": 1, "b": 2, "c": {"path": "/c"}}, "after": 3}
+
+
+def test_a_failure_in_a_group_is_the_group_s(calls):
+    assert calls.get("/group-fails").text == "gone"
+
+
+def test_the_timeout_of_a_group_reaches_what_is_within(calls):
+    left = calls.upstream_backend.n_left
+    assert calls.get("/group-slow").status == 504
+    calls.upstream_backend.await_left(left + 1)
+
+
+def test_log_writes_a_line_with_control_characters_escaped(leat):
+    daemon = leat("routes: { GET /: { tasks: { t: { log: \"said ${query.x}\" } } } }")
+    assert daemon.get("/?x=a%0Ab%1B%5B31m").status == 204
+    line = daemon.await_line("task log")
+    assert "said a" in line and "\x1b" not in line and "31m" in line
+
+
+def test_defaults_apply_to_every_task(leat, backend):
+    upstream = backend(hanging)
+    daemon = leat("defaults: { task: { timeout: 100ms } }\nhttp: { u: { url: @url@ } }\n"
+                  "routes: { GET /: { tasks: { t: { get: \"u:/\" } }, reply: never } }", url=upstream.url)
+    started = time.monotonic()
+    assert daemon.get("/").status == 504
+    assert time.monotonic() - started < 1 * SLOW

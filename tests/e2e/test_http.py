@@ -1,223 +1,408 @@
-"""The HTTP server: framing, limits, timeouts, statuses."""
-import os
+"""tests/e2e/test_http.py: HTTP/1.1 as clients see it: framing, methods, refusals, limits, deadlines."""
+import re
 import socket
-import subprocess
-import sys
+import threading
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
-from harness import Client
+from backends import answering, holding
+from leat import FLAVOR, SLOW, Closed, await_true
 
-CORPUS = os.path.join(os.path.dirname(__file__), "corpus")
-
-ECHO = """
-timeouts: { head: 2s, body: 2s, idle: 2s }
-log: { access: off }
+CONF = """
+limits: { body: 256k, line: 2k, head: 8k, fields: 20 }
 routes:
-  /echo: { reply: "${request.body == '' ? 'hello' : request.body}" }
-  GET /static/a.txt: { reply: abcdefghijklmnopqrstuvwxyz }
-"""
-
-
-def test_every_case_of_the_corpus_passes_but_those_that_need_files(leat):
-    """Ranges and conditionals come with `files:`; framing may not wait."""
-    daemon = leat(ECHO)
-    done = subprocess.run([sys.executable, os.path.join(CORPUS, "run.py"), "--port", str(daemon.port), "--known",
-                           os.path.join(CORPUS, "known.txt"), os.path.join(CORPUS, "h1-cases.jsonl")],
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
-
-
-HELLO = """
-log: { access: off }
-limits: { line: 1k, head: 4k, fields: 20, body: 10k }
-timeouts: { head: 300ms, body: 300ms, idle: 10s }
-routes:
-  GET /hello: { reply: "Hello World!" }
+  GET /hello: { reply: "Hello!" }
+  /any: { reply: "${request.method} ${request.body}" }
+  POST /echo: { reply: { body: "${request.body}" } }
+  POST /small: { body: { max: 10 }, reply: "${body}" }
   POST /json: { body: { type: json }, reply: { json: "${body}" } }
-  POST /post: { reply: "${request.body}" }
-  GET /slow: { tasks: { w: { wait: 50ms } }, reply: slow }
+  POST /form: { body: { type: form }, reply: { json: "${form}" } }
+  POST /text: { body: { type: text }, reply: "${body}" }
+  PUT /thing: { reply: put }
+  DELETE /thing: { tasks: { t: { value: 1 } } }
+  GET /slow: { tasks: { t: { wait: 50ms } }, reply: slow }
+  GET /fast: { reply: fast }
 """
 
 
-def test_get_head_and_date(leat):
-    daemon = leat(HELLO)
+@pytest.fixture(scope="module")
+def daemon(module_stage):
+    return module_stage.leat(CONF)
+
+
+@pytest.fixture
+def client(daemon):
     with daemon.connect() as client:
-        got = client.request("GET", "/hello")
-        assert (got.status, got.body) == (200, b"Hello World!")
-        assert got.header("date").endswith(" GMT")
-        head = client.request("HEAD", "/hello")
-        assert (head.status, head.header("content-length")) == (200, "12")
-        assert client.request("GET", "/hello").status == 200
+        yield client
 
 
-def test_pipelined_requests_are_answered_in_order(leat):
-    daemon = leat(HELLO)
+# ------------------------------------------------------------------ requests and answers
+
+def test_a_constant_reply_is_answered(client):
+    answer = client.get("/hello")
+    assert (answer.status, answer.reason, answer.text) == (200, "OK", "Hello!")
+    assert answer.get("content-type") == "text/plain; charset=utf-8"
+    assert answer.get("content-length") == "6"
+
+
+def test_every_answer_has_the_date(client):
+    for target in ("/hello", "/any", "/nowhere"):
+        date = parsedate_to_datetime(client.get(target).get("date"))
+        assert abs(date.timestamp() - time.time()) < 5
+
+
+def test_a_connection_is_kept_alive(client):
+    assert [client.get("/hello").status for _ in range(20)] == [200] * 20
+
+
+def test_connection_close_is_honoured(client):
+    answer = client.get("/hello", headers={"Connection": "close"})
+    assert answer.status == 200 and answer.get("connection") == "close"
+    assert client.is_closed()
+
+
+def test_http_1_0_closes(client):
+    answer = client.send("GET /hello HTTP/1.0\r\n\r\n").response()
+    assert answer.text == "Hello!"
+    assert client.is_closed()
+
+
+def test_http_1_0_is_kept_alive_when_it_asks(client):
+    for _ in range(3):
+        client.send("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        answer = client.response()
+        assert answer.text == "Hello!" and answer.get("connection").lower() == "keep-alive"
+
+
+def test_pipelined_requests_are_answered_in_order(client):
+    client.send("".join(f"POST /any HTTP/1.1\r\nHost: a\r\nContent-Length: {len(str(i))}\r\n\r\n{i}"
+                        for i in range(100)))
+    assert [client.response().text for _ in range(100)] == [f"POST {i}" for i in range(100)]
+
+
+def test_a_slow_flow_holds_back_the_fast_answer_behind_it(client):
+    client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /fast HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+    assert [client.response().text for _ in range(6)] == ["slow", "fast"] * 3
+
+
+def test_constant_replies_can_be_pipelined_by_the_thousand(daemon):
     with daemon.connect() as client:
-        client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
-                    "GET /none HTTP/1.1\r\nHost: a\r\n\r\nGET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert [client.read().status for _ in range(4)] == [200, 200, 404, 200]
+        sender = threading.Thread(target=client.send, args=("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 5000,))
+        sender.start()
+        assert all(client.response().text == "Hello!" for _ in range(5000))
+        sender.join()
 
 
-def test_405_lists_the_methods_and_options_answers_them(leat):
-    daemon = leat(HELLO)
-    with daemon.connect() as client:
-        got = client.request("DELETE", "/hello")
-        assert (got.status, got.header("allow")) == (405, "GET, HEAD, OPTIONS")
-        got = client.request("OPTIONS", "/post")
-        assert (got.status, got.header("allow")) == (204, "POST, OPTIONS")
-        assert client.request("OPTIONS", "*").status == 204
+def test_a_head_may_come_byte_by_byte(client):
+    for byte in b"GET /hello HTTP/1.1\r\nHost: a\r\nX-Long: value\r\n\r\n":
+        client.send(bytes([byte]))
+    assert client.response().text == "Hello!"
 
 
-@pytest.mark.parametrize("raw, status", [
+def test_head_answers_like_get_without_the_body(client):
+    get = client.get("/hello")
+    head = client.request("HEAD", "/hello")
+    assert head.status == 200 and head.get("content-length") == get.get("content-length")
+    assert client.get("/hello").text == "Hello!"  # and no stray body was in between
+
+
+def test_head_of_a_reply_with_expressions_has_its_length(client):
+    assert client.request("HEAD", "/any").get("content-length") == "5"
+    assert client.get("/fast").text == "fast"
+
+
+def test_options_says_what_is_allowed(client):
+    answer = client.request("OPTIONS", "/thing")
+    assert answer.status in (200, 204)
+    assert set(re.split(", *", answer.get("allow"))) == {"PUT", "DELETE", "OPTIONS"}
+
+
+def test_options_of_the_server_is_answered(client):
+    answer = client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").response()
+    assert answer.status in (200, 204)
+
+
+def test_404_for_a_path_without_a_route(client):
+    answer = client.get("/nowhere")
+    assert answer.status == 404
+    assert client.get("/hello").status == 200
+
+
+def test_405_with_allow_for_another_method(client):
+    answer = client.request("POST", "/hello", body="x")
+    assert answer.status == 405
+    assert set(re.split(", *", answer.get("allow"))) == {"GET", "HEAD", "OPTIONS"}
+    assert client.get("/hello").status == 200
+
+
+def test_a_route_with_tasks_and_no_reply_answers_204(client):
+    answer = client.request("DELETE", "/thing")
+    assert answer.status == 204 and answer.body == b""
+    assert answer.get("content-length") is None
+    assert client.get("/hello").status == 200
+
+
+def test_501_for_a_method_that_nobody_knows(client):
+    assert client.request("BREW", "/nowhere").status == 501
+
+
+def test_a_route_without_a_method_takes_any(client):
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        assert client.request(method, "/any", body="b").text == f"{method} b"
+
+
+# ------------------------------------------------------------------ bodies
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 65535, 65536, 262144])
+def test_a_body_of_known_length_comes_back_whole(client, size):
+    body = bytes(i * 7 % 251 for i in range(size))
+    assert client.request("POST", "/echo", body=body).body == body
+    assert client.get("/hello").status == 200
+
+
+def test_a_chunked_body_comes_back_whole(client):
+    chunks = [b"a" * 1, b"b" * 5000, b"c" * 70000, b"d" * 3]
+    client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for chunk in chunks:
+        client.send(b"%X\r\n%s\r\n" % (len(chunk), chunk))
+    client.send(b"0\r\n\r\n")
+    assert client.response().body == b"".join(chunks)
+    assert client.get("/hello").status == 200
+
+
+def test_chunk_extensions_and_trailers_are_read_over(client):
+    client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"3;name=value\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n")
+    assert client.response().body == b"abc"
+    assert client.get("/hello").status == 200
+
+
+def test_expect_100_continue_is_answered_before_the_body(client):
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    assert client.head().status == 100
+    assert client.send("12345").response().text == "12345"
+
+
+def test_expect_100_continue_of_a_body_too_large_is_refused_at_once(client):
+    client.send("POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n")
+    assert client.head().status == 413
+
+
+def test_a_body_sent_to_a_route_that_reads_none_is_read_over(client):
+    assert client.request("PUT", "/thing", body="GET /evil HTTP/1.1\r\nHost: a\r\n\r\n").text == "put"
+    assert client.get("/hello").text == "Hello!"
+
+
+def test_a_body_sent_to_no_route_is_read_over(client):
+    assert client.request("POST", "/nowhere", body="GET /evil HTTP/1.1\r\nHost: a\r\n\r\n").status == 404
+    assert client.get("/hello").text == "Hello!"
+
+
+def test_a_large_reply_reaches_a_slow_reader_whole(leat, backend):
+    big = "x" * (6 << 20)
+    upstream = backend(lambda call: call.reply(big, content_type="text/plain"))
+    daemon = leat("http: { u: { url: @url@ } }\n"
+                  "routes: { GET /big: { tasks: { t: { get: \"u:/\" } }, reply: \"${t.text}\" } }", url=upstream.url)
+    with daemon.connect(receive_buffer=4096) as client:
+        client.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        upstream.await_calls(1)
+        assert client.is_silent(0.05) is False
+        assert len(client.response().body) == len(big)
+        assert len(client.response().body) == len(big)
+
+
+def test_a_client_that_takes_nothing_is_cut_off(leat, backend):
+    big = "x" * (7 << 20)
+    upstream = backend(lambda call: call.reply(big, content_type="text/plain"))
+    daemon = leat("timeouts: { write: 300ms }\nhttp: { u: { url: @url@ } }\n"
+                  "routes: { GET /big: { tasks: { t: { get: \"u:/\" } }, reply: \"${t.text}\" } }", url=upstream.url)
+    client = daemon.connect(receive_buffer=4096)
+    client.send("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+    upstream.await_calls(1)
+    await_true(lambda: daemon.n_connections() == 0, what="the connection's end")
+    with pytest.raises(Closed):
+        client.response()
+
+
+# ------------------------------------------------------------------ refusals
+
+@pytest.mark.parametrize("bytes_, status", [
+    (b"GARBAGE\r\n\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
     (b"GET /hello HTTP/1.1\r\n\r\n", 400),
+    (b"GET /hello HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+    (b"GET /hello HTTP/1.1\nHost: a\n\n", 400),
+    (b"GET /hello HTTP/1.1\r\nHost: a\r\nbad name: x\r\n\r\n", 400),
+    (b"GET /hello HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n", 400),
+    (b"GET /he%zzo HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET /he%00o HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
+    (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nContent-Length: 1\r\n\r\nx", 417),
+    (b"GET /" + b"a" * 4000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+    (b"GET /hello HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
+    (b"GET /hello HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 30 + b"\r\n", 431),
     (b"GET /hello HTTP/2.0\r\nHost: a\r\n\r\n", 505),
-    (b"GET /" + b"a" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-    (b"GET /hello HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 5000 + b"\r\n\r\n", 431),
-    (b"GET /hello HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 30 + b"\r\n", 431),
-    (b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n", 413),
-    (b"POST /post HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-    (b"POST /post HTTP/1.1\r\nHost: a\r\nExpect: magic\r\nContent-Length: 1\r\n\r\n", 417),
-    (b"POST /post HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-    (b"BREW /pot HTTP/1.1\r\nHost: a\r\n\r\n", 501),
-    (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-    (b"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-    (b"GET /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-    (b"G\x00T /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET /hello HTTP/0.9\r\n\r\n", 505),
+    (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+    (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n", 413),
+    (b"POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + b"x" * 20 + b"\r\n", 413),
 ])
-def test_bad_requests_get_their_status_and_a_closed_connection(leat, raw, status):
-    daemon = leat(HELLO)
+def test_a_bad_request_gets_its_status_and_a_closed_connection(client, bytes_, status):
+    answer = client.send(bytes_).response()
+    assert answer.status == status
+    assert answer.get("connection") == "close"
+    assert client.is_closed()
+
+
+def test_good_answers_before_a_bad_request_are_not_lost(client):
+    client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /slow HTTP/1.1\r\nHost: a\r\n\r\nNONSENSE\r\n\r\n")
+    assert [client.response().status for _ in range(3)] == [200, 200, 400]
+    assert client.is_closed()
+
+
+def test_a_refusal_is_readable_though_the_client_still_sends(daemon):
     with daemon.connect() as client:
-        client.send(raw)
-        assert client.read().status == status
+        client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
+        try:
+            client.send(b"x" * 3000000)
+        except OSError:
+            pass
+        assert client.response().status == 413
+
+
+def test_411_where_a_typed_body_has_no_length(client):
+    assert client.send("POST /json HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 411
+
+
+@pytest.mark.parametrize("target, content_type, body, status", [
+    ("/json", "application/json", '{"a":1}', 200),
+    ("/json", "application/problem+json; charset=utf-8", '{"a":1}', 200),
+    ("/json", "text/plain", '{"a":1}', 415),
+    ("/json", "application/json", '{"a":1', 400),
+    ("/json", "application/json", '{"a":1,"a":2}', 200),
+    ("/json", "application/json", "", 400),
+    ("/json", "application/json", "[" * 10000, 400),
+    ("/form", "application/x-www-form-urlencoded", "a=1&b=x+y%21", 200),
+    ("/form", "application/json", "{}", 415),
+    ("/form", "application/x-www-form-urlencoded", "a=%zz", 400),
+    ("/text", "text/csv", "a,b", 200),
+    ("/text", "application/json", "{}", 415),
+])
+def test_a_body_is_of_the_type_that_the_route_asks_for(client, target, content_type, body, status):
+    answer = client.request("POST", target, body=body, headers={"Content-Type": content_type})
+    assert answer.status == status
+    if status == 200 and content_type.endswith("urlencoded"):
+        assert answer.json() == {"a": "1", "b": "x y!"}
+    if status in (400, 415):
+        assert answer.json()["code"] == "invalid_input"
+    assert client.get("/hello").status == 200
+
+
+# ------------------------------------------------------------------ deadlines
+
+def test_408_for_a_head_that_does_not_end(leat):
+    daemon = leat("timeouts: { head: 300ms }\nroutes: { GET /: { reply: x } }")
+    with daemon.connect() as client:
+        started = time.monotonic()
+        client.send("GET / HTTP/1.1\r\nHo")
+        answer = client.response()
+        took = time.monotonic() - started
+        assert answer.status == 408 and answer.get("connection") == "close"
+        assert 0.29 <= took < 0.6 * SLOW
         assert client.is_closed()
+
+
+def test_the_deadline_of_a_head_is_absolute(leat):
+    daemon = leat("timeouts: { head: 300ms }\nroutes: { GET /: { reply: x } }")
+    with daemon.connect() as client:
+        started = time.monotonic()
+        client.send("GET / HTTP/1.1\r\n")
+        while client.is_silent(0.05):  # a byte each 50 ms does not help
+            client.send("X")
+        assert client.response().status == 408
+        assert time.monotonic() - started < 0.6 * SLOW
+
+
+def test_408_for_a_body_that_does_not_come(leat):
+    daemon = leat("timeouts: { body: 200ms }\nroutes: { POST /: { reply: \"${body}\" } }")
+    with daemon.connect() as client:
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+        assert client.response().status == 408
+        assert client.is_closed()
+
+
+def test_an_idle_connection_is_closed_without_a_word(leat):
+    daemon = leat("timeouts: { idle: 200ms }\nroutes: { GET /: { reply: x } }")
+    with daemon.connect() as client:
+        assert client.get("/").status == 200
+        assert client.is_closed()
+
+
+def test_504_when_the_route_takes_too_long(leat):
+    daemon = leat("timeouts: { route: 100ms }\nroutes:\n  GET /d: { tasks: { t: { wait: 10s } } }\n"
+                  "  GET /own: { timeout: 50ms, tasks: { t: { wait: 10s } } }")
+    for target in ("/d", "/own"):
+        answer = daemon.get(target)
+        assert answer.status == 504 and answer.json()["code"] == "timeout"
+
+
+# ------------------------------------------------------------------ full
+
+def test_connections_past_the_limit_get_503_and_no_reset(leat):
+    daemon = leat("limits: { connections: 4 }\nroutes: { GET /: { reply: x } }")
+    inside = [daemon.connect() for _ in range(4)]
+    assert [client.get("/").status for client in inside] == [200] * 4
+    for _ in range(20):
+        with daemon.connect() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = client.response()
+            assert answer.status == 503 and int(answer.get("retry-after")) >= 1
+            assert client.is_closed()
+    inside[0].close()
+    await_true(lambda: daemon.get("/").status == 200, what="room for one")
+    assert [client.get("/").status for client in inside[1:]] == [200] * 3
+
+
+def test_a_connection_ends_after_its_number_of_requests(leat):
+    daemon = leat("limits: { requests: 3 }\nroutes: { GET /: { reply: x } }")
+    with daemon.connect() as client:
+        answers = [client.get("/") for _ in range(3)]
+        assert [a.get("connection") for a in answers] == [None, None, "close"]
+        assert client.is_closed()
+
+
+def test_a_request_that_uses_too_much_memory_fails_alone(leat, backend):
+    upstream = backend(answering("y" * 200000))
+    daemon = leat("limits: { memory: 128k }\nhttp: { u: { url: @url@ } }\nroutes:\n"
+                  "  GET /big: { tasks: { t: { get: \"u:/\" } }, reply: { json: \"${t.body}\" } }\n"
+                  "  GET /: { reply: x }", url=upstream.url)
+    answer = daemon.get("/big")
+    assert answer.status == 500 and answer.json()["code"] == "memory_limit"
+    assert daemon.get("/").status == 200
+
+
+def test_a_half_closed_client_still_gets_its_answer(daemon):
+    with daemon.connect() as client:
+        client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").half_close()
+        assert client.response().text == "Hello!"
+
+
+def test_a_thousand_connections_come_and_go(daemon):
+    for _ in range(1000 // (1 if FLAVOR == "release" else 4)):
+        assert daemon.get("/hello").status == 200
+    await_true(lambda: daemon.n_connections() == 0)
+
+
+def test_connections_that_say_nothing_do_no_harm(daemon):
+    for _ in range(50):
+        client = daemon.connect()
+        client.close()
+    for _ in range(50):
+        client = daemon.connect()
+        client.send("GET /sl")
+        client.reset()
     assert daemon.get("/hello").status == 200
-
-
-def test_statuses_that_keep_the_connection(leat):
-    daemon = leat(HELLO)
-    with daemon.connect() as client:
-        assert client.request("POST", "/json").status == 411
-        assert client.request("POST", "/json", {"Content-Type": "text/plain"}, "x").status == 415
-        got = client.request("POST", "/json", {"Content-Type": "application/json"}, "{nope")
-        assert (got.status, got.header("content-type")) == (400, "application/problem+json")
-        got = client.request("POST", "/json", {"Content-Type": "application/json"}, '{"n":18446744073709551615,"d":19.99}')
-        assert got.body == b'{"n":18446744073709551615,"d":19.99}'
-
-
-def test_a_slow_head_gets_408_counted_from_its_first_byte(leat):
-    daemon = leat(HELLO)
-    with daemon.connect() as client:
-        client.send("GET /hello HT")
-        got = client.read()
-        assert (got.status, got.header("connection")) == (408, "close")
-        assert client.is_closed()
-
-
-def test_a_body_that_stops_coming_gets_408(leat):
-    daemon = leat(HELLO)
-    with daemon.connect() as client:
-        client.send("POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
-        assert client.read().status == 408
-        assert client.is_closed()
-
-
-def test_expect_continue(leat):
-    daemon = leat(HELLO)
-    with daemon.connect() as client:
-        client.send("POST /post HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-        assert client.read(interim=True).status == 100
-        client.send("abc")
-        assert client.read().body == b"abc"
-
-
-def test_http_1_0_closes_unless_asked_to_keep(leat):
-    daemon = leat(HELLO)
-    with daemon.connect() as client:
-        assert client.request("GET", "/hello", version="1.0").header("connection") == "close"
-        assert client.is_closed()
-    with daemon.connect() as client:
-        got = client.request("GET", "/hello", {"Connection": "keep-alive"}, version="1.0")
-        assert got.header("connection") == "keep-alive"
-        assert client.request("GET", "/hello").status == 200
-
-
-def test_chunked_bodies_however_they_are_cut(leat):
-    daemon = leat(HELLO)
-    raw = (b"POST /post HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-           b"3\r\nabc\r\na;x=y\r\n0123456789\r\n0\r\nT: v\r\n\r\n")
-    with daemon.connect() as client:
-        for size in (1, 2, 7, len(raw)):
-            for at in range(0, len(raw), size):
-                client.send(raw[at:at + size])
-            assert client.read().body == b"abc0123456789"
-
-
-def test_more_connections_than_the_limit_get_503_and_never_a_reset(leat):
-    daemon = leat("limits: { connections: 5 }\n" + HELLO.replace("limits: { line", "#"))
-    kept = [daemon.connect() for _ in range(5)]
-    for client in kept:
-        assert client.request("GET", "/hello").status == 200
-    with daemon.connect() as client:
-        client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
-        got = client.read()
-        assert (got.status, got.header("retry-after")) == (503, "1")
-        assert client.is_closed()
-    for client in kept:
-        client.close()
-
-
-def test_connections_are_spread_over_the_loops(leat):
-    daemon = leat("server: { threads: 2 }\n" + HELLO)
-    clients = [daemon.connect() for _ in range(40)]
-    for client in clients:
-        assert client.request("GET", "/hello").status == 200
-    counts = [loop["connections"] for loop in daemon.status()["loops"]]
-    assert counts == [20, 20]
-    for client in clients:
-        client.close()
-
-
-def test_listeners_of_every_kind(leat, tmp_path):
-    addresses = ["127.0.0.1:0", "127.0.0.2:0", f"unix:{tmp_path}/public.sock"]
-    if socket.has_ipv6 and os.path.exists("/proc/net/if_inet6") and open("/proc/net/if_inet6").read():
-        addresses.append("[::1]:0")
-    daemon = leat("listen: [" + ", ".join(f'"{a}"' for a in addresses) + "]\n" + HELLO)
-    assert len(daemon.ports) == len(addresses) - 1 and len(daemon.unix) == 1
-    assert Client(("127.0.0.2", daemon.ports[1])).request("GET", "/hello").status == 200
-    assert Client(daemon.unix[0]).request("GET", "/hello").status == 200
-    if len(addresses) == 4:
-        assert Client(("::1", daemon.ports[2])).request("GET", "/hello").status == 200
-
-
-def test_a_client_that_reads_slowly_gets_all_of_a_large_answer(leat):
-    daemon = leat("""
-limits: { body: 8m, memory: 64m }
-routes:
-  POST /big: { reply: "${request.body}${request.body}" }
-""")
-    body = os.urandom(1 << 20).hex().encode()
-    with daemon.connect() as client:
-        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        assert client.request("POST", "/big", body=body).body == body * 2
-        assert client.request("POST", "/big", body="x").body == b"xx"
-
-
-def test_the_router(leat):
-    daemon = leat("""
-routes:
-  GET /a/{x}: { reply: "param ${path.x}" }
-  GET /a/b: { reply: literal }
-  /a/b: { reply: any method }
-  GET /a/{rest...}: { reply: "rest ${path.rest}" }
-  GET host.test/a/b: { reply: host }
-  GET /sp%20ce: { reply: never }
-""".replace("  GET /sp%20ce: { reply: never }\n", ""))
-    cases = [("GET", "/a/b", "literal"), ("POST", "/a/b", "any method"), ("GET", "/a/c", "param c"),
-             ("GET", "/a/c/d", "rest c/d"), ("GET", "/a/", "rest "), ("GET", "/x/../a/./b", "literal"),
-             ("GET", "/a/%63", "param c"), ("GET", "/a/x%2Fy", "param x/y"), ("GET", "/%61/b?q=1", "literal")]
-    with daemon.connect() as client:
-        for method, path, want in cases:
-            assert client.request(method, path).text == want, path
-        assert client.request("GET", "/a/b", {"Host": "HOST.test:80"}).text == "host"
-        assert client.request("GET", "/a").status == 404

@@ -11,6 +11,20 @@ import pytest
 
 from harness import LEAT, PATIENCE, Backend, Client, Daemon, run_leat
 
+@pytest.fixture(name="leat")
+def start_daemons(tmp_path):
+    """leat(TEXT) starts a daemon; all are stopped, and must end cleanly, with the test."""
+    daemons = []
+
+    def start(text, **kwargs):
+        daemons.append(Daemon(tmp_path, text, **kwargs))
+        return daemons[-1]
+
+    yield start
+    for daemon in daemons:
+        daemon.stop()
+
+
 HELLO = 'routes: { GET /: { reply: "one" }, GET /slow: { tasks: { w: { wait: 300ms } }, reply: "slow one" } }\n'
 
 

@@ -233,6 +233,19 @@ static void a_dropped_task_is_completed_without_its_start(void)
 	is_int(n_empty, 1);
 }
 
+/* ------------------------------------------------------------ composites that never start */
+
+static void a_composite_that_does_not_start_leaves_its_children_to_their_owner(void)
+{
+	series_init(&inner, composite_on_end);
+	series_push_back(&inner, probe_init(&probes[0], 1, OUTCOME_OK));
+	task_drop(&inner.base.task, &scope);
+	settle();
+	has_ended(&inner.base.task, OUTCOME_CANCELLED);
+	is_int(probes[0].n_ended, 0);
+	is_int(probes[0].task.state, TASK_IDLE);
+}
+
 int main(void)
 {
 	TRY(a_module_is_a_sub_flow_as_one_task);
@@ -249,5 +262,6 @@ int main(void)
 	TRY(cancelling_it_cancels_what_was_made);
 	TRY(an_empty_task_is_ok);
 	TRY(a_dropped_task_is_completed_without_its_start);
+	TRY(a_composite_that_does_not_start_leaves_its_children_to_their_owner);
 	return tap_done();
 }

@@ -335,10 +335,10 @@ static char *lowest_stack;
 static void series_on_end(struct task *task)
 {
 	struct scope *in = task->scope;
-	char here;
+	char *here = __builtin_frame_address(0); /* a local's may be on ASan's heap */
 
-	if (!lowest_stack || &here < lowest_stack)
-		lowest_stack = &here;
+	if (!lowest_stack || here < lowest_stack)
+		lowest_stack = here;
 	n_ended++;
 	if (n_left-- == 0)
 		return;
