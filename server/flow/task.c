@@ -53,6 +53,7 @@ static void step_refuse_no_verb(struct flow_compiler *compiler, const struct ste
 {
 	struct str list = verbs_list(compiler->arena);
 
+	check(step->node->entries || step->node->n_entries == 0);
 	for (size_t i = 0; i < step->node->n_entries; i++) {
 		const struct node_entry *entry = &step->node->entries[i];
 		const char *nearest = step_nearest(entry->key, NULL);
