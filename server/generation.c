@@ -276,8 +276,8 @@ static void load_flow_one(struct load *load, const struct node_entry *entry)
 	struct flow_config config = { 0 };
 	const struct settings_part part = { flow_keys, &config };
 
-	if (settings_read(&part, 1, entry->value, "a flow", load->generation->arena, load->diag) ==
-	    0)
+	settings_read(&part, 1, entry->value, "a flow", load->generation->arena, load->diag);
+	if (config.tasks)
 		flow_compile(&load->compiler, load_flow(&load->compiler, entry->key), config.tasks,
 			     config.result, FLOW_ROOTS);
 }
@@ -344,26 +344,33 @@ static void load_shared(struct load *load)
 	load->compiler.shared = things;
 }
 
-/* Sections that DESIGN has and later versions bring. */
-static bool load_refuse_later(struct load *load)
+/* Sections that DESIGN has and later versions bring: a better answer than "unknown key". */
+struct later_config {
+	const struct node *ignored;
+};
+
+#define AT(field) offsetof(struct later_config, field)
+static const struct setting later_sections[] = {
+	{ "redis", SETTING_NODE, AT(ignored) },   { "sql", SETTING_NODE, AT(ignored) },
+	{ "kafka", SETTING_NODE, AT(ignored) },   { "queues", SETTING_NODE, AT(ignored) },
+	{ "compute", SETTING_NODE, AT(ignored) }, { "actors", SETTING_NODE, AT(ignored) },
+	{ "tests", SETTING_NODE, AT(ignored) },   { "trace", SETTING_NODE, AT(ignored) },
+	{ "store", SETTING_NODE, AT(ignored) },   { "modules", SETTING_NODE, AT(ignored) },
+	{ "metrics", SETTING_NODE, AT(ignored) }, SETTINGS_END
+};
+#undef AT
+
+static void load_refuse_later(struct load *load)
 {
-	static const char *const later[] = { "redis",   "sql",     "kafka",  "queues",
-					     "compute", "actors",  "tests",  "trace",
-					     "store",   "modules", "metrics" };
-	const struct node *root = load->generation->conf.root;
-	bool ok = true;
+	for (const struct setting *later = later_sections; later->key; later++) {
+		const struct node_entry *entry =
+			node_entry_find(load->generation->conf.root, later->key);
 
-	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-		const struct node_entry *entry = node_entry_find(root, later[i]);
-
-		if (!entry)
-			continue;
-		diag_error(load->diag, entry->key_place,
-			   "the section %s is not in this version of leat yet; remove it",
-			   later[i]);
-		ok = false;
+		if (entry)
+			diag_error(load->diag, entry->key_place,
+				   "the section %s is not in this version of leat yet; remove it",
+				   later->key);
 	}
-	return ok;
 }
 
 /* Sections whose settings are constant: what they take from the environment is put in now. */
@@ -383,7 +390,9 @@ static void load_resolve(struct load *load)
 
 static void load_sections(struct load *load)
 {
-	const struct settings_part part = { sections, &load->config };
+	struct later_config later = { NULL };
+	const struct settings_part parts[] = { { sections, &load->config },
+					       { later_sections, &later } };
 	struct generation *generation = load->generation;
 
 	load->compiler = (struct flow_compiler){
@@ -394,10 +403,9 @@ static void load_sections(struct load *load)
 		.constant = load_constant,
 	};
 	load_resolve(load);
-	if (!load_refuse_later(load) ||
-	    settings_read(&part, 1, generation->conf.root, "the configuration", generation->arena,
-			  load->diag) > 0)
-		return;
+	load_refuse_later(load);
+	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
+		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
 	flow_check_defaults(&load->compiler);
 	load_settings(load);

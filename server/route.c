@@ -16,6 +16,7 @@ struct route_config {
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
+	bool doubtful; /* it has a wrong key: what is missing may only be misspelt */
 };
 
 struct body_config {
@@ -162,7 +163,7 @@ static bool route_compile_ending(struct flow_compiler *compiler, struct expr_com
 		return false;
 	}
 	if (!config->reply && !config->redirect) {
-		if (config->tasks)
+		if (config->tasks || config->doubtful)
 			return true;
 		diag_error(compiler->diag, entry->key_place,
 			   "this route has neither tasks nor an answer; add reply: or redirect:");
@@ -171,6 +172,17 @@ static bool route_compile_ending(struct flow_compiler *compiler, struct expr_com
 	route->reply = config->reply ? reply_compile(expr, config->reply)
 				     : reply_compile_redirect(expr, config->redirect);
 	return route->reply != NULL;
+}
+
+static const char *const *route_path_names(const struct route *route, struct arena *arena)
+{
+	size_t n_params = route->pattern.n_params;
+	const char **names = arena_alloc_array(arena, n_params + 1, sizeof(*names));
+
+	for (size_t i = 0; i < n_params; i++)
+		names[i] = arena_str(arena, route->pattern.params[i]).ptr;
+	names[n_params] = NULL;
+	return names;
 }
 
 static bool route_compile_parts(struct flow_compiler *compiler, const struct settings *settings,
@@ -183,7 +195,7 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 				      .uses = &uses };
 	bool ok;
 
-	route->flow = flow_declare(compiler, route->pattern.text);
+	route->flow = flow_declare(compiler, entry->key);
 	ok = route_compile_body(compiler, settings, config->body, route);
 	ok &= flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
@@ -199,19 +211,23 @@ struct route *route_compile(struct flow_compiler *compiler, const struct setting
 	struct route *route = arena_zalloc(compiler->arena, sizeof(*route));
 	struct route_config config = { .timeout_ms = settings->timeout_route };
 	const struct settings_part part = { route_keys, &config };
-	bool ok;
+	bool ok, compiled;
 
 	ok = route_pattern_read(entry->key, entry->key_place, compiler->arena, compiler->diag,
 				&route->pattern);
 	if (entry->value->kind == NODE_MAP && !route_refuse_later(compiler, entry->value))
 		return NULL;
-	if (settings_read(&part, 1, entry->value, "a route", compiler->arena, compiler->diag) > 0 ||
-	    !ok)
+	config.doubtful = settings_read(&part, 1, entry->value, "a route", compiler->arena,
+					compiler->diag) > 0;
+	if (config.doubtful && entry->value->kind != NODE_MAP)
 		return NULL;
 	route->place = entry->key_place;
 	route->timeout_ms = config.timeout_ms;
 	route->logged = config.log;
-	if (!route_compile_parts(compiler, settings, &config, entry, route))
+	compiler->path_names = ok ? route_path_names(route, compiler->arena) : NULL;
+	compiled = route_compile_parts(compiler, settings, &config, entry, route);
+	compiler->path_names = NULL;
+	if (!ok || !compiled || config.doubtful)
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
 	if (route->reply && flow_is_empty(route->flow) && route->body_type == BODY_ANY &&

@@ -94,6 +94,9 @@ struct expr_names {
 	 * NULL, or no function: any of expr_task_fields. */
 	const char *const *(*task_fields)(const struct expr_names *names, unsigned task);
 
+	/* The parameters of the path, NULL at the end. NULL: any may be asked for. */
+	const char *const *path_names;
+
 	/* The value of ${env.NAME} or ${secret.NAME}; false when it does not exist. The text must
 	 * live as long as the compiled expression. May be NULL: neither exists. (The bits of these
 	 * two in `roots` do not matter.) */

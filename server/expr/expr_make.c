@@ -226,6 +226,22 @@ static bool request_has(struct parser *parser, struct str name, struct str part)
 	return false;
 }
 
+static bool path_has(struct parser *parser, struct str name, struct str part)
+{
+	const char *const *names = parser->compiler->names->path_names;
+	const char *nearest = names ? diag_nearest(name, names) : NULL;
+
+	for (size_t i = 0; names && names[i]; i++)
+		if (str_eq(name, str_of(names[i])))
+			return true;
+	if (!names)
+		return true;
+	parser_error(parser, part, "the route's path has no {%.*s}; %s%s%s", STR_ARG(name),
+		     nearest ? "did you mean \"" : "write it into the path", nearest ? nearest : "",
+		     nearest ? "\"?" : "");
+	return false;
+}
+
 /* A root with a key that is known now; *ret stays NULL for the roots that are values. */
 static bool make_root_member(struct parser *parser, const struct expr *of, struct str key,
 			     struct str part, struct expr **ret)
@@ -240,6 +256,8 @@ static bool make_root_member(struct parser *parser, const struct expr *of, struc
 	}
 	*ret = NULL;
 	if (of->root == ROOT_REQUEST && !request_has(parser, key, part))
+		return true;
+	if (of->root == ROOT_PATH && !path_has(parser, key, part))
 		return true;
 	node = make_node(parser, EXPR_ROOT, NULL, 0);
 	node->root = of->root;

@@ -120,6 +120,7 @@ static struct expr_names scope_names(const struct flow_scope *scope, struct aren
 		.task = scope_task,
 		.task_names = list->names,
 		.task_fields = scope_task_fields,
+		.path_names = compiler->path_names,
 		.constant = compiler->constant,
 	};
 }

@@ -282,12 +282,13 @@ class Daemon:
                                         stderr=subprocess.PIPE, env=self.env, cwd=self.dir)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        self.await_line(r" serving version=")
+        self.await_line("serving.*version")
         for line in self.lines:
             self._note_address(line)
 
     def _note_address(self, line):
-        match = re.search(r"listening address=(\S+)( for=admin)?", line)
+        match = re.search(r"listening address=(\S+)( for=admin)?", line) or \
+            re.search(r'"message":"listening","address":"([^"]+)"(,"for":"admin")?', line)
         if match:
             address = parse_address(match[1])
             if match[2]:
@@ -426,7 +427,7 @@ def cli(*args, env=None, cwd=None):
     done = subprocess.run([os.path.abspath(BINARY) if not os.path.isabs(BINARY) else BINARY, *args],
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT * 3,
                           env=env, cwd=cwd, check=False)
-    done.out, done.err = done.stdout.decode(), done.stderr.decode()
+    done.out, done.err = done.stdout.decode(), done.stderr.decode("utf-8", "replace")
     assert not REPORT.search(done.err), done.err
     assert done.returncode >= 0, f"killed by signal {-done.returncode}:\n{done.err}"
     return done

@@ -25,6 +25,14 @@ def test_sigterm_ends_it_with_0(leat):
     assert "stopped" in daemon.stderr
 
 
+def test_sigterm_right_after_the_start(leat):
+    listen = "listen: [" + ", ".join(f"\"unix:@DIR@/{i}.sock\"" for i in range(20)) + "]\n"
+    for _ in range(10 if SLOW == 1 else 3):
+        daemon = leat(listen + "server: { threads: 8 }\nroutes: { GET /: { reply: x } }")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0, daemon.stderr
+
+
 def test_sigint_does_the_same(leat):
     daemon = leat("routes: { GET /: { reply: x } }")
     daemon.signal(signal.SIGINT)
