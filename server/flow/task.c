@@ -52,9 +52,11 @@ static const char *step_nearest(struct str key, const struct verb *verb)
 static void step_refuse_no_verb(struct flow_compiler *compiler, const struct step *step)
 {
 	struct str list = verbs_list(compiler->arena);
+	const struct node *node = step->node;
 
-	for (size_t i = 0; i < step->node->n_entries; i++) {
-		const struct node_entry *entry = &step->node->entries[i];
+	check(node->entries || node->n_entries == 0);
+	for (size_t i = 0; i < node->n_entries; i++) {
+		const struct node_entry *entry = &node->entries[i];
 		const char *nearest = step_nearest(entry->key, NULL);
 
 		if (setting_find(modifier_keys, entry->key) || !nearest ||
@@ -231,8 +233,10 @@ static bool step_compile_verb(struct flow_compiler *compiler, struct flow *flow,
 		return false;
 	}
 	step->joins = node_find(rest, "join") != NULL;
-	if (step->joins)
-		step_note(step, compiler->arena, "join %s", node_find(rest, "join")->text.ptr);
+	if (ok && step->joins)
+		step_note(step, compiler->arena,
+			  arena_printf(compiler->arena, "join %s",
+				       node_find(rest, "join")->text.ptr));
 	if (flow->finishes)
 		return ok && wrap_finish(&verb, &modifiers, entry, rest);
 	if (step_is_wrapped(&modifiers))
