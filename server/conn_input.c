@@ -59,7 +59,9 @@ static int conn_read(struct conn *conn, struct str *window)
 	enum { MORE = 4096 };
 	bool kept = conn->in_len > 0;
 	char *to = kept ? conn_in_reserve(conn, MORE) : conn->worker->in;
-	size_t room = kept ? MORE : WORKER_IN_SIZE;
+	size_t room = kept                            ? MORE
+		      : conn->state == CONN_READ_BODY ? WORKER_IN_SIZE
+						      : WORKER_HEAD_SIZE;
 	ssize_t n;
 
 	if (!to)

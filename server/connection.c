@@ -57,6 +57,13 @@ static void conn_no_deadline(struct conn *conn)
 
 /* ------------------------------------------------------------ opening and closing */
 
+static bool conn_has_unread(const struct conn *conn)
+{
+	char byte;
+
+	return recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void conn_accept(struct worker *worker, int fd, uint32_t events)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
@@ -78,7 +85,7 @@ void conn_accept(struct worker *worker, int fd, uint32_t events)
 	if (conn->refusing) {
 		conn_refuse(conn, 503);
 		conn_flush(conn);
-	} else if (worker->draining) {
+	} else if (worker->draining && !conn_has_unread(conn)) {
 		conn_close(conn);
 	} else if (conn->stream.readable) {
 		conn_on_readable(&conn->stream);
@@ -324,9 +331,11 @@ static void conn_on_timer(struct timer *timer)
 		timer_start_at(timer, conn->deadline_ns);
 }
 
+/* A connection that looks idle may have a request in its socket that no event has told of yet: that one is
+ * answered, with Connection: close. */
 void conn_drain(struct conn *conn, bool cancel)
 {
-	bool idle = conn->state == CONN_READ_HEAD && conn->in_len == 0;
+	bool idle = conn->state == CONN_READ_HEAD && conn->in_len == 0 && !conn_has_unread(conn);
 
 	conn->keep_alive = false;
 	if (idle || cancel || conn->state == CONN_LINGER)

@@ -9,28 +9,11 @@
 #include "server/flow/flow.h"
 #include "server/http/head.h"
 #include "server/router.h"
+#include "server/settings.h"
 
 struct route;
 struct job_spec;
 struct upstream;
-
-struct settings {
-	/* server: fixed for the life of the process */
-	struct str threads, compute_threads; /* "auto" or a number */
-	/* log */
-	int log_level;         /* enum log_level */
-	int log_format;        /* 0 text, 1 json */
-	struct str log_access; /* "off", "stderr", or a path */
-	/* limits */
-	int64_t connections;
-	uint64_t line, head;
-	int64_t fields;
-	uint64_t body, memory, total_memory, extensions, trailers;
-	int64_t requests; /* on one connection */
-	/* timeouts, in milliseconds */
-	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_route,
-		timeout_shutdown;
-};
 
 struct listen_spec {
 	struct str text; /* as written: what identifies the listener over reloads */

@@ -149,7 +149,7 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 
 static void listener_start_here(struct post *post)
 {
-	struct listener *listener = container_of(post, struct listener, post);
+	struct listener *listener = container_of(post, struct listener, start_post);
 	int r = loop_add(listener->worker->loop, &listener->watch, listener->fd, EPOLLIN,
 			 listener_on_event);
 
@@ -162,7 +162,7 @@ static void listener_start_here(struct post *post)
 
 static void listener_stop_here(struct post *post)
 {
-	struct listener *listener = container_of(post, struct listener, post);
+	struct listener *listener = container_of(post, struct listener, stop_post);
 
 	loop_remove(listener->worker->loop, &listener->watch);
 	timer_stop(&listener->backoff);
@@ -171,15 +171,14 @@ static void listener_stop_here(struct post *post)
 
 void listener_start(struct listener *listener)
 {
-	listener->post.run = listener_start_here;
-	loop_post(listener->worker->loop, &listener->post);
+	listener->start_post.run = listener_start_here;
+	loop_post(listener->worker->loop, &listener->start_post);
 }
 
-/* Posts are run in order, so the start has been run when the stop is; both use the same node, hence the wait of the server
- * between the two (a reload is applied before the next begins). */
+/* Posts are run in order: the start has been run when the stop is. */
 void listener_stop(struct listener *listener)
 {
 	list_remove(&listener->link);
-	listener->post.run = listener_stop_here;
-	loop_post(listener->worker->loop, &listener->post);
+	listener->stop_post.run = listener_stop_here;
+	loop_post(listener->worker->loop, &listener->stop_post);
 }

@@ -22,7 +22,8 @@ struct listener {
 	struct watch watch;   /* on the worker's loop from here on */
 	struct timer backoff; /* out of descriptors: accepting goes on then */
 	int reserve_fd;       /* given up to accept and refuse one when there are no others */
-	struct post post;
+	struct post start_post,
+		stop_post; /* two: the stop may be asked for before the start was run */
 };
 
 /* Opens the socket. 0 or a negative errno. Main thread. */

@@ -127,7 +127,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.detacher = &worker->detacher,
 		.homes = worker->server->homes,
 	};
-	list_init(&request->link);
+	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);
 	atomic_fetch_add_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
 	if (!request_copy_head(request, head, head_bytes) ||
@@ -147,6 +147,7 @@ void request_destroy(struct request *request)
 		return;
 	worker = request->worker;
 	check(!request->running);
+	list_remove(&request->link);
 	worker_unpin(worker, request->generation);
 	atomic_fetch_sub_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
 	if (worker->n_free_requests < FREE_REQUESTS_MAX) {
@@ -355,6 +356,12 @@ void request_start(struct request *request)
 	flow_run_set_deadline(&request->run, request->started_ns + route->timeout_ms * NS_PER_MS);
 	request->running = true;
 	flow_run_start(&request->run);
+}
+
+void request_cancel(struct request *request)
+{
+	if (request->running)
+		flow_run_cancel(&request->run);
 }
 
 void request_abandon(struct request *request)

@@ -17,7 +17,7 @@ struct request_sink {
 
 struct request {
 	struct context context;
-	struct list link; /* in worker->requests, when free */
+	struct list link; /* in worker->live, or in worker->requests when free */
 	struct worker *worker;
 	struct generation *generation;
 	struct arena arena;
@@ -51,6 +51,8 @@ void request_start(struct request *request);
  * destroys itself when it has ended. */
 void request_abandon(struct request *request);
 void request_destroy(struct request *request);
+void request_cancel(
+	struct request *request); /* its tasks are cancelled, whatever on_disconnect says */
 
 /* Ends a native route's request. Once. */
 void request_reply(struct request *request, const struct reply *reply);

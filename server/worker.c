@@ -66,6 +66,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	worker->is_main = is_main;
 	list_init(&worker->conns);
 	list_init(&worker->requests);
+	list_init(&worker->live);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
@@ -189,6 +190,16 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 
 /* ------------------------------------------------------------ draining */
 
+/* Also what goes on although its client has left. */
+static void worker_cancel_work(struct worker *worker)
+{
+	struct request *request;
+
+	list_each(request, &worker->live, struct request, link)
+		request_cancel(request);
+	detacher_cancel(&worker->detacher);
+}
+
 void worker_drain(struct worker *worker, bool cancel)
 {
 	struct conn *conn;
@@ -199,7 +210,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	list_each(conn, &worker->conns, struct conn, link)
 		conn_drain(conn, cancel);
 	if (cancel)
-		detacher_cancel(&worker->detacher);
+		worker_cancel_work(worker);
 	worker_check_drained(worker);
 }
 

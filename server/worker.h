@@ -15,7 +15,10 @@
 struct server;
 
 enum {
-	WORKER_IN_SIZE = 64 << 10,  /* one read, of whichever connection */
+	WORKER_IN_SIZE = 64 << 10, /* one read, of whichever connection */
+	WORKER_HEAD_SIZE =
+		16
+		<< 10, /* one read where a head is expected: what is behind it may have to be kept */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
 	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
@@ -41,6 +44,7 @@ struct worker {
 	size_t n_detached;
 	struct list conns;    /* of struct conn, all */
 	struct list requests; /* free struct requests, for reuse */
+	struct list live;     /* of struct request: those in work */
 	size_t n_free_requests;
 	bool draining;               /* no keep-alive any more */
 	bool stopped;                /* told the main thread that nothing is left */

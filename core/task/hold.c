@@ -12,6 +12,7 @@ static void hold_on_empty(struct scope *scope)
 	struct hold_task *hold = hold_of(scope);
 	enum outcome outcome = (enum outcome)hold->wait.task.outcome;
 
+	loop_ready_cancel(&hold->ready); /* a cancel that came too late */
 	scope_fini(scope);
 	permit_release(&hold->wait);
 	if (outcome == OUTCOME_OK)
@@ -36,9 +37,14 @@ static void hold_start(struct task *task)
 	task_start(&hold->wait.task, &hold->scope);
 }
 
+static void hold_on_cancel(struct ready *ready)
+{
+	scope_cancel(&container_of(ready, struct hold_task, ready)->scope);
+}
+
 static void hold_cancel(struct task *task)
 {
-	scope_cancel(&container_of(task, struct hold_task, task)->scope);
+	loop_ready(task->scope->loop, &container_of(task, struct hold_task, task)->ready);
 }
 
 static const struct task_ops hold_ops = { "hold", hold_start, hold_cancel };
@@ -46,6 +52,7 @@ static const struct task_ops hold_ops = { "hold", hold_start, hold_cancel };
 void hold_init(struct hold_task *hold, struct task *body, task_fn *on_end)
 {
 	task_init(&hold->task, &hold_ops, on_end);
+	ready_init(&hold->ready, hold_on_cancel);
 	hold->body = body;
 }
 

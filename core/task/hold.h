@@ -13,6 +13,7 @@ struct hold_task {
 	struct wait_task
 		wait; /* made by acquire_init() or guard_init() and the like, with on_end NULL, by the owner */
 	struct scope scope; /* the body's */
+	struct ready ready; /* a cancel is still to reach the scope: nesting is no depth of calls */
 	struct task *body;  /* IDLE, made by task_init(); it must stay until the hold has ended */
 };
 

@@ -52,11 +52,10 @@ static const char *step_nearest(struct str key, const struct verb *verb)
 static void step_refuse_no_verb(struct flow_compiler *compiler, const struct step *step)
 {
 	struct str list = verbs_list(compiler->arena);
-	const struct node *node = step->node;
 
-	check(node->entries || node->n_entries == 0);
-	for (size_t i = 0; i < node->n_entries; i++) {
-		const struct node_entry *entry = &node->entries[i];
+	check(step->node->entries || step->node->n_entries == 0);
+	for (size_t i = 0; i < step->node->n_entries; i++) {
+		const struct node_entry *entry = &step->node->entries[i];
 		const char *nearest = step_nearest(entry->key, NULL);
 
 		if (setting_find(modifier_keys, entry->key) || !nearest ||

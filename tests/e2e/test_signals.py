@@ -76,6 +76,20 @@ def test_the_drain_has_an_end(leat, backend):
         client.response()
 
 
+def test_the_end_of_the_drain_cancels_what_goes_on_without_its_client(leat, backend):
+    upstream = backend(hanging)
+    daemon = leat("http: { u: { url: @url@ } }\ntimeouts: { shutdown: 300ms }\n"
+                  "routes: { POST /hold: { timeout: 60s, tasks: { t: { get: \"u:/\" } }, reply: x } }", url=upstream.url)
+    client = daemon.connect()
+    client.send("POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    upstream.await_calls(1)
+    client.close()
+    await_true(lambda: daemon.n_connections() == 0, what="the connection's end")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0
+    upstream.await_left()
+
+
 def test_a_second_sigterm_ends_it_at_once(leat, backend):
     upstream = backend(hanging)
     daemon = leat(CONF, url=upstream.url, shutdown="60s")

@@ -471,6 +471,37 @@ static void holds_nest(void)
 	teardown();
 }
 
+enum { DEPTH = 20000 };
+
+static void nested_holds_need_no_stack(void)
+{
+	struct hold_task *holds = calloc(DEPTH, sizeof(*holds));
+	struct resource resource;
+	struct body body = { .outcome = OUTCOME_NONE };
+
+	setup();
+	check(holds);
+	resource_init(&resource, DEPTH, NULL);
+	task_init(&body.task, &body_ops, ignore_end);
+	for (unsigned i = 0; i < DEPTH; i++) {
+		resource_acquire_init(&holds[i].wait, &resource, &forever, NULL);
+		hold_init(&holds[i], i + 1 < DEPTH ? &holds[i + 1].task : &body.task, count_hold);
+	}
+	n_holds_ended = 0;
+	task_start(&holds[0].task, &scopes[0]);
+	while (body.n_started == 0)
+		step(0);
+	is_int(resource.n_held, DEPTH);
+	scope_cancel(&scopes[0]);
+	while (n_holds_ended < DEPTH)
+		step(0);
+	is_int(holds[0].task.outcome, OUTCOME_CANCELLED);
+	is_int(resource.n_held, 0);
+	resource_fini(&resource);
+	free(holds);
+	teardown();
+}
+
 int main(void)
 {
 	TEST(a_lock_is_held_by_one_and_handed_on_in_order);
@@ -489,5 +520,6 @@ int main(void)
 	TEST(a_hold_that_is_cancelled_while_it_runs_cancels_its_body_first);
 	TEST(what_the_end_of_the_body_starts_is_held_for);
 	TEST(holds_nest);
+	TEST(nested_holds_need_no_stack);
 	return tap_done();
 }

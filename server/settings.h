@@ -1,0 +1,24 @@
+/* server/settings.h: the settings that are plain values: sections server, log, limits, timeouts. */
+#pragma once
+#include "conf/settings.h"
+
+struct settings {
+	/* server: fixed for the life of the process */
+	struct str threads, compute_threads; /* "auto" or a number */
+	/* log */
+	int log_level;         /* enum log_level */
+	int log_format;        /* 0 text, 1 json */
+	struct str log_access; /* "off", "stderr", or a path */
+	/* limits */
+	int64_t connections;
+	uint64_t line, head;
+	int64_t fields;
+	uint64_t body, memory, total_memory, extensions, trailers;
+	int64_t requests; /* on one connection */
+	/* timeouts, in milliseconds */
+	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_route,
+		timeout_shutdown;
+};
+
+/* The rows of each section; all write into a struct settings. */
+extern const struct setting server_keys[], log_keys[], limits_keys[], timeouts_keys[];
