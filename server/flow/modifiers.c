@@ -232,15 +232,17 @@ static bool hold_compile(struct verb_compiler *compiler, const struct modifiers 
 	if (modifiers->lock) {
 		step->lock = verb_public_name(compiler, modifiers->lock, "lock");
 		ok &= step->lock != NULL;
-		step_note(step, compiler->flow->arena, "lock %.*s",
-			  STR_ARG(str_first(modifiers->lock->text, 100)));
+		step_note(step, compiler->flow->arena,
+			  arena_printf(compiler->flow->arena, "lock %.*s",
+				       STR_ARG(str_first(modifiers->lock->text, 100))));
 	}
 	if (modifiers->acquire) {
 		step->pool =
 			shared_find(compiler->flow, modifiers->acquire, SHARED_POOL, "acquire");
 		ok &= step->pool != NULL;
-		step_note(step, compiler->flow->arena, "acquire %.*s",
-			  STR_ARG(str_first(modifiers->acquire->text, 100)));
+		step_note(step, compiler->flow->arena,
+			  arena_printf(compiler->flow->arena, "acquire %.*s",
+				       STR_ARG(str_first(modifiers->acquire->text, 100))));
 	}
 	return ok;
 }

@@ -153,8 +153,7 @@ bool wrap_finish(struct verb_compiler *compiler, const struct modifiers *modifie
 		 const struct node_entry *verb, const struct node *rest);
 
 /* For `leat explain`: adds to what is said of the task. */
-void step_note(struct step *step, struct arena *arena, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void step_note(struct step *step, struct arena *arena, struct str note);
 
 /* Order, guards and cycles. */
 bool plan_compile(struct flow_compiler *compiler, struct flow *flow);

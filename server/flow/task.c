@@ -232,8 +232,10 @@ static bool step_compile_verb(struct flow_compiler *compiler, struct flow *flow,
 		return false;
 	}
 	step->joins = node_find(rest, "join") != NULL;
-	if (step->joins)
-		step_note(step, compiler->arena, "join %s", node_find(rest, "join")->text.ptr);
+	if (ok && step->joins)
+		step_note(step, compiler->arena,
+			  arena_printf(compiler->arena, "join %s",
+				       node_find(rest, "join")->text.ptr));
 	if (flow->finishes)
 		return ok && wrap_finish(&verb, &modifiers, entry, rest);
 	if (step_is_wrapped(&modifiers))

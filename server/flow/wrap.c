@@ -5,8 +5,6 @@
  * Wrappers nest in that order. What concerns the whole stays with the wrapper: after, when, timeout, join, lock,
  * acquire. What concerns one try of it goes inside: retry, default, optional. */
 #include "server/flow/step.h"
-#include <stdarg.h>
-#include <stdio.h>
 
 #define AT(field) offsetof(struct repeat_config, field)
 const struct setting repeat_keys[] = {
@@ -23,16 +21,10 @@ const struct setting repeat_keys[] = {
 };
 #undef AT
 
-void step_note(struct step *step, struct arena *arena, const char *format, ...)
+void step_note(struct step *step, struct arena *arena, struct str note)
 {
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	step->notes = step->notes.len ? arena_printf(arena, "%s; %s", step->notes.ptr, text)
-				      : arena_printf(arena, "%s", text);
+	step->notes = step->notes.len ? arena_printf(arena, "%s; %s", step->notes.ptr, note.ptr)
+				      : note;
 }
 
 bool step_is_wrapped(const struct modifiers *modifiers)
@@ -89,7 +81,8 @@ static bool wrap_inner(struct verb_compiler *compiler, struct flow **ret_flow, u
 	step->idempotent = flow->idempotent && step->verb != &verb_detach &&
 			   step->verb != &verb_finish;
 	if (flow->n_steps && flow->steps[0].notes.len)
-		step_note(step, compiler->flow->arena, "%s", flow->steps[0].notes.ptr);
+		step_note(step, compiler->flow->arena,
+			  arena_printf(compiler->flow->arena, "%s", flow->steps[0].notes.ptr));
 	return ok;
 }
 
@@ -152,8 +145,9 @@ static bool wrap_each(struct verb_compiler *compiler, const struct modifiers *mo
 	compiler->step->verb = &verb_each;
 	config->concurrency = (size_t)modifiers->concurrency;
 	config->list = verb_public_tree(compiler, modifiers->each, "each");
-	step_note(compiler->step, compiler->flow->arena, "each %.*s, %zu at once",
-		  STR_ARG(node_short(modifiers->each)), config->concurrency);
+	step_note(compiler->step, compiler->flow->arena,
+		  arena_printf(compiler->flow->arena, "each %.*s, %zu at once",
+			       STR_ARG(node_short(modifiers->each)), config->concurrency));
 	ok = modifiers_compile(compiler, &outer, compiler->names) && config->list;
 	return wrap_inner(compiler, &config->flow, ROOT_BIT(ROOT_ITEM) | ROOT_BIT(ROOT_INDEX),
 			  wrap_tasks(compiler, verb, rest, kept)) &&
@@ -171,9 +165,10 @@ static bool repeat_compile_condition(struct verb_compiler *compiler, struct repe
 	expr.uses = &uses;
 	config->condition = template_compile_condition(&expr, node);
 	flow_pass_uses(compiler->flow, config->flow, compiler->step, &uses);
-	step_note(compiler->step, compiler->flow->arena, "repeat %s %.*s, at most %lld times",
-		  config->until ? "until" : "while", STR_ARG(node_short(node)),
-		  (long long)config->max);
+	step_note(compiler->step, compiler->flow->arena,
+		  arena_printf(compiler->flow->arena, "repeat %s %.*s, at most %lld times",
+			       config->until ? "until" : "while", STR_ARG(node_short(node)),
+			       (long long)config->max));
 	return config->condition != NULL;
 }
 

@@ -67,8 +67,9 @@ static bool race_compile_accept(struct verb_compiler *compiler, struct race_conf
 	expr.uses = &uses;
 	config->accept = template_compile_condition(&expr, config->accept_node);
 	flow_pass_uses(compiler->flow, config->flow, compiler->step, &uses);
-	step_note(compiler->step, compiler->flow->arena, "accept %.*s",
-		  STR_ARG(str_first(config->accept_node->text, 100)));
+	step_note(compiler->step, compiler->flow->arena,
+		  arena_printf(compiler->flow->arena, "accept %.*s",
+			       STR_ARG(str_first(config->accept_node->text, 100))));
 	return config->accept != NULL;
 }
 
@@ -95,7 +96,8 @@ static bool race_compile(struct verb_compiler *compiler, const struct node *valu
 		ok &= race_check_racer(compiler->flow, &flow->steps[i]);
 	compiler->step->idempotent = flow->idempotent;
 	if (flow->finishes)
-		step_note(compiler->step, compiler->flow->arena, "losers finish");
+		step_note(compiler->step, compiler->flow->arena,
+			  arena_printf(compiler->flow->arena, "losers finish"));
 	return ok && (!own->accept_node || race_compile_accept(compiler, own));
 }
 
