@@ -1,9 +1,10 @@
 /* conf/load.h: from a path to the whole configuration as one tree.
  *
- * Reads the main file and everything that `include:` names (globs, relative to the file that names
- * them, sorted; not recursive past 16 levels). Sections that are maps of names (routes, jobs, http, …)
- * are merged; the same name in two files is an error that shows both places; a section that is not a
- * map of names may stand in one file only, except `listen:`, whose lists are joined.
+ * Reads the main file and everything that `include:` names (globs, relative to the file that
+ * names them, sorted; not recursive past 16 levels). Sections that are maps of names (routes,
+ * jobs, http, …) are merged; the same name in two files is an error that shows both places; a
+ * section that is not a map of names may stand in one file only, except `listen:`, whose lists
+ * are joined.
  *
  * `${env.X}` and `${secret.X}` are resolved by conf_env() and conf_secret(): at load, once. */
 #pragma once
@@ -29,10 +30,10 @@ int conf_load(struct conf *conf, const char *path, struct diag *diag);
 void conf_fini(struct conf *conf);
 
 /* The value of an environment variable or a secret. A secret is read from
- * $CREDENTIALS_DIRECTORY/NAME, then from secrets_dir/NAME; one trailing newline is removed. False when
- * it does not exist: the caller reports it with its place by conf_missing(). It is false too when a
- * secret has a name that is none (a slash, a leading dot), is larger than 64 KiB, is not UTF-8, or
- * cannot be read: conf_missing() tells which. `kind` is "env" or "secret". */
+ * $CREDENTIALS_DIRECTORY/NAME, then from secrets_dir/NAME; one trailing newline is removed.
+ * False when it does not exist: the caller reports it with its place by conf_missing(). It is
+ * false too when a secret has a name that is none (a slash, a leading dot), is larger than 64
+ * KiB, is not UTF-8, or cannot be read: conf_missing() tells which. `kind` is "env" or "secret". */
 bool conf_env(struct conf *conf, struct str name, struct str *ret_text);
 bool conf_secret(struct conf *conf, struct str name, struct str *ret_text);
 void conf_missing(struct conf *conf, struct diag *diag, struct place place, const char *kind,

@@ -1,7 +1,8 @@
 /* conf/settings.h: tables of settings, and reading a map by them.
  *
- * Every key of the configuration is one row of a table: key, type, range, default, help. The checks,
- * the JSON Schema, the manual page and the completions all read the rows; nothing is said twice. */
+ * Every key of the configuration is one row of a table: key, type, range, default, help. The
+ * checks, the JSON Schema, the manual page and the completions all read the rows; nothing is
+ * said twice. */
 #pragma once
 #include "conf/tree.h"
 #include "conf/units.h"
@@ -14,8 +15,8 @@ enum setting_type {
 	SETTING_CHOICE,   /* int: the index in `choices` */
 	SETTING_TEXT,     /* struct str: constant text */
 	SETTING_TEXTS,    /* struct setting_texts: a list of constant texts, or one */
-	/* The rest store the const struct node *, NULL when absent; their owner reads them. The type says
-	 * what may stand there, for the check of the shape and for the schema. */
+	/* The rest store the const struct node *, NULL when absent; their owner reads them. The
+	 * type says what may stand there, for the check of the shape and for the schema. */
 	SETTING_TEMPLATE,  /* a scalar with ${…} */
 	SETTING_CONDITION, /* a scalar: a bare expression or one ${…} */
 	SETTING_VALUE,     /* anything with ${…}: scalars, lists, maps */
@@ -59,10 +60,10 @@ struct settings_part {
 /* Fills every target with its defaults. */
 void settings_defaults(const struct setting *table, void *target, struct arena *arena);
 
-/* Reads `map` by all tables together: a key is looked up in each of the `n_parts`, and one that none
- * has is an error with a suggestion. Defaults are written first. Errors do not stop the reading; a
- * wrong value leaves the default. Returns the number of errors added. `what` names the thing in
- * messages: unknown key "x" in a route. */
+/* Reads `map` by all tables together: a key is looked up in each of the `n_parts`, and one that
+ * none has is an error with a suggestion. Defaults are written first. Errors do not stop the
+ * reading; a wrong value leaves the default. Returns the number of errors added. `what` names
+ * the thing in messages: unknown key "x" in a route. */
 size_t settings_read(const struct settings_part *parts, size_t n_parts, const struct node *map,
 		     const char *what, struct arena *arena, struct diag *diag);
 

@@ -9,6 +9,7 @@ int units_duration_ms(struct str text, uint64_t *ret_ms);
 /* "512", "64k", "8m", "1g", upper case too: powers of 1024, bytes. -EINVAL, -ERANGE. */
 int units_size(struct str text, uint64_t *ret_bytes);
 
-/* The shortest text that reads as the same: 90000 is "1m30s", 65536 is "64k". `out` has room for 32. */
+/* The shortest text that reads as the same: 90000 is "1m30s", 65536 is "64k". `out` has room for
+ * 32. */
 const char *units_write_duration(char out[32], uint64_t ms);
 const char *units_write_size(char out[32], uint64_t bytes);

@@ -8,7 +8,8 @@ void access_log_head(struct conn *conn, const struct route *route, const struct 
 void access_log_request(struct conn *conn, const struct request *request, int status,
 			size_t body_size);
 
-/* What was refused before there was a request, or without one: there is no method or path that could be trusted. */
+/* What was refused before there was a request, or without one: there is no method or path that
+ * could be trusted. */
 void access_log_refusal(struct conn *conn, const struct route *route, int status, size_t body_size);
 
 /* The client left before the answer: 499. */

@@ -1,4 +1,5 @@
-/* server/allow.c: the answers that say which methods a path has: made when first needed, then kept. */
+/* server/allow.c: the answers that say which methods a path has: made when first needed, then
+ * kept. */
 #include "core/base/memory.h"
 #include "core/thread/lock.h"
 #include "server/server.h"

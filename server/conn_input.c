@@ -1,7 +1,8 @@
 /* server/conn_input.c
  *
- * The window is what there is to be looked at: the loop's scratch after a read, or the connection's own buffer when part
- * of a message was left from before. What is left at the end goes into (or stays in) that buffer. */
+ * The window is what there is to be looked at: the loop's scratch after a read, or the
+ * connection's own buffer when part of a message was left from before. What is left at the end
+ * goes into (or stays in) that buffer. */
 #include "server/conn_input.h"
 #include "core/base/clock.h"
 #include "server/conn_output.h"
@@ -53,7 +54,8 @@ static char *conn_in_reserve(struct conn *conn, size_t size)
 	return in + conn->in_len;
 }
 
-/* Reads once. 1: the window has new bytes; 0: the socket is empty; negative: the end, or an error. */
+/* Reads once. 1: the window has new bytes; 0: the socket is empty; negative: the end, or an
+ * error. */
 static int conn_read(struct conn *conn, struct str *window)
 {
 	enum { MORE = 4096 };
@@ -82,7 +84,8 @@ static bool conn_has_body(const struct http_head *head)
 	return head->chunked || (head->has_length && head->length > 0);
 }
 
-/* Begins to read the body into `request`, or (NULL) to drop it. False when the request is refused. */
+/* Begins to read the body into `request`, or (NULL) to drop it. False when the request is
+ * refused. */
 static bool conn_begin_body(struct conn *conn, const struct http_head *head,
 			    struct request *request, uint64_t max)
 {
@@ -113,8 +116,8 @@ static bool conn_begin_body(struct conn *conn, const struct http_head *head,
 	return true;
 }
 
-/* An answer that needs nothing of the request, which may have a body all the same: that is read and dropped, so that the
- * next request is found where it begins. */
+/* An answer that needs nothing of the request, which may have a body all the same: that is read
+ * and dropped, so that the next request is found where it begins. */
 static void conn_answer_without(struct conn *conn, const struct http_head *head,
 				const struct route *route, const struct reply *reply)
 {

@@ -8,8 +8,9 @@ enum {
 	CONN_RATE_MIN = 500,
 };
 
-/* Reads once (unless unused bytes are there) and uses what there is, until it is used up, a request is in work, or an
- * answer must be sent first. False when the socket has nothing more for now. */
+/* Reads once (unless unused bytes are there) and uses what there is, until it is used up, a
+ * request is in work, or an answer must be sent first. False when the socket has nothing more
+ * for now. */
 bool conn_input(struct conn *conn);
 
 /* of connection.c, for the other parts */

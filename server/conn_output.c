@@ -1,7 +1,8 @@
 /* server/conn_output.c
  *
- * What is put out in one round stands in the worker's scratch, with at most one large head and body behind it that are sent from
- * where they are. After that round the scratch is somebody else's, so what could not be sent is copied. */
+ * What is put out in one round stands in the worker's scratch, with at most one large head and
+ * body behind it that are sent from where they are. After that round the scratch is somebody
+ * else's, so what could not be sent is copied. */
 #include "server/conn_output.h"
 #include "server/access.h"
 #include "server/conn_input.h"
@@ -72,7 +73,8 @@ static struct str conn_body_of(const struct conn *conn, const struct reply *repl
 	return none ? STR_NONE : reply->body;
 }
 
-/* The head of an answer that is not constant; where it does not fit the scratch, it stays in the arena. */
+/* The head of an answer that is not constant; where it does not fit the scratch, it stays in the
+ * arena. */
 static bool conn_put_head(struct conn *conn, const struct reply *reply, struct arena *arena)
 {
 	struct buf head;
@@ -172,7 +174,8 @@ size_t conn_unsent(const struct conn *conn)
 
 	int in_kernel = 0;
 
-	/* a client that reads slowly empties the socket's buffer long before there is room for more */
+	/* a client that reads slowly empties the socket's buffer long before there is room for
+	 * more */
 	if (ioctl(stream_fd(&conn->stream), SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
 		size += (size_t)in_kernel;
 	for (unsigned i = 0; i < conn->stream.n_out; i++)
@@ -180,7 +183,8 @@ size_t conn_unsent(const struct conn *conn)
 	return size;
 }
 
-/* The bytes will not stay: they are the scratch's, or a constant answer's whose generation nobody has pinned. */
+/* The bytes will not stay: they are the scratch's, or a constant answer's whose generation
+ * nobody has pinned. */
 static bool conn_is_borrowed(const struct conn *conn, const struct iovec *part)
 {
 	const char *at = part->iov_base;

@@ -2,22 +2,25 @@
 #pragma once
 #include "server/connection.h"
 
-/* Puts an answer into the loop's scratch and moves to CONN_WRITE; conn_flush() sends it. `request` may be NULL (the hot
- * path and refusals): for the log. The reply's memory must live until it is sent (`request`'s arena), or be constant. */
+/* Puts an answer into the loop's scratch and moves to CONN_WRITE; conn_flush() sends it.
+ * `request` may be NULL (the hot path and refusals): for the log. The reply's memory must live
+ * until it is sent (`request`'s arena), or be constant. */
 void conn_answer(struct conn *conn, const struct reply *reply, struct request *request);
 
 /* The hot path: a constant answer to a request that needs nothing else. The state stays. */
 void conn_answer_constant(struct conn *conn, const struct route *route,
 			  const struct http_head *head, const struct reply *reply);
 
-/* Answers with a status and closes: the request, or what should have become one, is not looked at further. */
+/* Answers with a status and closes: the request, or what should have become one, is not looked
+ * at further. */
 void conn_refuse(struct conn *conn, int status);
 void conn_continue(struct conn *conn); /* 100 Continue */
 
 bool conn_has_output(const struct conn *conn);
 bool conn_has_room(const struct conn *conn); /* for one more small answer in the scratch */
 
-/* Sends the scratch (and the body behind it). 1: everything is sent; 0: some is queued; or a negative errno. */
+/* Sends the scratch (and the body behind it). 1: everything is sent; 0: some is queued; or a
+ * negative errno. */
 int conn_send(struct conn *conn);
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
 struct str conn_addr(struct conn *conn);     /* "127.0.0.1:4711" */

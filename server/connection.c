@@ -6,11 +6,13 @@
  *      |     at once)             |
  *      +--------------------------+------------------------> CLOSED   (the client left, a timeout of idling)
  *
- * One request is in work at a time; what follows it waits unread in the socket (back-pressure). Answers are put into
- * the loop's scratch and go out together at the end of a round, so that pipelined requests cost one send().
+ * One request is in work at a time; what follows it waits unread in the socket (back-pressure).
+ * Answers are put into the loop's scratch and go out together at the end of a round, so that
+ * pipelined requests cost one send().
  *
- * Idle connections hold no buffer: bytes are read into the loop's scratch, and only what cannot be used at once
- * is copied. All of it runs on the connection's own loop, so nothing here is locked. */
+ * Idle connections hold no buffer: bytes are read into the loop's scratch, and only what cannot
+ * be used at once is copied. All of it runs on the connection's own loop, so nothing here is
+ * locked. */
 #include "server/connection.h"
 #include "core/base/clock.h"
 #include "core/io/net.h"
@@ -118,8 +120,8 @@ void conn_close(struct conn *conn)
 	worker_check_drained(worker);
 }
 
-/* The client must be able to read the answer: a close() with unread bytes would reset the connection under it
- * (RFC 9112 §9.6). */
+/* The client must be able to read the answer: a close() with unread bytes would reset the
+ * connection under it (RFC 9112 §9.6). */
 static void conn_linger(struct conn *conn)
 {
 	bool all_read = conn->in_len == 0 && !conn->stream.readable;
@@ -186,7 +188,8 @@ void conn_flush(struct conn *conn)
 
 static void conn_on_peer_closed(struct conn *conn);
 
-/* Uses what was read as far as it goes, then reads on, until the socket is empty or a request is in work. */
+/* Uses what was read as far as it goes, then reads on, until the socket is empty or a request is
+ * in work. */
 void conn_process(struct conn *conn)
 {
 	if (conn->processing)
@@ -331,8 +334,8 @@ static void conn_on_timer(struct timer *timer)
 		timer_start_at(timer, conn->deadline_ns);
 }
 
-/* A connection that looks idle may have a request in its socket that no event has told of yet: that one is
- * answered, with Connection: close. */
+/* A connection that looks idle may have a request in its socket that no event has told of yet:
+ * that one is answered, with Connection: close. */
 void conn_drain(struct conn *conn, bool cancel)
 {
 	bool idle = conn->state == CONN_READ_HEAD && conn->in_len == 0 && !conn_has_unread(conn);

@@ -48,5 +48,6 @@ struct conn {
 /* Takes a descriptor that has arrived on the worker's loop (loop_give()). */
 void conn_accept(struct worker *worker, int fd, uint32_t events);
 
-/* On its worker's thread. For draining: closes it if no request is in work, else makes the answer the last one. */
+/* On its worker's thread. For draining: closes it if no request is in work, else makes the
+ * answer the last one. */
 void conn_drain(struct conn *conn, bool cancel);

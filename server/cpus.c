@@ -25,7 +25,8 @@ static unsigned cpus_of_quota(long quota, long period)
 	return (unsigned)MAX((quota + period - 1) / period, 1L);
 }
 
-/* Of this process' own cgroup: the path behind the last ':' of the line for `controller` ("" for v2), below `root`. */
+/* Of this process' own cgroup: the path behind the last ':' of the line for `controller` ("" for
+ * v2), below `root`. */
 static int cpus_cgroup_file(const char *controller, const char *root, const char *name,
 			    char out[512])
 {

@@ -1,8 +1,8 @@
 /* server/generation.c
  *
- * Loading goes over the whole file and collects every error; nothing of it touches what is at work. The sections are
- * compiled in the order of their dependence: settings, upstreams, flows (declared first, so that they may call one
- * another), routes, jobs. */
+ * Loading goes over the whole file and collects every error; nothing of it touches what is at
+ * work. The sections are compiled in the order of their dependence: settings, upstreams, flows
+ * (declared first, so that they may call one another), routes, jobs. */
 #include "server/generation.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -73,7 +73,8 @@ struct load {
 	struct sections_config config;
 };
 
-/* ${env.X} and ${secret.X} are asked for by a callback that knows only names; a load stays on its thread. */
+/* ${env.X} and ${secret.X} are asked for by a callback that knows only names; a load stays on
+ * its thread. */
 static _Thread_local struct load *loading;
 
 static bool load_constant(const struct expr_names *names, enum expr_root root, struct str name,
@@ -262,7 +263,8 @@ static void load_upstreams(struct load *load)
 		struct upstream *upstream = upstream_compile(
 			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
 
-		/* one that is wrong is known all the same: what calls it needs no error of its own */
+		/* one that is wrong is known all the same: what calls it needs no error of its
+		 * own */
 		generation->upstreams[generation->n_upstreams++] =
 			upstream ? upstream : upstream_create(entry->key);
 		names[i] = entry->key.ptr;

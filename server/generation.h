@@ -1,8 +1,8 @@
 /* server/generation.h: one loaded configuration: immutable, counted, replaced whole (DESIGN §2.4).
  *
- * Built off the loops; used by all of them. Each loop counts its own references without atomics; when a loop that
- * has moved on lets go of its last one, it tells the main thread, which frees the generation when no loop
- * has any. */
+ * Built off the loops; used by all of them. Each loop counts its own references without atomics;
+ * when a loop that has moved on lets go of its last one, it tells the main thread, which frees
+ * the generation when no loop has any. */
 #pragma once
 #include "conf/load.h"
 #include "core/io/net.h"
@@ -44,9 +44,9 @@ struct generation {
 	size_t *n_refs; /* by worker; each written by its worker only; made when it is applied */
 };
 
-/* Loads and checks everything. NULL when there are errors; `diag` has them (and warnings in any case). `before` is the
- * generation at work, or NULL: upstreams of the same name are carried over from it. `checking`: for `leat check`,
- * offline; `strict` as its option. Any thread. */
+/* Loads and checks everything. NULL when there are errors; `diag` has them (and warnings in any
+ * case). `before` is the generation at work, or NULL: upstreams of the same name are carried
+ * over from it. `checking`: for `leat check`, offline; `strict` as its option. Any thread. */
 struct generation *generation_load(const char *path, const struct generation *before, bool checking,
 				   bool strict, struct diag *diag);
 void generation_destroy(struct generation *generation); /* NULL is accepted */

@@ -1,7 +1,8 @@
 /* server/head_memo.c
  *
- * Direct-mapped: a slot is chosen by the length and some bytes of both ends, where heads of different clients and paths
- * differ; a collision costs a reading, nothing else. The comparison is of all bytes. */
+ * Direct-mapped: a slot is chosen by the length and some bytes of both ends, where heads of
+ * different clients and paths differ; a collision costs a reading, nothing else. The comparison
+ * is of all bytes. */
 #include "server/head_memo.h"
 
 enum { HEAD_MEMO_MIN = 32 };

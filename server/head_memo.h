@@ -1,9 +1,10 @@
 /* server/head_memo.h: heads that were read before.
  *
- * A client that keeps a connection alive often sends the same head again and again, byte for byte: a load balancer's
- * health check, a poller, a benchmark. What such a head means depends on nothing but its bytes and the generation, so
- * when it led to a constant reply, that is remembered, and the same bytes need no second reading. Only heads that have
- * passed the whole check get here. One a worker; bounded; forgotten with the generation. */
+ * A client that keeps a connection alive often sends the same head again and again, byte for
+ * byte: a load balancer's health check, a poller, a benchmark. What such a head means depends on
+ * nothing but its bytes and the generation, so when it led to a constant reply, that is
+ * remembered, and the same bytes need no second reading. Only heads that have passed the whole
+ * check get here. One a worker; bounded; forgotten with the generation. */
 #pragma once
 #include "server/http/head.h"
 

@@ -1,7 +1,8 @@
-/* server/listener.h: a listening socket and the spreading of its connections over the loops (DECISIONS 1).
+/* server/listener.h: a listening socket and the spreading of its connections over the loops
+ * (DECISIONS 1).
  *
- * One loop accepts; it gives each connection to the loop with the fewest. The socket lives through reloads and stays open until
- * its address leaves the configuration. */
+ * One loop accepts; it gives each connection to the loop with the fewest. The socket lives
+ * through reloads and stays open until its address leaves the configuration. */
 #pragma once
 #include "core/base/str.h"
 #include "core/io/loop.h"

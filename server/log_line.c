@@ -156,7 +156,8 @@ static void log_line_add_key(struct str key, struct buf *out)
 	buf_add(out, STR("\":"));
 }
 
-/* The words that belong to no pair, those behind the pairs too ("…; retrying in 20 ms"), are the message. */
+/* The words that belong to no pair, those behind the pairs too ("…; retrying in 20 ms"), are the
+ * message. */
 static struct str log_line_message(struct str text, char *message)
 {
 	size_t len = 0;

@@ -10,8 +10,9 @@ struct log_style {
 	bool journal; /* "<6>" before the line, and no time in text: systemd's journal has its own */
 };
 
-/* Appends the line with its newline. Text is "TIME LEVEL PHRASE PAIRS", where an access line without a phrase gets
- * "request done". JSON is {"time":…,"level":…,"message":PHRASE,"key":value,…}: plain integers stay
- * numbers, the rest is text. */
+/* Appends the line with its newline. Text is "TIME LEVEL PHRASE PAIRS", where an access line
+ * without a phrase gets "request done". JSON is
+ * {"time":…,"level":…,"message":PHRASE,"key":value,…}: plain integers stay numbers, the rest is
+ * text. */
 void log_line_write(struct log_style style, const struct log_record *record, struct str text,
 		    struct buf *out);

@@ -1,9 +1,9 @@
 /* server/log_output.c
  *
- * Locking: output.lock guards the descriptor and is held while some lines are written, so that lines of several threads
- * stay whole; that takes at most wait_ms. A thread that holds it takes no other lock. stderr is shared with whoever
- * started us, so it is not made non-blocking: what fits is asked for first, and PIPE_BUF bytes then go into a pipe without
- * waiting. */
+ * Locking: output.lock guards the descriptor and is held while some lines are written, so that
+ * lines of several threads stay whole; that takes at most wait_ms. A thread that holds it takes
+ * no other lock. stderr is shared with whoever started us, so it is not made non-blocking: what
+ * fits is asked for first, and PIPE_BUF bytes then go into a pipe without waiting. */
 #include "server/log_output.h"
 #include "core/base/check.h"
 #include "core/io/net.h"

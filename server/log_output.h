@@ -1,7 +1,7 @@
 /* server/log_output.h: a descriptor that whole log lines are written to. Internal to the logger.
  *
- * It never waits without a bound, whatever the descriptor is (a pipe nobody reads, a stopped terminal), and lines of
- * several threads never mix. */
+ * It never waits without a bound, whatever the descriptor is (a pipe nobody reads, a stopped
+ * terminal), and lines of several threads never mix. */
 #pragma once
 #include "core/base/str.h"
 #include "core/thread/lock.h"
@@ -23,8 +23,8 @@ void log_output_set(struct log_output *output, int fd);
 /* Waits for room. False after `wait_ms` without any. */
 bool log_output_wait(struct log_output *output, int wait_ms);
 
-/* Writes the first lines of `*lines` (some, at least one) and takes them off. 0, or a negative errno: -EAGAIN when there
- * was no room for `wait_ms`. */
+/* Writes the first lines of `*lines` (some, at least one) and takes them off. 0, or a negative
+ * errno: -EAGAIN when there was no room for `wait_ms`. */
 int log_output_write(struct log_output *output, struct str *lines, int wait_ms);
 
 /* 0 with a descriptor that appends to the file, made when it is not there; or a negative errno. */

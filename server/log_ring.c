@@ -1,7 +1,8 @@
 /* server/log_ring.c
  *
- * `head` is stored sequentially consistent: the logger decides by what it reads afterwards whether the log thread
- * sleeps, and the log thread looks at the rings after it has said that it is about to. */
+ * `head` is stored sequentially consistent: the logger decides by what it reads afterwards
+ * whether the log thread sleeps, and the log thread looks at the rings after it has said that it
+ * is about to. */
 #include "server/log_ring.h"
 #include "core/base/check.h"
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* server/log_ring.h: the lines that one thread has written and the log thread has not yet taken.
  *
- * One writer, one reader, no lock: each moves an index of its own. Lines are kept whole, in order, with their
- * kind and time. Internal to the logger. */
+ * One writer, one reader, no lock: each moves an index of its own. Lines are kept whole, in
+ * order, with their kind and time. Internal to the logger. */
 #pragma once
 #include "core/base/str.h"
 #include <stdatomic.h>
@@ -41,7 +41,8 @@ struct log_ring {
 struct log_ring *log_ring_create(void);
 void log_ring_destroy(struct log_ring *ring);
 
-/* The writer. How many bytes now wait in the ring, or 0 when there is no room: then the line is not there. */
+/* The writer. How many bytes now wait in the ring, or 0 when there is no room: then the line is
+ * not there. */
 size_t log_ring_put(struct log_ring *ring, enum log_kind kind, int64_t wall_ns, struct str text);
 
 /* The reader. Takes the oldest line out, its text into `text`; false when there is none. */

@@ -1,6 +1,8 @@
-/* server/logger.c: the writers' side, settings, start and stop; who wakes whom is told in logger_thread.c.
+/* server/logger.c: the writers' side, settings, start and stop; who wakes whom is told in
+ * logger_thread.c.
  *
- * Locking: none here but that of the outputs; what is not atomic is the main thread's, and fixed while others run. */
+ * Locking: none here but that of the outputs; what is not atomic is the main thread's, and fixed
+ * while others run. */
 #include "server/logger.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"

@@ -1,9 +1,9 @@
 /* server/logger.h: where log lines go: rings and a thread of their own (DECISIONS 10).
  *
- * Each loop writes its lines into a ring of 256 KiB without waiting; the log thread drains the rings when one has
- * 64 KiB, every 200 ms, and at once for warnings and errors. A full ring drops access lines, counts them, and the next line
- * says how many; warnings and errors are never dropped: their writer then writes by itself. Threads without a ring
- * write at once. */
+ * Each loop writes its lines into a ring of 256 KiB without waiting; the log thread drains the
+ * rings when one has 64 KiB, every 200 ms, and at once for warnings and errors. A full ring
+ * drops access lines, counts them, and the next line says how many; warnings and errors are
+ * never dropped: their writer then writes by itself. Threads without a ring write at once. */
 #pragma once
 #include "core/base/log.h"
 
@@ -18,8 +18,8 @@ struct logger_settings {
 /* Starts the thread and becomes the sink of core/base/log.h. 0 or a negative errno. Main thread. */
 int logger_start(const struct logger_settings *settings);
 
-/* Applies other settings (after a reload). When the access file cannot be opened, the old one stays and the error is
- * returned. Main thread. */
+/* Applies other settings (after a reload). When the access file cannot be opened, the old one
+ * stays and the error is returned. Main thread. */
 int logger_set(const struct logger_settings *settings);
 void logger_reopen(void); /* SIGUSR1: opens the access file anew. Main thread */
 void logger_stop(

@@ -1,14 +1,15 @@
 /* server/logger_thread.c
  *
- * The log thread is in one of three states, and a writer has to wake it only in the first, or when its line is urgent (a
- * warning, an error, or 64 KiB in its ring):
+ * The log thread is in one of three states, and a writer has to wake it only in the first, or
+ * when its line is urgent (a warning, an error, or 64 KiB in its ring):
  *
  *   IDLE    all rings were empty; it sleeps without a timeout
  *   DOZING  there may be lines; it sleeps until LOGGER_DOZE_MS have passed
  *   AWAKE   it is draining; afterwards it dozes, or idles when there was nothing
  *
- * So a busy server's lines cost no system call, and an idle server's log thread never runs. No wake-up is lost: a writer
- * puts its line, then reads the state; the thread sets IDLE, then looks at the rings (all sequentially consistent). */
+ * So a busy server's lines cost no system call, and an idle server's log thread never runs. No
+ * wake-up is lost: a writer puts its line, then reads the state; the thread sets IDLE, then
+ * looks at the rings (all sequentially consistent). */
 #include "server/logger_thread.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"
@@ -58,7 +59,8 @@ static void logger_lose(struct str lines)
 	atomic_fetch_add(&logger.n_lost, n);
 }
 
-/* Waits as long as it takes, or until the logger stops: meanwhile the rings fill, and drop what may be dropped. */
+/* Waits as long as it takes, or until the logger stops: meanwhile the rings fill, and drop what
+ * may be dropped. */
 static int logger_flush_batch(struct logger_batch *batch)
 {
 	struct str lines = buf_str(&batch->buf);

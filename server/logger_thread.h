@@ -1,4 +1,5 @@
-/* server/logger_thread.h: what the logger's thread shares with those who write lines. Internal to the logger. */
+/* server/logger_thread.h: what the logger's thread shares with those who write lines. Internal
+ * to the logger. */
 #pragma once
 #include "server/log_line.h"
 #include "server/log_output.h"

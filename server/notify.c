@@ -17,7 +17,8 @@ static void notify_clean(char *status)
 			*status = ' ';
 }
 
-/* `state` is constant: assignments that end in a newline. No status: the one that was told stays. */
+/* `state` is constant: assignments that end in a newline. No status: the one that was told
+ * stays. */
 static void notify_send(const char *state, const char *status)
 {
 	char text[STATUS_MAX];

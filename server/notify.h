@@ -1,4 +1,5 @@
-/* server/notify.h: what systemd is told (sd_notify(3)); without NOTIFY_SOCKET nothing happens. Main thread. */
+/* server/notify.h: what systemd is told (sd_notify(3)); without NOTIFY_SOCKET nothing happens.
+ * Main thread. */
 #pragma once
 #include <stdint.h>
 

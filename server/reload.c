@@ -3,9 +3,10 @@
  *   server_reload() --> load on the pool --> open what is new to listen on --> swap on each loop --> told
  *                          \--> refused: nothing has changed ----------------------------------------/
  *
- * The swap is a post to each worker. When all have taken the new generation, the old one has only the references of requests that
- * began with it; each worker tells when it has let go of its last, and then the main thread frees it. A reload that is asked
- * for while one is in progress waits, and reads the file again: the file may have changed since. */
+ * The swap is a post to each worker. When all have taken the new generation, the old one has
+ * only the references of requests that began with it; each worker tells when it has let go of
+ * its last, and then the main thread frees it. A reload that is asked for while one is in
+ * progress waits, and reads the file again: the file may have changed since. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
@@ -137,8 +138,9 @@ static void server_forget(struct server *server, struct generation *generation)
 	}
 }
 
-/* Each worker (the main one too) holds a generation from the moment it takes it until its last reference is gone, which
- * happens once: a worker that has let go of an old generation never takes it up again. */
+/* Each worker (the main one too) holds a generation from the moment it takes it until its last
+ * reference is gone, which happens once: a worker that has let go of an old generation never
+ * takes it up again. */
 static void server_on_release(struct post *post)
 {
 	struct release *release = container_of(post, struct release, post);

@@ -193,7 +193,8 @@ static int reply_no_root(struct expr_env *env, enum expr_root root, struct str k
 	return 0;
 }
 
-/* A reply that used no name while it was compiled gives the same bytes each time: they are made now. */
+/* A reply that used no name while it was compiled gives the same bytes each time: they are made
+ * now. */
 static void reply_try_constant(struct expr_compiler *compiler, struct reply_spec *spec)
 {
 	struct expr_env env = { .arena = compiler->arena, .root = reply_no_root };

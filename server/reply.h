@@ -1,4 +1,5 @@
-/* server/reply.h: what `reply:`, `redirect:` and `on_error:` say, compiled, and the answers they give. */
+/* server/reply.h: what `reply:`, `redirect:` and `on_error:` say, compiled, and the answers they
+ * give. */
 #pragma once
 #include "conf/settings.h"
 #include "server/expr/template.h"
@@ -10,7 +11,8 @@ enum {
 	REPLY_CONSTANT_HEAD_MAX = 8192,
 };
 
-/* One answer, independent of the protocol that carries it. What it points at lives until it is sent. */
+/* One answer, independent of the protocol that carries it. What it points at lives until it is
+ * sent. */
 struct reply {
 	int status;
 	struct str content_type; /* empty: no body, or a type among the fields */
@@ -25,8 +27,8 @@ struct reply {
 
 struct reply_spec; /* compiled, immutable */
 
-/* Compiles the node at `reply:` (a text, or a map of status headers json text html body). NULL with errors in the
- * compiler's diag. */
+/* Compiles the node at `reply:` (a text, or a map of status headers json text html body). NULL
+ * with errors in the compiler's diag. */
 struct reply_spec *reply_compile(struct expr_compiler *compiler, const struct node *node);
 
 /* Compiles the node at `redirect:` (a text: 302, or a map of to and status). */
@@ -38,15 +40,17 @@ const struct reply *reply_constant(const struct reply_spec *spec);
 /* Renders an answer into env->arena. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply);
 
-/* "HTTP/1.1 200 OK\r\n" … "Content-Length: 12\r\n" of an answer. Sticky errors of `out` tell of lack of memory. */
+/* "HTTP/1.1 200 OK\r\n" … "Content-Length: 12\r\n" of an answer. Sticky errors of `out` tell of
+ * lack of memory. */
 void reply_write_head(const struct reply *reply, struct buf *out);
 
-/* application/problem+json (RFC 9457) with status, title, code, task, request_id (those that are not empty), in the
- * arena; without memory an answer without a body. */
+/* application/problem+json (RFC 9457) with status, title, code, task, request_id (those that are
+ * not empty), in the arena; without memory an answer without a body. */
 struct reply reply_problem(struct arena *arena, int status, struct str code, struct str task,
 			   struct str request_id, struct str detail);
 
-/* The same without an arena, for what is refused before there is a request: constant texts by status. */
+/* The same without an arena, for what is refused before there is a request: constant texts by
+ * status. */
 const struct reply *reply_refusal(int status);
 
 extern const struct setting reply_keys[];

@@ -4,8 +4,8 @@
  *                                                  \--------(native)-------> request_reply() ---/        |
  *                                                                                            request_destroy()
  *
- * When the client leaves first (request_abandon), `owner` becomes NULL and the request destroys itself where it would
- * have answered. */
+ * When the client leaves first (request_abandon), `owner` becomes NULL and the request destroys
+ * itself where it would have answered. */
 #include "server/request.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -73,7 +73,8 @@ static bool request_copy_head(struct request *request, const struct http_head *h
 	return true;
 }
 
-/* Segments and parameters are in the bytes of the head or in the path's arena: copied, the second kind one by one. */
+/* Segments and parameters are in the bytes of the head or in the path's arena: copied, the
+ * second kind one by one. */
 static bool request_copy_path(struct request *request, const struct http_path *path,
 			      const struct router_match *match)
 {
@@ -289,8 +290,8 @@ static bool type_is_text(struct str type)
 	return type.len == 0 || str_eq_nocase(str_first(type, 5), STR("text/"));
 }
 
-/* 0, or the status that refuses the body: 415 for a type that the route does not take, 400 for what is not what it
- * says to be. */
+/* 0, or the status that refuses the body: 415 for a type that the route does not take, 400 for
+ * what is not what it says to be. */
 static int request_read_body(struct request *request, struct str *ret_detail)
 {
 	struct str type = request_content_type(request);

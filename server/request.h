@@ -1,7 +1,8 @@
 /* server/request.h: a request that is being answered, whatever protocol brought it.
  *
- * Made when a request needs more than the hot path: tasks, a body, or an answer that depends on it. It owns an arena, and pins
- * the generation it began with. It ends in exactly one call of its sink. */
+ * Made when a request needs more than the hot path: tasks, a body, or an answer that depends on
+ * it. It owns an arena, and pins the generation it began with. It ends in exactly one call of
+ * its sink. */
 #pragma once
 #include "server/route.h"
 #include "server/worker.h"
@@ -10,8 +11,8 @@ struct request;
 
 /* Who brought the request and takes the answer. */
 struct request_sink {
-	/* The answer; its memory lives until request_destroy(), which the sink calls when the last byte is sent (or
-	 * cannot be sent). */
+	/* The answer; its memory lives until request_destroy(), which the sink calls when the
+	 * last byte is sent (or cannot be sent). */
 	void (*reply)(struct request *request, const struct reply *reply);
 };
 
@@ -39,7 +40,8 @@ struct request {
 	void (*on_cancel)(struct request *request); /* of a native route: the client has left */
 };
 
-/* A copy of the head (and path, match) that the connection has parsed, in a new request's arena. NULL without memory. */
+/* A copy of the head (and path, match) that the connection has parsed, in a new request's arena.
+ * NULL without memory. */
 struct request *request_create(struct worker *worker, const struct route *route,
 			       const struct http_head *head, struct str head_bytes,
 			       const struct http_path *path, const struct router_match *match);
@@ -47,8 +49,8 @@ struct request *request_create(struct worker *worker, const struct route *route,
 /* The body is whole: runs the route. */
 void request_start(struct request *request);
 
-/* The client has left: by on_disconnect the tasks are cancelled or go on; there will be no call of the sink: the request
- * destroys itself when it has ended. */
+/* The client has left: by on_disconnect the tasks are cancelled or go on; there will be no call
+ * of the sink: the request destroys itself when it has ended. */
 void request_abandon(struct request *request);
 void request_destroy(struct request *request);
 void request_cancel(

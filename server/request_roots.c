@@ -1,7 +1,7 @@
 /* server/request_roots.c
  *
- * Nothing is prepared: a root is read out of the head when an expression asks for it, since most requests ask for one or
- * two. A whole root (`${headers}`) is made into an object then. */
+ * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
+ * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
 #include <errno.h>
 
@@ -94,8 +94,9 @@ static int query_find_all(struct arena *arena, struct str text, struct str key, 
 	return 0;
 }
 
-/* All pairs as an object: the first value of each name, or with `all` the list of them. Quadratic in the number of distinct
- * names, which is bounded here: past 1,000 pairs the rest is not looked at. */
+/* All pairs as an object: the first value of each name, or with `all` the list of them.
+ * Quadratic in the number of distinct names, which is bounded here: past 1,000 pairs the rest is
+ * not looked at. */
 static int query_object(struct arena *arena, struct str text, bool all, bool strict,
 			struct value *ret)
 {

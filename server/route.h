@@ -8,8 +8,8 @@ struct request;
 
 enum body_type { BODY_ANY, BODY_JSON, BODY_FORM, BODY_TEXT };
 
-/* Answers by itself; for the admin listener. Called on the request's loop when its body is whole. Leads to
- * exactly one request_reply(), now or later. */
+/* Answers by itself; for the admin listener. Called on the request's loop when its body is
+ * whole. Leads to exactly one request_reply(), now or later. */
 typedef void route_native_fn(struct request *request);
 
 struct route_error_rule {

@@ -4,7 +4,8 @@
  *                                       \--(timeouts.shutdown)--> cancelling --(nothing left)--> end
  *                                        \--(second SIGTERM)--------^
  *
- * Cancelling ends every request and run; what does not end within a second after that is left behind with _exit(). */
+ * Cancelling ends every request and run; what does not end within a second after that is left
+ * behind with _exit(). */
 #include "server/server.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"

@@ -1,6 +1,7 @@
 /* server/server.h: the process: its workers, listeners and generations, reload and shutdown.
  *
- * The main thread runs a loop of its own: signals, the admin listener, reloads. What other threads may call says so. */
+ * The main thread runs a loop of its own: signals, the admin listener, reloads. What other
+ * threads may call says so. */
 #pragma once
 #include "core/io/signals.h"
 #include "core/thread/pool.h"
@@ -64,8 +65,8 @@ void server_shutdown(struct server *server);
 
 /* ---- any thread */
 
-/* The worker with the fewest connections (for the admin listener the main one), with one more counted; NULL when
- * there are far too many. */
+/* The worker with the fewest connections (for the admin listener the main one), with one more
+ * counted; NULL when there are far too many. */
 struct worker *server_pick_worker(struct server *server, bool admin);
 void server_conn_closed(struct worker *worker);              /* one that was counted is gone */
 bool server_is_short_of_memory(const struct server *server); /* 90 % of limits.total_memory */

@@ -37,7 +37,8 @@ static void worker_end_detached(struct detacher *detacher, void *generation)
 	worker_check_drained(worker);
 }
 
-/* ------------------------------------------------------------ upstreams that nobody calls any more */
+/* ------------------------------------------------------------ upstreams that nobody calls any
+ * more */
 
 static void worker_sweep_here(struct post *post)
 {

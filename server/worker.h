@@ -1,7 +1,8 @@
 /* server/worker.h: one loop and all that serves on it.
  *
- * N workers serve the listeners, each on a thread of its own; the main thread is one more, which serves the admin listener.
- * What is here is touched by its own thread only, unless a field says otherwise. */
+ * N workers serve the listeners, each on a thread of its own; the main thread is one more, which
+ * serves the admin listener. What is here is touched by its own thread only, unless a field says
+ * otherwise. */
 #pragma once
 #include "core/io/loop.h"
 #include "server/client/upstream.h"
@@ -73,16 +74,19 @@ void worker_destroy(
 /* Its loop has done its last turn; before worker_destroy(), which does it otherwise. */
 void worker_join(struct worker *worker);
 
-/* On the worker's thread: new requests use this generation; the old one is let go when its last request ends. */
+/* On the worker's thread: new requests use this generation; the old one is let go when its last
+ * request ends. */
 void worker_set_generation(struct worker *worker, struct generation *generation);
 void worker_pin(struct worker *worker, struct generation *generation);
 void worker_unpin(struct worker *worker, struct generation *generation);
 
-/* On any thread: the worker closes its connections to upstreams that no generation names any more. */
+/* On any thread: the worker closes its connections to upstreams that no generation names any
+ * more. */
 void worker_sweep(struct worker *worker);
 
-/* On the worker's thread: idle connections close, others with their answer; new ones are not expected. When
- * nothing is left the server is told, once. `cancel`: what is in work is cancelled. */
+/* On the worker's thread: idle connections close, others with their answer; new ones are not
+ * expected. When nothing is left the server is told, once. `cancel`: what is in work is
+ * cancelled. */
 void worker_drain(struct worker *worker, bool cancel);
 void worker_check_drained(struct worker *worker); /* called when something has ended */
 

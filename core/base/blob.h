@@ -1,7 +1,7 @@
 /* core/base/blob.h: bytes that do not change and may be read by any thread.
  *
- * One block, counted: who holds a reference may read it, and the last unref frees it. This is how a value travels
- * between loops: copied once, when it is made. */
+ * One block, counted: who holds a reference may read it, and the last unref frees it. This is
+ * how a value travels between loops: copied once, when it is made. */
 #pragma once
 #include "core/base/str.h"
 

@@ -64,7 +64,8 @@ int str_to_i64(struct str s, int64_t *ret_number); /* the same with an optional 
 /* True when the bytes are UTF-8 as RFC 3629 defines it: no surrogates, nothing overlong. */
 bool str_is_utf8(struct str s);
 
-/* How many single-character edits lead from a to b, at most `max` + 1 (then it is more than max). */
+/* How many single-character edits lead from a to b, at most `max` + 1 (then it is more than
+ * max). */
 unsigned str_distance(struct str a, struct str b, unsigned max);
 
 static inline char char_lower(char c)

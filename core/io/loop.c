@@ -1,16 +1,17 @@
 /* core/io/loop.c
  *
- * Descriptors are looked up by number: epoll's data is the number (and the tag of a given one), and `slots` maps it to
- * its receiver. So a connection that another loop accepted needs no system call to get its receiver. An event that was
- * fetched before its descriptor was removed, or closed and opened anew, is not meant for what is there now: a slot
- * that changed in this turn gets none of this turn's events.
+ * Descriptors are looked up by number: epoll's data is the number (and the tag of a given one),
+ * and `slots` maps it to its receiver. So a connection that another loop accepted needs no
+ * system call to get its receiver. An event that was fetched before its descriptor was removed,
+ * or closed and opened anew, is not meant for what is there now: a slot that changed in this
+ * turn gets none of this turn's events.
  *
- * Waking: a poster pushes onto `posts`, then looks at `asleep`. The loop sets `asleep`, then looks at `posts`. Both
- * are sequentially consistent, so at least one of the two sees the other, and the eventfd is written
- * only when the loop may really sleep.
+ * Waking: a poster pushes onto `posts`, then looks at `asleep`. The loop sets `asleep`, then
+ * looks at `posts`. Both are sequentially consistent, so at least one of the two sees the other,
+ * and the eventfd is written only when the loop may really sleep.
  *
- * The clock of the sleep is the system's even when core/base/clock.h is frozen: then a loop that waits for a timer
- * looks again from time to time, and tests use loop_run_once(loop, false). */
+ * The clock of the sleep is the system's even when core/base/clock.h is frozen: then a loop that
+ * waits for a timer looks again from time to time, and tests use loop_run_once(loop, false). */
 #include "core/io/loop.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
@@ -177,8 +178,8 @@ void loop_adopt(struct loop *loop, struct watch *watch, int fd, watch_fn *on_eve
 	loop_set_slot(loop, fd, watch);
 }
 
-/* close() takes a descriptor out of its epoll; one that is dup()ed elsewhere is not, hence the call. Most are
- * sockets of our own, but the call is rare beside what it guards against. */
+/* close() takes a descriptor out of its epoll; one that is dup()ed elsewhere is not, hence the
+ * call. Most are sockets of our own, but the call is rare beside what it guards against. */
 void loop_remove(struct loop *loop, struct watch *watch)
 {
 	if (watch->fd < 0)
@@ -230,7 +231,8 @@ void timer_stop(struct timer *timer)
 		wheel_remove(&timer->loop->wheel, timer);
 }
 
-/* True when there were any. One that is started again meanwhile waits for the next turn, however short its delay. */
+/* True when there were any. One that is started again meanwhile waits for the next turn, however
+ * short its delay. */
 static bool loop_fire_timers(struct loop *loop)
 {
 	wheel_advance(&loop->wheel, loop->now_ns / NS_PER_MS, &loop->due);

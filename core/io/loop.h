@@ -1,9 +1,10 @@
 /* core/io/loop.h: the reactor: one epoll instance, one thread.
  *
- * A turn of the loop: what other threads posted, then the ready list until it is empty or the turn's share is used, then
- * due timers, then one epoll_wait() and its events. All callbacks run on the loop's thread, one at a
- * time, and must not block. Everything here but loop_post(), loop_stop(), loop_give() and the counters is for that
- * thread (or for the creator before loop_run()). */
+ * A turn of the loop: what other threads posted, then the ready list until it is empty or the
+ * turn's share is used, then due timers, then one epoll_wait() and its events. All callbacks run
+ * on the loop's thread, one at a time, and must not block. Everything here but loop_post(),
+ * loop_stop(), loop_give() and the counters is for that thread (or for the creator before
+ * loop_run()). */
 #pragma once
 #include "core/io/timer.h"
 #include <stdatomic.h>
@@ -50,11 +51,12 @@ void loop_stop(struct loop *loop);                /* any thread; the turn at han
 struct loop *loop_current(void); /* that of this thread while it runs one, or NULL */
 bool loop_is_current(const struct loop *loop);
 
-/* Nothing is posted, ready or due, and the last turn's epoll_wait() had no events: another turn would find nothing to
- * do, as far as this loop can know (core/io/loop_clock.h). */
+/* Nothing is posted, ready or due, and the last turn's epoll_wait() had no events: another turn
+ * would find nothing to do, as far as this loop can know (core/io/loop_clock.h). */
 bool loop_is_settled(struct loop *loop);
 
-/* A time, never after the first timer's deadline, at which the timers want a turn; UINT64_MAX: there are none. */
+/* A time, never after the first timer's deadline, at which the timers want a turn; UINT64_MAX:
+ * there are none. */
 uint64_t loop_next_timer_ns(const struct loop *loop);
 
 /* The monotonic clock as it was when this turn began; exact enough for all but measurements. */
@@ -67,15 +69,16 @@ int loop_change(struct loop *loop, struct watch *watch, uint32_t events);
 /* No event comes any more, not even one that was already fetched. Before close(fd). */
 void loop_remove(struct loop *loop, struct watch *watch);
 
-/* True while `watch` is the receiver of that descriptor: for those who call out and then must know whether they
- * still exist. Does not look into `watch`. */
+/* True while `watch` is the receiver of that descriptor: for those who call out and then must
+ * know whether they still exist. Does not look into `watch`. */
 bool loop_is_watched(const struct loop *loop, int fd, const struct watch *watch);
 
 /* Makes `watch` the receiver of what comes for a descriptor that has arrived: no system call. */
 void loop_adopt(struct loop *loop, struct watch *watch, int fd, watch_fn *on_event);
 
-/* Any thread: adds fd to that loop, which calls its arrival function at the first event (DECISIONS 1). `events` as
- * for loop_add(). 0 or a negative errno: then fd is still the caller's. */
+/* Any thread: adds fd to that loop, which calls its arrival function at the first event
+ * (DECISIONS 1). `events` as for loop_add(). 0 or a negative errno: then fd is still the
+ * caller's. */
 int loop_give(struct loop *loop, int fd, uint32_t tag, uint32_t events);
 void loop_on_arrival(struct loop *loop, loop_arrival_fn *on_arrival);
 
@@ -87,8 +90,9 @@ static inline void ready_init(struct ready *ready, ready_fn *run)
 	ready->run = run;
 }
 
-/* Any thread. In order for each sender. Wakes the loop only when it sleeps. The loop must live until this returns,
- * which may be after the post has run: join those who post before loop_destroy(). */
+/* Any thread. In order for each sender. Wakes the loop only when it sleeps. The loop must live
+ * until this returns, which may be after the post has run: join those who post before
+ * loop_destroy(). */
 void loop_post(struct loop *loop, struct post *post);
 
 /* A pointer for whoever builds on the loop (a server's per-loop state). */

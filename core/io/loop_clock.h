@@ -13,8 +13,9 @@
  *     timers are), and one that a callback starts fires within the same call when its deadline is passed, too. It ends
  *     settled, exactly `ns` later. So an hour of a periodic timer takes as long as its callbacks do.
  *
- * A callback that readies itself for ever never settles. With several loops, advance by steps that are short beside
- * what they ask of each other, and settle each. Thread: that of the loop, outside loop_run() and callbacks. */
+ * A callback that readies itself for ever never settles. With several loops, advance by steps
+ * that are short beside what they ask of each other, and settle each. Thread: that of the loop,
+ * outside loop_run() and callbacks. */
 #pragma once
 #include "core/io/loop.h"
 

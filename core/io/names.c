@@ -5,10 +5,12 @@
  *   ASKING   c-ares has the query; the lookups that want the answer stand in `waiting`; the entry is in names->asking
  *   KNOWN    the answer is kept until `expires_ns`; the entry is in names->known, the least recently used first
  *
- * Who asks is only linked to an entry, so cancelling unlinks, and the query goes on for the next one. A lookup
- * completes from the loop's ready list, with a copy of the answer: nothing of an entry is used after it is dropped.
+ * Who asks is only linked to an entry, so cancelling unlinks, and the query goes on for the next
+ * one. A lookup completes from the loop's ready list, with a copy of the answer: nothing of an
+ * entry is used after it is dropped.
  *
- * The answer may come from within resolver_ask() (a name of /etc/hosts); it calls nothing outside of this file. */
+ * The answer may come from within resolver_ask() (a name of /etc/hosts); it calls nothing
+ * outside of this file. */
 #include "core/io/names.h"
 #include "core/base/clock.h"
 #include "core/base/map.h"
@@ -174,8 +176,8 @@ static void entry_ask(struct entry *entry)
 	resolver_ask(&entry->names->resolver, entry->host, entry_on_answer, entry);
 }
 
-/* The entry for a name, with the one that was used longest ago dropped when there are too many. NULL: they all wait
- * for their answers. */
+/* The entry for a name, with the one that was used longest ago dropped when there are too many.
+ * NULL: they all wait for their answers. */
 static struct entry *names_entry(struct names *names, struct str host)
 {
 	struct entry *entry = map_find(&names->entries, host);
@@ -217,7 +219,8 @@ static bool host_char_is_valid(char c)
 	return char_is_alpha(c) || char_is_digit(c) || c == '-' || c == '_';
 }
 
-/* Writes the host in lower case. False: no server could know it (RFC 1123 §2.1, and the underscore). */
+/* Writes the host in lower case. False: no server could know it (RFC 1123 §2.1, and the
+ * underscore). */
 static bool host_normalize(struct str host, char out[NAMES_HOST_MAX + 2], struct str *ret_host)
 {
 	size_t label_len = 0;

@@ -1,8 +1,8 @@
 /* core/io/names.h: host names to addresses, without blocking (c-ares on the loop).
  *
- * One resolver a loop. Answers are kept for their TTL (at least 1 s, at most 5 minutes; failures 1 s), bounded in
- * number; those who ask for the same name at the same time share one query. /etc/hosts is honoured, and
- * /etc/resolv.conf is read again when it has changed. */
+ * One resolver a loop. Answers are kept for their TTL (at least 1 s, at most 5 minutes; failures
+ * 1 s), bounded in number; those who ask for the same name at the same time share one query.
+ * /etc/hosts is honoured, and /etc/resolv.conf is read again when it has changed. */
 #pragma once
 #include "core/base/str.h"
 #include "core/io/loop.h"
@@ -35,15 +35,16 @@ struct lookup {
 int names_create(struct names **ret_names, struct loop *loop); /* 0 or a negative errno */
 void names_destroy(struct names *names); /* NULL is accepted; lookups that wait never complete */
 
-/* Asks these servers ("127.0.0.1:5353,[::1]", in this order) and not those of /etc/resolv.conf. -EINVAL; -EBUSY while a
- * query waits for its answer. */
+/* Asks these servers ("127.0.0.1:5353,[::1]", in this order) and not those of /etc/resolv.conf.
+ * -EINVAL; -EBUSY while a query waits for its answer. */
 int names_set_servers(struct names *names, const char *csv);
 
-/* Reads this file and not /etc/resolv.conf; `path` must stay. -EBUSY while a query waits for its answer. */
+/* Reads this file and not /etc/resolv.conf; `path` must stay. -EBUSY while a query waits for its
+ * answer. */
 int names_set_conf(struct names *names, const char *path);
 
-/* How long each server is waited for at its first try (each round doubles it), and how many rounds there are. The
- * default is 2 s and 3. -EBUSY while a query waits for its answer. */
+/* How long each server is waited for at its first try (each round doubles it), and how many
+ * rounds there are. The default is 2 s and 3. -EBUSY while a query waits for its answer. */
 int names_set_patience(struct names *names, unsigned timeout_ms, unsigned tries);
 
 /* Asks. A numeric host is answered without a query. */

@@ -18,11 +18,12 @@ struct net_addr {
 
 enum { NET_ADDR_TEXT_MAX = 128 };
 
-/* "127.0.0.1:8080", "[::1]:8080", "*:8080" and ":8080" (every address, both families), "unix:/path" and "unix:@name"
- * (abstract). Numbers only: no names are looked up. -EINVAL. */
+/* "127.0.0.1:8080", "[::1]:8080", "*:8080" and ":8080" (every address, both families),
+ * "unix:/path" and "unix:@name" (abstract). Numbers only: no names are looked up. -EINVAL. */
 int net_addr_parse(struct str text, struct net_addr *ret_addr);
 
-/* A numeric host ("127.0.0.1", "::1", with or without brackets) with a port; -EINVAL when it is a name. */
+/* A numeric host ("127.0.0.1", "::1", with or without brackets) with a port; -EINVAL when it is
+ * a name. */
 int net_addr_from_host(struct str host, uint16_t port, struct net_addr *ret_addr);
 
 /* The same text that net_addr_parse() reads. */
@@ -30,8 +31,8 @@ const char *net_addr_write(char out[NET_ADDR_TEXT_MAX], const struct net_addr *a
 bool net_addr_eq(const struct net_addr *a, const struct net_addr *b);
 uint16_t net_addr_port(const struct net_addr *addr); /* 0 for unix */
 
-/* 0, or a negative errno with *ret_fd untouched. A unix socket that nobody listens on is replaced; one that is in
- * use is -EADDRINUSE. */
+/* 0, or a negative errno with *ret_fd untouched. A unix socket that nobody listens on is
+ * replaced; one that is in use is -EADDRINUSE. */
 int net_listen(const struct net_addr *addr, int backlog, int *ret_fd);
 
 /* Begins to connect; the socket becomes writable when it is done (then ask net_error()). */

@@ -1,7 +1,7 @@
 /* core/io/resolver.c
  *
- * c-ares tells by resolver_on_socket() which sockets it wants to be watched; each has a watch of its own. What it waits for in
- * time is asked after every call into it, and kept by one timer. */
+ * c-ares tells by resolver_on_socket() which sockets it wants to be watched; each has a watch of
+ * its own. What it waits for in time is asked after every call into it, and kept by one timer. */
 #include "core/io/resolver.h"
 #include "core/base/memory.h"
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* core/io/resolver.h: a c-ares channel on a loop: its sockets as watches, its timeouts as a timer. Internal to core/io. */
+/* core/io/resolver.h: a c-ares channel on a loop: its sockets as watches, its timeouts as a
+ * timer. Internal to core/io. */
 #pragma once
 #include "core/io/loop.h"
 #include <ares.h>
@@ -32,8 +33,8 @@ void resolver_close(struct resolver *resolver);
 void resolver_ask(struct resolver *resolver, const char *host, ares_addrinfo_callback on_answer,
 		  void *arg);
 
-/* Reads /etc/resolv.conf again when it has changed: a machine may get its network after its daemons. No question may
- * wait. 0 or a negative errno, and all is as it was. */
+/* Reads /etc/resolv.conf again when it has changed: a machine may get its network after its
+ * daemons. No question may wait. 0 or a negative errno, and all is as it was. */
 int resolver_refresh(struct resolver *resolver);
 
 /* As names_set_conf(): `path` must stay. No question may wait. */

@@ -13,8 +13,8 @@ struct signals {
 	sigset_t before;
 };
 
-/* Blocks the signals for this thread (and those it starts later) and receives them on the loop. 0 or a
- * negative errno. */
+/* Blocks the signals for this thread (and those it starts later) and receives them on the loop.
+ * 0 or a negative errno. */
 int signals_open(struct signals *signals, struct loop *loop, const int numbers[], size_t n_numbers,
 		 signals_fn *on_signal);
 void signals_close(struct signals *signals); /* unblocks them again */

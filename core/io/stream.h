@@ -1,8 +1,9 @@
 /* core/io/stream.h: a connected socket on a loop, with gather writes that wait only when they must.
  *
- * The socket is registered once, edge-triggered. Reading and writing go straight to the kernel; what a
- * write could not send stays queued as references (its owner keeps the bytes until they are sent) and goes out
- * when the socket has room again. A short read means that the socket is empty: no second recv() to hear EAGAIN. */
+ * The socket is registered once, edge-triggered. Reading and writing go straight to the kernel;
+ * what a write could not send stays queued as references (its owner keeps the bytes until they
+ * are sent) and goes out when the socket has room again. A short read means that the socket is
+ * empty: no second recv() to hear EAGAIN. */
 #pragma once
 #include "core/io/loop.h"
 #include <sys/types.h>
@@ -31,7 +32,8 @@ struct stream {
 int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_readable,
 		stream_fn *on_sent);
 
-/* The same for a descriptor that has arrived by loop_give(), with the events that it arrived with. */
+/* The same for a descriptor that has arrived by loop_give(), with the events that it arrived
+ * with. */
 void stream_adopt(struct stream *stream, struct loop *loop, int fd, uint32_t events,
 		  stream_fn *on_readable, stream_fn *on_sent);
 void stream_close(struct stream *stream); /* drops what is queued; harmless when closed */
@@ -49,9 +51,9 @@ static inline int stream_fd(const struct stream *stream)
 /* Bytes read (> 0), 0 at the end, -EAGAIN, or what went wrong. */
 ssize_t stream_read(struct stream *stream, char *bytes, size_t size);
 
-/* Sends the parts in order, after what is queued: as much as goes at once; the rest is queued, and its bytes must
- * stay until on_sent. Returns 1 when everything is sent, 0 when some is queued, or a negative errno.
- * At most STREAM_OUT_MAX parts may be unsent. */
+/* Sends the parts in order, after what is queued: as much as goes at once; the rest is queued,
+ * and its bytes must stay until on_sent. Returns 1 when everything is sent, 0 when some is
+ * queued, or a negative errno. At most STREAM_OUT_MAX parts may be unsent. */
 int stream_write(struct stream *stream, const struct iovec *parts, size_t n_parts);
 
 static inline bool stream_is_sending(const struct stream *stream)

@@ -1,9 +1,10 @@
 /* core/io/wheel.c
  *
- * Level 0 has a slot for each of the next 64 ticks, level 1 one for each of the next 64 spans of 64 ticks, and so on.
- * A timer stands on the lowest level on which its tick and `now` are in the same span of the level above: so the
- * slot of `now` is empty on every level, and whatever is in a slot is due in the future. 7 levels of 6 bits reach 139
- * years in milliseconds; later ticks wait in `far` until `now` enters the next span of that length. */
+ * Level 0 has a slot for each of the next 64 ticks, level 1 one for each of the next 64 spans of
+ * 64 ticks, and so on. A timer stands on the lowest level on which its tick and `now` are in the
+ * same span of the level above: so the slot of `now` is empty on every level, and whatever is in
+ * a slot is due in the future. 7 levels of 6 bits reach 139 years in milliseconds; later ticks
+ * wait in `far` until `now` enters the next span of that length. */
 #include "core/io/wheel.h"
 
 enum { SLOT_BITS = 6, SLOT_MASK = WHEEL_SLOTS - 1 };
@@ -45,8 +46,8 @@ void wheel_add(struct wheel *wheel, struct timer *timer)
 	wheel->n_timers++;
 }
 
-/* The bit of a slot that became empty stays set until wheel_advance() comes by: one look at an empty
- * list is cheaper than finding the slot here. */
+/* The bit of a slot that became empty stays set until wheel_advance() comes by: one look at an
+ * empty list is cheaper than finding the slot here. */
 void wheel_remove(struct wheel *wheel, struct timer *timer)
 {
 	list_remove(&timer->link);

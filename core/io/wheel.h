@@ -1,7 +1,7 @@
 /* core/io/wheel.h: where a loop keeps its timers: a hierarchical timing wheel (Varghese and Lauck).
  *
- * Adding and removing are O(1); a timer moves down at most WHEEL_LEVELS times before it fires. Internal to
- * core/io. */
+ * Adding and removing are O(1); a timer moves down at most WHEEL_LEVELS times before it fires.
+ * Internal to core/io. */
 #pragma once
 #include "core/io/timer.h"
 
@@ -21,9 +21,10 @@ void wheel_add(struct wheel *wheel,
 	       struct timer *timer); /* by timer->tick; past ticks are due at once */
 void wheel_remove(struct wheel *wheel, struct timer *timer);
 
-/* Moves the timers with tick <= now to the end of `due`: first those that were overdue when they were added, then in
- * the order of their ticks (those of one tick in the order of their starting, as far as they came by the same levels).
- * They still count as the wheel's until wheel_remove(). */
+/* Moves the timers with tick <= now to the end of `due`: first those that were overdue when they
+ * were added, then in the order of their ticks (those of one tick in the order of their
+ * starting, as far as they came by the same levels). They still count as the wheel's until
+ * wheel_remove(). */
 void wheel_advance(struct wheel *wheel, uint64_t now, struct list *due);
 
 /* A tick at which wheel_advance() may have something to do, never later than the first timer's;

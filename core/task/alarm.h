@@ -1,8 +1,9 @@
 /* core/task/alarm.h: a task that ends at a time, and can be cancelled by name.
  *
- * It rings with OUTCOME_OK. Cancelled by its name, on whatever loop, it ends with OUTCOME_CANCELLED, and
- * REASON_CANCELLED, while task->cancelled stays false: that tells it from the cancelling of its scope. Many may have one
- * name. An alarm without a name never leaves its loop. */
+ * It rings with OUTCOME_OK. Cancelled by its name, on whatever loop, it ends with
+ * OUTCOME_CANCELLED, and REASON_CANCELLED, while task->cancelled stays false: that tells it from
+ * the cancelling of its scope. Many may have one name. An alarm without a name never leaves its
+ * loop. */
 #pragma once
 #include "core/task/home.h"
 

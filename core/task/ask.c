@@ -1,9 +1,11 @@
-/* core/task/ask.c: how a task reaches a thing: by a call, or by messages (see the diagram in home.h).
+/* core/task/ask.c: how a task reaches a thing: by a call, or by messages (see the diagram in
+ * home.h).
  *
- * A block's `ask` is touched by whoever had the last message, and by nobody else: the home from ASK until it answers, the
- * asker from ANSWER until RETURN. WITHDRAW is a message of its own, which may cross the ANSWER; it finds `waiting` false
- * then. In that case the asker, which has no task any more, sends RETURN when the answer comes, which the home therefore
- * gets after WITHDRAW: the home frees the block. One that still waits at WITHDRAW is freed there and then. */
+ * A block's `ask` is touched by whoever had the last message, and by nobody else: the home from
+ * ASK until it answers, the asker from ANSWER until RETURN. WITHDRAW is a message of its own,
+ * which may cross the ANSWER; it finds `waiting` false then. In that case the asker, which has
+ * no task any more, sends RETURN when the answer comes, which the home therefore gets after
+ * WITHDRAW: the home frees the block. One that still waits at WITHDRAW is freed there and then. */
 #include "core/base/memory.h"
 #include "core/task/home_private.h"
 #include <stdlib.h>

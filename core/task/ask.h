@@ -1,7 +1,8 @@
 /* core/task/ask.h: what a kind of named thing is made of; for the files that implement one.
  *
- * A kind is a struct (the thing) and these operations, which only ever run on the thing's loop. An ask that was answered
- * may be gone: it is not touched after ask_answer(). An operation may answer other asks that wait. */
+ * A kind is a struct (the thing) and these operations, which only ever run on the thing's loop.
+ * An ask that was answered may be gone: it is not touched after ask_answer(). An operation may
+ * answer other asks that wait. */
 #pragma once
 #include "core/task/home.h"
 
@@ -39,13 +40,15 @@ struct thing_ops {
 
 void ask_answer(struct ask *ask, enum reason reason);
 
-/* Puts the ask at the end of `waiting`, or answers it when it will not wait or too many do. *n_waiting counts them. */
+/* Puts the ask at the end of `waiting`, or answers it when it will not wait or too many do.
+ * *n_waiting counts them. */
 void ask_wait(struct ask *ask, struct list *waiting, size_t *n_waiting);
 
 /* Takes a waiting ask out of its list. */
 void ask_stop_waiting(struct ask *ask, size_t *n_waiting);
 
-/* A thing that changed by itself (by a timer): it is freed when that left it idle. NULL is accepted. */
+/* A thing that changed by itself (by a timer): it is freed when that left it idle. NULL is
+ * accepted. */
 void thing_settle(struct thing *thing);
 
 /* Bytes that lie in things. NULL is accepted, and has room for all. */

@@ -1,7 +1,7 @@
 /* core/task/composite.c
  *
- * A child finds its composite by the scope that it runs in, and the composite finds out that it has ended by that
- * scope's on_child: so a child needs no memory beyond its task. */
+ * A child finds its composite by the scope that it runs in, and the composite finds out that it
+ * has ended by that scope's on_child: so a child needs no memory beyond its task. */
 #include "core/task/composite.h"
 #include "core/base/clock.h"
 

@@ -3,8 +3,8 @@
  *   WAITS --(the worker is done)--> DONE       the block goes to the task's loop, which may find the task gone
  *     \-----(the task has gone)---> DISOWNED   the worker drops the block when it is done
  *
- * The state is what the two sides agree by; which side comes second drops the block. Work that is taken back never got
- * to a worker. */
+ * The state is what the two sides agree by; which side comes second drops the block. Work that
+ * is taken back never got to a worker. */
 #include "core/task/compute.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"

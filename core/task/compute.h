@@ -1,14 +1,15 @@
 /* core/task/compute.h: work on the pool, as a task that need not wait for it.
  *
- *	struct offload *offload = offload_create(sizeof(struct sort), sort_run, sort_release);
- *	struct sort *sort = offload_data(offload);         // copy the input there
- *	compute_init(&compute, queue, offload, &(struct compute){ .run_ms = 5000 }, on_end);
- *	task_start(&compute.task, scope);
- *	… on_end: OUTCOME_OK: offload_data(compute.offload) has the output; then compute_fini().
+ * 	struct offload *offload = offload_create(sizeof(struct sort), sort_run, sort_release);
+ * 	struct sort *sort = offload_data(offload);         // copy the input there
+ * 	compute_init(&compute, queue, offload, &(struct compute){ .run_ms = 5000 }, on_end);
+ * 	task_start(&compute.task, scope);
+ * 	… on_end: OUTCOME_OK: offload_data(compute.offload) has the output; then compute_fini().
  *
- * The offload is a block of its own, with all that the work reads and writes: nothing in it may point into an arena, a scope
- * or a loop. Cancelled or past its limit, the task takes it back when it still waits; when it runs, the task ends at once
- * and the worker drops the block later. When such disowned work holds half of the pool's threads, new work fails with
+ * The offload is a block of its own, with all that the work reads and writes: nothing in it may
+ * point into an arena, a scope or a loop. Cancelled or past its limit, the task takes it back
+ * when it still waits; when it runs, the task ends at once and the worker drops the block later.
+ * When such disowned work holds half of the pool's threads, new work fails with
  * REASON_UNAVAILABLE. A full queue fails it with REASON_FULL. */
 #pragma once
 #include "core/task/reason.h"
@@ -17,8 +18,8 @@
 struct offload;
 typedef void offload_fn(void *data);
 
-/* `size` bytes, cleared. `run` is called on a thread of the pool; `release` (may be NULL) once, before the block is
- * freed, by whichever thread drops it: it frees what the data points at. */
+/* `size` bytes, cleared. `run` is called on a thread of the pool; `release` (may be NULL) once,
+ * before the block is freed, by whichever thread drops it: it frees what the data points at. */
 struct offload *offload_create(size_t size, offload_fn *run, offload_fn *release);
 void *offload_data(struct offload *offload);
 void offload_drop(struct offload *offload); /* one that was never started; NULL is accepted */
@@ -39,7 +40,8 @@ struct compute_task {
 	uint8_t reason; /* enum reason */
 };
 
-/* The offload is the task's from now on. A task that is never started: compute_fini() all the same. */
+/* The offload is the task's from now on. A task that is never started: compute_fini() all the
+ * same. */
 void compute_init(struct compute_task *compute, struct pool_queue *queue, struct offload *offload,
 		  const struct compute *limits, task_fn *on_end);
 void compute_fini(

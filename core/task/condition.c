@@ -1,9 +1,11 @@
 /* core/task/condition.c
  *
- * While something is kept, nobody waits: whoever comes takes it first, and what comes goes to those who wait first.
+ * While something is kept, nobody waits: whoever comes takes it first, and what comes goes to
+ * those who wait first.
  *
- * What is kept has a time each, and one timer for all: a sweep of the whole list, which comes the less often the longer the
- * list is. What has expired before the sweep is not given out, it only lies there. */
+ * What is kept has a time each, and one timer for all: a sweep of the whole list, which comes
+ * the less often the longer the list is. What has expired before the sweep is not given out, it
+ * only lies there. */
 #include "core/task/condition.h"
 #include "core/base/clock.h"
 #include "core/task/ask.h"
@@ -108,8 +110,8 @@ static void condition_stop_waiting(struct condition *condition, struct ask *ask)
 	ask_stop_waiting(ask, &condition->n_waiting);
 }
 
-/* Gives a value to one who waits, who may have all it wanted then. False, and the parcel is gone, when there is no
- * room for it to lie until the others have come. */
+/* Gives a value to one who waits, who may have all it wanted then. False, and the parcel is
+ * gone, when there is no room for it to lie until the others have come. */
 static bool condition_deliver(struct condition *condition, struct ask *ask, struct parcel *parcel)
 {
 	bool whole = ask->n_parcels + 1 >= ask->n;

@@ -1,16 +1,19 @@
-/* core/task/condition.h: signals with values, and those who wait for them; a counter when they wait for several.
+/* core/task/condition.h: signals with values, and those who wait for them; a counter when they
+ * wait for several.
  *
  *   signal   brings a value to those who wait: one to each (WAKE_ALL), or n of them, each to the one who has waited longest and
  *            still wants one. What nobody waits for is lost, unless it is kept for a time.
  *   await    waits until `count` values have come to it; first it takes what was kept, oldest first. What comes after
  *            the last one it wanted is not its own: counting past the target is safe.
  *
- * So a counter is an await with a count and signals with a keep: they may come before the await or after it. Those who wait
- * are served in the order in which they came. A value that was for one (wake_n) or that was kept, and whose await ends
- * without its count (cancelled, expired, gone when it came), goes to the next who waits, or is kept for what is left of
- * its time. A value for all is not passed on.
+ * So a counter is an await with a count and signals with a keep: they may come before the await
+ * or after it. Those who wait are served in the order in which they came. A value that was for
+ * one (wake_n) or that was kept, and whose await ends without its count (cancelled, expired,
+ * gone when it came), goes to the next who waits, or is kept for what is left of its time. A
+ * value for all is not passed on.
  *
- * A named one is reached from every loop; `struct condition` is the same without a name, embedded, for one loop. */
+ * A named one is reached from every loop; `struct condition` is the same without a name,
+ * embedded, for one loop. */
 #pragma once
 #include "core/task/home.h"
 
@@ -36,13 +39,15 @@ struct signal {
 void await_init(struct wait_task *wait, struct homes *homes, struct str name,
 		const struct await *await, task_fn *on_end);
 
-/* The values that came, oldest first: wait->ask.n_parcels of them. Valid after its end with OUTCOME_OK.
- * list_each(parcel, await_values(&wait), struct parcel, link) … blob_str(parcel->blob) */
+/* The values that came, oldest first: wait->ask.n_parcels of them. Valid after its end with
+ * OUTCOME_OK. list_each(parcel, await_values(&wait), struct parcel, link) …
+ * blob_str(parcel->blob) */
 struct list *await_values(struct wait_task *wait);
 void await_fini(
 	struct wait_task *wait); /* drops the values: once, after its end, however it ended */
 
-/* A signal as a task, which ends when it has been delivered: REASON_FULL when it had to be kept and there was no room. */
+/* A signal as a task, which ends when it has been delivered: REASON_FULL when it had to be kept
+ * and there was no room. */
 void signal_init(struct wait_task *wait, struct homes *homes, struct str name,
 		 const struct signal *signal, task_fn *on_end);
 uint64_t signal_n_woken(

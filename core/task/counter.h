@@ -1,7 +1,8 @@
 /* core/task/counter.h: a task that ends when it was counted often enough.
  *
- * Counting may begin before the start and go on past the target: both are safe as long as the task's memory is there. A
- * target of 0 is reached by the start. On one loop; a counter with a name is an await with a count (condition.h). */
+ * Counting may begin before the start and go on past the target: both are safe as long as the
+ * task's memory is there. A target of 0 is reached by the start. On one loop; a counter with a
+ * name is an await with a count (condition.h). */
 #pragma once
 #include "core/task/task.h"
 

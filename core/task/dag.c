@@ -1,7 +1,8 @@
 /* core/task/dag.c
  *
- * The graph says whose turn it is; here is what becomes of it. Nodes that end without a task are done from within
- * the graph's own loop, all others from the ready list: neither is a depth of calls. */
+ * The graph says whose turn it is; here is what becomes of it. Nodes that end without a task are
+ * done from within the graph's own loop, all others from the ready list: neither is a depth of
+ * calls. */
 #include "core/task/dag.h"
 #include "core/base/memory.h"
 #include <stdlib.h>

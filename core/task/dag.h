@@ -16,9 +16,10 @@
  *   - Edges that make a cycle are refused by dag_finish(), which tells the path.
  *   - A million nodes, in a chain or side by side, need no stack.
  *
- * task.index of a node's task is the node's number. Outcomes, cancelling and thread: core/task/composite.h.
- * Ownership: nodes are the owner's memory, and stay until dag_fini(). dag_finish() allocates the plan and four bytes a
- * node, which dag_fini() frees; dag_use_plan() in place of both allocates nothing. */
+ * task.index of a node's task is the node's number. Outcomes, cancelling and thread:
+ * core/task/composite.h. Ownership: nodes are the owner's memory, and stay until dag_fini().
+ * dag_finish() allocates the plan and four bytes a node, which dag_fini() frees; dag_use_plan()
+ * in place of both allocates nothing. */
 #pragma once
 #include "core/task/composite.h"
 #include "core/task/graph.h"
@@ -73,12 +74,12 @@ struct dag_node *dag_node(struct dag *dag, uint32_t number, struct task *task);
 /* `after` waits for `before`, a node of the same dag. Before dag_finish(). */
 void graph_edge(struct dag_node *before, struct dag_node *after);
 
-/* Ends the making: 0, or -ELOOP with the nodes of a cycle, in their order (graph_plan_finish()); they stay until
- * dag_fini(). */
+/* Ends the making: 0, or -ELOOP with the nodes of a cycle, in their order (graph_plan_finish());
+ * they stay until dag_fini(). */
 int dag_finish(struct dag *dag, const uint32_t **ret_cycle, size_t *ret_n_cycle);
 
-/* In place of graph_edge() and dag_finish(): a finished plan without a cycle, for as many nodes, and the owner's memory
- * for a number a node. Both stay until dag_fini(). */
+/* In place of graph_edge() and dag_finish(): a finished plan without a cycle, for as many nodes,
+ * and the owner's memory for a number a node. Both stay until dag_fini(). */
 void dag_use_plan(struct dag *dag, const struct graph_plan *plan, uint32_t *counters);
 
 static inline void dag_start(struct dag *dag, struct scope *scope)

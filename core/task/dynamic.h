@@ -5,8 +5,8 @@
  *     IDLE task, which is then started; the dynamic task ends when that has, and with its outcome.
  *   - When make() returns NULL there is nothing that could be done: OUTCOME_FAILED.
  *
- * The task that was made belongs to whoever made it: its on_end is called before the dynamic task's, and may free it.
- * Outcomes, cancelling, ownership and thread: core/task/composite.h. */
+ * The task that was made belongs to whoever made it: its on_end is called before the dynamic
+ * task's, and may free it. Outcomes, cancelling, ownership and thread: core/task/composite.h. */
 #pragma once
 #include "core/task/composite.h"
 

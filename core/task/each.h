@@ -1,4 +1,5 @@
-/* core/task/each.h: a task for each of n items, at most `max` of them at once, results in the items' order.
+/* core/task/each.h: a task for each of n items, at most `max` of them at once, results in the
+ * items' order.
  *
  * Promises
  *   - make(each, index) is called for the items 0 to n - 1, in order, whenever fewer than `max` are running (0: no limit).
@@ -11,7 +12,8 @@
  *     the rest make() is not called. With keep_going failures are kept per element: in `outcomes` and, counted, in
  *     base.n_failed; all items run, and it ends with OUTCOME_OK.
  *
- * No item at all ends with OUTCOME_OK. Outcomes, cancelling, ownership and thread: core/task/composite.h. */
+ * No item at all ends with OUTCOME_OK. Outcomes, cancelling, ownership and thread:
+ * core/task/composite.h. */
 #pragma once
 #include "core/task/composite.h"
 

@@ -1,11 +1,13 @@
 /* core/task/future.c: futures and promises themselves; what is made of them is in future_stage.c.
  *
- * Counting. Handles are held by the consumer, by the promise (given back when its completion has arrived on the loop),
- * by the ready list, and by a word to the producer that is under way. Only the last of these may be the last one on another
- * thread, and only of a discarded future, which has no value: so values are freed on their loop.
+ * Counting. Handles are held by the consumer, by the promise (given back when its completion has
+ * arrived on the loop), by the ready list, and by a word to the producer that is under way. Only
+ * the last of these may be the last one on another thread, and only of a discarded future, which
+ * has no value: so values are freed on their loop.
  *
- * Telling the producer. `told` is NOBODY until the producer listens or the future is discarded, whichever is first; the
- * second of the two sends the word. Fields that it needs are written before `told` is. */
+ * Telling the producer. `told` is NOBODY until the producer listens or the future is discarded,
+ * whichever is first; the second of the two sends the word. Fields that it needs are written
+ * before `told` is. */
 #include "core/task/future.h"
 #include "core/base/memory.h"
 #include "core/task/future_stage.h"

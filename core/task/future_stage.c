@@ -1,7 +1,7 @@
 /* core/task/future_stage.c: futures that are made of others.
  *
- * A stage waits for its inputs and holds the promise of one future, whose `stage` it is. It is gone as soon as that
- * future's fate is known, also when some inputs have not ended. */
+ * A stage waits for its inputs and holds the promise of one future, whose `stage` it is. It is
+ * gone as soon as that future's fate is known, also when some inputs have not ended. */
 #include "core/task/future_stage.h"
 #include "core/base/memory.h"
 #include <errno.h>

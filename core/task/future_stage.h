@@ -1,4 +1,5 @@
-/* core/task/future_stage.h: what future.c and future_stage.c know of each other, and nobody else does. */
+/* core/task/future_stage.h: what future.c and future_stage.c know of each other, and nobody else
+ * does. */
 #pragma once
 #include "core/task/future.h"
 #include <stdatomic.h>
@@ -30,8 +31,8 @@ struct future {
 /* On the future's loop, for a promise of a future that ended here: the value is that of `from`. */
 void promise_share(struct promise *promise, struct future *from);
 
-/* The stage stops waiting and is gone; the futures that it waited for are added to `walk`, to be discarded. Its promise
- * is moved to *ret_promise. */
+/* The stage stops waiting and is gone; the futures that it waited for are added to `walk`, to be
+ * discarded. Its promise is moved to *ret_promise. */
 void stage_abandon(struct stage *stage, struct list *walk, struct promise *ret_promise);
 
 /* Adds a future to those that a discard has still to visit. */

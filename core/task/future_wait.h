@@ -1,10 +1,12 @@
 /* core/task/future_wait.h: a task that waits for a future.
  *
- * It ends when the future has: READY is OUTCOME_OK, FAILED is OUTCOME_FAILED (with -ETIMEDOUT OUTCOME_TIMED_OUT), DISCARDED
- * is OUTCOME_CANCELLED. Cancelling the task discards the future, and so reaches its producer.
+ * It ends when the future has: READY is OUTCOME_OK, FAILED is OUTCOME_FAILED (with -ETIMEDOUT
+ * OUTCOME_TIMED_OUT), DISCARDED is OUTCOME_CANCELLED. Cancelling the task discards the future,
+ * and so reaches its producer.
  *
- * The future is of the scope's loop; it is borrowed: its handle is the owner's, who keeps it until on_end, and gives
- * it back whatever the outcome. Embedded in its owner; that loop's thread. */
+ * The future is of the scope's loop; it is borrowed: its handle is the owner's, who keeps it
+ * until on_end, and gives it back whatever the outcome. Embedded in its owner; that loop's
+ * thread. */
 #pragma once
 #include "core/task/future.h"
 #include "core/task/task.h"

@@ -8,8 +8,8 @@
  *   NODE_RUNNING           on_start() was called
  *   NODE_ENDED             graph_node_done() was called
  *
- * The first two look alike, but nobody looks at the counter of a node in the list but who takes it out: all that
- * it waited for has ended. */
+ * The first two look alike, but nobody looks at the counter of a node in the list but who takes
+ * it out: all that it waited for has ended. */
 #include "core/task/graph.h"
 #include "core/base/memory.h"
 #include <errno.h>
@@ -126,8 +126,8 @@ static void plan_drop_duplicates(struct graph_plan *plan)
 	free(seen_from);
 }
 
-/* Walks the nodes in an order in which they may run (Kahn), leaving 0 in `waiting` of each that was reached; returns
- * how many were. */
+/* Walks the nodes in an order in which they may run (Kahn), leaving 0 in `waiting` of each that
+ * was reached; returns how many were. */
 static uint32_t plan_walk(struct graph_plan *plan, uint32_t *waiting)
 {
 	uint32_t *order = nodes_alloc(plan->n_nodes);
@@ -155,7 +155,8 @@ static uint32_t plan_walk(struct graph_plan *plan, uint32_t *waiting)
 	return n;
 }
 
-/* Each node that still waits has one before it that waits too: going back from any of them ends in a circle. */
+/* Each node that still waits has one before it that waits too: going back from any of them ends
+ * in a circle. */
 static size_t plan_find_cycle(struct graph_plan *plan, const uint32_t *waiting)
 {
 	uint32_t *previous = nodes_alloc(plan->n_nodes);
@@ -266,7 +267,8 @@ static void graph_add_startable(struct graph *graph, uint32_t node)
 	graph->last = node;
 }
 
-/* Starts all that may start, in order. Calls from within only add to the list: the outermost one works it off. */
+/* Starts all that may start, in order. Calls from within only add to the list: the outermost one
+ * works it off. */
 static void graph_drain(struct graph *graph)
 {
 	if (graph->draining)

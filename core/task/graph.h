@@ -1,9 +1,9 @@
 /* core/task/graph.h: work in the order of its dependencies.
  *
- * A plan says which nodes must have ended before which; it is made once, cannot change afterwards, and is shared by
- * threads. A graph is one run of a plan: its owner starts a node when it is told to, and says when that has ended.
- * A run needs no memory but four bytes a node, which the owner gives, and no stack: a chain of a million nodes that
- * end at once is a loop. */
+ * A plan says which nodes must have ended before which; it is made once, cannot change
+ * afterwards, and is shared by threads. A graph is one run of a plan: its owner starts a node
+ * when it is told to, and says when that has ended. A run needs no memory but four bytes a node,
+ * which the owner gives, and no stack: a chain of a million nodes that end at once is a loop. */
 #pragma once
 #include "core/task/task.h"
 
@@ -20,8 +20,9 @@ void graph_plan_destroy(struct graph_plan *plan); /* NULL is accepted */
 /* `after` starts only when `before` has ended. Saying it twice is saying it once. */
 void graph_plan_edge(struct graph_plan *plan, uint32_t before, uint32_t after);
 
-/* Ends the making: 0, or -ELOOP. Then *ret_cycle has *ret_n_cycle nodes, each of which must end before the next, and the
- * last before the first; it begins with the least number, and is the plan's memory. */
+/* Ends the making: 0, or -ELOOP. Then *ret_cycle has *ret_n_cycle nodes, each of which must end
+ * before the next, and the last before the first; it begins with the least number, and is the
+ * plan's memory. */
 int graph_plan_finish(struct graph_plan *plan, const uint32_t **ret_cycle, size_t *ret_n_cycle);
 
 uint32_t graph_plan_n_nodes(const struct graph_plan *plan);
@@ -51,8 +52,8 @@ struct graph {
 	bool stopped;
 };
 
-/* `counters` has room for a number a node and stays until the run is over. `scope` is where on_start() is to start its
- * tasks; the graph itself does not use it.
+/* `counters` has room for a number a node and stays until the run is over. `scope` is where
+ * on_start() is to start its tasks; the graph itself does not use it.
  *
  * on_start(): every node before this one has ended. It starts the node's task, or calls graph_node_done() at once for
  * one that is skipped. It must not free the graph.

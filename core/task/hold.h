@@ -3,8 +3,9 @@
  *   WAITS --(granted)--> RUNS --(the body and all it started has ended)--> released, ended
  *     \--(full, expired, cancelled)--> ended, the body was never started
  *
- * The body runs in a scope of the hold's own: what its on_end starts there is held for, too. The release comes before
- * the hold's own end, however the body ends; the outcome is then the body's. Holds nest: a body may be a hold. */
+ * The body runs in a scope of the hold's own: what its on_end starts there is held for, too. The
+ * release comes before the hold's own end, however the body ends; the outcome is then the
+ * body's. Holds nest: a body may be a hold. */
 #pragma once
 #include "core/task/resource.h"
 

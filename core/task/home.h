@@ -1,7 +1,8 @@
 /* core/task/home.h: named things that can be waited for, each on one loop.
  *
- * Each name of a kind (a condition, a lock, a pool of permits, a message queue, an alarm) has one home among the loops,
- * chosen by a hash of the name. On its home a thing is used by plain calls; from another loop by message:
+ * Each name of a kind (a condition, a lock, a pool of permits, a message queue, an alarm) has
+ * one home among the loops, chosen by a hash of the name. On its home a thing is used by plain
+ * calls; from another loop by message:
  *
  *   asker                                     home
  *     ASK      ------------------------------->   it waits there, or is answered at once
@@ -9,17 +10,20 @@
  *     WITHDRAW ------------------------------->   the asker has gone: what waits is dropped, what was answered is ignored
  *     RETURN   ------------------------------->   a hold is over, or the answer came too late: it is given back
  *
- * What travels is one block, which was made by the asker and belongs to whoever had the last message. A task that is cancelled,
- * or whose wait expired, sends WITHDRAW and ends at once; a grant that comes late is returned in the same turn.
+ * What travels is one block, which was made by the asker and belongs to whoever had the last
+ * message. A task that is cancelled, or whose wait expired, sends WITHDRAW and ends at once; a
+ * grant that comes late is returned in the same turn.
  *
- * A thing exists while somebody waits for it, holds it, or has left something in it; a name costs nothing otherwise.
+ * A thing exists while somebody waits for it, holds it, or has left something in it; a name
+ * costs nothing otherwise.
  *
- * The tasks of every kind are one struct: struct wait_task. It is made by await_init(), signal_init() (condition.h),
- * acquire_init(), guard_init() (resource.h), enqueue_init(), dequeue_init() (message_queue.h), and then used like any task:
+ * The tasks of every kind are one struct: struct wait_task. It is made by await_init(),
+ * signal_init() (condition.h), acquire_init(), guard_init() (resource.h), enqueue_init(),
+ * dequeue_init() (message_queue.h), and then used like any task:
  *
- *	await_init(&wait, homes, name, &(struct await){ .count = 3, .wait_ms = 20000 }, on_end);
- *	task_start(&wait.task, scope);
- *	… on_end: task->outcome, wait_reason(&wait), and the kind's results; then the kind's fini or release, once.
+ * 	await_init(&wait, homes, name, &(struct await){ .count = 3, .wait_ms = 20000 }, on_end);
+ * 	task_start(&wait.task, scope);
+ * 	… on_end: task->outcome, wait_reason(&wait), and the kind's results; then the kind's fini or release, once.
  *
  * The name must stay until the task is started, not longer. */
 #pragma once
@@ -37,14 +41,17 @@ enum {
 /* `loops` are those that threads run, or will run; the array is copied. Before they run. */
 struct homes *homes_create(struct loop *const loops[], size_t n_loops);
 
-/* After the threads of the loops have ended, with the loops still there: turns them until no message is under way. Nothing
- * may wait or be held by a task any more. What was left in things stays. */
+/* After the threads of the loops have ended, with the loops still there: turns them until no
+ * message is under way. Nothing may wait or be held by a task any more. What was left in things
+ * stays. */
 void homes_settle(struct homes *homes);
 
-/* Frees what was left in things. Before the loops are destroyed; after homes_settle(). NULL is accepted. */
+/* Frees what was left in things. Before the loops are destroyed; after homes_settle(). NULL is
+ * accepted. */
 void homes_destroy(struct homes *homes);
 
-/* How many bytes all values together may take that signals left or that wait for others (64 MiB). Any thread. */
+/* How many bytes all values together may take that signals left or that wait for others (64
+ * MiB). Any thread. */
 void homes_set_kept_max(struct homes *homes, size_t max_bytes);
 
 struct homes_stats {
@@ -115,6 +122,7 @@ static inline enum reason wait_reason(const struct wait_task *wait)
 						       : (enum reason)wait->reason;
 }
 
-/* For every kind: releases what the task holds, and drops the values and messages it has. When it is IDLE or its outcome is
- * decided; harmless when there is nothing. What is named after a kind (await_fini…) is the same. */
+/* For every kind: releases what the task holds, and drops the values and messages it has. When
+ * it is IDLE or its outcome is decided; harmless when there is nothing. What is named after a
+ * kind (await_fini…) is the same. */
 void wait_fini(struct wait_task *wait);

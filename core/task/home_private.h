@@ -1,4 +1,5 @@
-/* core/task/home_private.h: between home.c and ask.c. All on the home's loop, but what is said to be for any thread. */
+/* core/task/home_private.h: between home.c and ask.c. All on the home's loop, but what is said
+ * to be for any thread. */
 #pragma once
 #include "core/task/ask.h"
 #include <stdatomic.h>

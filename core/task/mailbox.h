@@ -1,7 +1,8 @@
 /* core/task/mailbox.h: a task that a message completes.
  *
- * The first message, sent before the start or after it, is the task's result; later ones are dropped. On one loop; from other
- * loops, and by name, it is an await of one value (condition.h). */
+ * The first message, sent before the start or after it, is the task's result; later ones are
+ * dropped. On one loop; from other loops, and by name, it is an await of one value
+ * (condition.h). */
 #pragma once
 #include "core/base/blob.h"
 #include "core/task/task.h"
@@ -14,6 +15,7 @@ struct mailbox_task {
 
 void mailbox_init(struct mailbox_task *mailbox, task_fn *on_end);
 
-/* False when there was one already, or the task has ended: `message` (may be NULL) is dropped. Takes a reference of its own. */
+/* False when there was one already, or the task has ended: `message` (may be NULL) is dropped.
+ * Takes a reference of its own. */
 bool mailbox_send(struct mailbox_task *mailbox, struct blob *message);
 void mailbox_fini(struct mailbox_task *mailbox); /* drops the message */

@@ -1,7 +1,8 @@
 /* core/task/message_queue.c
  *
- * Between two asks: nobody waits for a message while there is one, or one who waits to put one; nobody waits for room that
- * would have it. What is given back may exceed the bounds: it was in the queue before. */
+ * Between two asks: nobody waits for a message while there is one, or one who waits to put one;
+ * nobody waits for room that would have it. What is given back may exceed the bounds: it was in
+ * the queue before. */
 #include "core/task/message_queue.h"
 #include "core/base/clock.h"
 #include "core/task/ask.h"
@@ -145,7 +146,8 @@ static void message_queue_take(struct message_queue *queue, struct ask *ask)
 
 /* ------------------------------------------------------------ the kind */
 
-/* The clock as the first number: what comes back late, to a queue that was freed and made anew, is older than all in it. */
+/* The clock as the first number: what comes back late, to a queue that was freed and made anew,
+ * is older than all in it. */
 void message_queue_init(struct message_queue *queue)
 {
 	*queue = (struct message_queue){ .next_seq = clock_monotonic_ns() };

@@ -1,8 +1,9 @@
 /* core/task/message_queue.h: bounded queues of messages between tasks.
  *
- * A message goes to the one who has waited longest for one, else it lies in the queue, in order, else what happens is the
- * queue's policy. Its bounds (number, bytes, policy) come with every enqueue and are the same for all; the latest
- * counts. A message whose dequeue was cancelled while it was on its way goes back to its place.
+ * A message goes to the one who has waited longest for one, else it lies in the queue, in order,
+ * else what happens is the queue's policy. Its bounds (number, bytes, policy) come with every
+ * enqueue and are the same for all; the latest counts. A message whose dequeue was cancelled
+ * while it was on its way goes back to its place.
  *
  * No bound lets a message larger than max_bytes in: REASON_TOO_LARGE. */
 #pragma once

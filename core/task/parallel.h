@@ -1,4 +1,5 @@
-/* core/task/parallel.h: tasks beside each other; Workflow's parallel, with a policy, a limit and a fate.
+/* core/task/parallel.h: tasks beside each other; Workflow's parallel, with a policy, a limit and
+ * a fate.
  *
  * Promises
  *   - Children start in the order in which they were added, at most `max` at once (0: no limit).
@@ -12,8 +13,8 @@
  *     its end as if nothing had happened: PARALLEL_FINISH_REST. Either way it ends after its last child, with the
  *     outcome that was decided; cancelling it after that cancels the rest and changes no outcome.
  *
- * task.index of a child counts from 0 in the order of adding. Outcomes, cancelling, ownership and thread:
- * core/task/composite.h. */
+ * task.index of a child counts from 0 in the order of adding. Outcomes, cancelling, ownership
+ * and thread: core/task/composite.h. */
 #pragma once
 #include "core/task/composite.h"
 

@@ -1,4 +1,5 @@
-/* core/task/race.h: several candidates, of which the first whose result is accepted wins; Workflow's selector.
+/* core/task/race.h: several candidates, of which the first whose result is accepted wins;
+ * Workflow's selector.
  *
  * Promises
  *   - All candidates start, in the order in which they were added.
@@ -11,8 +12,8 @@
  *     after that; OUTCOME_FAILED when nobody was accepted, or nobody ran.
  *   - base.timeout_ms without a winner: OUTCOME_TIMED_OUT.
  *
- * race_winner() is the winner's task.index, which counts from 0 in the order of adding, or RACE_NONE. Outcomes,
- * cancelling, ownership and thread: core/task/composite.h. */
+ * race_winner() is the winner's task.index, which counts from 0 in the order of adding, or
+ * RACE_NONE. Outcomes, cancelling, ownership and thread: core/task/composite.h. */
 #pragma once
 #include "core/task/composite.h"
 

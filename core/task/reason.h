@@ -1,7 +1,7 @@
 /* core/task/reason.h: why a task that waited for something did not get it.
  *
- * The outcome says how a task ended, the reason what to tell whoever asked: each is one of the codes of a task's
- * errors (queue_full, timeout, too_large, unavailable, cancelled). */
+ * The outcome says how a task ended, the reason what to tell whoever asked: each is one of the
+ * codes of a task's errors (queue_full, timeout, too_large, unavailable, cancelled). */
 #pragma once
 #include "core/task/task.h"
 

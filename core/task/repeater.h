@@ -1,4 +1,5 @@
-/* core/task/repeater.h: tasks from a factory, one after the other, until it returns none; Workflow's repeater.
+/* core/task/repeater.h: tasks from a factory, one after the other, until it returns none;
+ * Workflow's repeater.
  *
  * Promises
  *   - make(repeater, round) is called for round 0, 1, …, each time the round before it has ended and that one's on_end
@@ -12,8 +13,8 @@
  *   - repeater_stop() in a round's on_end ends it as NULL would, without delay or another call.
  *   - A million rounds that end within their start() need no stack.
  *
- * base.n_ended is the number of rounds that have ended, as Workflow's repeated_times. Outcomes, cancelling,
- * ownership and thread: core/task/composite.h. */
+ * base.n_ended is the number of rounds that have ended, as Workflow's repeated_times. Outcomes,
+ * cancelling, ownership and thread: core/task/composite.h. */
 #pragma once
 #include "core/task/composite.h"
 

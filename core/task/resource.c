@@ -6,7 +6,8 @@
 
 /* ------------------------------------------------------------ numbers */
 
-/* The number that came back last. After the pool was made smaller, the last one that is still in it. */
+/* The number that came back last. After the pool was made smaller, the last one that is still in
+ * it. */
 static uint32_t resource_number(struct resource *resource)
 {
 	for (uint32_t at = resource->n_spare; at > 0; at--) {

@@ -1,10 +1,12 @@
 /* core/task/resource.h: locks and pools of permits, waited for without a thread.
  *
- * A lock is a pool of one. Those who wait are served strictly in the order in which they came; how many may wait, and how
- * long, is bounded by the one who asks. Permits are numbered from 0, and the one that came back last goes out first, so
- * that an array of objects indexed by it is a pool of objects whose warm ones are used.
+ * A lock is a pool of one. Those who wait are served strictly in the order in which they came;
+ * how many may wait, and how long, is bounded by the one who asks. Permits are numbered from 0,
+ * and the one that came back last goes out first, so that an array of objects indexed by it is a
+ * pool of objects whose warm ones are used.
  *
- * A hold ends by permit_release(), in the scope that took it, however that ends: core/task/hold.h does it for a task. */
+ * A hold ends by permit_release(), in the scope that took it, however that ends:
+ * core/task/hold.h does it for a task. */
 #pragma once
 #include "core/task/home.h"
 
@@ -17,8 +19,8 @@ struct acquire {
 		wait_ms; /* then it ends with REASON_EXPIRED; 0: at once or not at all; WAIT_FOREVER */
 };
 
-/* A permit of the pool of that name. A task that ended with OUTCOME_OK holds it, and its memory must stay, until
- * permit_release(). */
+/* A permit of the pool of that name. A task that ended with OUTCOME_OK holds it, and its memory
+ * must stay, until permit_release(). */
 void acquire_init(struct wait_task *wait, struct homes *homes, struct str name,
 		  const struct acquire *acquire, task_fn *on_end);
 

@@ -10,7 +10,8 @@
  *   - composite_end(&series->base, OUTCOME_OK) in a step's on_end leaves the rest out.
  *   - A million steps that end within their start() need no stack.
  *
- * A series without steps ends with OUTCOME_OK. Outcomes, cancelling, ownership and thread: core/task/composite.h. */
+ * A series without steps ends with OUTCOME_OK. Outcomes, cancelling, ownership and thread:
+ * core/task/composite.h. */
 #pragma once
 #include "core/task/composite.h"
 

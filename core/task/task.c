@@ -99,7 +99,8 @@ void scope_set_deadline(struct scope *scope, uint64_t deadline_ns)
 	timer_start_at(&scope->deadline, deadline_ns);
 }
 
-/* A cancel function may end its task, but on_end runs later, from the ready list: nothing leaves the list meanwhile. */
+/* A cancel function may end its task, but on_end runs later, from the ready list: nothing leaves
+ * the list meanwhile. */
 void scope_cancel(struct scope *scope)
 {
 	struct task *task;

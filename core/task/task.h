@@ -10,9 +10,10 @@
  *   ENDING   the outcome is decided; on_end waits in the loop's ready list
  *   ENDED    on_end was called; the memory is the owner's again
  *
- * A task is embedded in its owner, so starting it cannot fail. It completes exactly once, also when it
- * is cancelled. Completions run from the loop's ready list, so that a million tasks in a row, each ending
- * inside its own start(), need no stack. Everything happens on the scope's loop, nothing is locked. */
+ * A task is embedded in its owner, so starting it cannot fail. It completes exactly once, also
+ * when it is cancelled. Completions run from the loop's ready list, so that a million tasks in a
+ * row, each ending inside its own start(), need no stack. Everything happens on the scope's
+ * loop, nothing is locked. */
 #pragma once
 #include "core/io/loop.h"
 
@@ -64,21 +65,22 @@ struct task {
 void task_init(struct task *task, const struct task_ops *ops, task_fn *on_end);
 void task_start(struct task *task, struct scope *scope);
 
-/* Completes a task that was not started and will not be: its start() is not called, it ends by on_end with
- * OUTCOME_CANCELLED. So that whoever handed it over hears of it, once, whatever becomes of it. */
+/* Completes a task that was not started and will not be: its start() is not called, it ends by
+ * on_end with OUTCOME_CANCELLED. So that whoever handed it over hears of it, once, whatever
+ * becomes of it. */
 void task_drop(struct task *task, struct scope *scope);
 
 /* Ends a STARTED task; for its implementation only. */
 void task_end(struct task *task, enum outcome outcome);
 
-/* Asks a task to end soon; it still completes through on_end. No effect on one that is not STARTED, or was
- * asked already. */
+/* Asks a task to end soon; it still completes through on_end. No effect on one that is not
+ * STARTED, or was asked already. */
 void task_cancel(struct task *task);
 
 const char *outcome_name(enum outcome outcome);
 
-/* A scope holds the tasks that belong together: they share a deadline and a fate, and what they use stays
- * until the last of them has ended. */
+/* A scope holds the tasks that belong together: they share a deadline and a fate, and what they
+ * use stays until the last of them has ended. */
 struct scope {
 	struct loop *loop;
 	struct list tasks; /* those that are STARTED or ENDING */
@@ -96,12 +98,14 @@ struct scope {
 
 void scope_init(struct scope *scope, struct loop *loop, scope_fn *on_empty);
 
-/* All tasks are cancelled when the monotonic clock reaches this; an earlier deadline that is set already
- * stays. */
+/* All tasks are cancelled when the monotonic clock reaches this; an earlier deadline that is set
+ * already stays. */
 void scope_set_deadline(struct scope *scope, uint64_t deadline_ns);
 
-/* Cancels every live task, and every one that is started from now on (which then ends without its start()). */
+/* Cancels every live task, and every one that is started from now on (which then ends without
+ * its start()). */
 void scope_cancel(struct scope *scope);
 
-/* The scope is used no more: its timer stops. It must have no live tasks. on_empty's owner calls it. */
+/* The scope is used no more: its timer stops. It must have no live tasks. on_empty's owner calls
+ * it. */
 void scope_fini(struct scope *scope);

@@ -1,7 +1,7 @@
 /* core/thread/lock.h: a mutex that clang's -Wthread-safety can follow.
  *
- * A function that must be called with a lock held says HOLDS(the_lock). The rule of what a lock guards
- * and what may be taken with it held stands in the head of the file that owns it. */
+ * A function that must be called with a lock held says HOLDS(the_lock). The rule of what a lock
+ * guards and what may be taken with it held stands in the head of the file that owns it. */
 #pragma once
 #include <pthread.h>
 

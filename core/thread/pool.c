@@ -1,11 +1,12 @@
 /* core/thread/pool.c
  *
- * A queue that has work and may run one more stands in `turn`; the first of them is served. Work is taken from it until it
- * was served as often as its weight says, then it goes to the end.
+ * A queue that has work and may run one more stands in `turn`; the first of them is served. Work
+ * is taken from it until it was served as often as its weight says, then it goes to the end.
  *
- * Locking: pool.lock guards all of the pool that changes but n_disowned, all of its queues, and work.waiting. No work runs with
- * it held, and whoever holds it takes no other lock. A sleeping thread was woken for each work that can be taken: a
- * submit wakes one, and a thread that is done with its work looks for more before it sleeps. */
+ * Locking: pool.lock guards all of the pool that changes but n_disowned, all of its queues, and
+ * work.waiting. No work runs with it held, and whoever holds it takes no other lock. A sleeping
+ * thread was woken for each work that can be taken: a submit wakes one, and a thread that is
+ * done with its work looks for more before it sleeps. */
 #include "core/thread/pool.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
@@ -199,7 +200,8 @@ bool pool_take_back(struct pool *pool, struct work *work)
 	return waiting;
 }
 
-/* Takes the next work, in turn, and counts it as running. Waits for one; NULL when the pool ends. */
+/* Takes the next work, in turn, and counts it as running. Waits for one; NULL when the pool
+ * ends. */
 static struct work *pool_next(struct pool *pool) HOLDS(pool->lock)
 {
 	struct pool_queue *queue;

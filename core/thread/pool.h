@@ -1,11 +1,13 @@
 /* core/thread/pool.h: threads that run work which uses the CPU or blocks.
  *
- * Work is embedded in its owner, so that submitting it cannot fail. Work that may outlive the task that
- * asked for it is a block of its own (DECISIONS 4; core/task/compute.h): the owner is then the block.
+ * Work is embedded in its owner, so that submitting it cannot fail. Work that may outlive the
+ * task that asked for it is a block of its own (DECISIONS 4; core/task/compute.h): the owner is
+ * then the block.
  *
- * Work waits in queues with names. The threads serve the queues in turn: from each as many works as its weight says,
- * then the next one's, so that a queue with much to do does not keep the others waiting longer than one round; a queue
- * that has as many running as it may is passed over. Within a queue, first come, first served. */
+ * Work waits in queues with names. The threads serve the queues in turn: from each as many works
+ * as its weight says, then the next one's, so that a queue with much to do does not keep the
+ * others waiting longer than one round; a queue that has as many running as it may is passed
+ * over. Within a queue, first come, first served. */
 #pragma once
 #include "core/base/list.h"
 #include "core/base/str.h"
@@ -27,15 +29,15 @@ struct work {
 /* Starts the threads. `name` is shown by ps and perf (at most 15 bytes). 0 or a negative errno. */
 int pool_create(struct pool **ret_pool, const char *name, unsigned n_threads);
 
-/* Runs what is queued, then ends the threads. NULL is accepted. Not from a thread of the pool. Queues that are still
- * open are closed. */
+/* Runs what is queued, then ends the threads. NULL is accepted. Not from a thread of the pool.
+ * Queues that are still open are closed. */
 void pool_destroy(struct pool *pool);
 
 /* Into the default queue, which has weight 1 and no limits. Any thread. */
 void pool_submit(struct pool *pool, struct work *work);
 
-/* Takes back work that waits: true, and it will not run. False when it runs, ran, or has been taken to be run; it
- * must still exist. Any thread. */
+/* Takes back work that waits: true, and it will not run. False when it runs, ran, or has been
+ * taken to be run; it must still exist. Any thread. */
 bool pool_take_back(struct pool *pool, struct work *work);
 
 size_t pool_n_waiting(struct pool *pool); /* in all queues */
@@ -49,8 +51,9 @@ struct pool_limits {
 	size_t waiting_max;   /* 0: no limit */
 };
 
-/* The queue of that name, made when there is none; its limits are these from now on. Open once more for each
- * pool_queue_open(); an empty name is the default queue, whose waiting has no limit. Any thread. */
+/* The queue of that name, made when there is none; its limits are these from now on. Open once
+ * more for each pool_queue_open(); an empty name is the default queue, whose waiting has no
+ * limit. Any thread. */
 struct pool_queue *pool_queue_open(struct pool *pool, struct str name,
 				   const struct pool_limits *limits);
 
@@ -73,9 +76,11 @@ struct pool_stats {
 };
 void pool_queue_stats(struct pool_queue *queue, struct pool_stats *ret_stats); /* any thread */
 
-/* ------------------------------------------------------------ work that nobody waits for any more */
+/* ------------------------------------------------------------ work that nobody waits for any
+ * more */
 
-/* Counts the threads that run work whose task has gone: +1 when it goes, -1 when the work is over. Any thread. */
+/* Counts the threads that run work whose task has gone: +1 when it goes, -1 when the work is
+ * over. Any thread. */
 void pool_count_disowned(struct pool *pool, int change);
 
 /* True when they are half of all threads: new work should be refused. */

@@ -1,11 +1,12 @@
 /* core/thread/queue.c
  *
- * Locking: put_lock guards the put side, `blocking` and `getter_waits`; get_lock guards the get side. A getter
- * that has get_lock may take put_lock, never the other way round. n_waiting grows with put_lock held and shrinks
- * without a lock; those who wait for room hear of it with put_lock held, so that no wake-up is lost.
+ * Locking: put_lock guards the put side, `blocking` and `getter_waits`; get_lock guards the get
+ * side. A getter that has get_lock may take put_lock, never the other way round. n_waiting grows
+ * with put_lock held and shrinks without a lock; those who wait for room hear of it with
+ * put_lock held, so that no wake-up is lost.
  *
- * A getter that waits for work does so with get_lock held, so that there is only one and the others stand behind it;
- * the get side is then empty. */
+ * A getter that waits for work does so with get_lock held, so that there is only one and the
+ * others stand behind it; the get side is then empty. */
 #include "core/thread/queue.h"
 #include "core/base/check.h"
 #include "core/base/memory.h"

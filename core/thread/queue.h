@@ -1,8 +1,8 @@
 /* core/thread/queue.h: the two-lock message queue that hands work from many threads to many.
  *
- * Messages are embedded nodes. Putting takes one lock and getting another; only a getter that finds its
- * side empty takes both, and then moves everything that was put to its side at once (the idea of
- * Workflow's msgqueue). FIFO. Any thread may call any function. */
+ * Messages are embedded nodes. Putting takes one lock and getting another; only a getter that
+ * finds its side empty takes both, and then moves everything that was put to its side at once
+ * (the idea of Workflow's msgqueue). FIFO. Any thread may call any function. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* core/thread/wait_group.c
  *
- * Locking: wait_group.lock guards n_left. The last done() wakes with the lock held, so that a waiter that goes on and
- * frees the group does so only after that done() has let go of it. */
+ * Locking: wait_group.lock guards n_left. The last done() wakes with the lock held, so that a
+ * waiter that goes on and frees the group does so only after that done() has let go of it. */
 #include "core/thread/wait_group.h"
 #include "core/base/check.h"
 #include "core/base/clock.h"

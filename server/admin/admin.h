@@ -1,6 +1,8 @@
-/* server/admin/admin.h: the admin API: HTTP on the admin listener, served by the main thread (DESIGN §1.7).
+/* server/admin/admin.h: the admin API: HTTP on the admin listener, served by the main thread
+ * (DESIGN §1.7).
  *
- * To add an endpoint: write its function in one of this folder's files, declare it here, list it in admin.c. */
+ * To add an endpoint: write its function in one of this folder's files, declare it here, list it
+ * in admin.c. */
 #pragma once
 #include "server/request.h"
 
@@ -11,7 +13,8 @@ route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jo
 	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
 	admin_reload, admin_health, admin_ready, admin_metrics;
 
-/* What is the same for the admin API and the commands that work on a file. Each appends to `out`. */
+/* What is the same for the admin API and the commands that work on a file. Each appends to
+ * `out`. */
 void admin_write_routes(const struct generation *generation, struct buf *out);      /* for people */
 void admin_write_routes_json(const struct generation *generation, struct buf *out); /* a list */
 

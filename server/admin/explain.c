@@ -1,4 +1,5 @@
-/* server/admin/explain.c: routes, explain and graph: for people who edit, from a file or from the running daemon. */
+/* server/admin/explain.c: routes, explain and graph: for people who edit, from a file or from
+ * the running daemon. */
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* server/admin/gather.h: asking every loop something, and answering when all have said it.
  *
- * `ask` runs on each worker's thread and appends to its own buffer; `done` runs on the main thread with all of them. The request
- * may have left meanwhile: then nobody is answered. */
+ * `ask` runs on each worker's thread and appends to its own buffer; `done` runs on the main
+ * thread with all of them. The request may have left meanwhile: then nobody is answered. */
 #pragma once
 #include "server/request.h"
 

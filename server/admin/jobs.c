@@ -3,7 +3,8 @@
 #include "server/admin/gather.h"
 #include <errno.h>
 
-/* The answers of all loops, joined by commas, between `before` and `after`; in the request's arena. */
+/* The answers of all loops, joined by commas, between `before` and `after`; in the request's
+ * arena. */
 static void jobs_answer(struct gather *gather, struct str before, struct str after)
 {
 	struct request *request = gather->request;

@@ -185,7 +185,8 @@ void admin_ready(struct request *request)
 		request_reply_json(request, 200, STR("{\"status\":\"ready\"}"));
 }
 
-/* ------------------------------------------------------------ metrics (Prometheus text format 0.0.4) */
+/* ------------------------------------------------------------ metrics (Prometheus text format
+ * 0.0.4) */
 
 static void metric_head(struct buf *out, const char *name, const char *type, const char *help)
 {

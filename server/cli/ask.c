@@ -1,4 +1,5 @@
-/* server/cli/ask.c: one HTTP request to the admin listener, blocking: a command has nothing else to do. */
+/* server/cli/ask.c: one HTTP request to the admin listener, blocking: a command has nothing else
+ * to do. */
 #include "conf/load.h"
 #include "core/io/net.h"
 #include "server/cli/cli.h"
@@ -12,8 +13,8 @@
 #define ADMIN_DEFAULT "unix:/run/leat/admin.sock"
 enum { ANSWER_MAX = 256 << 20, CONNECT_MS = 5000 };
 
-/* The value behind "listen:" below a line "admin:", for a file that has become unreadable as YAML: then above all
- * `leat reload` must reach the daemon, to be told so by it. */
+/* The value behind "listen:" below a line "admin:", for a file that has become unreadable as
+ * YAML: then above all `leat reload` must reach the daemon, to be told so by it. */
 static bool ask_scan_address(struct str text, struct str *ret_address)
 {
 	ptrdiff_t at = str_starts_with(text, STR("admin:")) ? 0 : str_find(text, STR("\nadmin:"));
@@ -124,7 +125,8 @@ static int ask_exchange(int fd, const char *method, const char *target, struct b
 	return r;
 }
 
-/* leat's own answers have a length, or end with the connection: the body is what is behind the head. */
+/* leat's own answers have a length, or end with the connection: the body is what is behind the
+ * head. */
 static int ask_split(struct buf *answer, int *ret_status)
 {
 	struct str text = buf_str(answer);

@@ -25,8 +25,8 @@ typedef int cli_fn(const struct cli *cli);
 cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs,
 	cli_schema;
 
-/* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on stderr. `body` is
- * initialised here; buf_fini() it in any case. */
+/* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on
+ * stderr. `body` is initialised here; buf_fini() it in any case. */
 int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status,
 	    struct buf *body);
 

@@ -177,6 +177,11 @@ static int jobs_ask(const struct cli *cli, const char *method, const char *name,
 	} else if (code == EXIT_DONE && print &&
 		   json_read(buf_str(&body), &arena, &answer, NULL) == 0) {
 		print(answer, &arena);
+	} else if (code == EXIT_DONE && !print) {
+		printf("%s: %s\n", name,
+		       strcmp(what, "runs") == 0    ? "a run was started"
+		       : strcmp(what, "pause") == 0 ? "paused"
+						    : "resumed");
 	}
 	arena_fini(&arena);
 	buf_fini(&target);

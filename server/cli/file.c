@@ -1,5 +1,5 @@
-/* server/cli/file.c: the commands that work on a configuration file: check, routes, explain, graph. With --running
- * the last three ask the daemon instead. */
+/* server/cli/file.c: the commands that work on a configuration file: check, routes, explain,
+ * graph. With --running the last three ask the daemon instead. */
 #include "server/admin/admin.h"
 #include "server/cli/cli.h"
 #include "server/generation.h"

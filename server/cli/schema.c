@@ -1,5 +1,5 @@
-/* server/cli/schema.c: the JSON Schema (2020-12) of the configuration, for editors; made from the tables that the loader
- * itself reads, so that it cannot say anything else. */
+/* server/cli/schema.c: the JSON Schema (2020-12) of the configuration, for editors; made from
+ * the tables that the loader itself reads, so that it cannot say anything else. */
 #include "server/cli/cli.h"
 #include "server/expr/json.h"
 #include "server/flow/step.h"
@@ -138,8 +138,8 @@ static void schema_section(const struct setting *row, struct buf *out)
 	buf_add_char(out, '}');
 }
 
-/* A task: every verb, the keys of all of them (each once), and the modifiers. Which key belongs to which verb is said by
- * `leat check`. */
+/* A task: every verb, the keys of all of them (each once), and the modifiers. Which key belongs
+ * to which verb is said by `leat check`. */
 static void schema_tasks(struct buf *out)
 {
 	struct map seen;

@@ -1,7 +1,8 @@
 /* server/client/client.c: one loop's pools, its unnamed upstreams, and the sweep that forgets them.
  *
- * A pool lives as long as somebody may call its upstream, or a connection of it is in use. The sweep runs when the
- * oldest idle connection is due, and at least every SWEEP_MS while there is a pool. */
+ * A pool lives as long as somebody may call its upstream, or a connection of it is in use. The
+ * sweep runs when the oldest idle connection is due, and at least every SWEEP_MS while there is
+ * a pool. */
 #include "server/client/client.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
@@ -95,8 +96,8 @@ static void client_remove_pool(struct client *client, struct conn_pool *pool)
 	free(pool);
 }
 
-/* Closes what has been idle since `until_ns` or longer; the oldest are at the end. Returns since when the oldest
- * of the others is idle, or UINT64_MAX. */
+/* Closes what has been idle since `until_ns` or longer; the oldest are at the end. Returns since
+ * when the oldest of the others is idle, or UINT64_MAX. */
 static uint64_t conn_pool_close_idle(struct conn_pool *pool, uint64_t until_ns)
 {
 	uint64_t oldest_ns = UINT64_MAX;

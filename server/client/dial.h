@@ -1,7 +1,8 @@
 /* server/client/dial.h: from a name and a port to a connected socket. Internal.
  *
- * The addresses are tried in the resolver's order. While something else is left to try (an address, or another server
- * as `n_more` says), one try gets half of the time that is left, so that a silent address does not use it up. */
+ * The addresses are tried in the resolver's order. While something else is left to try (an
+ * address, or another server as `n_more` says), one try gets half of the time that is left, so
+ * that a silent address does not use it up. */
 #pragma once
 #include "server/client/upstream.h"
 
@@ -31,7 +32,8 @@ void dial_init(struct dial *dial, struct loop *loop, dial_fn *on_done, void *use
 void dial_start(struct dial *dial, struct names *names, const struct upstream_server *server,
 		uint64_t deadline_ns, unsigned n_more);
 
-/* on_done will not be called, and a socket that was not taken is closed; harmless when done, after dial_start(). */
+/* on_done will not be called, and a socket that was not taken is closed; harmless when done,
+ * after dial_start(). */
 void dial_stop(struct dial *dial);
 
 /* The connected socket, which the loop watches as core/io/stream.h would: for stream_adopt(). */

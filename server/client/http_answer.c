@@ -44,7 +44,8 @@ static void http_answer_finish(struct http_answer *answer)
 
 /* ------------------------------------------------------------ body */
 
-/* Room for `size` more bytes. Grows in large steps: what was outgrown stays in the arena and counts. */
+/* Room for `size` more bytes. Grows in large steps: what was outgrown stays in the arena and
+ * counts. */
 static bool http_answer_grow(struct http_answer *answer, size_t size)
 {
 	size_t need = answer->body_len + size;

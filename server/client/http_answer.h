@@ -1,7 +1,8 @@
-/* server/client/http_answer.h: one HTTP/1 response, from the bytes of a connection into an arena. Internal.
+/* server/client/http_answer.h: one HTTP/1 response, from the bytes of a connection into an
+ * arena. Internal.
  *
- * No sockets. Interim responses (1xx) are skipped. A body whose length is known is allocated once; nothing is kept
- * beyond `body_max`. */
+ * No sockets. Interim responses (1xx) are skipped. A body whose length is known is allocated
+ * once; nothing is kept beyond `body_max`. */
 #pragma once
 #include "server/client/http_call.h"
 #include "server/http/body.h"

@@ -16,8 +16,8 @@
  *            (an early response): then the connection is not used again
  *   DONE     the outcome is decided; nothing of the call is left anywhere but task_end()'s completion
  *
- * Everything that ends a call goes through http_call_end(), which is reached once: it leaves no timer, no
- * connection and no dial behind that could come back. total_ms runs over all of it. */
+ * Everything that ends a call goes through http_call_end(), which is reached once: it leaves no
+ * timer, no connection and no dial behind that could come back. total_ms runs over all of it. */
 #include "server/client/http_call.h"
 #include "core/base/clock.h"
 #include "server/client/dial.h"
@@ -192,7 +192,8 @@ static void http_call_dial(struct http_call *call)
 	dial_start(call->dial, call->client->names, server, call->connect_deadline_ns, n_more);
 }
 
-/* Over the connection to call->server that was used last; or a new one, when there is none, or one just failed. */
+/* Over the connection to call->server that was used last; or a new one, when there is none, or
+ * one just failed. */
 static void http_call_reach(struct http_call *call)
 {
 	struct http_conn *conn = call->retried ? NULL : http_conn_take(call->pool, call->server);

@@ -1,10 +1,11 @@
 /* server/client/http_call.h: one HTTP request to an upstream, as a task.
  *
- * The call owns nothing of its request: what `request` points at must stay until the task has ended. The
- * response is in the arena that was given. A connection goes back to the pool only when the response was read to its
- * end and everything about it was right; a kept-alive connection that turns out to be dead before any byte of
- * the response came is replaced once by a new one, when the request is idempotent or nothing of it was sent. Cancel closes
- * the connection at once. */
+ * The call owns nothing of its request: what `request` points at must stay until the task has
+ * ended. The response is in the arena that was given. A connection goes back to the pool only
+ * when the response was read to its end and everything about it was right; a kept-alive
+ * connection that turns out to be dead before any byte of the response came is replaced once by
+ * a new one, when the request is idempotent or nothing of it was sent. Cancel closes the
+ * connection at once. */
 #pragma once
 #include "core/task/task.h"
 #include "server/client/upstream.h"

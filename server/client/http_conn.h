@@ -1,4 +1,5 @@
-/* server/client/http_conn.h: one connection to a server of an upstream: with a call, or idle. Internal.
+/* server/client/http_conn.h: one connection to a server of an upstream: with a call, or idle.
+ * Internal.
  *
  * An idle connection must stay silent: bytes, the end or an error on it close it at once. */
 #pragma once
@@ -19,8 +20,8 @@ struct http_conn {
 	bool reused; /* a response was read from it before */
 };
 
-/* With the socket that was dialed. NULL without memory: then the socket is still the dial's. The connection is the
- * caller's to close() or keep(). */
+/* With the socket that was dialed. NULL without memory: then the socket is still the dial's. The
+ * connection is the caller's to close() or keep(). */
 struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct dial *dial);
 
 /* The idle connection that was used last, or NULL. */

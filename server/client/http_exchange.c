@@ -58,8 +58,8 @@ void http_exchange_on_timer(struct timer *timer)
 
 /* ------------------------------------------------------------ reading */
 
-/* True for a connection that died between two requests, as far as anybody can tell: then this was not the
- * request's fault, and doing it once more does no harm. */
+/* True for a connection that died between two requests, as far as anybody can tell: then this
+ * was not the request's fault, and doing it once more does no harm. */
 static bool http_exchange_is_stale(const struct http_call *call)
 {
 	const struct http_conn *conn = call->conn;
@@ -187,8 +187,8 @@ static void http_exchange_on_again(struct timer *timer)
 
 /* ------------------------------------------------------------ sending */
 
-/* The peer takes no more. It may have answered all the same before it closed (413, 401, …): what has arrived
- * is still to be read, and then comes the end. */
+/* The peer takes no more. It may have answered all the same before it closed (413, 401, …): what
+ * has arrived is still to be read, and then comes the end. */
 static void http_exchange_on_send_error(struct http_call *call)
 {
 	struct stream *stream = &call->conn->stream;

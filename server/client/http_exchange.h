@@ -1,5 +1,6 @@
-/* server/client/http_exchange.h: a request and its response over a connection: the part of a call between connecting
- * and its end. Internal to server/client, with what http_call.c has for it. */
+/* server/client/http_exchange.h: a request and its response over a connection: the part of a
+ * call between connecting and its end. Internal to server/client, with what http_call.c has for
+ * it. */
 #pragma once
 #include "server/client/http_call.h"
 #include "server/client/http_conn.h"
@@ -13,7 +14,8 @@ enum call_phase { /* the diagram is in http_call.c */
 		  CALL_DONE,
 };
 
-/* Sends the request over the connection, which is the call's now. May end the call, or make it begin anew. */
+/* Sends the request over the connection, which is the call's now. May end the call, or make it
+ * begin anew. */
 void http_exchange_start(struct http_call *call, struct http_conn *conn);
 
 /* Gives the connection up, if there is one: back to its pool, or closed. */

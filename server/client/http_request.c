@@ -1,7 +1,8 @@
 /* server/client/http_request.c
  *
- * Written twice by the same function: first to nowhere, for the size. What comes from outside must have been
- * checked where it came in; that nothing can break out of its line is checked here all the same. */
+ * Written twice by the same function: first to nowhere, for the size. What comes from outside
+ * must have been checked where it came in; that nothing can break out of its line is checked
+ * here all the same. */
 #include "server/client/http_request.h"
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* server/client/upstream.c
  *
- * Two counts, because a client keeps connections, and with them the upstream they belong to, for a while after the
- * last generation that names it has gone: `refs` says whether anybody may still call it, `n_holds` whether
- * anybody still looks at its memory. */
+ * Two counts, because a client keeps connections, and with them the upstream they belong to, for
+ * a while after the last generation that names it has gone: `refs` says whether anybody may
+ * still call it, `n_holds` whether anybody still looks at its memory. */
 #include "server/client/upstream.h"
 #include "core/base/memory.h"
 #include "server/client/client.h"
@@ -78,7 +78,8 @@ static int upstream_read_port(struct str text, uint16_t *ret_port)
 	return 0;
 }
 
-/* What a resolver may be asked for: no escapes, nothing that would look different in a Host field. */
+/* What a resolver may be asked for: no escapes, nothing that would look different in a Host
+ * field. */
 static bool upstream_is_name(struct str host)
 {
 	if (host.len == 0 || host.len > NAMES_HOST_MAX || host.ptr[0] == '.')

@@ -1,9 +1,11 @@
-/* server/client/upstream.h: the servers that HTTP calls go to, and each loop's idle connections to them.
+/* server/client/upstream.h: the servers that HTTP calls go to, and each loop's idle connections
+ * to them.
  *
- * An upstream of the configuration is known by its name and is carried over a reload with its connections; an
- * absolute http:// URL makes an unnamed one for its host and port, which is forgotten when it was unused for a while.
- * `struct upstream` is shared by all loops: fixed after it is made, but for its counters (atomics). The
- * connections of a loop are in its `struct client` and are touched by that loop only. */
+ * An upstream of the configuration is known by its name and is carried over a reload with its
+ * connections; an absolute http:// URL makes an unnamed one for its host and port, which is
+ * forgotten when it was unused for a while. `struct upstream` is shared by all loops: fixed
+ * after it is made, but for its counters (atomics). The connections of a loop are in its `struct
+ * client` and are touched by that loop only. */
 #pragma once
 #include "core/base/arena.h"
 #include "core/base/map.h"
@@ -63,10 +65,10 @@ void client_destroy(
 	struct client *client); /* no call may be in progress; closes idle connections */
 struct loop *client_loop(const struct client *client);
 
-/* Closes idle connections of upstreams whose only reference left is a client's, and those that are too old; called
- * by its own timer, and after a reload. */
+/* Closes idle connections of upstreams whose only reference left is a client's, and those that
+ * are too old; called by its own timer, and after a reload. */
 void client_sweep(struct client *client);
 
-/* The unnamed upstream for the authority of an absolute URL ("host:port"); a reference that the caller gives back.
- * NULL when the authority is not valid. At most 1,000 a loop are remembered. */
+/* The unnamed upstream for the authority of an absolute URL ("host:port"); a reference that the
+ * caller gives back. NULL when the authority is not valid. At most 1,000 a loop are remembered. */
 struct upstream *client_upstream(struct client *client, struct str authority);

@@ -28,10 +28,11 @@
  * brackets is taken as it is but for its case.
  *
  * `&& || ! ?:` take booleans and evaluate only what they need. `a ?? b` is b when a is null or
- * missing. A path through null is null; through a scalar it is an error. A list index that is out of
- * range, also below 0, gives null. `==` is deep and false between types; `<` and its like take two
- * numbers or two texts (by bytes); `x in y` looks for an element of a list, a key of an object or
- * a part of a text. Numbers compare exactly, whatever their form (server/expr/number.h).
+ * missing. A path through null is null; through a scalar it is an error. A list index that is
+ * out of range, also below 0, gives null. `==` is deep and false between types; `<` and its like
+ * take two numbers or two texts (by bytes); `x in y` looks for an element of a list, a key of an
+ * object or a part of a text. Numbers compare exactly, whatever their form
+ * (server/expr/number.h).
  *
  * What comes from a secret stays marked as one through every operator and function, but for the
  * condition of ?: and the functions that say so (hashes). */
@@ -87,11 +88,12 @@ struct expr_names {
 	/* The number of the task of this name, or -1. May be NULL: no tasks here. */
 	int (*task)(const struct expr_names *names, struct str name);
 
-	/* The names of all tasks that may be meant, NULL at the end, for suggestions. May be NULL. */
+	/* The names of all tasks that may be meant, NULL at the end, for suggestions. May be
+	 * NULL. */
 	const char *const *task_names;
 
-	/* The fields of that task's result besides ok, failed, skipped, error and ms; NULL at the end.
-	 * NULL, or no function: any of expr_task_fields. */
+	/* The fields of that task's result besides ok, failed, skipped, error and ms; NULL at
+	 * the end. NULL, or no function: any of expr_task_fields. */
 	const char *const *(*task_fields)(const struct expr_names *names, unsigned task);
 
 	/* The parameters of the path, NULL at the end. NULL: any may be asked for. */
@@ -143,7 +145,8 @@ struct expr_env {
 	/* The field of a task's result; an empty name asks for its main result. */
 	int (*task)(struct expr_env *env, unsigned task, struct str field, struct value *ret);
 
-	/* Why the last evaluation failed, for error.detail and the log. It never contains values. */
+	/* Why the last evaluation failed, for error.detail and the log. It never contains
+	 * values. */
 	char message[160];
 };
 

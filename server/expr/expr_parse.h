@@ -14,8 +14,8 @@ struct parser {
 struct expr *parser_error(struct parser *parser, struct str part, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* ---- expr_make.c: each returns NULL, with an error, when what it makes cannot work. `part` is what
- * an error points at. Arguments that are NULL (already reported) give NULL. */
+/* ---- expr_make.c: each returns NULL, with an error, when what it makes cannot work. `part` is
+ * what an error points at. Arguments that are NULL (already reported) give NULL. */
 
 /* A node of the kind with a copy of `args`, to be completed and handed to make_done(). */
 struct expr *make_node(struct parser *parser, enum expr_kind kind, struct expr *const *args,

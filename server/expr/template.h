@@ -35,8 +35,8 @@ struct template *template_compile(struct expr_compiler *compiler, const struct n
 struct template *template_compile_text(struct expr_compiler *compiler, struct str text,
 				       struct place place, enum template_context context);
 
-/* A condition (when, while, until, accept): a bare expression or exactly one ${…} (DECISIONS 24), for
- * expr_eval_bool(). A constant that is not true, false or null is an error. */
+/* A condition (when, while, until, accept): a bare expression or exactly one ${…} (DECISIONS
+ * 24), for expr_eval_bool(). A constant that is not true, false or null is an error. */
 struct expr *template_compile_condition(struct expr_compiler *compiler, const struct node *node);
 
 /* True when the text has no ${…} that could change; *ret_text is then what it always gives. */
@@ -45,8 +45,8 @@ bool template_is_constant(const struct template *template, struct str *ret_text)
 /* True when the scalar is exactly one ${…}. */
 bool template_is_whole(const struct template *template);
 
-/* The text. 0, -EINVAL (expr_error), -EBADMSG (invalid_input; env->message tells), -ENOMEM. The text
- * is in env->arena or in what the values refer to. */
+/* The text. 0, -EINVAL (expr_error), -EBADMSG (invalid_input; env->message tells), -ENOMEM. The
+ * text is in env->arena or in what the values refer to. */
 int template_eval(const struct template *template, struct expr_env *env, struct str *ret_text);
 
 /* The same as a value. In TEMPLATE_PLAIN the type is kept when template_is_whole(), and that of a

@@ -22,7 +22,7 @@ struct template
 bool template_node_scalar(struct expr_compiler *compiler, const struct node *node,
 			  struct value *ret);
 
-/* Finds where `needle`, which stands at byte `at` of the scalar `text`, stands in the file. *place is
- * that of the scalar, and becomes that of the needle's first byte. False when it is not found there,
- * because escapes or folded lines make the text another than the file's. */
+/* Finds where `needle`, which stands at byte `at` of the scalar `text`, stands in the file.
+ * *place is that of the scalar, and becomes that of the needle's first byte. False when it is
+ * not found there, because escapes or folded lines make the text another than the file's. */
 bool place_find(struct place *place, struct str text, size_t at, struct str needle);

@@ -1,7 +1,7 @@
 /* server/flow/capture.c: what a detached task reads of the flow that started it, copied.
  *
- * The copies stand where the originals did: one empty run for each flow around the task, linked as those were, so that
- * the numbers in its expressions mean the same. */
+ * The copies stand where the originals did: one empty run for each flow around the task, linked
+ * as those were, so that the numbers in its expressions mean the same. */
 #include "server/flow/step.h"
 #include <errno.h>
 
@@ -34,7 +34,8 @@ const struct value *capture_find(const struct capture *capture, uint32_t index, 
 	return NULL;
 }
 
-/* Only running out of memory is a reason to give up: what cannot be read is null, as it would be for nobody else. */
+/* Only running out of memory is a reason to give up: what cannot be read is null, as it would be
+ * for nobody else. */
 static int capture_value(struct arena *arena, struct value value, struct value *ret)
 {
 	int r = value_copy(ret, value, arena);

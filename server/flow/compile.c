@@ -1,4 +1,5 @@
-/* server/flow/compile.c: `tasks:` to a flow. One task is task.c's matter, the order between them plan.c's. */
+/* server/flow/compile.c: `tasks:` to a flow. One task is task.c's matter, the order between them
+ * plan.c's. */
 #include "server/flow/step.h"
 
 struct flow *flow_declare(struct flow_compiler *compiler, struct str name)

@@ -1,7 +1,7 @@
 /* server/flow/context.h: what a flow runs in the name of: a request, or a run of a job.
  *
- * It gives the values of the roots (path, query, body, run, …), the memory, and the loop's client. A context stays
- * on one loop. */
+ * It gives the values of the roots (path, query, body, run, …), the memory, and the loop's
+ * client. A context stays on one loop. */
 #pragma once
 #include "core/io/loop.h"
 #include "server/expr/expr.h"
@@ -27,13 +27,15 @@ struct context {
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 };
 
-/* What takes care of flows that outlive their context (`detach: true`): the worker implements it. A detached flow has a
- * reference to the generation, is counted, and is waited for at shutdown. */
+/* What takes care of flows that outlive their context (`detach: true`): the worker implements
+ * it. A detached flow has a reference to the generation, is counted, and is waited for at
+ * shutdown. */
 struct detacher {
 	void (*begin)(struct detacher *detacher, void *generation);
 	void (*end)(struct detacher *detacher, void *generation);
 	struct list runs; /* of struct detached, see detach.c; on this loop */
 };
 
-/* Cancels every detached flow of this loop; each still ends by itself, soon. For a shutdown that must not wait. */
+/* Cancels every detached flow of this loop; each still ends by itself, soon. For a shutdown that
+ * must not wait. */
 void detacher_cancel(struct detacher *detacher);

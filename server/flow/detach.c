@@ -1,7 +1,9 @@
-/* server/flow/detach.c: `detach: true`: a flow of one task that outlives the run that starts it (DECISIONS 6).
+/* server/flow/detach.c: `detach: true`: a flow of one task that outlives the run that starts it
+ * (DECISIONS 6).
  *
- * It has an arena of its own with copies of all that its expressions read, a context of its own and a deadline of its
- * own; nobody waits for it but the shutdown, by the detacher. Its failure is logged. */
+ * It has an arena of its own with copies of all that its expressions read, a context of its own
+ * and a deadline of its own; nobody waits for it but the shutdown, by the detacher. Its failure
+ * is logged. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/flow/step.h"

@@ -1,7 +1,8 @@
 /* server/flow/each.c: `each: ${list}`: a task once for each element, at most `concurrency` at once.
  *
- * There are as many runs as may be at work at once; each is used again for the next element, so that a long list costs no
- * more than its results. The next element begins when a run has ended, from the loop's ready list: no stack. */
+ * There are as many runs as may be at work at once; each is used again for the next element, so
+ * that a long list costs no more than its results. The next element begins when a run has ended,
+ * from the loop's ready list: no stack. */
 #include "server/flow/step.h"
 #include <errno.h>
 #include <stdio.h>

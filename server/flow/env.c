@@ -1,4 +1,5 @@
-/* server/flow/env.c: what the expressions of a run read: roots, and the results of its tasks and of those around it. */
+/* server/flow/env.c: what the expressions of a run read: roots, and the results of its tasks and
+ * of those around it. */
 #include "core/base/clock.h"
 #include "server/flow/step.h"
 #include <errno.h>

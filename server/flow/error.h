@@ -1,5 +1,5 @@
-/* server/flow/error.h: why a task failed: the stable codes, and the status each answers by default (DESIGN §1.6,
- * DECISIONS 20). */
+/* server/flow/error.h: why a task failed: the stable codes, and the status each answers by
+ * default (DESIGN §1.6, DECISIONS 20). */
 #pragma once
 #include "core/base/str.h"
 

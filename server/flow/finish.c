@@ -1,7 +1,8 @@
-/* server/flow/finish.c: a racer of a race with `losers: finish`: a flow of its own from the start (DECISIONS 6).
+/* server/flow/finish.c: a racer of a race with `losers: finish`: a flow of its own from the
+ * start (DECISIONS 6).
  *
- * Its results are copied when it has ended and the race still wants them. When the race is won by another it is left to
- * itself; when the race itself is cancelled, so is it. */
+ * Its results are copied when it has ended and the race still wants them. When the race is won
+ * by another it is left to itself; when the race itself is cancelled, so is it. */
 #include "server/flow/step.h"
 #include <errno.h>
 

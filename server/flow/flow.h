@@ -1,7 +1,8 @@
 /* server/flow/flow.h: a route's (or job's, or flow's) tasks compiled to a graph, and one run of it.
  *
- * Compiling infers the graph from what each task refers to (DESIGN §1.3.1); a flow is immutable and lives in the
- * arena of its generation. A run is embedded in who runs it, lives on one loop and ends exactly once. */
+ * Compiling infers the graph from what each task refers to (DESIGN §1.3.1); a flow is immutable
+ * and lives in the arena of its generation. A run is embedded in who runs it, lives on one loop
+ * and ends exactly once. */
 #pragma once
 #include "conf/settings.h"
 #include "core/task/graph.h"
@@ -48,20 +49,22 @@ struct flow_compiler {
 /* A flow that does not exist yet, so that others may call it (recursion is bounded at run time). */
 struct flow *flow_declare(struct flow_compiler *compiler, struct str name);
 
-/* Frees what the flows have outside of the arena: all of compiler->flows, which a generation keeps until its end. */
+/* Frees what the flows have outside of the arena: all of compiler->flows, which a generation
+ * keeps until its end. */
 void flows_fini(struct flow *flows);
 
-/* Compiles `tasks` (a NODE_MAP, or NULL: no tasks) into a declared flow. `roots` are those that exist for it; `result`
- * (may be NULL) is what the flow gives. False when there were errors; they are in the compiler's diag. */
+/* Compiles `tasks` (a NODE_MAP, or NULL: no tasks) into a declared flow. `roots` are those that
+ * exist for it; `result` (may be NULL) is what the flow gives. False when there were errors;
+ * they are in the compiler's diag. */
 bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 		  const struct node *result, uint64_t roots);
 
-/* Checks `defaults: {task: …}` itself, once a load: what the tasks take from it is `timeout` and `retry`. False when there were
- * errors. */
+/* Checks `defaults: {task: …}` itself, once a load: what the tasks take from it is `timeout` and
+ * `retry`. False when there were errors. */
 bool flow_check_defaults(struct flow_compiler *compiler);
 
-/* The names for expressions that read the ended flow: reply:, on_error:, result:. Also for compiling those: refers
- * to every task by number. */
+/* The names for expressions that read the ended flow: reply:, on_error:, result:. Also for
+ * compiling those: refers to every task by number. */
 const struct expr_names *flow_names(const struct flow *flow);
 bool flow_is_empty(const struct flow *flow);
 uint64_t flow_roots(const struct flow *flow); /* ROOT_BIT()s that its tasks and `result` read */
@@ -96,8 +99,8 @@ struct flow_run {
 void flow_run_init(struct flow_run *run, const struct flow *flow, struct context *context,
 		   void (*on_end)(struct flow_run *run));
 
-/* The same for one that is run again and again: what it needs of the arena is kept in *memory, which is NULL at first and
- * belongs to this flow then. The results of the run before are gone. */
+/* The same for one that is run again and again: what it needs of the arena is kept in *memory,
+ * which is NULL at first and belongs to this flow then. The results of the run before are gone. */
 void flow_run_init_again(struct flow_run *run, const struct flow *flow, struct context *context,
 			 void (*on_end)(struct flow_run *run), void **memory);
 void flow_run_start(struct flow_run *run);
@@ -108,7 +111,8 @@ void flow_run_set_deadline(struct flow_run *run, uint64_t deadline_ns);
 /* Every task is cancelled; the run ends soon, with ERROR_CANCELLED unless it had failed already. */
 void flow_run_cancel(struct flow_run *run);
 
-/* The environment in which reply: and on_error: are evaluated after the end: tasks, roots, ${error}. */
+/* The environment in which reply: and on_error: are evaluated after the end: tasks, roots,
+ * ${error}. */
 struct expr_env *flow_run_env(struct flow_run *run);
 
 /* `result:` evaluated (null without one). 0, -EINVAL, -ENOMEM, as template_tree_eval(). */

@@ -1,9 +1,11 @@
-/* server/flow/hold.c: `lock:` and `acquire:`: what a task holds while it runs, all its tries included (DECISIONS 22).
+/* server/flow/hold.c: `lock:` and `acquire:`: what a task holds while it runs, all its tries
+ * included (DECISIONS 22).
  *
  *   when, join --> the lock --> the permit --> tries … --> end: both are given back, however it ends
  *
- * The wait is part of the task's `timeout:`; without one it is bounded by HOLD_WAIT_MS. A lock is taken before a permit by
- * every task, so that two tasks that want both cannot wait for each other. */
+ * The wait is part of the task's `timeout:`; without one it is bounded by HOLD_WAIT_MS. A lock
+ * is taken before a permit by every task, so that two tasks that want both cannot wait for each
+ * other. */
 #include "server/flow/step.h"
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* server/flow/join.c: `join:`: whether a task runs, by the outcome of those that it waits for.
  *
- * Skipped counts as ok. A failure that ends the flow leaves nothing to decide, so any and done are refused behind a task that
- * is neither optional nor has a default. */
+ * Skipped counts as ok. A failure that ends the flow leaves nothing to decide, so any and done
+ * are refused behind a task that is neither optional nor has a default. */
 #include "server/flow/step.h"
 
 bool step_may_run(const struct step_run *run)

@@ -21,8 +21,8 @@ static const struct setting retry_keys[] = {
 };
 #undef AT
 
-/* To add one: a row here, a field in struct modifiers, and what it does in modifiers_compile(). No name may be that of
- * a verb or of a verb's key. */
+/* To add one: a row here, a field in struct modifiers, and what it does in modifiers_compile().
+ * No name may be that of a verb or of a verb's key. */
 static const char *const join_choices[] = { "done", "ok", "any", NULL };
 
 #define AT(field) offsetof(struct modifiers, field)

@@ -1,7 +1,8 @@
-/* server/flow/names.c: which task a name means: those of the flow, then those of the groups around it.
+/* server/flow/names.c: which task a name means: those of the flow, then those of the groups
+ * around it.
  *
- * struct expr_names is copied by those who add roots to it, so its task() finds the scope by `task_names`, in front of
- * which the scope's address stands. */
+ * struct expr_names is copied by those who add roots to it, so its task() finds the scope by
+ * `task_names`, in front of which the scope's address stands. */
 #include "server/flow/step.h"
 
 struct scope_list {

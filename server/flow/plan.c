@@ -1,7 +1,9 @@
-/* server/flow/plan.c: the order of a flow's tasks: what each waits for, guards before what they guard, no cycles.
+/* server/flow/plan.c: the order of a flow's tasks: what each waits for, guards before what they
+ * guard, no cycles.
  *
- * Tasks that no guard depends on start only after all guards have passed (DECISIONS 21): each such task gets an edge
- * from each guard. A task that a guard depends on gets none, so this can make no cycle. */
+ * Tasks that no guard depends on start only after all guards have passed (DECISIONS 21): each
+ * such task gets an edge from each guard. A task that a guard depends on gets none, so this can
+ * make no cycle. */
 #include "server/flow/step.h"
 
 static bool step_is_guard(const struct step *step)
@@ -66,8 +68,8 @@ static void plan_add_refs(struct flow *flow)
 	}
 }
 
-/* "a → b → a", where each refers to the one behind it; told at the place where the first names the second. In the
- * plan's cycle each comes before the one that refers to it. */
+/* "a → b → a", where each refers to the one behind it; told at the place where the first names
+ * the second. In the plan's cycle each comes before the one that refers to it. */
 static void plan_refuse_cycle(struct flow_compiler *compiler, const struct flow *flow,
 			      const uint32_t *cycle, size_t n_cycle)
 {

@@ -1,4 +1,5 @@
-/* server/flow/race.c: a run whose tasks race: the first that succeeds, and whose result is accepted, ends it. */
+/* server/flow/race.c: a run whose tasks race: the first that succeeds, and whose result is
+ * accepted, ends it. */
 #include "server/flow/step.h"
 
 /* A condition that cannot be evaluated is a failure of the racer. */

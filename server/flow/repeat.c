@@ -1,6 +1,7 @@
 /* server/flow/repeat.c: `repeat:`: a task again and again, while or until a condition holds.
  *
- * Two runs take turns: in one the round at hand, in the other the one before, which the task's own name means meanwhile. */
+ * Two runs take turns: in one the round at hand, in the other the one before, which the task's
+ * own name means meanwhile. */
 #include "server/flow/step.h"
 #include <errno.h>
 

@@ -5,7 +5,8 @@
  *                          +-- a required task failed, the deadline passed, or it was cancelled: `stopping`; what is
  *                              live is cancelled and nothing more starts, so that the scope becomes empty soon
  *
- * A run that has nothing to start, or must not, ends from the loop's ready list, never inside flow_run_start(). */
+ * A run that has nothing to start, or must not, ends from the loop's ready list, never inside
+ * flow_run_start(). */
 #include "core/base/clock.h"
 #include "server/flow/step.h"
 #include <stdio.h>

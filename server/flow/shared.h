@@ -1,8 +1,8 @@
 /* server/flow/shared.h: what `shared:` declares: pools of permits and message queues.
  *
- * A declaration is of one generation; the thing itself lives at its home (core/task/home.h) under its name as long as the
- * process, so that a reload with the same name finds its permits held and its messages waiting. The latest bounds count.
- * Locks and signals need no declaration. */
+ * A declaration is of one generation; the thing itself lives at its home (core/task/home.h)
+ * under its name as long as the process, so that a reload with the same name finds its permits
+ * held and its messages waiting. The latest bounds count. Locks and signals need no declaration. */
 #pragma once
 #include "conf/settings.h"
 #include "core/task/message_queue.h"

@@ -4,9 +4,9 @@
  *                  |           |           |
  *               SKIPPED     OK, FAILED, CANCELLED --> task_end() --> flow_run_on_step()
  *
- * The verb ends each try by step_done(), perhaps inside its start(); what follows a task's end happens from the loop's
- * ready list, so no chain of tasks needs stack. The timer is that of `timeout:`, or, in PAUSED, that of the next try
- * when this comes sooner. */
+ * The verb ends each try by step_done(), perhaps inside its start(); what follows a task's end
+ * happens from the loop's ready list, so no chain of tasks needs stack. The timer is that of
+ * `timeout:`, or, in PAUSED, that of the next try when this comes sooner. */
 #include "server/flow/step.h"
 #include "core/base/clock.h"
 #include "core/base/map.h"

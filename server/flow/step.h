@@ -1,7 +1,8 @@
-/* server/flow/step.h: the compiled form of flows and tasks, and what flow/ and verbs/ share. Internal to both.
+/* server/flow/step.h: the compiled form of flows and tasks, and what flow/ and verbs/ share.
+ * Internal to both.
  *
- * A name in an expression is compiled to a number: how many groups further out its flow is, and the index in that
- * flow (step_number()). At run time the runs are climbed the same way. */
+ * A name in an expression is compiled to a number: how many groups further out its flow is, and
+ * the index in that flow (step_number()). At run time the runs are climbed the same way. */
 #pragma once
 #include "server/flow/shared.h"
 #include "server/flow/statuses.h"
@@ -107,7 +108,8 @@ struct flow {
 /* The names of a flow's tasks, and those of the groups around it. */
 struct flow_scope *scope_create(struct arena *arena, struct flow *flow, struct flow_scope *parent,
 				const struct flow_compiler *compiler);
-/* For the tasks themselves; and for what reads the ended flow, where detached tasks do not exist. */
+/* For the tasks themselves; and for what reads the ended flow, where detached tasks do not
+ * exist. */
 const struct expr_names *scope_inner_names(const struct flow_scope *scope);
 const struct expr_names *scope_outer_names(const struct flow_scope *scope);
 bool scope_find(const struct flow_scope *scope, struct str name, uint32_t *ret_number);
@@ -115,13 +117,16 @@ struct step *scope_step(const struct flow_scope *scope, uint32_t number);
 const char *scope_nearest(const struct flow_scope *scope, struct str name);
 unsigned scope_depth(const struct flow_scope *scope);
 
-/* ------------------------------------------------------------ compile.c, task.c, modifiers.c, plan.c */
+/* ------------------------------------------------------------ compile.c, task.c, modifiers.c,
+ * plan.c */
 
-/* As flow_compile(), for tasks inside the task `owner` of a flow: what they refer to outside is added to it. */
+/* As flow_compile(), for tasks inside the task `owner` of a flow: what they refer to outside is
+ * added to it. */
 bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,
 			const struct node *result, struct flow_scope *parent, struct step *owner);
 
-/* What stands in `owner` and reads the flow inside it (result:, until:) uses this, of which some is outside. */
+/* What stands in `owner` and reads the flow inside it (result:, until:) uses this, of which some
+ * is outside. */
 void flow_pass_uses(struct flow_compiler *compiler, struct flow *flow, struct step *owner,
 		    const struct expr_uses *uses);
 
@@ -143,7 +148,8 @@ extern const struct setting modifier_keys[], repeat_keys[];
 bool modifiers_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		       struct flow_scope *scope);
 
-/* Whether the task runs others of its kind (each, repeat, detach), each of which is the task without that modifier. */
+/* Whether the task runs others of its kind (each, repeat, detach), each of which is the task
+ * without that modifier. */
 bool step_is_wrapped(const struct modifiers *modifiers);
 bool wrap_compile(struct verb_compiler *compiler, const struct modifiers *modifiers,
 		  const struct node_entry *verb, const struct node *rest);
@@ -158,8 +164,8 @@ void step_note(struct step *step, struct arena *arena, struct str note);
 /* Order, guards and cycles. */
 bool plan_compile(struct flow_compiler *compiler, struct flow *flow);
 
-/* For verbs: a tree or text whose value can be seen from outside, so that a secret in it is an error. `what` names it:
- * "value". */
+/* For verbs: a tree or text whose value can be seen from outside, so that a secret in it is an
+ * error. `what` names it: "value". */
 struct template_tree *verb_public_tree(struct verb_compiler *compiler, const struct node *node,
 				       const char *what);
 struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
@@ -228,8 +234,8 @@ void step_start(struct step_run *step, struct flow_run *run, uint32_t index);
 void flow_run_on_step(struct flow_run *run, struct step_run *step); /* run.c: it has ended */
 void flow_run_node_done(struct flow_run *run, struct step_run *step);
 
-/* Ends the try as step_done(), with all that a failure may say. Its task is set to this one's name, with the names that
- * it has in front: "a" in the group g becomes "g.a". */
+/* Ends the try as step_done(), with all that a failure may say. Its task is set to this one's
+ * name, with the names that it has in front: "a" in the group g becomes "g.a". */
 void step_fail(struct step_run *run, const struct failure *failure);
 
 void step_try(struct step_run *run);
@@ -255,10 +261,12 @@ int step_eval_name(struct step_run *step, const struct template *name, struct st
 /* What it means that an evaluation for this task returned `error`. */
 struct failure step_errno_failure(struct step_run *run, int error);
 
-/* The task's inner run has failed, and with it the task: as step_fail(), but the inner task has the same name. */
+/* The task's inner run has failed, and with it the task: as step_fail(), but the inner task has
+ * the same name. */
 void step_fail_wrapped(struct step_run *run, const struct failure *failure);
 
-/* ------------------------------------------------------------ each.c, repeat.c: not among the verbs */
+/* ------------------------------------------------------------ each.c, repeat.c: not among the
+ * verbs */
 
 struct each_config {
 	struct flow *flow;
@@ -309,11 +317,13 @@ extern const struct verb verb_detach;
 /* A flow that has been started by a step and outlives its run. */
 struct detached;
 
-/* Starts the flow of the config. NULL: no memory, which was logged. `on_end` (may be NULL) is called at its end, before its
- * memory goes, unless detached_leave() came first; then, and without one, its failure is logged. */
+/* Starts the flow of the config. NULL: no memory, which was logged. `on_end` (may be NULL) is
+ * called at its end, before its memory goes, unless detached_leave() came first; then, and
+ * without one, its failure is logged. */
 struct detached *detached_start(struct step_run *step, const struct detach_config *config,
 				void (*on_end)(struct step_run *step, struct flow_run *ended));
 void detached_leave(struct detached *detached, bool cancel);
 
-/* finish.c: a racer that finishes though it has lost: not among the verbs. Its config is a struct detach_config. */
+/* finish.c: a racer that finishes though it has lost: not among the verbs. Its config is a
+ * struct detach_config. */
 extern const struct verb verb_finish;

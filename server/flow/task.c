@@ -28,7 +28,8 @@ static struct str verbs_with_key(struct arena *arena, struct str key)
 	return list;
 }
 
-/* The word of the grammar that was probably meant: a verb, a key of `verb` (of any, when it is NULL), a modifier. */
+/* The word of the grammar that was probably meant: a verb, a key of `verb` (of any, when it is
+ * NULL), a modifier. */
 static const char *step_nearest(struct str key, const struct verb *verb)
 {
 	const char *words[WORDS_MAX + 1];

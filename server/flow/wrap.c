@@ -1,9 +1,10 @@
 /* server/flow/wrap.c: tasks that run others of their kind: `detach:`, `each:`, `repeat:`.
  *
- * Such a task is compiled as a flow of one, which is the task without that modifier; a step with an internal verb (the
- * wrapper) stands in its place and runs that flow: once and without waiting, once an element, or again and again.
- * Wrappers nest in that order. What concerns the whole stays with the wrapper: after, when, timeout, join, lock,
- * acquire. What concerns one try of it goes inside: retry, default, optional. */
+ * Such a task is compiled as a flow of one, which is the task without that modifier; a step with
+ * an internal verb (the wrapper) stands in its place and runs that flow: once and without
+ * waiting, once an element, or again and again. Wrappers nest in that order. What concerns the
+ * whole stays with the wrapper: after, when, timeout, join, lock, acquire. What concerns one try
+ * of it goes inside: retry, default, optional. */
 #include "server/flow/step.h"
 
 #define AT(field) offsetof(struct repeat_config, field)

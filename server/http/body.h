@@ -1,7 +1,8 @@
 /* server/http/body.h: the body of an HTTP/1 message, cut out of the bytes of its connection.
  *
- * Chunked bodies are read by llhttp with checks of our own in its callbacks (size of a chunk before it
- * comes, bytes of extensions and trailers, CRLFs). A body of known length is counted down. */
+ * Chunked bodies are read by llhttp with checks of our own in its callbacks (size of a chunk
+ * before it comes, bytes of extensions and trailers, CRLFs). A body of known length is counted
+ * down. */
 #pragma once
 #include "server/http/head.h"
 
@@ -20,8 +21,8 @@ struct http_body_limits {
 	size_t trailers_max;   /* bytes of trailers: past it 431 */
 };
 
-/* Reads the body of the request (or response) whose head had Transfer-Encoding: chunked. NULL without
- * memory. */
+/* Reads the body of the request (or response) whose head had Transfer-Encoding: chunked. NULL
+ * without memory. */
 struct http_body *http_body_create(const struct http_body_limits *limits, bool is_response);
 void http_body_destroy(struct http_body *body);
 

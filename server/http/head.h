@@ -1,8 +1,9 @@
 /* server/http/head.h: the head of an HTTP/1 request, read once, in one way.
  *
- * No sockets, no threads, no allocation. The check is our own (RFC 9112 with every leniency off, see
- * §2 and §3 of the corpus' recipe); llhttp then reads exactly the same bytes and has to agree, or the
- * request is refused. There is one reading of where a message ends, and any doubt is a 400. */
+ * No sockets, no threads, no allocation. The check is our own (RFC 9112 with every leniency off,
+ * see §2 and §3 of the corpus' recipe); llhttp then reads exactly the same bytes and has to
+ * agree, or the request is refused. There is one reading of where a message ends, and any doubt
+ * is a 400. */
 #pragma once
 #include "core/base/str.h"
 
@@ -71,14 +72,15 @@ enum http_step {
 	HTTP_BAD, /* answer with the status, then close */
 };
 
-/* Looks for the end of a head at the start of `bytes`, refusing as early as the bytes allow: bare CR
- * or LF, an overlong line, too many bytes or fields. HTTP_WHOLE: *ret_size is the size of the head
- * with its empty line (and a leading CRLF). HTTP_BAD: *ret_status is 400, 414 or 431. */
+/* Looks for the end of a head at the start of `bytes`, refusing as early as the bytes allow:
+ * bare CR or LF, an overlong line, too many bytes or fields. HTTP_WHOLE: *ret_size is the size
+ * of the head with its empty line (and a leading CRLF). HTTP_BAD: *ret_status is 400, 414 or
+ * 431. */
 enum http_step http_head_scan(struct http_scan *scan, struct str bytes,
 			      const struct http_limits *limits, size_t *ret_size, int *ret_status);
 
-/* Reads a whole head, which http_head_scan() has found. 0, or the status to refuse it with (400, 405
- * for CONNECT, 413, 417, 431, 501, 505). */
+/* Reads a whole head, which http_head_scan() has found. 0, or the status to refuse it with (400,
+ * 405 for CONNECT, 413, 417, 431, 501, 505). */
 int http_head_parse(struct str bytes, const struct http_limits *limits, struct http_head *head);
 
 /* The first field of that name, or NULL. */

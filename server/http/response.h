@@ -1,8 +1,8 @@
 /* server/http/response.h: the head of an HTTP/1 response, as a client reads it.
  *
  * As strict as for requests where framing is concerned (two lengths, length with chunked, bad
- * field names, obs-fold, bare CR or LF: all refused, since a response that can be read in two ways can be
- * used to poison what is behind it). */
+ * field names, obs-fold, bare CR or LF: all refused, since a response that can be read in two
+ * ways can be used to poison what is behind it). */
 #pragma once
 #include "server/http/head.h"
 

@@ -1,4 +1,5 @@
-/* server/jobs/history.h: what became of the last runs of one job, an entry an attempt. Internal to jobs. */
+/* server/jobs/history.h: what became of the last runs of one job, an entry an attempt. Internal
+ * to jobs. */
 #pragma once
 #include "server/jobs/jobs.h"
 
@@ -25,7 +26,8 @@ uint64_t history_begin(struct history *history, int64_t planned_wall_ns, int64_t
 void history_end(struct history *history, uint64_t number, int64_t ended_wall_ns,
 		 const char *outcome, struct str error);
 
-/* A planned run that was not started. True when it is the first in a row: the others are counted with it. */
+/* A planned run that was not started. True when it is the first in a row: the others are counted
+ * with it. */
 bool history_skip(struct history *history, int64_t planned_wall_ns, const char *outcome,
 		  const char *why);
 

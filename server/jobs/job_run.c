@@ -1,6 +1,7 @@
 /* server/jobs/job_run.c: one run of a job, with its attempts.
  *
- * From its start to its end a run pins the generation that it started with, so a reload does not reach into it. */
+ * From its start to its end a run pins the generation that it started with, so a reload does not
+ * reach into it. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/jobs/scheduler.h"

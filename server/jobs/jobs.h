@@ -1,7 +1,8 @@
 /* server/jobs/jobs.h: flows that run by the clock.
  *
- * A job is compiled with its generation (struct job_spec); its state (struct job: next run, history, paused) is
- * carried over a reload by name. Every job lives on one home loop, chosen by its name; all its runs are there. */
+ * A job is compiled with its generation (struct job_spec); its state (struct job: next run,
+ * history, paused) is carried over a reload by name. Every job lives on one home loop, chosen by
+ * its name; all its runs are there. */
 #pragma once
 #include "server/flow/flow.h"
 #include "server/jobs/cron.h"
@@ -48,13 +49,15 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 void scheduler_destroy(struct scheduler *scheduler); /* no run may be in progress */
 
-/* Takes over these specs (those whose home is this loop): jobs of the same name keep their state; a job whose
- * schedule changed plans anew; one that is gone lets its runs finish. Called on the loop at start and at every
- * reload. `generation` is what runs of these specs pin, by detacher->begin() and end(). */
+/* Takes over these specs (those whose home is this loop): jobs of the same name keep their
+ * state; a job whose schedule changed plans anew; one that is gone lets its runs finish. Called
+ * on the loop at start and at every reload. `generation` is what runs of these specs pin, by
+ * detacher->begin() and end(). */
 void scheduler_set(struct scheduler *scheduler, void *generation, struct job_spec *const specs[],
 		   size_t n_specs);
 
-/* No new runs; when `cancel`, those in progress are cancelled. n_running tells when all have ended. */
+/* No new runs; when `cancel`, those in progress are cancelled. n_running tells when all have
+ * ended. */
 void scheduler_stop(struct scheduler *scheduler, bool cancel);
 size_t scheduler_n_running(const struct scheduler *scheduler);
 
@@ -63,14 +66,15 @@ enum {
 	JOB_HISTORY_MAX = 50
 }; /* entries, one an attempt; planned runs that were skipped in a row are one */
 
-/* Appends one JSON object for each job: {"name":…,"schedule":…,"next":RFC 3339 or null,"paused":…,"running":n,
- * "last":{…}|null,"runs":n,"failures":n}, separated by commas. */
+/* Appends one JSON object for each job: {"name":…,"schedule":…,"next":RFC 3339 or
+ * null,"paused":…,"running":n, "last":{…}|null,"runs":n,"failures":n}, separated by commas. */
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
-/* The history as a JSON list, newest first; false: no such job here. Each entry is {"planned":…,"started":…,
+/* The history as a JSON list, newest first; false: no such job here. Each entry is
+ * {"planned":…,"started":…,
  * "ended":…,"took_ms":n,"attempt":n,"outcome":"running|ok|failed|timeout|cancelled|skipped","error":CODE|null,
  * "times":n}; what does not apply is null or absent. */
 bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out);
 enum job_command { JOB_RUN_NOW, JOB_PAUSE, JOB_RESUME };
-/* 0; -ENOENT; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans no runs; those in
- * progress and those that wait go on, and JOB_RUN_NOW works. */
+/* 0; -ENOENT; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans
+ * no runs; those in progress and those that wait go on, and JOB_RUN_NOW works. */
 int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command);

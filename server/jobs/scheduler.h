@@ -1,4 +1,5 @@
-/* server/jobs/scheduler.h: the jobs of one loop and their runs. Internal to jobs; all of it is the loop's.
+/* server/jobs/scheduler.h: the jobs of one loop and their runs. Internal to jobs; all of it is
+ * the loop's.
  *
  *   due --> (when is false, overlap) --> skipped
  *    |

@@ -91,8 +91,9 @@ static void timetable_init_cron(struct timetable *timetable, const struct job_sp
 	timetable->next_s = cron_next(&spec->cron, spec->zone, timetable->after_s);
 }
 
-/* The latest planned time up to now; `planned_s` is one. Goes back in growing strides, since schedules are only
- * computed forwards, and most have a time within the last minute, hour or day. */
+/* The latest planned time up to now; `planned_s` is one. Goes back in growing strides, since
+ * schedules are only computed forwards, and most have a time within the last minute, hour or
+ * day. */
 static int64_t timetable_cron_latest(const struct job_spec *spec, int64_t planned_s, int64_t now_s)
 {
 	static const int64_t strides_s[] = { 60, 3600, SECONDS_PER_DAY, 31 * SECONDS_PER_DAY,

@@ -1,7 +1,8 @@
 /* server/jobs/timetable.h: when a job runs next: arithmetic on two clocks, and nothing else.
  *
- * `every` and `delay` count on the monotonic clock from the moment at which the plan was made, so their schedule does not
- * drift and no setting of the wall clock moves it. `cron` follows the wall clock, also when that is set:
+ * `every` and `delay` count on the monotonic clock from the moment at which the plan was made,
+ * so their schedule does not drift and no setting of the wall clock moves it. `cron` follows the
+ * wall clock, also when that is set:
  *
  *   - what has run does not run again when the clock is set back, and what was jumped over runs once, late;
  *   - past TIMETABLE_STEP_MAX_S the clock was plainly wrong before: then the plan begins anew, as if just made.
@@ -34,8 +35,8 @@ struct timetable_now timetable_clock(void);
 void timetable_init(struct timetable *timetable, const struct job_spec *spec,
 		    struct timetable_now now);
 
-/* TIMETABLE_RUN: a run is due, for *ret_planned_wall_ns, and the plan has moved on. TIMETABLE_MISSED: the same, but it is too
- * late for it. */
+/* TIMETABLE_RUN: a run is due, for *ret_planned_wall_ns, and the plan has moved on.
+ * TIMETABLE_MISSED: the same, but it is too late for it. */
 enum timetable_due timetable_take(struct timetable *timetable, const struct job_spec *spec,
 				  struct timetable_now now, int64_t *ret_planned_wall_ns);
 

@@ -1,4 +1,5 @@
-/* server/verbs/fail.c: `fail: CODE`: ends the flow with a failure of one's own; with `when:` a guard (DECISIONS 21). */
+/* server/verbs/fail.c: `fail: CODE`: ends the flow with a failure of one's own; with `when:` a
+ * guard (DECISIONS 21). */
 #include "server/flow/step.h"
 #include "server/verbs/all.h"
 

@@ -1,6 +1,8 @@
-/* server/verbs/group.c: `tasks:` inside a task: a group, with one deadline, one fate and one result.
+/* server/verbs/group.c: `tasks:` inside a task: a group, with one deadline, one fate and one
+ * result.
  *
- * The tasks in it see those around it; for the order outside, the group refers to whatever a task in it refers to. */
+ * The tasks in it see those around it; for the order outside, the group refers to whatever a
+ * task in it refers to. */
 #include "server/flow/step.h"
 #include "server/verbs/all.h"
 #include <errno.h>

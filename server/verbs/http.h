@@ -1,4 +1,5 @@
-/* server/verbs/http.h: the HTTP verbs: what one is compiled to, and one call of it. Internal to them. */
+/* server/verbs/http.h: the HTTP verbs: what one is compiled to, and one call of it. Internal to
+ * them. */
 #pragma once
 #include "server/client/http_call.h"
 #include "server/flow/step.h"

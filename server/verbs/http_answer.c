@@ -23,7 +23,8 @@ static bool answer_is_json(const struct http_call_response *response)
 	       (type.len > 5 && str_eq_nocase(str_skip(type, type.len - 5), STR("+json")));
 }
 
-/* By its type; an empty one of JSON is null. 0, -EBADMSG when it is not the JSON that it says to be, -ENOMEM. */
+/* By its type; an empty one of JSON is null. 0, -EBADMSG when it is not the JSON that it says to
+ * be, -ENOMEM. */
 static int answer_read_body(struct step_run *run, struct http_state *state)
 {
 	struct str body = state->call.response.body;

@@ -1,5 +1,5 @@
-/* server/verbs/http_url.c: where a call goes. Scheme, host and port are constant, or the host is one of `hosts:`
- * (DECISIONS 15), so that no value from outside can choose whom leat talks to. */
+/* server/verbs/http_url.c: where a call goes. Scheme, host and port are constant, or the host is
+ * one of `hosts:` (DECISIONS 15), so that no value from outside can choose whom leat talks to. */
 #include "server/verbs/http.h"
 #include <stdlib.h>
 

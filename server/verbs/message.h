@@ -1,4 +1,5 @@
-/* server/verbs/message.h: values that travel between flows, and waits for them: for signal, await, enqueue, dequeue. */
+/* server/verbs/message.h: values that travel between flows, and waits for them: for signal,
+ * await, enqueue, dequeue. */
 #pragma once
 #include "server/flow/step.h"
 #include "server/verbs/all.h"

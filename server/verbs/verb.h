@@ -1,8 +1,9 @@
 /* server/verbs/verb.h: what a task can do: one verb a file, each with its table of keys.
  *
- * A task in YAML is a map with exactly one verb, that verb's keys, and modifiers (server/flow/step.h). The verb's own
- * value is given to compile(). At run time start() is called, perhaps several times (retry), each
- * time with run->state cleared; it leads to exactly one step_done(). */
+ * A task in YAML is a map with exactly one verb, that verb's keys, and modifiers
+ * (server/flow/step.h). The verb's own value is given to compile(). At run time start() is
+ * called, perhaps several times (retry), each time with run->state cleared; it leads to exactly
+ * one step_done(). */
 #pragma once
 #include "conf/settings.h"
 #include "server/flow/flow.h"
@@ -32,17 +33,19 @@ struct verb {
 				       ms; NULL at the end */
 	const char *main_field; /* what ${x} alone is; NULL: null */
 
-	/* `value` is what stands at the verb's key. Errors go to the diag; false when there was one. */
+	/* `value` is what stands at the verb's key. Errors go to the diag; false when there was
+	 * one. */
 	bool (*compile)(struct verb_compiler *compiler, const struct node *value, void *config);
 
 	/* step_done() may be called before it returns. */
 	void (*start)(struct step_run *run);
 
-	/* Called at most once a start, before step_done(): must make it happen soon. NULL: start() always ends at once. */
+	/* Called at most once a start, before step_done(): must make it happen soon. NULL:
+	 * start() always ends at once. */
 	void (*cancel)(struct step_run *run);
 
-	/* A field's value after step_done() (also of a failure, where it makes sense: .status of upstream_status). A field that
-	 * has no value is null. 0 or a negative errno. */
+	/* A field's value after step_done() (also of a failure, where it makes sense: .status of
+	 * upstream_status). A field that has no value is null. 0 or a negative errno. */
 	int (*field)(struct step_run *run, struct str name, struct value *ret);
 };
 
@@ -73,11 +76,12 @@ struct step_run {
 	struct value fallback; /* what `default:` gave, when it failed */
 };
 
-/* Ends the try at hand. `code` is ERROR_NONE for success; `detail` must live as long as the run's arena. */
+/* Ends the try at hand. `code` is ERROR_NONE for success; `detail` must live as long as the
+ * run's arena. */
 void step_done(struct step_run *run, enum error_code code, struct str detail);
 
-/* Ends it by what an evaluation returned: -EINVAL expr_error, -EBADMSG invalid_input, -ENOMEM memory_limit; the
- * message is taken from the environment. */
+/* Ends it by what an evaluation returned: -EINVAL expr_error, -EBADMSG invalid_input, -ENOMEM
+ * memory_limit; the message is taken from the environment. */
 void step_done_errno(struct step_run *run, int error);
 
 struct expr_env *step_env(struct step_run *run);

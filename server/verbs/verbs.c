@@ -1,4 +1,5 @@
-/* server/verbs/verbs.c: the table of all verbs. To add one: write server/verbs/NAME.c, declare it in all.h, list it here. */
+/* server/verbs/verbs.c: the table of all verbs. To add one: write server/verbs/NAME.c, declare
+ * it in all.h, list it here. */
 #include "server/verbs/all.h"
 
 const struct verb *const verbs[] = {

@@ -1,5 +1,5 @@
-/* tests/bench/core.c: nanoseconds of what core/ does most. Each figure is the best of several rounds: the machine's
- * noise only ever adds. */
+/* tests/bench/core.c: nanoseconds of what core/ does most. Each figure is the best of several
+ * rounds: the machine's noise only ever adds. */
 #include "core/base/clock.h"
 #include "core/task/dag.h"
 #include "core/task/each.h"
@@ -117,7 +117,8 @@ static void on_done(struct graph *of)
 	graph_done = true;
 }
 
-/* Graphs of ten nodes as routes have them, one behind the other: two sources, three layers, two edges a node. */
+/* Graphs of ten nodes as routes have them, one behind the other: two sources, three layers, two
+ * edges a node. */
 static void graph_make_plan(void)
 {
 	const uint32_t *cycle;

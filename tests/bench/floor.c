@@ -2,9 +2,10 @@
  *
  * usage: floor PORT FILE
  *
- * A bare loop of epoll_wait, recv and send on one thread: each recv is answered by the bytes of FILE, whatever was
- * asked. No server on this interface can need less, so scripts/bench shows how far above it leat is. Edge-triggered and
- * registered once, as leat's connections are; a reply is taken to fit the socket's buffer. */
+ * A bare loop of epoll_wait, recv and send on one thread: each recv is answered by the bytes of
+ * FILE, whatever was asked. No server on this interface can need less, so scripts/bench shows
+ * how far above it leat is. Edge-triggered and registered once, as leat's connections are; a
+ * reply is taken to fit the socket's buffer. */
 #include "core/base/check.h"
 #include <arpa/inet.h>
 #include <errno.h>

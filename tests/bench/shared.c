@@ -1,5 +1,5 @@
-/* tests/bench/shared.c: nanoseconds and bytes of named things and of work on the pool. Each figure is the best of several
- * rounds: the machine's noise only ever adds. */
+/* tests/bench/shared.c: nanoseconds and bytes of named things and of work on the pool. Each
+ * figure is the best of several rounds: the machine's noise only ever adds. */
 #include "core/base/clock.h"
 #include "core/task/alarm.h"
 #include "core/task/compute.h"

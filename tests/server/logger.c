@@ -1,4 +1,5 @@
-/* tests/server/logger.c: where log lines end up, in which form, and what is lost when nobody reads. */
+/* tests/server/logger.c: where log lines end up, in which form, and what is lost when nobody
+ * reads. */
 #include "server/logger.h"
 #include "core/base/buf.h"
 #include "core/base/clock.h"

@@ -1,5 +1,5 @@
-/* tests/core/task/probe.h: a task that does as it is told and remembers what was done to it; a scope to try it in, and a
- * clock that only tests move. */
+/* tests/core/task/probe.h: a task that does as it is told and remembers what was done to it; a
+ * scope to try it in, and a clock that only tests move. */
 #pragma once
 #include "core/base/clock.h"
 #include "core/io/loop_clock.h"

@@ -1,4 +1,5 @@
-/* tests/core/task/promising.h: a promise and its future, what was done to it, and what is to be found out about it. */
+/* tests/core/task/promising.h: a promise and its future, what was done to it, and what is to be
+ * found out about it. */
 #pragma once
 #include "core/task/future.h"
 #include "tests/core/task/probe.h"

@@ -1,5 +1,5 @@
-/* tests/core/task/shared_fixture.h: three loops that the test turns by hand, with a frozen clock; each has a scope, and
- * `far` and `near` are where a name's home is seen from loop 0. */
+/* tests/core/task/shared_fixture.h: three loops that the test turns by hand, with a frozen
+ * clock; each has a scope, and `far` and `near` are where a name's home is seen from loop 0. */
 #pragma once
 #include "core/base/clock.h"
 #include "core/task/home_private.h"

@@ -1,8 +1,10 @@
-/* tests/core/task/shared_stress.c: three loops in three threads use a few names of every kind, and cancel at random.
+/* tests/core/task/shared_stress.c: three loops in three threads use a few names of every kind,
+ * and cancel at random.
  *
- * Each thread has some slots. A slot is idle, or its task is on its way, or it holds a lock or a permit for a while. Every value has a
- * number, and a tally of how often it was given away and got. One that was given away for certain is got once; one whose task
- * was cancelled, at most once. */
+ * Each thread has some slots. A slot is idle, or its task is on its way, or it holds a lock or a
+ * permit for a while. Every value has a number, and a tally of how often it was given away and
+ * got. One that was given away for certain is got once; one whose task was cancelled, at most
+ * once. */
 #include "core/base/clock.h"
 #include "core/task/alarm.h"
 #include "core/task/condition.h"

@@ -1,7 +1,8 @@
-/* tests/core/task/stress.c: thousands of scopes with random trees of composites in them, under a clock that is moved by
- * hand: random failures, cancels, early ends, growth and deadlines. Whatever happens, each task that was handed over
- * completes once, a composite after all that it contains, a scope after all tasks; and nothing is left. Each node is freed
- * in its own on_end, so that ASan sees who looks at it afterwards.
+/* tests/core/task/stress.c: thousands of scopes with random trees of composites in them, under a
+ * clock that is moved by hand: random failures, cancels, early ends, growth and deadlines.
+ * Whatever happens, each task that was handed over completes once, a composite after all that it
+ * contains, a scope after all tasks; and nothing is left. Each node is freed in its own on_end,
+ * so that ASan sees who looks at it afterwards.
  *
  * SEED=n repeats a run, SCOPES=n makes it longer. */
 #include "core/base/clock.h"

@@ -1,7 +1,8 @@
 /* tests/server/client/backend.h: a server that does what a script says, in a thread of its own.
  *
- * Every step is one blocking act on the newest connection (or the one that USE chose); a step that fails, because the
- * client closed, is passed over. Nothing sleeps: who has to wait, waits for what the other does. */
+ * Every step is one blocking act on the newest connection (or the one that USE chose); a step
+ * that fails, because the client closed, is passed over. Nothing sleeps: who has to wait, waits
+ * for what the other does. */
 #pragma once
 #include "core/base/memory.h"
 #include "core/io/loop.h"
@@ -102,7 +103,8 @@ static size_t backend_request_size(const char *request)
 	       (length && length < head_end ? strtoul(length + 16, NULL, 10) : 0);
 }
 
-/* Head, and the body that its Content-Length announces, of which what does not fit is dropped. False at the end. */
+/* Head, and the body that its Content-Length announces, of which what does not fit is dropped.
+ * False at the end. */
 static bool backend_read(struct backend *backend)
 {
 	char *request = backend->request;

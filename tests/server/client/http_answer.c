@@ -150,7 +150,8 @@ static void a_long_head_in_pieces_is_put_together(void)
 	arena_fini(&arena);
 }
 
-/* A ceiling at every size: it fails for want of memory, or it works; it never writes where it may not. */
+/* A ceiling at every size: it fails for want of memory, or it works; it never writes where it
+ * may not. */
 static void any_ceiling_of_the_arena_is_safe(void)
 {
 	const struct str text = STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

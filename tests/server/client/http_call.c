@@ -1,4 +1,5 @@
-/* tests/server/client/http_call.c: calls against a server that behaves as each test's script says. */
+/* tests/server/client/http_call.c: calls against a server that behaves as each test's script
+ * says. */
 /* long: one scripted backend, and a test for each thing that it can do */
 #include "core/base/clock.h"
 #include "server/client/client.h"
@@ -124,7 +125,8 @@ static void is_failure(enum http_call_error error, const char *detail)
 	is_int(atomic_load(&upstream->stats.failed), 1);
 }
 
-/* Turns the loop until something is so; without sleeping, since what makes it so may be in the turn that would sleep. */
+/* Turns the loop until something is so; without sleeping, since what makes it so may be in the
+ * turn that would sleep. */
 #define run_until(cond)                                                                            \
 	while (!(cond))                                                                            \
 	loop_run_once(loop, false)
@@ -538,8 +540,8 @@ static void the_connections_of_an_upstream_that_nobody_names_are_swept(void)
 
 /* ------------------------------------------------------------ stale connections */
 
-/* After a first call the server ends the connection in a way that the client has not looked at when it makes
- * the second. */
+/* After a first call the server ends the connection in a way that the client has not looked at
+ * when it makes the second. */
 static void run_on_stale(enum http_method method, enum act how, bool second_works)
 {
 	const struct step steps[] = {

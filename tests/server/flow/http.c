@@ -1,4 +1,5 @@
-/* tests/server/flow/http.c: the HTTP verbs against servers that behave as each test's script says. */
+/* tests/server/flow/http.c: the HTTP verbs against servers that behave as each test's script
+ * says. */
 #include "tests/server/client/backend.h"
 #include "tests/server/flow/try.h"
 #include <sched.h>

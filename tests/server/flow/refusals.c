@@ -228,7 +228,8 @@ static void verbs_keys_and_modifiers_have_different_names(void)
 		is_ptr(verb_find(str_of(verbs[i]->name)), verbs[i]);
 		for (; row && row->key; row++) {
 			is_false(is_modifier(row->key));
-			/* the one word that is both: time to wait, and how long to wait for something */
+			/* the one word that is both: time to wait, and how long to wait for
+			 * something */
 			if (strcmp(row->key, "wait") != 0)
 				is_null(verb_find(str_of(row->key)));
 		}

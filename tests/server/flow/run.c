@@ -1,4 +1,5 @@
-/* tests/server/flow/run.c: the order of tasks, their ends, their modifiers. The clock stands still but for pass(). */
+/* tests/server/flow/run.c: the order of tasks, their ends, their modifiers. The clock stands
+ * still but for pass(). */
 #include "tests/server/flow/try.h"
 
 /* ------------------------------------------------------------ order */

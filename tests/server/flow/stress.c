@@ -1,5 +1,5 @@
-/* tests/server/flow/stress.c: random flows that end, fail, time out or are cancelled at random moments end exactly once,
- * with nothing left behind. Meant for ASan and TSan. */
+/* tests/server/flow/stress.c: random flows that end, fail, time out or are cancelled at random
+ * moments end exactly once, with nothing left behind. Meant for ASan and TSan. */
 #include "tests/server/flow/try.h"
 
 enum { ROUNDS = 1200 };
@@ -89,7 +89,8 @@ static void write_task(struct buf *yaml, const char *name, int indent, unsigned 
 	buf_printf(yaml, "%*s%s\n", indent + 2, "", simple[pick(ARRAY_LEN(simple))]);
 }
 
-/* Half of the random references are none that may be made: such a flow is refused, and another is written. */
+/* Half of the random references are none that may be made: such a flow is refused, and another
+ * is written. */
 static void write_flow(struct buf *yaml)
 {
 	unsigned n_tasks = 1 + pick(8);

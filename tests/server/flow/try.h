@@ -1,7 +1,8 @@
 /* tests/server/flow/try.h: flows written in YAML, compiled and run on a loop of the test's own.
  *
- * The document has `tasks:`, and perhaps `result:`, `flows:` (name to tasks and result) and `defaults:`. The clock stands
- * still and moves by pass(): so an order of events is an order in time. */
+ * The document has `tasks:`, and perhaps `result:`, `flows:` (name to tasks and result) and
+ * `defaults:`. The clock stands still and moves by pass(): so an order of events is an order in
+ * time. */
 #pragma once
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -286,7 +287,8 @@ static inline void run_yaml(const char *yaml)
 
 /* ------------------------------------------------------------ asking */
 
-/* What an expression gives in the environment of the run's reply, as JSON; "error: …" when it fails. */
+/* What an expression gives in the environment of the run's reply, as JSON; "error: …" when it
+ * fails. */
 static inline const char *eval(const char *text)
 {
 	static char out[4096];

@@ -1,6 +1,7 @@
 /* tests/server/jobs/fake_flow.h: stands in for flows: a run lasts and ends as the test says.
  *
- * It defines the functions of server/flow/flow.h that jobs use, so the program that includes it has no other flows. */
+ * It defines the functions of server/flow/flow.h that jobs use, so the program that includes it
+ * has no other flows. */
 #pragma once
 #include "core/base/clock.h"
 #include "core/base/memory.h"
