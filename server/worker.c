@@ -88,7 +88,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	loop_on_arrival(worker->loop, worker_on_arrival);
 	if (!is_main)
 		worker->scheduler =
-			scheduler_create(worker->loop, worker->client, &worker->detacher, 16 << 20);
+			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
 	*ret_worker = worker;
 	return 0;
 }
@@ -182,6 +182,8 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 			if (server_job_home(worker->server, generation->jobs[i]->name) ==
 			    worker->index)
 				specs[n_specs++] = generation->jobs[i];
+		scheduler_set_memory(worker->scheduler, generation->settings.memory,
+				     &worker->server->memory);
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);
 	}

@@ -68,6 +68,7 @@ static int detached_create(struct detached **ret_detached, struct step_run *step
 	*detached = (struct detached){ .context = *context };
 	list_init(&detached->link);
 	arena_init(&detached->arena, context->arena->max);
+	detached->arena.budget = context->arena->budget;
 	detached->context.arena = &detached->arena;
 	detached->context.ops = &detached_ops;
 	detached->context.id = arena_str(&detached->arena, context->id);

@@ -28,6 +28,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 	run->job = job;
 	run->planned_wall_ns = planned_wall_ns;
 	arena_init(&run->arena, scheduler->memory_max);
+	run->arena.budget = scheduler->memory_budget;
 	timer_init(&run->timer, scheduler->loop, job_run_on_pause_end);
 	snprintf(run->id, sizeof(run->id), "%s-%" PRIx64 "-%" PRIu64, job->name,
 		 (uint64_t)(planned_wall_ns / (int64_t)NS_PER_MS), ++scheduler->n_made);

@@ -47,6 +47,10 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
+
+/* What each run from now on may use, and what all of them share with others (NULL: nothing). */
+void scheduler_set_memory(struct scheduler *scheduler, size_t memory_max,
+			  struct arena_budget *budget);
 void scheduler_destroy(struct scheduler *scheduler); /* no run may be in progress */
 
 /* Takes over these specs (those whose home is this loop): jobs of the same name keep their

@@ -263,6 +263,13 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 	return scheduler;
 }
 
+void scheduler_set_memory(struct scheduler *scheduler, size_t memory_max,
+			  struct arena_budget *budget)
+{
+	scheduler->memory_max = memory_max;
+	scheduler->memory_budget = budget;
+}
+
 void scheduler_destroy(struct scheduler *scheduler)
 {
 	struct job *job;

@@ -18,6 +18,7 @@ struct scheduler {
 	struct detacher *detacher;
 	struct homes *homes; /* of what the runs share; or NULL */
 	size_t memory_max;   /* of one run's arena */
+	struct arena_budget *memory_budget;
 	struct map by_name;
 	struct list jobs; /* of struct job, in the order of the configuration */
 	size_t n_running; /* runs that are RUNNING or PAUSING, of all jobs */
