@@ -248,8 +248,9 @@ int conn_send_file(struct conn *conn)
 			continue;
 		}
 		conn->part_bytes_sent = true;
-		r = stream_write(&conn->stream, &(struct iovec){ (void *)(uintptr_t)part->bytes.ptr,
-								 part->bytes.len }, 1);
+		r = stream_write(
+			&conn->stream,
+			&(struct iovec){ (void *)(uintptr_t)part->bytes.ptr, part->bytes.len }, 1);
 	}
 	if (r > 0)
 		conn->file = NULL;

@@ -45,8 +45,8 @@ const struct setting route_keys[] = {
 	  .help = "The answer: a text, or status, headers and a body.", .keys = reply_keys },
 	{ "redirect", SETTING_NODE, AT(redirect),
 	  .help = "Answers with a redirect: a URL, or to and status." },
-	{ "files", SETTING_NODE, AT(files),
-	  .help = "Answers with files: a folder, or a map.", .keys = files_keys },
+	{ "files", SETTING_NODE, AT(files), .help = "Answers with files: a folder, or a map.",
+	  .keys = files_keys },
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
@@ -67,9 +67,9 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy",      "events", "websocket", "cache",
-					     "auth",  "rate_limit", "limit",  "cors",      "allow",
-					     "deny",  "compress",   "async",  "headers" };
+	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
+					     "rate_limit", "limit",  "cors",      "allow", "deny",
+					     "compress",   "async",  "headers" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -181,8 +181,9 @@ static bool route_compile_files(struct flow_compiler *compiler, const struct rou
 				struct route *route)
 {
 	if (config->reply || config->redirect || config->tasks || config->on_error) {
-		diag_error(compiler->diag, config->files->place,
-			   "a route with files has no tasks, reply, redirect or on_error; keep one");
+		diag_error(
+			compiler->diag, config->files->place,
+			"a route with files has no tasks, reply, redirect or on_error; keep one");
 		return false;
 	}
 	route->files = files_compile(compiler->arena, compiler->diag, config->files,

@@ -110,8 +110,8 @@ static bool answer_whole(struct request *request, const struct file *file, struc
 static bool answer_unsatisfiable(struct request *request, const struct file *file,
 				 struct reply *reply)
 {
-	struct str range = arena_printf(&request->arena, "bytes */%llu",
-					(unsigned long long)file->size);
+	struct str range =
+		arena_printf(&request->arena, "bytes */%llu", (unsigned long long)file->size);
 
 	reply->n_fields = 0;
 	reply->content_type = STR_NONE;

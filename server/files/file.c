@@ -83,8 +83,7 @@ int file_check_root(const char *root)
 /* A descriptor of a regular file, and what is known of it. O_NONBLOCK: a pipe must not be waited for. */
 static int regular_open(int root, const char *path, struct stat *ret_stat)
 {
-	scoped(fd_close) int fd =
-		path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	scoped(fd_close) int fd = path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return fd;
@@ -138,8 +137,7 @@ static int query_open_coded(const struct file_query *query, int root, char path[
 		struct stat stat;
 		int coded_fd;
 
-		snprintf(coded, sizeof(coded), "%s%.*s", path,
-			 STR_ARG(query->codings[i]->suffix));
+		snprintf(coded, sizeof(coded), "%s%.*s", path, STR_ARG(query->codings[i]->suffix));
 		coded_fd = regular_open(root, coded, &stat);
 		if (coded_fd >= 0 && S_ISREG(stat.st_mode)) {
 			fd_close(&fd);

@@ -34,7 +34,8 @@ const struct setting files_keys[] = {
 	{ "etag", SETTING_BOOL, AT(etag), "true", "Whether answers have an ETag." },
 	{ "cache_control", SETTING_TEXT, AT(cache_control), .help = "The value of Cache-Control." },
 	{ "precompressed", SETTING_TEXTS, AT(precompressed),
-	  .help = "Which of br, zst and gz may stand beside a file, under its name with that ending." },
+	  .help = "Which of br, zst and gz may stand beside a file, under its name with that "
+		  "ending." },
 	{ "fallback", SETTING_TEXT, AT(fallback),
 	  .help = "The file in the root that is served where there is none." },
 	SETTINGS_END
@@ -103,8 +104,9 @@ static bool files_check(struct arena *arena, struct diag *diag, struct place pla
 		files_split(arena, files);
 	r = file_check_root(config->root.ptr);
 	if (r == -ENOSYS)
-		diag_error(diag, place, "this kernel has no openat2(), which files needs; "
-					"use Linux 5.6 or later");
+		diag_error(diag, place,
+			   "this kernel has no openat2(), which files needs; "
+			   "use Linux 5.6 or later");
 	else if (r < 0)
 		diag_error(diag, place, "cannot open the folder %s: %s", config->root.ptr,
 			   strerror(-r));
@@ -255,8 +257,9 @@ static void files_look(const struct files *files, struct request *request, const
 	struct file *file;
 
 	if (job)
-		job->query = (struct file_query){ files->config.root.ptr, path,
-						  files->config.index.ptr, 0, { NULL } };
+		job->query = (struct file_query){
+			files->config.root.ptr, path, files->config.index.ptr, 0, { NULL }
+		};
 	if (job)
 		files_choose(files, request, &job->query);
 	if (!job || !(job->key = files_key(&request->arena, &job->query)).ptr) {
@@ -264,9 +267,8 @@ static void files_look(const struct files *files, struct request *request, const
 		return;
 	}
 	file = file_cache_find(&worker->files, job->key);
-	if (file && (file->checking ||
-		     loop_now_ns(worker->loop) - file->checked_ns <
-			     FILE_CACHE_FRESH_MS * UINT64_C(1000000))) {
+	if (file && (file->checking || loop_now_ns(worker->loop) - file->checked_ns <
+					       FILE_CACHE_FRESH_MS * UINT64_C(1000000))) {
 		file_ref(file);
 		request->file = file;
 		files_answer(&files->config, request, file);

@@ -5,8 +5,14 @@
 static const struct {
 	struct str ending, type;
 } types[] = {
-#define TEXT(ending, type) { STR_INIT(ending), STR_INIT(type "; charset=utf-8") }
-#define TYPE(ending, type) { STR_INIT(ending), STR_INIT(type) }
+#define TEXT(ending, type)                                                                         \
+	{                                                                                          \
+		STR_INIT(ending), STR_INIT(type "; charset=utf-8")                                 \
+	}
+#define TYPE(ending, type)                                                                         \
+	{                                                                                          \
+		STR_INIT(ending), STR_INIT(type)                                                   \
+	}
 	TEXT("html", "text/html"),
 	TEXT("htm", "text/html"),
 	TEXT("css", "text/css"),
