@@ -73,6 +73,11 @@ static struct str conn_body_of(const struct conn *conn, const struct reply *repl
 	return none ? STR_NONE : reply->body;
 }
 
+static bool conn_sends_file(const struct conn *conn, const struct reply *reply)
+{
+	return reply->file && !conn->is_head;
+}
+
 /* The head of an answer that is not constant; where it does not fit the scratch, it stays in the
  * arena. */
 static bool conn_put_head(struct conn *conn, const struct reply *reply, struct arena *arena)
@@ -129,6 +134,11 @@ void conn_answer(struct conn *conn, const struct reply *reply, struct request *r
 		conn->worker->out_body = body;
 	else
 		conn_put_body(conn, body);
+	if (request && conn_sends_file(conn, reply)) {
+		conn->file = reply->file;
+		conn->n_parts_sent = 0;
+		body.len = reply->file->size; /* for the log */
+	}
 	conn_count(conn, reply->status);
 	if (request)
 		access_log_request(conn, request, reply->status, body.len);
@@ -180,7 +190,9 @@ size_t conn_unsent(const struct conn *conn)
 		size += (size_t)in_kernel;
 	for (unsigned i = 0; i < conn->stream.n_out; i++)
 		size += conn->stream.out[i].iov_len;
-	return size;
+	for (size_t i = conn->n_parts_sent; conn->file && i < conn->file->n_parts; i++)
+		size += conn->file->parts[i].bytes.len + conn->file->parts[i].len;
+	return size + conn->stream.file_left;
 }
 
 /* The bytes will not stay: they are the scratch's, or a constant answer's whose generation
@@ -224,6 +236,31 @@ static struct iovec conn_part(struct str bytes)
 	return (struct iovec){ (void *)(uintptr_t)bytes.ptr, bytes.len };
 }
 
+int conn_send_file(struct conn *conn)
+{
+	int r = 1;
+
+	while (r > 0 && conn->file && conn->n_parts_sent < conn->file->n_parts) {
+		const struct reply_part *part = &conn->file->parts[conn->n_parts_sent];
+
+		if (conn->part_bytes_sent || part->bytes.len == 0) {
+			conn->n_parts_sent++;
+			conn->part_bytes_sent = false;
+			if (part->len)
+				r = stream_write_file(&conn->stream, conn->file->fd, part->from,
+						      part->len);
+			continue;
+		}
+		conn->part_bytes_sent = true;
+		r = stream_write(
+			&conn->stream,
+			&(struct iovec){ (void *)(uintptr_t)part->bytes.ptr, part->bytes.len }, 1);
+	}
+	if (r > 0)
+		conn->file = NULL;
+	return r;
+}
+
 int conn_send(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
@@ -236,6 +273,8 @@ int conn_send(struct conn *conn)
 
 	if (r == 0)
 		r = conn_keep_unsent(conn);
+	else if (r > 0)
+		r = conn_send_file(conn);
 	worker->out_len = 0;
 	worker->out_head = worker->out_body = STR_NONE;
 	return r;

@@ -219,8 +219,12 @@ static void conn_on_sent(struct stream *stream)
 	struct conn *conn = container_of(stream, struct conn, stream);
 
 	check(conn->state == CONN_WRITE);
-	if (stream->error) {
+	if (stream->error || conn_send_file(conn) < 0) {
 		conn_close(conn);
+		return;
+	}
+	if (conn->file) { /* it goes on, and what has gone is progress */
+		conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
 		return;
 	}
 	conn->processing = true; /* conn_next() may close it */

@@ -30,7 +30,10 @@ struct conn {
 	uint32_t n_requests;
 	char *in; /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
-	char *unsent;    /* a copy of what a write of scratch bytes left over */
+	char *unsent;                  /* a copy of what a write of scratch bytes left over */
+	const struct reply_file *file; /* the rest of the answer being sent; or NULL */
+	size_t n_parts_sent;           /* of file->parts: those that the stream has */
+	bool part_bytes_sent;          /* of the part at hand, the bytes are the stream's already */
 	size_t n_unsent; /* bytes that were queued when the write deadline was last set */
 	struct http_scan scan;
 	struct request *request;   /* in work, or its answer being sent */

@@ -302,6 +302,25 @@ static void load_flows(struct load *load)
 		load_flow_one(load, &node->entries[i]);
 }
 
+/* DECISIONS 14: "/static" leads to "/static/", unless a route of its own says otherwise. */
+static void load_folder(struct load *load, struct route *route)
+{
+	struct route_pattern pattern = route->pattern;
+	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
+	struct diag unheard;
+
+	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
+		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
+	if (!route->files || !pattern.has_rest || rest <= 0)
+		return;
+	pattern.path = arena_str(load->generation->arena, str_first(pattern.path, (size_t)rest));
+	pattern.has_rest = false;
+	pattern.n_params--;
+	diag_init(&unheard);
+	router_add(load->generation->router, &pattern, route->place, route, &unheard);
+	diag_fini(&unheard);
+}
+
 static void load_routes(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -319,6 +338,8 @@ static void load_routes(struct load *load)
 					load->diag))
 			generation->routes[generation->n_routes++] = route;
 	}
+	for (size_t i = 0; i < generation->n_routes; i++)
+		load_folder(load, generation->routes[i]);
 }
 
 static void load_jobs(struct load *load)

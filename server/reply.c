@@ -380,7 +380,7 @@ void reply_write_head(const struct reply *reply, struct buf *out)
 	}
 	if (reply_has_body(reply->status)) {
 		buf_add(out, STR("Content-Length: "));
-		buf_add_u64(out, reply->body.len);
+		buf_add_u64(out, reply->file ? reply->file->size : reply->body.len);
 		buf_add(out, STR("\r\n"));
 	}
 }

@@ -11,12 +11,27 @@ enum {
 	REPLY_CONSTANT_HEAD_MAX = 8192,
 };
 
+/* Bytes, and then a piece of the file. */
+struct reply_part {
+	struct str bytes;
+	uint64_t from, len;
+};
+
+/* A body that is sent from a descriptor. */
+struct reply_file {
+	int fd;
+	uint64_t size; /* of all parts together */
+	size_t n_parts;
+	const struct reply_part *parts;
+};
+
 /* One answer, independent of the protocol that carries it. What it points at lives until it is
  * sent. */
 struct reply {
 	int status;
 	struct str content_type; /* empty: no body, or a type among the fields */
 	struct str body;
+	const struct reply_file *file; /* instead of `body`; or NULL */
 	size_t n_fields;
 	struct http_field *fields; /* checked: names are tokens, values have no controls */
 	bool close;                /* the connection ends with this answer */

@@ -11,6 +11,8 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "server/expr/json.h"
+#include "server/files/file.h"
+#include "server/files/files.h"
 #include "server/request_roots.h"
 #include "server/server.h"
 #include <errno.h>
@@ -149,6 +151,7 @@ void request_destroy(struct request *request)
 	worker = request->worker;
 	check(!request->running);
 	list_remove(&request->link);
+	file_unref(take(&request->file));
 	worker_unpin(worker, request->generation);
 	atomic_fetch_sub_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
 	if (worker->n_free_requests < FREE_REQUESTS_MAX) {
@@ -342,6 +345,10 @@ void request_start(struct request *request)
 				  memory_order_relaxed);
 	if (route->native) {
 		route->native(request);
+		return;
+	}
+	if (route->files) {
+		files_serve(route->files, request);
 		return;
 	}
 	status = request_read_body(request, &detail);

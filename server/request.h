@@ -33,6 +33,7 @@ struct request {
 	struct str client_addr;  /* "127.0.0.1:4711" */
 	uint64_t started_ns;
 	struct flow_run run;
+	struct file *file;                          /* that the answer is made of; or NULL */
 	bool is_form;                               /* by its Content-Type */
 	bool running;                               /* the flow runs */
 	bool replied;                               /* sink->reply() was called */

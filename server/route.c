@@ -1,5 +1,6 @@
 /* server/route.c */
 #include "server/route.h"
+#include "server/files/files.h"
 
 #define ROUTE_ROOTS                                                                                \
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
@@ -12,7 +13,7 @@
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *body, *tasks, *reply, *redirect, *on_error;
+	const struct node *body, *tasks, *reply, *redirect, *files, *on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
@@ -45,6 +46,8 @@ const struct setting route_keys[] = {
 	  .help = "The answer: a text, or status, headers and a body.", .keys = reply_keys },
 	{ "redirect", SETTING_NODE, AT(redirect),
 	  .help = "Answers with a redirect: a URL, or to and status." },
+	{ "files", SETTING_NODE, AT(files), .help = "Answers with files: a folder, or a map.",
+	  .keys = files_keys },
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
@@ -65,9 +68,9 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "files", "proxy",      "events", "websocket", "cache",
-					     "auth",  "rate_limit", "limit",  "cors",      "allow",
-					     "deny",  "compress",   "async",  "headers" };
+	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
+					     "rate_limit", "limit",  "cors",      "allow", "deny",
+					     "compress",   "async",  "headers" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -185,6 +188,21 @@ static const char *const *route_path_names(const struct route *route, struct are
 	return names;
 }
 
+/* Files are served without tasks, and without an answer of another kind. */
+static bool route_compile_files(struct flow_compiler *compiler, const struct route_config *config,
+				struct route *route)
+{
+	if (config->reply || config->redirect || config->tasks || config->on_error) {
+		diag_error(
+			compiler->diag, config->files->place,
+			"a route with files has no tasks, reply, redirect or on_error; keep one");
+		return false;
+	}
+	route->files = files_compile(compiler->arena, compiler->diag, config->files,
+				     route->pattern.has_rest);
+	return route->files != NULL;
+}
+
 static bool route_compile_parts(struct flow_compiler *compiler, const struct settings *settings,
 				const struct route_config *config, const struct node_entry *entry,
 				struct route *route)
@@ -199,6 +217,8 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 	ok = route_compile_body(compiler, settings, config->body, route);
 	ok &= flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
+	if (config->files)
+		return ok && route_compile_files(compiler, config, route);
 	ok &= route_compile_ending(compiler, &expr, config, entry, route);
 	ok &= route_compile_errors(compiler, &expr, config->on_error, route);
 	route->roots = uses.roots | flow_roots(route->flow);

@@ -25,8 +25,9 @@ struct route_stats {
 struct route {
 	struct route_pattern pattern;
 	struct place place;
-	struct flow *flow;        /* never NULL, perhaps empty; NULL for a native one */
-	struct reply_spec *reply; /* NULL: 204 */
+	struct flow *flow;         /* never NULL, perhaps empty; NULL for a native one */
+	struct reply_spec *reply;  /* NULL: 204 */
+	const struct files *files; /* or NULL; then there are no tasks */
 	route_native_fn *native;
 	const struct reply *constant; /* no tasks, no body wanted, a constant reply: the hot path */
 	uint64_t roots;               /* ROOT_BIT()s that anything of the route reads */

@@ -68,6 +68,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->live);
+	file_cache_init(&worker->files);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
@@ -141,6 +142,7 @@ void worker_destroy(struct worker *worker)
 		arena_fini(&request->arena);
 		free(request);
 	}
+	file_cache_fini(&worker->files);
 	scheduler_destroy(worker->scheduler);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);

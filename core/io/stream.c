@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #define STREAM_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 static void stream_flush(struct stream *stream);
+static void stream_on_more(struct ready *ready);
 
 static void stream_note(struct stream *stream, uint32_t events)
 {
@@ -27,7 +29,7 @@ static void stream_on_event(struct watch *watch, uint32_t events)
 	bool readable = events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 
 	stream_note(stream, events);
-	if (stream->n_out > 0 && stream->writable) {
+	if (stream_is_sending(stream) && stream->writable) {
 		struct loop *loop = stream->loop;
 		int fd = watch->fd;
 
@@ -45,6 +47,7 @@ static void stream_init(struct stream *stream, struct loop *loop, stream_fn *on_
 	*stream = (struct stream){
 		.watch.fd = -1, .loop = loop, .on_readable = on_readable, .on_sent = on_sent
 	};
+	ready_init(&stream->more, stream_on_more);
 }
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_readable,
@@ -69,8 +72,10 @@ void stream_close(struct stream *stream)
 	if (fd < 0)
 		return;
 	loop_remove(stream->loop, &stream->watch);
+	loop_ready_cancel(&stream->more);
 	close(fd);
 	stream->n_out = 0;
+	stream->file_left = 0;
 }
 
 ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
@@ -124,6 +129,47 @@ static ssize_t stream_sendmsg(struct stream *stream)
 	return n < 0 ? -errno : n;
 }
 
+static ssize_t stream_sendfile(struct stream *stream, size_t size)
+{
+	off_t at = (off_t)stream->file_at;
+	ssize_t n;
+
+	do {
+		n = sendfile(stream->watch.fd, stream->file_fd, &at, size);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n == 0 ? -EIO : n;
+}
+
+/* As stream_push(). What a fast reader could take at once is cut into turns, so that others have
+ * theirs. */
+static int stream_push_file(struct stream *stream)
+{
+	size_t turn = STREAM_FILE_TURN;
+
+	while (stream->file_left > 0) {
+		ssize_t n;
+
+		if (turn == 0) {
+			loop_ready(stream->loop, &stream->more);
+			return 0;
+		}
+		n = stream_sendfile(stream, (size_t)MIN(stream->file_left, (uint64_t)turn));
+		if (n == -EAGAIN) {
+			stream->writable = false;
+			return 0;
+		}
+		if (n < 0) {
+			stream->file_left = 0;
+			return stream->error = (int)n;
+		}
+		turn -= (size_t)n;
+		stream->sent_bytes += (size_t)n;
+		stream->file_at += (uint64_t)n;
+		stream->file_left -= (uint64_t)n;
+	}
+	return 1;
+}
+
 /* Sends what is queued until it is gone (1), the socket is full (0), or an error. */
 static int stream_push(struct stream *stream)
 {
@@ -136,12 +182,21 @@ static int stream_push(struct stream *stream)
 		}
 		if (n < 0) {
 			stream->n_out = 0;
+			stream->file_left = 0;
 			return stream->error = (int)n;
 		}
 		stream->sent_bytes += (size_t)n;
 		stream_sent(stream, (size_t)n);
 	}
-	return 1;
+	return stream->file_left ? stream_push_file(stream) : 1;
+}
+
+static void stream_on_more(struct ready *ready)
+{
+	struct stream *stream = container_of(ready, struct stream, more);
+
+	if (stream_is_sending(stream) && stream->writable)
+		stream_flush(stream);
 }
 
 static void stream_flush(struct stream *stream)
@@ -154,13 +209,25 @@ int stream_write(struct stream *stream, const struct iovec *parts, size_t n_part
 {
 	if (stream->error)
 		return stream->error;
+	check(stream->file_left == 0);
 	for (size_t i = 0; i < n_parts; i++) {
 		if (parts[i].iov_len == 0)
 			continue;
 		check_that(stream->n_out < STREAM_OUT_MAX, "n_out=%u", stream->n_out);
 		stream->out[stream->n_out++] = parts[i];
 	}
-	return stream->writable ? stream_push(stream) : stream->n_out == 0;
+	return stream->writable ? stream_push(stream) : !stream_is_sending(stream);
+}
+
+int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size)
+{
+	if (stream->error)
+		return stream->error;
+	check(stream->file_left == 0);
+	stream->file_fd = fd;
+	stream->file_at = at;
+	stream->file_left = size;
+	return stream->writable ? stream_push(stream) : !stream_is_sending(stream);
 }
 
 void stream_shutdown(struct stream *stream)

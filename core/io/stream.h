@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-enum { STREAM_OUT_MAX = 6 };
+enum { STREAM_OUT_MAX = 6, STREAM_FILE_TURN = 256 << 10 };
 
 struct stream;
 typedef void stream_fn(struct stream *stream);
@@ -26,6 +26,9 @@ struct stream {
 	uint64_t sent_bytes; /* that the kernel has taken; the owner may set it to 0 */
 	uint8_t n_out;
 	struct iovec out[STREAM_OUT_MAX]; /* not sent yet; each has bytes */
+	int file_fd;                      /* what is sent behind `out`; its owner closes it */
+	uint64_t file_at, file_left;
+	struct ready more; /* the rest of a file, in another turn */
 };
 
 /* 0 or a negative errno; then the descriptor is still the caller's. */
@@ -56,9 +59,14 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size);
  * queued, or a negative errno. At most STREAM_OUT_MAX parts may be unsent. */
 int stream_write(struct stream *stream, const struct iovec *parts, size_t n_parts);
 
+/* The same for `size` bytes of a file, behind what is queued; one file at a time, and nothing
+ * may be queued behind it before it is sent. A file that has become shorter is an error (-EIO):
+ * what was promised cannot be sent. At most STREAM_FILE_TURN bytes go in one turn of the loop. */
+int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size);
+
 static inline bool stream_is_sending(const struct stream *stream)
 {
-	return stream->n_out > 0;
+	return stream->n_out > 0 || stream->file_left > 0;
 }
 
 void stream_shutdown(struct stream *stream); /* no more will be written; the peer sees the end */

@@ -122,7 +122,7 @@ def test_a_trap_of_yaml_is_told_with_its_mend(text, mend):
     ("routes: { GET /: { reply: { status: 99 } } }\n", "200"),
     ("routes: { GET /: { reply: { headers: { Content-Length: 5 } } } }\n", "leat itself"),
     ("routes: { GET /: { reply: { headers: { \"a b\": 5 } } } }\n", "header"),
-    ("routes: { GET /: { files: /srv } }\n", "not in this version"),
+    ("routes: { GET /: { proxy: users } }\n", "not in this version"),
     ("redis: { main: {} }\n", "not in this version"),
     (TASKS + "      path: { value: 1 }\n", "path"),
     (TASKS + "      A: { value: 1 }\n", "A"),

@@ -12,12 +12,13 @@ timeouts: { head: 2s, body: 2s, idle: 2s, shutdown: 5s }
 routes:
   GET /echo: { reply: "${request.body == '' ? 'hello' : request.body}" }
   POST /echo: { reply: "${request.body == '' ? 'hello' : request.body}" }
-  GET /static/a.txt: { reply: abcdefghijklmnopqrstuvwxyz }
+  GET /static/{path...}: { files: @STATIC@ }
 """
 
 
-def test_exactly_the_listed_cases_fail(leat):
-    command = [sys.executable, os.path.join(CORPUS, "run.py"), "--port", str(leat(CONF).port),
+def test_exactly_the_listed_cases_fail(leat, tmp_path):
+    (tmp_path / "a.txt").write_text("abcdefghijklmnopqrstuvwxyz")
+    command = [sys.executable, os.path.join(CORPUS, "run.py"), "--port", str(leat(CONF, STATIC=tmp_path).port),
                "--timeout", str(5 * SLOW), "--known", os.path.join(CORPUS, "known")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120 * SLOW, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

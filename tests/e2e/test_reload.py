@@ -236,7 +236,7 @@ class Load:
 
 def test_a_reload_every_100_ms_under_load_fails_no_request(leat, backend):
     upstream = backend(answering({"a": 1}))
-    conf = ("http: { u: { url: @url@ } }\nroutes:\n  GET /: { reply: \"generation @n@\" }\n"
+    conf = ("limits: { requests: 1000000000 }\nhttp: { u: { url: @url@ } }\nroutes:\n  GET /: { reply: \"generation @n@\" }\n"
             "  GET /flow: { tasks: { a: { get: \"u:/a\" }, b: { get: \"u:/b\" } }, reply: { json: [\"${a.body}\", \"${b.body}\"] } }\n"
             "  GET /id/{x}: { reply: \"${path.x} @n@\" }\njobs: { j: { every: 20ms, tasks: { t: { get: \"u:/job\" } } } }\n")
     daemon = leat(conf, url=upstream.url, n=0)
