@@ -1,13 +1,12 @@
 """tests/e2e/test_http.py: HTTP/1.1 as clients see it: framing, methods, refusals, limits, deadlines."""
 import re
-import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
 
 import pytest
 
-from backends import answering, holding
+from backends import answering
 from leat import FLAVOR, SLOW, Closed, await_true
 
 CONF = """

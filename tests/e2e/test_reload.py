@@ -216,14 +216,21 @@ class Load:
 
     def run(self, i):
         try:
-            with self.daemon.connect() as client:
-                while not self.stopping.is_set():
-                    answer = client.get(self.target)
-                    if answer.status != 200:
-                        self.failures.append(answer)
-                    self.n_answers[i] += 1
+            while not self.stopping.is_set():
+                self.use_connection(i)
         except (AssertionError, Closed, OSError) as error:
-            self.failures.append(error)
+            self.failures.append((self.target, self.n_answers[i], error))
+
+    def use_connection(self, i):
+        """Until it is told that this was the last answer (limits.requests); an end without that is a failure."""
+        with self.daemon.connect() as client:
+            while not self.stopping.is_set():
+                answer = client.get(self.target)
+                if answer.status != 200:
+                    self.failures.append(answer)
+                self.n_answers[i] += 1
+                if answer.get("connection") == "close":
+                    return
 
     def stop(self):
         self.stopping.set()
@@ -236,7 +243,7 @@ class Load:
 
 def test_a_reload_every_100_ms_under_load_fails_no_request(leat, backend):
     upstream = backend(answering({"a": 1}))
-    conf = ("limits: { requests: 1000000000 }\nhttp: { u: { url: @url@ } }\nroutes:\n  GET /: { reply: \"generation @n@\" }\n"
+    conf = ("limits: { requests: 2000 }\nhttp: { u: { url: @url@ } }\nroutes:\n  GET /: { reply: \"generation @n@\" }\n"
             "  GET /flow: { tasks: { a: { get: \"u:/a\" }, b: { get: \"u:/b\" } }, reply: { json: [\"${a.body}\", \"${b.body}\"] } }\n"
             "  GET /id/{x}: { reply: \"${path.x} @n@\" }\njobs: { j: { every: 20ms, tasks: { t: { get: \"u:/job\" } } } }\n")
     daemon = leat(conf, url=upstream.url, n=0)
