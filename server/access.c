@@ -68,7 +68,7 @@ static void access_log(struct conn *conn, struct str method, struct str target, 
 				       ? (now_ns - conn->started_ns) / 1000
 				       : 0);
 	line_add(&line, STR(" client="));
-	line_add(&line, conn_addr(conn));
+	line_add_quoted(&line, conn_addr(conn));
 	if (id.len) {
 		line_add(&line, STR(" id="));
 		line_add(&line, id);

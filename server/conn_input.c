@@ -130,10 +130,13 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 		conn->refused = true;
 		conn->after_route = route;
 		conn_answer(conn, reply, NULL);
+		conn->after_route = NULL;
 		return;
 	}
 	conn->after_body = reply;
 	conn->after_route = route;
+	conn->after_generation = conn->worker->generation;
+	worker_pin(conn->worker, conn->after_generation);
 	conn_begin_body(conn, head, NULL, conn->worker->generation->settings.body);
 }
 
@@ -318,7 +321,9 @@ static size_t conn_body(struct conn *conn, struct str window)
 	size_t used = conn->chunked ? conn_body_chunked(conn, window)
 				    : conn_body_length(conn, window);
 
-	if (conn->state == CONN_READ_BODY)
+	if (conn->state == CONN_READ_BODY && conn_is_too_slow(conn))
+		conn_refuse(conn, 408);
+	else if (conn->state == CONN_READ_BODY)
 		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
 	return used;
 }
@@ -357,7 +362,7 @@ static size_t conn_scan_head(struct conn *conn, struct str window)
 		conn_head(conn, str_first(window, size));
 		return size;
 	case HTTP_BAD:
-		conn_refuse(conn, status);
+		conn_refuse_head(conn, status);
 		return window.len;
 	}
 	unreachable();
@@ -405,7 +410,9 @@ bool conn_input(struct conn *conn)
 	window = conn_use(conn, window);
 	if (conn->state == CONN_CLOSED)
 		return false;
-	if (!conn_keep(conn, window))
-		conn_read_failed(conn, -ENOMEM);
+	if (!conn_keep(conn, window)) {
+		conn_close(conn); /* whatever is in work: what follows it would be lost */
+		return false;
+	}
 	return conn->stream.readable || (conn->in_len > 0 && !conn->partial);
 }

@@ -19,4 +19,5 @@ void conn_close(struct conn *conn); /* the memory stays while conn->processing *
 void conn_flush(struct conn *conn);
 void conn_process(struct conn *conn);
 void conn_handle(struct conn *conn);
+bool conn_is_too_slow(const struct conn *conn);
 extern const struct request_sink conn_sink;

@@ -171,6 +171,13 @@ void conn_refuse(struct conn *conn, int status)
 	conn_answer(conn, reply_refusal(status), NULL);
 }
 
+void conn_refuse_head(struct conn *conn, int status)
+{
+	conn->is_head = conn->http10 = false;
+	conn->started_ns = loop_now_ns(conn->worker->loop);
+	conn_refuse(conn, status);
+}
+
 void conn_continue(struct conn *conn)
 {
 	conn_put(conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));

@@ -14,6 +14,8 @@ void conn_answer_constant(struct conn *conn, const struct route *route,
 /* Answers with a status and closes: the request, or what should have become one, is not looked
  * at further. */
 void conn_refuse(struct conn *conn, int status);
+/* The same for what never became a request: nothing of the one before it counts. */
+void conn_refuse_head(struct conn *conn, int status);
 void conn_continue(struct conn *conn); /* 100 Continue */
 
 bool conn_has_output(const struct conn *conn);

@@ -33,6 +33,8 @@ enum {
 static void conn_on_readable(struct stream *stream);
 static void conn_on_sent(struct stream *stream);
 static void conn_on_timer(struct timer *timer);
+static void conn_forget_after(struct conn *conn);
+static void conn_flush_alone(struct conn *conn);
 
 /* What holds between two steps. */
 static void conn_check(const struct conn *conn)
@@ -86,7 +88,7 @@ void conn_accept(struct worker *worker, int fd, uint32_t events)
 	conn_set_deadline(conn, settings->timeout_idle);
 	if (conn->refusing) {
 		conn_refuse(conn, 503);
-		conn_flush(conn);
+		conn_flush_alone(conn);
 	} else if (worker->draining && !conn_has_unread(conn)) {
 		conn_close(conn);
 	} else if (conn->stream.readable) {
@@ -111,6 +113,7 @@ void conn_close(struct conn *conn)
 			access_log_abandoned(conn, request);
 		request_abandon(request);
 	}
+	conn_forget_after(conn);
 	free(conn->in);
 	free(conn->unsent);
 	list_remove(&conn->link);
@@ -155,14 +158,42 @@ static void conn_drop_input(struct conn *conn)
 
 /* ------------------------------------------------------------ between requests */
 
-/* The answer at hand is sent: the next request, or the end. */
+/* What was dropped for the sake of an answer that the generation holds. */
+static void conn_forget_after(struct conn *conn)
+{
+	struct generation *generation = take(&conn->after_generation);
+
+	conn->after_body = NULL;
+	conn->after_route = NULL;
+	if (generation)
+		worker_unpin(conn->worker, generation);
+}
+
+/* What had to go out first is out: answers to requests before this one, or 100 Continue. */
+static void conn_go_on(struct conn *conn)
+{
+	uint8_t state = conn->resume;
+
+	conn->resume = 0;
+	if (state == CONN_HANDLE) {
+		conn_handle(conn);
+		return;
+	}
+	conn->state = CONN_READ_BODY;
+	conn->body_started_ns = loop_now_ns(conn->worker->loop);
+	conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
+}
+
+/* What was in work is sent: the next request, or the end. */
 static void conn_next(struct conn *conn)
 {
-	struct request *request = take(&conn->request);
-
-	request_destroy(request);
 	free(take(&conn->unsent));
-	conn->after_body = NULL;
+	if (conn->resume) {
+		conn_go_on(conn);
+		return;
+	}
+	request_destroy(take(&conn->request));
+	conn_forget_after(conn);
 	if (!conn->keep_alive) {
 		conn_linger(conn);
 		return;
@@ -171,19 +202,36 @@ static void conn_next(struct conn *conn)
 	conn_set_deadline(conn, conn->worker->generation->settings.timeout_idle);
 }
 
+/* With conn->processing: it may close the connection. */
 void conn_flush(struct conn *conn)
 {
-	int r = conn_send(conn);
+	int r;
 
-	if (r < 0) {
-		conn_close(conn);
-	} else if (r == 0) {
-		conn->state = CONN_WRITE;
-		conn->n_unsent = conn_unsent(conn);
-		conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
-	} else if (conn->state == CONN_WRITE) {
-		conn_next(conn);
-	}
+	check(conn->processing && conn->state != CONN_HANDLE);
+	do {
+		r = conn_send(conn);
+		if (r < 0) {
+			conn_close(conn);
+		} else if (r == 0) {
+			if (conn->state == CONN_READ_BODY)
+				conn->resume = CONN_READ_BODY;
+			conn->state = CONN_WRITE;
+			conn->n_unsent = conn_unsent(conn);
+			conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+		} else if (conn->state == CONN_WRITE) {
+			conn_next(conn);
+		}
+	} while (r > 0 && conn->state == CONN_WRITE && conn_has_output(conn));
+}
+
+/* Outside of a round: flushes, and frees what is closed. */
+static void conn_flush_alone(struct conn *conn)
+{
+	conn->processing = true;
+	conn_flush(conn);
+	conn->processing = false;
+	if (conn->state == CONN_CLOSED)
+		free(conn);
 }
 
 static void conn_on_peer_closed(struct conn *conn);
@@ -229,6 +277,8 @@ static void conn_on_sent(struct stream *stream)
 	}
 	conn->processing = true; /* conn_next() may close it */
 	conn_next(conn);
+	if (conn->state == CONN_WRITE)
+		conn_flush(conn);
 	conn->processing = false;
 	if (conn->state == CONN_CLOSED)
 		free(conn);
@@ -284,7 +334,7 @@ static void conn_on_readable(struct stream *stream)
 
 /* ------------------------------------------------------------ time */
 
-static bool conn_is_too_slow(const struct conn *conn)
+bool conn_is_too_slow(const struct conn *conn)
 {
 	uint64_t took_ms = (loop_now_ns(conn->worker->loop) - conn->body_started_ns) / NS_PER_MS;
 
@@ -299,12 +349,12 @@ static void conn_time_out(struct conn *conn)
 			conn_close(conn); /* idle: nobody waits for an answer */
 			return;
 		}
-		conn_refuse(conn, 408);
-		conn_flush(conn);
+		conn_refuse_head(conn, 408);
+		conn_flush_alone(conn);
 		return;
 	case CONN_READ_BODY:
 		conn_refuse(conn, 408);
-		conn_flush(conn);
+		conn_flush_alone(conn);
 		return;
 	case CONN_HANDLE: /* DISCONNECT_MS after the client's FIN */
 		if (conn_peek(conn) <= 0)
@@ -373,9 +423,12 @@ const struct request_sink conn_sink = { .reply = conn_reply };
 /* The body is whole (or there is none): the request goes to work. */
 void conn_handle(struct conn *conn)
 {
-	struct request *request = conn->request;
-
+	if (conn_has_output(conn)) { /* it has to wait: its own answer comes behind what is there */
+		conn->resume = CONN_HANDLE;
+		conn->state = CONN_WRITE;
+		return;
+	}
 	conn->state = CONN_HANDLE;
 	conn_no_deadline(conn);
-	request_start(request);
+	request_start(conn->request);
 }

@@ -40,10 +40,15 @@ struct conn {
 	struct http_body *chunked; /* while such a body comes */
 	uint64_t body_left;        /* of one with a length */
 	uint64_t body_size, body_started_ns;
-	struct buf body;                 /* what has come, in the request's arena */
-	const struct reply *after_body;  /* no request: the body is dropped, then this is sent */
-	const struct route *after_route; /* of after_body, for the log; or NULL */
-	uint64_t started_ns;             /* the head of the request at hand was whole */
+	struct buf body; /* what has come, in the request's arena */
+	/* No request: the body is dropped, then `after_body` is sent. Both belong to `after_generation`,
+	 * which is pinned meanwhile. */
+	const struct reply *after_body;
+	const struct route *after_route; /* for the log; or NULL */
+	struct generation *after_generation;
+	uint8_t resume; /* in CONN_WRITE: the state to go on with, CONN_READ_BODY or CONN_HANDLE; 0: the
+			   answer ends the request */
+	uint64_t started_ns; /* the head of the request at hand was whole */
 	uint16_t addr_len;
 	char addr[54]; /* of the peer, as text; made when first asked for */
 };
