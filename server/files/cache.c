@@ -12,8 +12,10 @@ void file_cache_init(struct file_cache *cache)
 
 void file_cache_fini(struct file_cache *cache)
 {
-	while (!list_is_empty(&cache->files))
-		file_cache_remove(cache, list_first(&cache->files, struct file, link));
+	struct file *file;
+
+	while ((file = list_first(&cache->files, struct file, link)))
+		file_cache_remove(cache, file);
 	map_fini(&cache->map);
 }
 

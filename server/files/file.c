@@ -1,6 +1,7 @@
 /* server/files/file.c */
 #include "server/files/file.h"
 #include "core/base/check.h"
+#include "core/io/net.h"
 #include "server/files/mime.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -12,20 +13,6 @@
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096, RACES_MAX = 8 };
-
-static void fd_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
-static int fd_take(int *fd)
-{
-	int taken = *fd;
-
-	*fd = -1;
-	return taken;
-}
 
 void file_ref(struct file *file)
 {
