@@ -57,105 +57,132 @@ enum {
 /* ------------------------------------------------------------ the server */
 
 static const char settings_text[] =
-	"admin: { listen: off }\n"
+	"admin: { listen: \"unix:@DIR@/admin\" }\n"
 	"server: { threads: 1, compute_threads: 1 }\n"
 	"log: { access: off, level: error }\n"
 	"limits: { line: 300, head: 2k, fields: 20, body: 3k, extensions: 64, trailers: 200,\n"
 	"  requests: 30, memory: 64k, total_memory: 4m, connections: 4 }\n"
-	"timeouts: { head: 100ms, body: 200ms, idle: 300ms, write: 200ms, route: 400ms, shutdown: 1s }\n"
+	"timeouts: { head: 100ms, body: 200ms, idle: 300ms, write: 200ms, route: 400ms, shutdown: "
+	"1s }\n"
 	"shared: { pool: { permits: 1 }, box: { queue: 2 } }\n";
 
 static const char routes_text[] =
+	"listen: [\"unix:@DIR@/first\", \"unix:@DIR@/second\"]\n"
 	"routes:\n"
 	"  GET /c: { reply: hello }\n"
 	"  POST /c: { reply: { status: 201, headers: { X-A: b }, json: { a: 1 } } }\n"
 	"  GET /big: { reply: \"@BIG@\" }\n"
 	"  GET /echo: { reply: \"${request.body == '' ? 'hello' : request.body}\" }\n"
 	"  POST /echo: { reply: \"${request.body == '' ? 'hello' : request.body}\" }\n"
-	"  /p/{a}/{b...}: { reply: { headers: { X-A: \"${path.a}\" }, json: [\"${path}\", \"${query}\", \"${headers}\", \"${cookies}\"] } }\n"
+	"  /p/{a}/{b...}: { reply: { headers: { X-A: \"${path.a}\" }, json: [\"${path}\", "
+	"\"${query}\", \"${headers}\", \"${cookies}\"] } }\n"
 	"  GET host.test/h: { reply: \"${request.host} ${client.address}\" }\n"
-	"  POST /json: { body: { type: json, max: 1k }, reply: { json: { all: \"${body}\", a: \"${body.a}\" } } }\n"
+	"  POST /json: { body: { type: json, max: 1k }, reply: { json: { all: \"${body}\", a: "
+	"\"${body.a}\" } } }\n"
 	"  POST /form: { body: { type: form }, reply: { json: [\"${form}\", \"${form_all}\"] } }\n"
 	"  POST /text: { body: { type: text, max: 100 }, reply: { html: \"<p>${body}\" } }\n"
-	"  GET /now: { tasks: { w: { wait: 0 }, v: { value: \"${len(request.path)}\", after: [w] } }, reply: \"${v}\" }\n"
+	"  GET /now: { tasks: { w: { wait: 0 }, v: { value: \"${len(request.path)}\", after: [w] } "
+	"}, reply: \"${v}\" }\n"
 	"  GET /wait: { tasks: { w: { wait: 20ms } }, reply: waited }\n"
-	"  POST /finish: { tasks: { w: { wait: 150ms } }, reply: \"${client.address} ${request.body}\" }\n"
+	"  POST /finish: { tasks: { w: { wait: 150ms } }, reply: \"${client.address} "
+	"${request.body}\" }\n"
 	"  GET /late: { tasks: { w: { wait: 1s } }, reply: late }\n"
 	"  GET /after: { tasks: { w: { wait: 300ms, detach: true } }, reply: now }\n"
 	"  GET /fail: { tasks: { f: { fail: teapot, status: 418, detail: \"${query.d}\" } } }\n"
-	"  GET /caught: { tasks: { f: { value: \"${1 / number(query.n ?? '0')}\" } }, reply: \"${f}\", on_error: { expr_error: { status: 400, text: bad } } }\n"
+	"  GET /caught: { tasks: { f: { value: \"${1 / number(query.n ?? '0')}\" } }, reply: "
+	"\"${f}\", on_error: { expr_error: { status: 400, text: bad } } }\n"
 	"  GET /go: { redirect: \"/p/${query.to}\" }\n"
-	"  GET /lock/{name}: { tasks: { w: { wait: 30ms, lock: \"${path.name}\" } }, reply: locked }\n"
+	"  GET /lock/{name}: { tasks: { w: { wait: 30ms, lock: \"${path.name}\" } }, reply: locked "
+	"}\n"
 	"  GET /permit: { tasks: { w: { wait: 30ms, acquire: pool } }, reply: had }\n"
-	"  POST /put: { tasks: { q: { enqueue: box, message: \"${request.body}\", wait: 50ms } }, reply: put }\n"
+	"  POST /put: { tasks: { q: { enqueue: box, message: \"${request.body}\", wait: 50ms } }, "
+	"reply: put }\n"
 	"  GET /take: { tasks: { q: { dequeue: box, wait: 50ms } }, reply: { json: \"${q}\" } }\n"
-	"  GET /many: { tasks: { e: { value: \"${item}\", each: \"${split(query.l ?? '', ',')}\" } }, reply: { json: \"${e.results}\" } }\n"
-	"  GET /f/{path...}: { files: { root: files, index: a.txt, cache_control: no-cache, precompressed: [br, gz] } }\n"
+	"  GET /many: { tasks: { e: { value: \"${item}\", each: \"${split(query.l ?? '', ',')}\" } "
+	"}, reply: { json: \"${e.results}\" } }\n"
+	"  GET /f/{path...}: { files: { root: files, index: a.txt, cache_control: no-cache, "
+	"precompressed: [br, gz] } }\n"
 	"  GET /one: { files: files/large.bin }\n"
 	"  GET /app/{path...}: { files: { root: files, fallback: a.txt } }\n";
 
-static const char other_text[] = "routes:\n"
-				 "  GET /c: { reply: other }\n"
-				 "  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
-				 "  GET /wait: { tasks: { w: { wait: 5ms } }, reply: other }\n"
-				 "  GET /f/{path...}: { files: files }\n";
+static const char other_text[] =
+	"listen: \"unix:@DIR@/first\"\n"
+	"routes:\n"
+	"  GET /c: { reply: other }\n"
+	"  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
+	"  GET /wait: { tasks: { w: { wait: 5ms } }, reply: other }\n"
+	"  GET /f/{path...}: { files: files }\n";
 
 static char folder[64];
 static struct server server;
 static struct worker *worker;
 
-static void write_file(const char *name, const char *first, const char *second)
+static void write_file(const char *name, const char *text)
 {
 	scoped(mem_free_ptr) char *path = mem_printf("%s/%s", folder, name);
 	FILE *file = fopen(path, "we");
 
-	check(file && fputs(first, file) >= 0 && fputs(second, file) >= 0);
-	check(fclose(file) == 0);
+	check(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
-static void write_confs(void)
+static char *repeated(char c, size_t size)
 {
-	scoped(mem_free_ptr) char *big = mem_zalloc(20001), *routes = mem_strdup(routes_text);
-	char *mark = strstr(routes, "@BIG@");
-	scoped(mem_free_ptr) char *whole = NULL;
+	char *text = mem_zalloc(size + 1);
 
-	memset(big, 'x', 20000);
-	*mark = '\0';
-	whole = mem_printf("%s%s%s", routes, big, mark + 5);
-	write_file("one.yaml", settings_text, whole);
-	write_file("two.yaml", settings_text, other_text);
+	memset(text, c, size);
+	return text;
+}
+
+static void write_conf(const char *name, const char *routes)
+{
+	scoped(mem_free_ptr) char *text = mem_printf("%s%s", settings_text, routes);
+	const struct {
+		const char *mark;
+		char *by;
+	} marks[] = { { "@DIR@", folder }, { "@BIG@", repeated('x', 20000) } };
+
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+		char *at;
+
+		while ((at = strstr(text, marks[i].mark))) {
+			char *whole = mem_printf("%.*s%s%s", (int)(at - text), text, marks[i].by,
+						 at + strlen(marks[i].mark));
+
+			free(text);
+			text = whole;
+		}
+	}
+	free(marks[1].by);
+	write_file(name, text);
 }
 
 static void write_served(void)
 {
-	scoped(mem_free_ptr) char *large = mem_zalloc(100001), *path = NULL;
+	scoped(mem_free_ptr) char *large = repeated('y', 100000);
+	scoped(mem_free_ptr) char *files = mem_printf("%s/files", folder);
+	scoped(mem_free_ptr) char *sub = mem_printf("%s/files/sub", folder);
 
-	memset(large, 'y', 100000);
-	path = mem_printf("%s/files/sub", folder);
-	*strrchr(path, '/') = '\0';
-	check(mkdir(path, 0700) == 0);
-	path[strlen(path)] = '/';
-	check(mkdir(path, 0700) == 0);
-	write_file("files/a.txt", "abcdefghijklmnopqrstuvwxyz", "");
-	write_file("files/a.txt.gz", "not really", "");
-	write_file("files/.hidden", "secret", "");
-	write_file("files/sub/a.txt", "index", "");
-	write_file("files/large.bin", large, "");
+	check(mkdir(files, 0700) == 0 && mkdir(sub, 0700) == 0);
+	write_file("files/a.txt", "abcdefghijklmnopqrstuvwxyz");
+	write_file("files/a.txt.gz", "not really");
+	write_file("files/.hidden", "secret");
+	write_file("files/sub/a.txt", "index");
+	write_file("files/large.bin", large);
 }
 
 static void remove_folder(void)
 {
-	static const char *const names[] = { "files/a.txt",   "files/a.txt.gz", "files/.hidden",
+	static const char *const names[] = { "files/a.txt",     "files/a.txt.gz",  "files/.hidden",
 					     "files/sub/a.txt", "files/large.bin", "files/sub",
-					     "files",	      "one.yaml",	"two.yaml",
-					     "." };
+					     "files",           "one.yaml",        "two.yaml",
+					     "first",           "second",          "admin" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		scoped(mem_free_ptr) char *path = mem_printf("%s/%s", folder, names[i]);
 
-		if (remove(names[i][0] == '.' ? folder : path) < 0)
-			perror(path);
+		remove(path);
 	}
+	remove(folder);
 }
 
 static char *conf_name(bool other)
@@ -212,14 +239,10 @@ static void server_begin(void)
 	check(mkdtemp(folder));
 	atexit(remove_folder);
 	write_served();
-	write_confs();
+	write_conf("one.yaml", routes_text);
+	write_conf("two.yaml", other_text);
 	clock_freeze(UINT64_C(1000) * NS_PER_S, WALL_NS);
 	server.conf_path = conf_name(false);
-	diag_init(&diag);
-	generation = generation_load(server.conf_path, NULL, false, false, &diag);
-	diag_print(&diag, stderr);
-	diag_fini(&diag);
-	check(generation);
 	list_init(&server.listeners);
 	list_init(&server.reloads);
 	list_init(&server.reloads_next);
@@ -234,6 +257,13 @@ static void server_begin(void)
 	server.homes = homes_create(&loop, 1);
 	scheduler_set_homes(worker->scheduler, server.homes);
 	check(pool_create(&server.pool, "fuzz", 1) == 0);
+	diag_init(&diag);
+	generation = generation_load(server.conf_path, NULL, false, false, &diag);
+	if (generation)
+		server_open_listeners(&server, generation, &diag);
+	diag_print(&diag, stderr);
+	check(generation && diag.n_errors == 0);
+	diag_fini(&diag);
 	server.reloading = server.starting = true;
 	server_apply_generation(&server, generation);
 	settle();
@@ -242,14 +272,24 @@ static void server_begin(void)
 /* ------------------------------------------------------------ a client */
 
 struct client_end {
-	int fd;          /* -1: not connected */
-	bool stopped;    /* does not read */
+	int fd;       /* -1: not connected */
+	bool stopped; /* does not read */
 	bool half_closed;
-	bool ended;      /* the server has closed */
+	bool ended; /* the server has closed */
 	struct buf sent, got;
 };
 
 static struct client_end clients[N_CLIENTS];
+
+/* The number of the listener by which a client comes: the first one is in both configurations. */
+static uint32_t client_listener(const struct client_end *client, unsigned mode)
+{
+	const struct generation *generation = server.generation;
+
+	if (mode & MODE_ADMIN)
+		return generation->admin.number;
+	return generation->listens[client == clients ? 0 : generation->n_listens - 1].number;
+}
 
 static void client_connect(struct client_end *client, unsigned mode)
 {
@@ -263,7 +303,8 @@ static void client_connect(struct client_end *client, unsigned mode)
 	client->fd = pair[0];
 	to = server_pick_worker(&server, mode & MODE_ADMIN);
 	check(to);
-	check(loop_give(to->loop, pair[1], 1, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) == 0);
+	check(loop_give(to->loop, pair[1], client_listener(client, mode),
+			EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) == 0);
 }
 
 /* True when something came. */
@@ -323,9 +364,9 @@ static void client_close(struct client_end *client)
 
 struct script {
 	unsigned mode;
-	bool cut;          /* as it says; else at once */
-	bool timeless;     /* so far nothing but bytes, cuts and half-closes */
-	bool unfinished;   /* an answer may have been cut off, for a good reason */
+	bool cut;        /* as it says; else at once */
+	bool timeless;   /* so far nothing but bytes, cuts and half-closes */
+	bool unfinished; /* an answer may have been cut off, for a good reason */
 	unsigned n_reloads;
 	struct client_end *client;
 };
@@ -416,7 +457,7 @@ static void script_act(struct script *script, uint8_t letter)
 		script->unfinished |= letter == 'm';
 		break;
 	case 'f':
-		write_file("files/a.txt", "it has changed", "");
+		write_file("files/a.txt", "it has changed");
 		break;
 	default:
 		break;
@@ -426,7 +467,8 @@ static void script_act(struct script *script, uint8_t letter)
 static void script_send(struct script *script, struct str bytes, size_t piece)
 {
 	while (bytes.len > 0) {
-		struct str part = script->cut && piece ? str_first(bytes, MIN(piece, bytes.len)) : bytes;
+		struct str part = script->cut && piece ? str_first(bytes, MIN(piece, bytes.len))
+						       : bytes;
 
 		client_send(script->client, part);
 		bytes = str_skip(bytes, part.len);
@@ -476,7 +518,8 @@ static void script_end(struct script *script)
 		struct worker *one = server.workers[i];
 
 		check(list_is_empty(&one->conns) && list_is_empty(&one->live));
-		check(atomic_load(&one->stats.n_conns) == 0 && atomic_load(&one->stats.n_busy) == 0);
+		check(atomic_load(&one->stats.n_conns) == 0 &&
+		      atomic_load(&one->stats.n_busy) == 0);
 		check(one->n_detached == 0 && one->out_len == 0 && !one->out_head.len &&
 		      !one->out_body.len);
 		check(server.generation->n_refs[i] == 1);
@@ -568,9 +611,10 @@ static bool answers_rest(struct answers *answers, const struct http_response_hea
  * missing, so both are tried where there was one. */
 static bool answers_read(struct answers *answers, size_t at, size_t n_final)
 {
-	static const struct http_limits limits = {
-		.line_max = 8192, .head_max = 16384, .fields_max = HTTP_FIELDS_MAX, .body_max = GOT_MAX
-	};
+	static const struct http_limits limits = { .line_max = 8192,
+						   .head_max = 16384,
+						   .fields_max = HTTP_FIELDS_MAX,
+						   .body_max = GOT_MAX };
 	struct http_field fields[HTTP_FIELDS_MAX];
 	struct http_response_head head = { .fields = fields };
 	struct http_scan scan = { 0 };
