@@ -159,6 +159,15 @@ static bool conn_take(struct conn *conn, enum intake intake)
 	unreachable();
 }
 
+/* The buffer, which doubles, has come to the ceiling of the request's own memory; else it is all
+ * of leat that has none. */
+static bool conn_body_is_too_large(const struct conn *conn)
+{
+	const struct arena *arena = &conn->request->arena;
+
+	return conn->body.cap * 2 > arena->max - arena->used;
+}
+
 static bool conn_body_data(struct conn *conn, struct str data)
 {
 	struct body_intake *intake;
@@ -172,7 +181,7 @@ static bool conn_body_data(struct conn *conn, struct str data)
 	buf_add(&conn->body, data);
 	if (!conn->body.error)
 		return true;
-	conn_refuse(conn, 413);
+	conn_refuse(conn, conn_body_is_too_large(conn) ? 413 : 503);
 	return false;
 }
 
