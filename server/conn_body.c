@@ -187,7 +187,7 @@ static bool conn_body_data(struct conn *conn, struct str data)
 
 static void conn_body_end(struct conn *conn)
 {
-	struct body_intake *intake = conn->request ? conn->request->intake : NULL;
+	struct body_intake *intake;
 
 	http_body_destroy(take(&conn->chunked));
 	conn->body_whole = true;
@@ -195,6 +195,8 @@ static void conn_body_end(struct conn *conn)
 		conn_answer(conn, take(&conn->after_body), conn->request);
 		return;
 	}
+	check(conn->request);
+	intake = conn->request->intake;
 	if (intake && !conn_take(conn, intake->ops->end(intake)))
 		return;
 	if (!intake)
