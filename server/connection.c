@@ -98,8 +98,8 @@ void conn_close(struct conn *conn)
 		request_abandon(request);
 	}
 	conn_forget_after(conn);
-	free(conn->in);
-	free(conn->unsent);
+	conn_forget_input(conn);
+	conn_forget_unsent(conn);
 	list_remove(&conn->link);
 	server_conn_closed(worker);
 	if (!conn->processing)
@@ -120,8 +120,7 @@ static void conn_linger(struct conn *conn)
 	stream_shutdown(&conn->stream);
 	conn->state = CONN_LINGER;
 	conn->body_size = 0;
-	free(take(&conn->in));
-	conn->in_len = conn->in_room = 0;
+	conn_forget_input(conn);
 	conn_set_deadline(conn, LINGER_MS);
 	conn->stream.readable = true;
 	conn_on_readable(&conn->stream);
@@ -175,7 +174,7 @@ static void conn_go_on(struct conn *conn)
 /* What was in work is sent: the next request, or the end. */
 static void conn_next(struct conn *conn)
 {
-	free(take(&conn->unsent));
+	conn_forget_unsent(conn);
 	if (conn->resume) {
 		conn_go_on(conn);
 		return;

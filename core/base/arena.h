@@ -14,9 +14,10 @@ struct arena_budget {
 	_Atomic size_t used, max;
 };
 
-/* For what must go on with memory that is in no arena: counted, never refused. A budget of NULL is
- * none. */
-void arena_budget_add(struct arena_budget *budget, size_t size);
+/* For memory that is in no arena and counts all the same. A budget of NULL is none. */
+bool arena_budget_take(struct arena_budget *budget, size_t size); /* false: there is no more */
+void arena_budget_add(struct arena_budget *budget,
+		      size_t size); /* for what must go on: never refused */
 void arena_budget_give_back(struct arena_budget *budget, size_t size);
 
 struct arena {
