@@ -173,8 +173,10 @@ static bool route_compile_ending(struct flow_compiler *compiler, struct expr_com
 			   "this route has neither tasks nor an answer; add reply: or redirect:");
 		return false;
 	}
+	expr->may_stream = true;
 	route->reply = config->reply ? reply_compile(expr, config->reply)
 				     : reply_compile_redirect(expr, config->redirect);
+	expr->may_stream = false;
 	return route->reply != NULL;
 }
 
@@ -216,6 +218,7 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 
 	route->flow = flow_declare(compiler, entry->key);
 	ok = route_compile_body(compiler, settings, config->body, route);
+	flow_allow_streams(route->flow);
 	ok &= flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	if (config->files)
