@@ -304,14 +304,15 @@ static void readable_stays_true_while_anything_is_left(void)
 
 /* ------------------------------------------------------------ ends */
 
-static void a_stream_that_finishes_is_read_to_its_end(void)
+static void a_stream_that_ends_is_read_to_its_end(void)
 {
 	char bytes[100];
 
 	connect_ends("a.test", NULL, 1 << 20);
 	is_int(stream_peek(&b.stream), -EAGAIN);
 	write_text(&a, "bye");
-	stream_finish(&a.stream);
+	stream_end(&a.stream);
+	stream_close(&a.stream);
 	settle(1 << 20);
 	is_int(stream_peek(&b.stream), 1);
 	is_int(stream_peek(&b.stream), 1);
@@ -350,7 +351,8 @@ static void what_was_cut_off_does_not_end_with_a_word(void)
 
 	connect_ends("a.test", NULL, 1 << 20);
 	is_int(stream_write(&a.stream, &part, 1), 0);
-	stream_finish(&a.stream);
+	stream_end(&a.stream);
+	stream_close(&a.stream);
 	for (unsigned i = 0; i < 1000 && carry(&a, &b, 1 << 20); i++) {
 		turn();
 		while ((n = stream_read(&b.stream, bytes, 65536)) > 0)
@@ -421,7 +423,7 @@ int main(void)
 	TEST(a_slow_reader_holds_no_more_than_a_piece);
 	TEST(a_file_goes_through_tls);
 	TEST(readable_stays_true_while_anything_is_left);
-	TEST(a_stream_that_finishes_is_read_to_its_end);
+	TEST(a_stream_that_ends_is_read_to_its_end);
 	TEST(an_end_without_a_word_is_an_error_of_reading);
 	TEST(what_was_cut_off_does_not_end_with_a_word);
 	TEST(half_a_connection_may_end);
