@@ -327,7 +327,7 @@ int tls_peek(struct tls *tls)
 			       ? 1
 			       : -EAGAIN;
 	if (tls->state != TLS_OPEN)
-		return 1; /* its handshake is under way */
+		return 1;                          /* its handshake is under way */
 	tls->socket_readable = !tls->socket_ended; /* whether an event has told of it or not */
 	tls->loop->in_max = TLS_RECORD_MAX + TLS_RECORD_MORE;
 	tls_clear_errors();
