@@ -189,10 +189,10 @@ static bool conn_has_listen_policies(const struct conn *conn)
 	const struct generation *generation = conn->worker->generation;
 	const struct listen_spec *listen;
 
-	if (likely(!generation->listens_have_policies))
+	if (likely(!generation->listens_have_policies && !conn->guarded))
 		return false;
 	listen = generation_listen(generation, conn->listener);
-	return listen && listen->policies;
+	return listen ? listen->policies != NULL : conn->guarded;
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -281,6 +281,8 @@ static void conn_begin(struct conn *conn, const struct http_head *head)
 	conn->http10 = head->minor == 0;
 	conn->is_head = head->method_id == HTTP_HEAD;
 	conn->listen = generation_listen(worker->generation, conn->listener);
+	if (conn->listen)
+		conn->guarded = conn->listen->policies != NULL;
 	conn->keep_alive = head->keep_alive && !worker->draining && conn->listen &&
 			   conn->n_requests < worker->generation->settings.requests;
 }
@@ -295,6 +297,8 @@ static void conn_head(struct conn *conn, struct str bytes)
 	conn_begin(conn, &head);
 	if (status != 0)
 		conn_refuse(conn, status);
+	else if (!conn->listen && conn->guarded)
+		conn_refuse(conn, 503); /* nobody says any more who may come in */
 	else
 		conn_route(conn, &head, bytes);
 }

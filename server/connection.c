@@ -71,7 +71,12 @@ void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t even
 	list_add(&worker->conns, &conn->link);
 	atomic_fetch_add_explicit(&worker->stats.accepted, 1, memory_order_relaxed);
 	net_set_nodelay(fd);
-	if (listen && listen->tls)
+	if (!listen) { /* it has just gone, and with it what would hold for the connection */
+		conn_close(conn);
+		return;
+	}
+	conn->guarded = listen->policies != NULL;
+	if (listen->tls)
 		conn_secure(conn, listen->tls);
 	else
 		conn_greet(conn);

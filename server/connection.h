@@ -37,7 +37,8 @@ struct conn {
 		*listen;           /* what the worker's generation says of it, as of the request
 					     at hand; NULL: no more there */
 	struct tls_info *tls_info; /* a reference; made when first asked for */
-	char *in;                  /* bytes that were read and not used: NULL while idle */
+	bool guarded; /* that listener has policies, or had them when it was last there */
+	char *in;     /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
 	size_t unsent_size;
 	char *unsent;                  /* a copy of what a write of scratch bytes left over */
