@@ -18,7 +18,7 @@ import pytest
 
 from leat import FLAVOR, SLOW, Client, Closed, await_true
 
-SECONDS = int(os.environ.get("LEAT_MANY_SECONDS", "3"))
+SECONDS = int(os.environ.get("LEAT_MANY_SECONDS", "2"))
 CONNECTIONS = int(os.environ.get("LEAT_MANY_CONNECTIONS", "300" if FLAVOR == "release" else "60"))
 N_SLOW = 1000 if FLAVOR == "release" else 100
 N_IDLE = 10000 if FLAVOR == "release" else 1000
