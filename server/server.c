@@ -286,6 +286,8 @@ static int server_open(struct server *server, struct generation *generation)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
+	server->spawner = spawner_create();
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)
@@ -361,6 +363,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	spawner_destroy(server->spawner);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);
