@@ -4,9 +4,13 @@
  * connection's own buffer when part of a message was left from before. What is left at the end
  * goes into (or stays in) that buffer. */
 #include "server/conn_input.h"
-#include "core/base/clock.h"
+#include "server/conn_body.h"
 #include "server/conn_output.h"
+#include "server/conn_time.h"
+#include "server/policy/cors.h"
+#include "server/policy/policies.h"
 #include "server/server.h"
+#include "server/tls_info.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -79,43 +83,6 @@ static int conn_read(struct conn *conn, struct str *window)
 
 /* ------------------------------------------------------------ heads */
 
-static bool conn_has_body(const struct http_head *head)
-{
-	return head->chunked || (head->has_length && head->length > 0);
-}
-
-/* Begins to read the body into `request`, or (NULL) to drop it. False when the request is
- * refused. */
-static bool conn_begin_body(struct conn *conn, const struct http_head *head,
-			    struct request *request, uint64_t max)
-{
-	const struct settings *settings = &conn->worker->generation->settings;
-
-	conn->request = request;
-	if (head->has_length && head->length > max) {
-		conn_refuse(conn, 413);
-		return false;
-	}
-	if (head->chunked) {
-		const struct http_body_limits limits = { max, settings->extensions,
-							 settings->trailers };
-
-		conn->chunked = http_body_create(&limits, false);
-		if (!conn->chunked) {
-			conn_refuse(conn, 503);
-			return false;
-		}
-	}
-	conn->body_left = head->chunked ? 0 : head->length;
-	conn->body_size = 0;
-	conn->body_started_ns = loop_now_ns(conn->worker->loop);
-	if (request)
-		buf_init_arena(&conn->body, &request->arena);
-	conn->state = CONN_READ_BODY;
-	conn_set_deadline(conn, settings->timeout_body);
-	return true;
-}
-
 /* An answer that needs nothing of the request, which may have a body all the same: that is read
  * and dropped, so that the next request is found where it begins. */
 static void conn_answer_without(struct conn *conn, const struct http_head *head,
@@ -137,32 +104,29 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 	conn->after_route = route;
 	conn->after_generation = conn->worker->generation;
 	worker_pin(conn->worker, conn->after_generation);
-	conn_begin_body(conn, head, NULL, conn->worker->generation->settings.body);
+	conn_begin_body(conn, head, conn->worker->generation->settings.body);
 }
 
-/* 404, 405, 501, and what OPTIONS says of a path. */
-static void conn_answer_no_route(struct conn *conn, const struct http_head *head, uint32_t allowed)
+/* False without memory. */
+static bool conn_tell_tls(struct conn *conn, struct request *request)
 {
-	if (allowed)
-		conn_answer_without(conn, head, NULL,
-				    server_allow_reply(allowed, head->method_id == HTTP_OPTIONS));
-	else if (head->method_id == HTTP_OTHER)
-		conn_answer_without(conn, head, NULL, reply_refusal(501));
-	else
-		conn_answer_without(conn, head, NULL, reply_refusal(404));
+	if (!conn->stream.tls)
+		return true;
+	if (!conn->tls_info)
+		conn->tls_info = tls_info_create(conn->stream.tls);
+	if (conn->tls_info)
+		request->tls = tls_info_ref(conn->tls_info);
+	return request->tls != NULL;
 }
 
-/* A route that needs the request: its own copy, its body, its tasks. */
+/* A route that needs the request: its own copy, its policies, its body, its tasks. */
 static void conn_begin_request(struct conn *conn, const struct http_head *head, struct str bytes,
-			       const struct http_path *path, const struct router_match *match)
+			       const struct http_path *path, const struct router_match *match,
+			       bool preflight)
 {
 	const struct route *route = match->route;
 	struct request *request;
 
-	if (route->body_type != BODY_ANY && !head->has_length && !head->chunked) {
-		conn_answer_constant(conn, route, head, reply_refusal(411));
-		return;
-	}
 	request = request_create(conn->worker, route, head, bytes, path, match);
 	if (!request) {
 		conn_refuse(conn, 503);
@@ -170,14 +134,55 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	}
 	request->sink = &conn_sink;
 	request->owner = conn;
-	request->client_addr = conn_addr(conn);
-	if (!conn_has_body(head)) {
-		conn->request = request;
-		conn_handle(conn);
+	request->listen = conn->listen;
+	request->client_addr =
+		arena_str(&request->arena, conn_addr(conn)); /* it may outlive the connection */
+	if (!request->client_addr.ptr || !conn_tell_tls(conn, request)) {
+		request_destroy(request);
+		conn_refuse(conn, 503);
 		return;
 	}
-	if (conn_begin_body(conn, head, request, route->body_max) && head->expects_continue)
-		conn_continue(conn);
+	conn->request = request;
+	if (!policies_begin(request)) {
+		conn_refuse(conn, 503);
+		return;
+	}
+	if (request->policies)
+		request->policies->preflight = preflight;
+	conn_begin_request_body(conn);
+}
+
+static struct policy_way conn_way(const struct conn *conn, const struct route *route,
+				  const struct http_path *path)
+{
+	return (struct policy_way){ &conn->worker->generation->policies, conn->listen, route,
+				    path };
+}
+
+/* 404, 405, 501, and what OPTIONS says of a path. */
+static void conn_answer_no_route(struct conn *conn, const struct http_head *head, struct str bytes,
+				 const struct http_path *path, uint32_t allowed)
+{
+	const struct route *route = conn->worker->generation->no_route;
+	const struct policy_way way = conn_way(conn, route, path);
+	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
+
+	if (!conn->worker->is_main && policies_hold(&way))
+		conn_begin_request(conn, head, bytes, path, &match, false);
+	else
+		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
+}
+
+/* What comes by a listener with policies has no hot path. */
+static bool conn_has_listen_policies(const struct conn *conn)
+{
+	const struct generation *generation = conn->worker->generation;
+	const struct listen_spec *listen;
+
+	if (likely(!generation->listens_have_policies))
+		return false;
+	listen = generation_listen(generation, conn->listener);
+	return listen && listen->policies;
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -194,6 +199,43 @@ static bool conn_parse_path(struct conn *conn, const struct http_head *head, str
 	return r == 0;
 }
 
+static void conn_take_route(struct conn *conn, const struct http_head *head, struct str bytes,
+			    const struct http_path *path, const struct router_match *match)
+{
+	const struct route *route = match->route;
+
+	/* with a body it may come to a refusal, which has header fields of policies, too */
+	if (!route->constant || conn_has_listen_policies(conn) ||
+	    (conn_has_body(head) && (route->policies || route->prefix))) {
+		conn_begin_request(conn, head, bytes, path, match, false);
+		return;
+	}
+	if (!conn_has_body(head))
+		head_memo_add(&conn->worker->head_memo, bytes, head, route, route->constant);
+	conn_answer_without(conn, head, route, route->constant);
+}
+
+/* A preflight is for the route that it asks about, where that has something to say to it. */
+static bool conn_take_preflight(struct conn *conn, const struct http_head *head, struct str bytes,
+				const struct http_path *path)
+{
+	struct router_match match;
+	struct policy_way way;
+	struct str method;
+
+	if (!cors_is_preflight(head, &method))
+		return false;
+	router_find(conn->worker->router, http_method_find(method), method, head->host, path,
+		    &match);
+	if (!match.route)
+		return false;
+	way = conn_way(conn, match.route, path);
+	if (!policies_find(&way, POLICY_CORS))
+		return false;
+	conn_begin_request(conn, head, bytes, path, &match, true);
+	return true;
+}
+
 static void conn_route(struct conn *conn, const struct http_head *head, struct str bytes)
 {
 	struct worker *worker = conn->worker;
@@ -201,10 +243,12 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 	struct http_path path;
 
 	if (head->path.len == 1 && head->path.ptr[0] == '*') {
-		conn_answer_without(conn, head, NULL, server_allow_reply(UINT32_MAX, true));
+		path = (struct http_path){ .segments = worker->segments,
+					   .raw = worker->raw_segments };
+		conn_answer_no_route(conn, head, bytes, &path, UINT32_MAX);
 		return;
 	}
-	if (!conn_parse_path(conn, head, &path))
+	if (!conn_parse_path(conn, head, &path) || conn_take_preflight(conn, head, bytes, &path))
 		return;
 	router_find(worker->router, head->method_id, head->method, head->host, &path, &match);
 	if (head->method_id == HTTP_TRACE && match.route &&
@@ -212,18 +256,10 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 		match = (struct router_match){
 			.allowed = METHODS_BUT_TRACE
 		}; /* RFC 9110 9.3.8: not unless asked for */
-	if (!match.route) {
-		conn_answer_no_route(conn, head, match.allowed);
-	} else {
-		const struct route *route = match.route;
-
-		if (route->constant && !conn_has_body(head))
-			head_memo_add(&worker->head_memo, bytes, head, route, route->constant);
-		if (route->constant)
-			conn_answer_without(conn, head, route, route->constant);
-		else
-			conn_begin_request(conn, head, bytes, &path, &match);
-	}
+	if (!match.route)
+		conn_answer_no_route(conn, head, bytes, &path, match.allowed);
+	else
+		conn_take_route(conn, head, bytes, &path, &match);
 }
 
 static void conn_begin(struct conn *conn, const struct http_head *head)
@@ -234,7 +270,8 @@ static void conn_begin(struct conn *conn, const struct http_head *head)
 	conn->started_ns = loop_now_ns(worker->loop);
 	conn->http10 = head->minor == 0;
 	conn->is_head = head->method_id == HTTP_HEAD;
-	conn->keep_alive = head->keep_alive && !worker->draining &&
+	conn->listen = generation_listen(worker->generation, conn->listener);
+	conn->keep_alive = head->keep_alive && !worker->draining && conn->listen &&
 			   conn->n_requests < worker->generation->settings.requests;
 }
 
@@ -252,82 +289,6 @@ static void conn_head(struct conn *conn, struct str bytes)
 		conn_route(conn, &head, bytes);
 }
 
-/* ------------------------------------------------------------ bodies */
-
-static bool conn_body_data(struct conn *conn, struct str data)
-{
-	conn->body_size += data.len;
-	if (!conn->request)
-		return true;
-	buf_add(&conn->body, data);
-	if (!conn->body.error)
-		return true;
-	conn_refuse(conn, 413);
-	return false;
-}
-
-static void conn_body_end(struct conn *conn)
-{
-	http_body_destroy(take(&conn->chunked));
-	if (conn->request) {
-		conn->request->body = buf_str(&conn->body);
-		conn_handle(conn);
-		return;
-	}
-	conn_answer(conn, conn->after_body, NULL);
-}
-
-/* Each returns how many bytes of the window were used. */
-static size_t conn_body_length(struct conn *conn, struct str window)
-{
-	struct str data = str_first(window, (size_t)MIN(conn->body_left, (uint64_t)window.len));
-
-	conn->body_left -= data.len;
-	if (conn_body_data(conn, data) && conn->body_left == 0)
-		conn_body_end(conn);
-	return data.len;
-}
-
-static size_t conn_body_chunked(struct conn *conn, struct str window)
-{
-	size_t used = 0;
-
-	while (conn->state == CONN_READ_BODY) {
-		size_t n;
-		struct str data;
-		int status;
-
-		switch (http_body_read(conn->chunked, str_skip(window, used), &n, &data, &status)) {
-		case HTTP_BODY_MORE:
-			return used + n;
-		case HTTP_BODY_DATA:
-			used += n;
-			if (!conn_body_data(conn, data))
-				return used;
-			break;
-		case HTTP_BODY_END:
-			conn_body_end(conn);
-			return used + n;
-		case HTTP_BODY_BAD:
-			conn_refuse(conn, status);
-			return used + n;
-		}
-	}
-	return used;
-}
-
-static size_t conn_body(struct conn *conn, struct str window)
-{
-	size_t used = conn->chunked ? conn_body_chunked(conn, window)
-				    : conn_body_length(conn, window);
-
-	if (conn->state == CONN_READ_BODY && conn_is_too_slow(conn))
-		conn_refuse(conn, 408);
-	else if (conn->state == CONN_READ_BODY)
-		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
-	return used;
-}
-
 /* ------------------------------------------------------------ */
 
 /* A head that was read before needs no second reading. Returns the bytes used; 0: it was not. */
@@ -335,7 +296,7 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 {
 	const struct head_memo_entry *known = head_memo_find(&conn->worker->head_memo, window);
 
-	if (!known)
+	if (!known || conn_has_listen_policies(conn))
 		return 0;
 	conn_begin(conn, &known->head);
 	conn_answer_constant(conn, known->route, &known->head, known->reply);
@@ -376,7 +337,7 @@ static struct str conn_use(struct conn *conn, struct str window)
 
 		if (conn->state == CONN_READ_HEAD && conn_has_room(conn))
 			used = conn_scan_head(conn, window);
-		else if (conn->state == CONN_READ_BODY)
+		else if (conn->state == CONN_READ_BODY && !conn->paused)
 			used = conn_body(conn, window);
 		else
 			break;

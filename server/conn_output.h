@@ -16,7 +16,8 @@ void conn_answer_constant(struct conn *conn, const struct route *route,
 void conn_refuse(struct conn *conn, int status);
 /* The same for what never became a request: nothing of the one before it counts. */
 void conn_refuse_head(struct conn *conn, int status);
-void conn_continue(struct conn *conn); /* 100 Continue */
+void conn_refuse_plain(struct conn *conn); /* HTTP where HTTPS is spoken */
+void conn_continue(struct conn *conn);     /* 100 Continue */
 
 bool conn_has_output(const struct conn *conn);
 bool conn_has_room(const struct conn *conn); /* for one more small answer in the scratch */
@@ -25,7 +26,7 @@ bool conn_has_room(const struct conn *conn); /* for one more small answer in the
  * negative errno. */
 int conn_send(struct conn *conn);
 
-/* The rest of an answer that is a file: as conn_send(). */
-int conn_send_file(struct conn *conn);
+/* The rest of an answer: of its file, from its source. As conn_send(). */
+int conn_send_rest(struct conn *conn);
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
 struct str conn_addr(struct conn *conn);     /* "127.0.0.1:4711" */

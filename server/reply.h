@@ -2,6 +2,7 @@
  * give. */
 #pragma once
 #include "conf/settings.h"
+#include "server/body_source.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
 #include "server/http/head.h"
@@ -32,6 +33,7 @@ struct reply {
 	struct str content_type; /* empty: no body, or a type among the fields */
 	struct str body;
 	const struct reply_file *file; /* instead of `body`; or NULL */
+	struct body_source *source;    /* instead of both; or NULL. The request's from then on */
 	size_t n_fields;
 	struct http_field *fields; /* checked: names are tokens, values have no controls */
 	bool close;                /* the connection ends with this answer */
@@ -43,7 +45,8 @@ struct reply {
 struct reply_spec; /* compiled, immutable */
 
 /* Compiles the node at `reply:` (a text, or a map of status headers json text html body). NULL
- * with errors in the compiler's diag. */
+ * with errors in the compiler's diag. With compiler->may_stream `body` may be that of a task that
+ * streams. */
 struct reply_spec *reply_compile(struct expr_compiler *compiler, const struct node *node);
 
 /* Compiles the node at `redirect:` (a text: 302, or a map of to and status). */
@@ -52,8 +55,15 @@ struct reply_spec *reply_compile_redirect(struct expr_compiler *compiler, const 
 /* The answer when it depends on nothing: rendered once, at load. NULL when it does. */
 const struct reply *reply_constant(const struct reply_spec *spec);
 
-/* Renders an answer into env->arena. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
+/* Renders an answer into env->arena; its source, if there is one, is the caller's. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply);
+
+/* Content-Length, Connection, …: the connection's to say. */
+bool reply_header_is_ours(struct str name);
+
+/* Whether an answer of that status has a body at all (RFC 9110 §6.4.1). */
+bool reply_has_body(int status);
+uint64_t reply_size(const struct reply *reply); /* of the body, or BODY_SIZE_UNKNOWN */
 
 /* "HTTP/1.1 200 OK\r\n" … "Content-Length: 12\r\n" of an answer. Sticky errors of `out` tell of
  * lack of memory. */
@@ -67,5 +77,6 @@ struct reply reply_problem(struct arena *arena, int status, struct str code, str
 /* The same without an arena, for what is refused before there is a request: constant texts by
  * status. */
 const struct reply *reply_refusal(int status);
+const struct reply *reply_plain_http(void); /* 400, to a request without TLS where it is needed */
 
 extern const struct setting reply_keys[];

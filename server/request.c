@@ -13,8 +13,10 @@
 #include "server/expr/json.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
+#include "server/policy/policy.h"
 #include "server/request_roots.h"
 #include "server/server.h"
+#include "server/tls_info.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -151,7 +153,13 @@ void request_destroy(struct request *request)
 	worker = request->worker;
 	check(!request->running);
 	list_remove(&request->link);
+	policy_end(request);
+	body_source_close(take(&request->source));
+	context_close(&request->context);
+	if (request->intake)
+		request->intake->ops->close(take(&request->intake));
 	file_unref(take(&request->file));
+	tls_info_unref(take(&request->tls));
 	worker_unpin(worker, request->generation);
 	atomic_fetch_sub_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
 	if (worker->n_free_requests < FREE_REQUESTS_MAX) {
@@ -171,6 +179,9 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
+	reply = policy_finish(request, reply);
+	request->source = reply->source;
+	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)
 		request->sink->reply(request, reply);
 	else
@@ -333,6 +344,23 @@ static void request_refuse(struct request *request, int status, struct str detai
 		reply_problem(&request->arena, status, code, STR_NONE, request->context.id, detail);
 
 	request_send(request, &reply);
+}
+
+void request_admitted(struct request *request)
+{
+	if (request->owner && request->route == request->generation->no_route)
+		request_reply(request,
+			      server_no_route_reply(&request->head, request->match.allowed));
+	else if (request->owner)
+		request->sink->admitted(request);
+	else
+		request_destroy(request);
+}
+
+void request_resume_body(struct request *request)
+{
+	check(request->owner && request->intake);
+	request->sink->resume_body(request);
 }
 
 void request_start(struct request *request)

@@ -33,7 +33,8 @@ struct server {
 	struct generation **old;       /* replaced, but still used by requests */
 	size_t n_old;
 	struct list listeners;
-	size_t n_opened; /* listeners so far: they take turns on the loops */
+	size_t n_opened;           /* listeners so far: they take turns on the loops */
+	uint32_t n_listeners_ever; /* the admin one too: the number of the last */
 	struct signals signals;
 	struct timer watchdog, shutdown;
 	uint64_t *watchdog_turns; /* of each loop when it was last looked at */
@@ -80,9 +81,12 @@ void server_worker_drained(struct server *server);
 /* 405, or 204 for OPTIONS, with an Allow that lists the methods of the mask. Constant. */
 const struct reply *server_allow_reply(uint32_t methods, bool is_options);
 
+/* The answer where no route takes the request: as above when the path has routes for the methods
+ * `allowed`, else 404, or 501 for a method that is none. Constant. */
+const struct reply *server_no_route_reply(const struct http_head *head, uint32_t allowed);
+
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
 int server_check_access_log(const struct generation *generation, struct diag *diag);
-int server_open_listeners(struct server *server, const struct generation *generation,
-			  struct diag *diag);
+int server_open_listeners(struct server *server, struct generation *generation, struct diag *diag);
 void server_apply_settings(struct server *server);

@@ -14,6 +14,11 @@ struct arena_budget {
 	_Atomic size_t used, max;
 };
 
+/* For what must go on with memory that is in no arena: counted, never refused. A budget of NULL is
+ * none. */
+void arena_budget_add(struct arena_budget *budget, size_t size);
+void arena_budget_give_back(struct arena_budget *budget, size_t size);
+
 struct arena {
 	char *at, *end;              /* what is free in the newest block */
 	struct arena_block *blocks;  /* newest first */
@@ -33,7 +38,8 @@ void arena_reset(struct arena *arena); /* frees all but one small block, which i
 
 void *arena_alloc_slow(struct arena *arena, size_t size);
 
-/* Aligned for any type, not cleared. NULL when the ceiling is reached or memory is gone. */
+/* Aligned for any type, not cleared. NULL when the ceiling is reached or memory is gone or short
+ * (core/base/memory.h). */
 static inline void *arena_alloc(struct arena *arena, size_t size)
 {
 	size_t need = (size + 15) & ~(size_t)15;
