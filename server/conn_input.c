@@ -20,7 +20,7 @@ enum { METHODS_BUT_TRACE = ((1 << HTTP_OTHER) - 1) & ~(1 << HTTP_TRACE) };
 
 void conn_forget_input(struct conn *conn)
 {
-	arena_budget_give_back(&conn->worker->server->memory, conn->in_room);
+	arena_budget_give_back(conn_budget(conn), conn->in_room);
 	free(take(&conn->in));
 	conn->in_len = conn->in_room = 0;
 }
@@ -28,7 +28,7 @@ void conn_forget_input(struct conn *conn)
 /* Makes `in` as large as that. False without memory: limits.total_memory counts it. */
 static bool conn_grow_input(struct conn *conn, size_t room)
 {
-	struct arena_budget *budget = &conn->worker->server->memory;
+	struct arena_budget *budget = conn_budget(conn);
 	char *in;
 
 	if (!arena_budget_take(budget, room - conn->in_room))

@@ -264,9 +264,14 @@ static void conn_pin_unsent(struct conn *conn)
 	worker_pin(conn->worker, conn->after_generation);
 }
 
+struct arena_budget *conn_budget(const struct conn *conn)
+{
+	return conn->worker->is_main ? NULL : &conn->worker->server->memory;
+}
+
 void conn_forget_unsent(struct conn *conn)
 {
-	arena_budget_give_back(&conn->worker->server->memory, conn->unsent_size);
+	arena_budget_give_back(conn_budget(conn), conn->unsent_size);
 	free(take(&conn->unsent));
 	conn->unsent_size = 0;
 }
@@ -274,7 +279,7 @@ void conn_forget_unsent(struct conn *conn)
 /* limits.total_memory counts it. */
 static char *conn_alloc_unsent(struct conn *conn, size_t size)
 {
-	struct arena_budget *budget = &conn->worker->server->memory;
+	struct arena_budget *budget = conn_budget(conn);
 
 	check(!conn->unsent);
 	if (!arena_budget_take(budget, size))

@@ -28,6 +28,7 @@ int conn_send(struct conn *conn);
 
 /* The rest of an answer: of its file, from its source. As conn_send(). */
 int conn_send_rest(struct conn *conn);
+struct arena_budget *conn_budget(const struct conn *conn); /* what it holds counts there */
 void conn_forget_unsent(struct conn *conn);  /* the copy of what could not be sent at once */
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
 struct str conn_addr(struct conn *conn);     /* "127.0.0.1:4711" */

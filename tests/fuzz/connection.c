@@ -312,7 +312,8 @@ static void script_end(struct script *script)
 		      !one->out_body.len);
 		check(server.generation->n_refs[i] == 1);
 		list_each(request, &one->requests, struct request, link)
-			kept += request->arena.used;
+			kept += one == worker ? request->arena.used
+					      : 0; /* the admin's do not count */
 	}
 	check(atomic_load(&server.n_conns) == 0 && server.n_old == 0);
 	check_that(atomic_load(&server.memory.used) == kept, "used=%zu kept=%zu",
