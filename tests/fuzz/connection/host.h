@@ -163,6 +163,7 @@ static void settle(void)
 		elsewhere = is_looked_for() || (server.reloading && server.n_unswapped == 0);
 		if (elsewhere)
 			sched_yield();
+		check(!worker->stopped || list_is_empty(&worker->conns));
 	} while (elsewhere || !loop_is_settled(worker->loop) ||
 		 !loop_is_settled(server.main->loop));
 }
