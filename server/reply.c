@@ -60,8 +60,7 @@ const struct setting redirect_keys[] = {
 
 /* ------------------------------------------------------------ compiling */
 
-/* These are the connection's to say. */
-static bool reply_header_is_ours(struct str name)
+bool reply_header_is_ours(struct str name)
 {
 	static const struct str ours[] = {
 		STR_INIT("content-length"), STR_INIT("transfer-encoding"), STR_INIT("connection"),

@@ -58,6 +58,9 @@ const struct reply *reply_constant(const struct reply_spec *spec);
 /* Renders an answer into env->arena; its source, if there is one, is the caller's. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply);
 
+/* Content-Length, Connection, …: the connection's to say. */
+bool reply_header_is_ours(struct str name);
+
 /* Whether an answer of that status has a body at all (RFC 9110 §6.4.1). */
 bool reply_has_body(int status);
 uint64_t reply_size(const struct reply *reply); /* of the body, or BODY_SIZE_UNKNOWN */

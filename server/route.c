@@ -69,9 +69,8 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy",    "events",     "websocket", "cache",
-					     "auth",     "rate_limit", "limit",     "cors",
-					     "compress", "async",      "headers" };
+	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
+					     "rate_limit", "limit",  "compress",  "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -247,12 +246,15 @@ static bool route_compile_policies(struct policy_compiler *compiler,
 }
 
 /* The reply of the hot path; NULL: each request needs more. */
-static const struct reply *route_constant(const struct route *route)
+static const struct reply *route_constant(const struct route *route, struct arena *arena)
 {
+	const struct reply *reply;
+
 	if (!route->reply || !flow_is_empty(route->flow) || route->body_type != BODY_ANY ||
-	    route->roots & BODY_ROOTS || route->policies || route->prefix || route->by_path)
+	    route->roots & BODY_ROOTS)
 		return NULL;
-	return reply_constant(route->reply);
+	reply = reply_constant(route->reply);
+	return reply ? policies_bake(route, reply, arena) : NULL;
 }
 
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
@@ -282,7 +284,7 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 	if (!compiled || config.doubtful)
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
-	route->constant = route_constant(route);
+	route->constant = route_constant(route, compiler->arena);
 	return route;
 }
 
