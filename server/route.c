@@ -70,7 +70,7 @@ const struct setting route_keys[] = {
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
 	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
-					     "rate_limit", "limit",  "compress",  "async" };
+					     "rate_limit", "limit",  "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {

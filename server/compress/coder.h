@@ -10,10 +10,10 @@
 #include "core/base/str.h"
 
 enum coding { /* in the order in which they are preferred when nobody says otherwise */
-	CODING_BR,
-	CODING_ZSTD,
-	CODING_GZIP,
-	N_CODINGS,
+	      CODING_BR,
+	      CODING_ZSTD,
+	      CODING_GZIP,
+	      N_CODINGS,
 };
 
 enum {
@@ -62,6 +62,6 @@ bool coder_begin(struct coder *coder, uint64_t size);
 
 /* Takes bytes off the front of *in, at most CODER_STEP of them, and writes up to `room` to `out`;
  * *ret_len says how many. 1: all of *in is taken, and `op` is done; 0: call again, with more room
- * or for the rest; or -EIO: it cannot go on. `op` stays the same until it is done. */
+ * or for the rest; or -EIO: it cannot go on. Of an op that is not done *in keeps its front. */
 int coder_step(struct coder *coder, struct str *in, enum coder_op op, char *out, size_t room,
 	       size_t *ret_len);

@@ -78,7 +78,7 @@ static int br_step(void *state, struct str *in, enum coder_op op, char *out, siz
 	return left == 0 && !BrotliEncoderHasMoreOutput(br->encoder);
 }
 
-#define KIB * (size_t)1024
+#define KIB *(size_t)1024
 const struct coder_kind coder_br = {
 	.coding = CODING_BR,
 	.name = "br",

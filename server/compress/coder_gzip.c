@@ -34,9 +34,9 @@ static void gzip_destroy(void *state)
 static int gzip_step(void *state, struct str *in, enum coder_op op, char *out, size_t room,
 		     size_t *ret_len)
 {
-	static const int ops[] = { [CODER_GO] = Z_NO_FLUSH,
-				   [CODER_FLUSH] = Z_SYNC_FLUSH,
-				   [CODER_END] = Z_FINISH };
+	static const int ops[] = {
+		[CODER_GO] = Z_NO_FLUSH, [CODER_FLUSH] = Z_SYNC_FLUSH, [CODER_END] = Z_FINISH
+	};
 	z_stream *stream = state;
 	int r;
 
@@ -54,7 +54,7 @@ static int gzip_step(void *state, struct str *in, enum coder_op op, char *out, s
 	return op != CODER_END && in->len == 0 && stream->avail_out > 0;
 }
 
-#define KIB * (size_t)1024
+#define KIB *(size_t)1024
 const struct coder_kind coder_gzip = {
 	.coding = CODING_GZIP,
 	.name = "gzip",

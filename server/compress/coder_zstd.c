@@ -37,9 +37,9 @@ static bool zstd_begin(void *state, int level, uint64_t size)
 static int zstd_step(void *state, struct str *in, enum coder_op op, char *out, size_t room,
 		     size_t *ret_len)
 {
-	static const ZSTD_EndDirective ops[] = { [CODER_GO] = ZSTD_e_continue,
-						 [CODER_FLUSH] = ZSTD_e_flush,
-						 [CODER_END] = ZSTD_e_end };
+	static const ZSTD_EndDirective ops[] = {
+		[CODER_GO] = ZSTD_e_continue, [CODER_FLUSH] = ZSTD_e_flush, [CODER_END] = ZSTD_e_end
+	};
 	ZSTD_inBuffer from = { in->ptr, in->len, 0 };
 	ZSTD_outBuffer to = { out, room, 0 };
 	size_t left = ZSTD_compressStream2(state, &to, &from, ops[op]);
@@ -51,7 +51,7 @@ static int zstd_step(void *state, struct str *in, enum coder_op op, char *out, s
 	return op == CODER_GO ? in->len == 0 : left == 0;
 }
 
-#define KIB * (size_t)1024
+#define KIB *(size_t)1024
 const struct coder_kind coder_zstd = {
 	.coding = CODING_ZSTD,
 	.name = "zstd",

@@ -27,6 +27,8 @@ void coders_fini(struct coders *coders)
 {
 	struct coder *coder;
 
+	if (!coders->loop)
+		return;
 	check_that(coders->n_used == 0, "n_used=%zu", coders->n_used);
 	check(list_is_empty(&coders->waiting));
 	loop_ready_cancel(&coders->ready);

@@ -31,7 +31,7 @@ struct coder_turn {
 };
 
 void coders_init(struct coders *coders, struct loop *loop, struct arena_budget *budget);
-void coders_fini(struct coders *coders); /* none may be in use */
+void coders_fini(struct coders *coders); /* none may be in use; harmless before coders_init() */
 
 /* A coder that has begun a body of `size` bytes (UINT64_MAX: not known). NULL without memory. */
 struct coder *coders_take(struct coders *coders, enum coding coding, int level, uint64_t size);
@@ -39,6 +39,7 @@ void coders_give_back(struct coders *coders, struct coder *coder);
 
 /* True: there is time in this turn. False: on_turn is called once, in a later one. */
 bool coders_may_work(struct coders *coders, struct coder_turn *turn);
-void coders_worked(struct coders *coders, uint64_t since_ns); /* since clock_monotonic_ns() was that */
+void coders_worked(struct coders *coders,
+		   uint64_t since_ns); /* since clock_monotonic_ns() was that */
 void coder_turn_init(struct coder_turn *turn, void (*on_turn)(struct coder_turn *turn));
 void coder_turn_cancel(struct coder_turn *turn);

@@ -33,6 +33,15 @@ static void compress_on_turn(struct coder_turn *turn)
 
 /* ------------------------------------------------------------ work */
 
+/* Nobody behind the coder could tell that something is missing. */
+static bool compress_is_as_promised(const struct compress_source *own)
+{
+	uint64_t size = own->inner->size;
+
+	return size == BODY_SIZE_UNKNOWN ||
+	       (own->in_whole ? own->n_pulled == size : own->n_pulled <= size);
+}
+
 /* The next piece of what is to be compressed. 1, also at its end; -EAGAIN; or why there is none. */
 static int compress_pull(struct compress_source *own)
 {
@@ -45,6 +54,9 @@ static int compress_pull(struct compress_source *own)
 	r = body_source_read(own->inner, &own->in);
 	own->inner_waits = r == -EAGAIN;
 	own->in_whole = r == 0;
+	own->n_pulled += own->in.len;
+	if (r >= 0 && !compress_is_as_promised(own))
+		return -EPROTO;
 	return r < 0 ? r : 1;
 }
 
@@ -136,9 +148,8 @@ static void compress_close(struct body_source *source)
 }
 
 struct body_source *compress_source_create(struct arena *arena, struct coders *coders,
-					   enum coding coding, int level,
-					   struct body_source *inner, struct str bytes,
-					   struct compress_keeper *keeper)
+					   enum coding coding, int level, struct body_source *inner,
+					   struct str bytes, struct compress_keeper *keeper)
 {
 	static const struct body_source_ops ops = { compress_read, compress_close };
 	struct compress_source *own = arena_zalloc(arena, sizeof(*own));
@@ -173,13 +184,15 @@ struct str compress_bytes(struct arena *arena, struct coders *coders, enum codin
 {
 	struct coder *coder = coders_take(coders, coding, level, bytes.len);
 	char *out = coder ? arena_alloc(arena, bytes.len) : NULL;
-	size_t len = 0, n;
+	uint64_t start_ns = clock_monotonic_ns();
+	size_t room = bytes.len, len = 0, n;
 	int r = 0;
 
-	while (out && r == 0 && len < bytes.len) {
-		r = coder_step(coder, &bytes, CODER_END, out + len, bytes.len - len, &n);
+	while (out && r == 0 && len < room) {
+		r = coder_step(coder, &bytes, CODER_END, out + len, room - len, &n);
 		len += n;
 	}
+	coders_worked(coders, start_ns);
 	if (coder)
 		coders_give_back(coders, coder);
 	return r > 0 ? (struct str){ out, len } : STR_NONE;

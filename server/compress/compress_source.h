@@ -23,6 +23,7 @@ struct compress_source {
 	struct coder_turn turn;
 	struct body_source *inner; /* closed with this one; NULL: all that there was is in `in` */
 	struct str in;             /* not taken by the coder yet */
+	uint64_t n_pulled;         /* bytes */
 	char *out;                 /* COMPRESS_OUT */
 	size_t out_len;
 	struct compress_keeper *keeper;
@@ -37,9 +38,8 @@ struct compress_source {
 /* In the arena. Either `inner`, which is this source's from then on, or `bytes`, which stay.
  * `keeper` may be NULL. NULL without memory: then `inner` is still the caller's. */
 struct body_source *compress_source_create(struct arena *arena, struct coders *coders,
-					   enum coding coding, int level,
-					   struct body_source *inner, struct str bytes,
-					   struct compress_keeper *keeper);
+					   enum coding coding, int level, struct body_source *inner,
+					   struct str bytes, struct compress_keeper *keeper);
 
 /* At once, in the arena: for what is small. STR_NONE: no memory, or it would not be smaller. */
 struct str compress_bytes(struct arena *arena, struct coders *coders, enum coding coding, int level,
