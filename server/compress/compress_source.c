@@ -148,16 +148,17 @@ static void compress_close(struct body_source *source)
 }
 
 struct body_source *compress_source_create(struct arena *arena, struct coders *coders,
-					   enum coding coding, int level, struct body_source *inner,
-					   struct str bytes, struct compress_keeper *keeper)
+					   enum coding coding, int level,
+					   const struct compress_from *from)
 {
 	static const struct body_source_ops ops = { compress_read, compress_close };
 	struct compress_source *own = arena_zalloc(arena, sizeof(*own));
+	struct body_source *inner = from->inner;
 	char *out = arena_alloc(arena, COMPRESS_OUT);
 
 	if (!own || !out)
 		return NULL;
-	own->coder = coders_take(coders, coding, level, inner ? inner->size : bytes.len);
+	own->coder = coders_take(coders, coding, level, inner ? inner->size : from->bytes.len);
 	if (!own->coder)
 		return NULL;
 	own->source = (struct body_source){ .ops = &ops,
@@ -165,12 +166,12 @@ struct body_source *compress_source_create(struct arena *arena, struct coders *c
 					    .coding = coding_name(coding) };
 	own->coders = coders;
 	own->inner = inner;
-	own->in = bytes;
+	own->in = from->bytes;
 	own->in_whole = !inner;
 	own->out = out;
-	own->keeper = keeper;
+	own->keeper = from->keeper;
 	coder_turn_init(&own->turn, compress_on_turn);
-	buf_init(&own->kept, keeper ? keeper->max : 0);
+	buf_init(&own->kept, from->keeper ? from->keeper->max : 0);
 	if (inner) {
 		own->source.type = inner->type;
 		inner->on_more = compress_on_more;

@@ -35,11 +35,16 @@ struct compress_source {
 	bool done;
 };
 
-/* In the arena. Either `inner`, which is this source's from then on, or `bytes`, which stay.
- * `keeper` may be NULL. NULL without memory: then `inner` is still the caller's. */
+struct compress_from {
+	struct body_source *inner;      /* the source's from then on; or NULL, and all of it is: */
+	struct str bytes;               /* which stay */
+	struct compress_keeper *keeper; /* or NULL */
+};
+
+/* In the arena. NULL without memory: then `inner` is still the caller's. */
 struct body_source *compress_source_create(struct arena *arena, struct coders *coders,
-					   enum coding coding, int level, struct body_source *inner,
-					   struct str bytes, struct compress_keeper *keeper);
+					   enum coding coding, int level,
+					   const struct compress_from *from);
 
 /* At once, in the arena: for what is small. STR_NONE: no memory, or it would not be smaller. */
 struct str compress_bytes(struct arena *arena, struct coders *coders, enum coding coding, int level,

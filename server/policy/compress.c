@@ -297,9 +297,10 @@ static struct compress_keeper *compress_keeper(struct policy_run *run,
 static bool compress_flow(struct policy_run *run, const struct compress *compress,
 			  struct reply *reply, enum coding coding)
 {
+	const struct compress_from from = { reply->source, reply->body,
+					    compress_keeper(run, compress, reply->body, coding) };
 	struct body_source *source = compress_source_create(
-		run->arena, &run->request->worker->coders, coding, (int)compress->level,
-		reply->source, reply->body, compress_keeper(run, compress, reply->body, coding));
+		run->arena, &run->request->worker->coders, coding, (int)compress->level, &from);
 
 	if (!source)
 		return false;
