@@ -2,6 +2,7 @@
  * give. */
 #pragma once
 #include "conf/settings.h"
+#include "core/io/stream.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
 #include "server/http/head.h"
@@ -20,6 +21,7 @@ struct reply_part {
 /* A body that is sent from a descriptor. */
 struct reply_file {
 	int fd;
+	struct stream_gate *gate; /* asked before its bytes are sent; or NULL */
 	uint64_t size; /* of all parts together */
 	size_t n_parts;
 	const struct reply_part *parts;

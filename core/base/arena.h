@@ -9,10 +9,14 @@
 
 struct arena_block;
 
-/* What several arenas may use together. Any thread. */
+/* What several arenas, and others, may use together. Any thread. */
 struct arena_budget {
 	_Atomic size_t used, max;
 };
+
+/* For what is in no arena. False: that is more than there is. NULL: there is no budget. */
+bool arena_budget_take(struct arena_budget *budget, size_t size);
+void arena_budget_give_back(struct arena_budget *budget, size_t size);
 
 struct arena {
 	char *at, *end;              /* what is free in the newest block */
