@@ -4,8 +4,9 @@
  * connection's own buffer when part of a message was left from before. What is left at the end
  * goes into (or stays in) that buffer. */
 #include "server/conn_input.h"
-#include "core/base/clock.h"
+#include "server/conn_body.h"
 #include "server/conn_output.h"
+#include "server/conn_time.h"
 #include "server/server.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -79,43 +80,6 @@ static int conn_read(struct conn *conn, struct str *window)
 
 /* ------------------------------------------------------------ heads */
 
-static bool conn_has_body(const struct http_head *head)
-{
-	return head->chunked || (head->has_length && head->length > 0);
-}
-
-/* Begins to read the body into `request`, or (NULL) to drop it. False when the request is
- * refused. */
-static bool conn_begin_body(struct conn *conn, const struct http_head *head,
-			    struct request *request, uint64_t max)
-{
-	const struct settings *settings = &conn->worker->generation->settings;
-
-	conn->request = request;
-	if (head->has_length && head->length > max) {
-		conn_refuse(conn, 413);
-		return false;
-	}
-	if (head->chunked) {
-		const struct http_body_limits limits = { max, settings->extensions,
-							 settings->trailers };
-
-		conn->chunked = http_body_create(&limits, false);
-		if (!conn->chunked) {
-			conn_refuse(conn, 503);
-			return false;
-		}
-	}
-	conn->body_left = head->chunked ? 0 : head->length;
-	conn->body_size = 0;
-	conn->body_started_ns = loop_now_ns(conn->worker->loop);
-	if (request)
-		buf_init_arena(&conn->body, &request->arena);
-	conn->state = CONN_READ_BODY;
-	conn_set_deadline(conn, settings->timeout_body);
-	return true;
-}
-
 /* An answer that needs nothing of the request, which may have a body all the same: that is read
  * and dropped, so that the next request is found where it begins. */
 static void conn_answer_without(struct conn *conn, const struct http_head *head,
@@ -137,7 +101,7 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 	conn->after_route = route;
 	conn->after_generation = conn->worker->generation;
 	worker_pin(conn->worker, conn->after_generation);
-	conn_begin_body(conn, head, NULL, conn->worker->generation->settings.body);
+	conn_begin_body(conn, head, conn->worker->generation->settings.body);
 }
 
 /* 404, 405, 501, and what OPTIONS says of a path. */
@@ -170,14 +134,10 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	}
 	request->sink = &conn_sink;
 	request->owner = conn;
+	request->listen = conn->listen;
 	request->client_addr = conn_addr(conn);
-	if (!conn_has_body(head)) {
-		conn->request = request;
-		conn_handle(conn);
-		return;
-	}
-	if (conn_begin_body(conn, head, request, route->body_max) && head->expects_continue)
-		conn_continue(conn);
+	conn->request = request;
+	conn_begin_request_body(conn);
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -234,7 +194,8 @@ static void conn_begin(struct conn *conn, const struct http_head *head)
 	conn->started_ns = loop_now_ns(worker->loop);
 	conn->http10 = head->minor == 0;
 	conn->is_head = head->method_id == HTTP_HEAD;
-	conn->keep_alive = head->keep_alive && !worker->draining &&
+	conn->listen = generation_listen(worker->generation, conn->listener);
+	conn->keep_alive = head->keep_alive && !worker->draining && conn->listen &&
 			   conn->n_requests < worker->generation->settings.requests;
 }
 
@@ -250,82 +211,6 @@ static void conn_head(struct conn *conn, struct str bytes)
 		conn_refuse(conn, status);
 	else
 		conn_route(conn, &head, bytes);
-}
-
-/* ------------------------------------------------------------ bodies */
-
-static bool conn_body_data(struct conn *conn, struct str data)
-{
-	conn->body_size += data.len;
-	if (!conn->request)
-		return true;
-	buf_add(&conn->body, data);
-	if (!conn->body.error)
-		return true;
-	conn_refuse(conn, 413);
-	return false;
-}
-
-static void conn_body_end(struct conn *conn)
-{
-	http_body_destroy(take(&conn->chunked));
-	if (conn->request) {
-		conn->request->body = buf_str(&conn->body);
-		conn_handle(conn);
-		return;
-	}
-	conn_answer(conn, conn->after_body, NULL);
-}
-
-/* Each returns how many bytes of the window were used. */
-static size_t conn_body_length(struct conn *conn, struct str window)
-{
-	struct str data = str_first(window, (size_t)MIN(conn->body_left, (uint64_t)window.len));
-
-	conn->body_left -= data.len;
-	if (conn_body_data(conn, data) && conn->body_left == 0)
-		conn_body_end(conn);
-	return data.len;
-}
-
-static size_t conn_body_chunked(struct conn *conn, struct str window)
-{
-	size_t used = 0;
-
-	while (conn->state == CONN_READ_BODY) {
-		size_t n;
-		struct str data;
-		int status;
-
-		switch (http_body_read(conn->chunked, str_skip(window, used), &n, &data, &status)) {
-		case HTTP_BODY_MORE:
-			return used + n;
-		case HTTP_BODY_DATA:
-			used += n;
-			if (!conn_body_data(conn, data))
-				return used;
-			break;
-		case HTTP_BODY_END:
-			conn_body_end(conn);
-			return used + n;
-		case HTTP_BODY_BAD:
-			conn_refuse(conn, status);
-			return used + n;
-		}
-	}
-	return used;
-}
-
-static size_t conn_body(struct conn *conn, struct str window)
-{
-	size_t used = conn->chunked ? conn_body_chunked(conn, window)
-				    : conn_body_length(conn, window);
-
-	if (conn->state == CONN_READ_BODY && conn_is_too_slow(conn))
-		conn_refuse(conn, 408);
-	else if (conn->state == CONN_READ_BODY)
-		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
-	return used;
 }
 
 /* ------------------------------------------------------------ */
@@ -376,7 +261,7 @@ static struct str conn_use(struct conn *conn, struct str window)
 
 		if (conn->state == CONN_READ_HEAD && conn_has_room(conn))
 			used = conn_scan_head(conn, window);
-		else if (conn->state == CONN_READ_BODY)
+		else if (conn->state == CONN_READ_BODY && !conn->paused)
 			used = conn_body(conn, window);
 		else
 			break;

@@ -2,22 +2,18 @@
 #pragma once
 #include "server/connection.h"
 
-enum {
-	CONN_RATE_AFTER_MS =
-		20000, /* a body that is slower than CONN_RATE_MIN bytes a second after this is refused */
-	CONN_RATE_MIN = 500,
-};
-
 /* Reads once (unless unused bytes are there) and uses what there is, until it is used up, a
- * request is in work, or an answer must be sent first. False when the socket has nothing more
- * for now. */
+ * request is in work, an answer must be sent first, or the body is held back. False when the
+ * socket has nothing more for now. */
 bool conn_input(struct conn *conn);
 
 /* of connection.c, for the other parts */
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms);
 void conn_close(struct conn *conn); /* the memory stays while conn->processing */
 void conn_flush(struct conn *conn);
+void conn_flush_alone(struct conn *conn); /* outside of a round; it may be freed */
 void conn_process(struct conn *conn);
+void conn_go_on_sending(struct conn *conn); /* it may be freed */
+
+/* Goes to CONN_HANDLE and starts the request, or does so when what stands before it is sent. */
 void conn_handle(struct conn *conn);
-bool conn_is_too_slow(const struct conn *conn);
 extern const struct request_sink conn_sink;

@@ -6,6 +6,8 @@
 #include "server/conn_output.h"
 #include "server/access.h"
 #include "server/conn_input.h"
+#include "server/conn_source.h"
+#include "server/conn_time.h"
 #include "server/http/status.h"
 #include <errno.h>
 #include <linux/sockios.h>
@@ -67,8 +69,7 @@ static void conn_put_body(struct conn *conn, struct str body)
 
 static struct str conn_body_of(const struct conn *conn, const struct reply *reply)
 {
-	bool none = conn->is_head || reply->status == 204 || reply->status == 304 ||
-		    reply->status < 200;
+	bool none = conn->is_head || !reply_has_body(reply->status) || reply->source;
 
 	return none ? STR_NONE : reply->body;
 }
@@ -76,6 +77,23 @@ static struct str conn_body_of(const struct conn *conn, const struct reply *repl
 static bool conn_sends_file(const struct conn *conn, const struct reply *reply)
 {
 	return reply->file && !conn->is_head;
+}
+
+static bool conn_sends_source(const struct conn *conn, const struct reply *reply)
+{
+	return reply->source && !conn->is_head && reply_has_body(reply->status);
+}
+
+/* Of a body whose size is not known the framing says where it ends (RFC 9112 §6.3): chunks, or
+ * for HTTP/1.0 the connection's end. */
+static void conn_frame_unknown(struct conn *conn, const struct reply *reply, struct buf *head)
+{
+	if (reply_size(reply) != BODY_SIZE_UNKNOWN || !reply_has_body(reply->status))
+		return;
+	if (conn->http10)
+		conn->keep_alive = false;
+	else
+		buf_add(head, STR("Transfer-Encoding: chunked\r\n"));
 }
 
 /* The head of an answer that is not constant; where it does not fit the scratch, it stays in the
@@ -86,6 +104,7 @@ static bool conn_put_head(struct conn *conn, const struct reply *reply, struct a
 
 	buf_init_arena(&head, arena);
 	reply_write_head(reply, &head);
+	conn_frame_unknown(conn, reply, &head);
 	if (head.error)
 		return false;
 	if (head.len + 256 <= WORKER_OUT_SIZE - conn->worker->out_len) {
@@ -98,6 +117,17 @@ static bool conn_put_head(struct conn *conn, const struct reply *reply, struct a
 					: STR("Connection: close\r\n\r\n"));
 	conn->worker->out_head = buf_str(&head);
 	return !head.error;
+}
+
+/* An answer that is not constant. False without memory: then nothing was put out. */
+static bool conn_put_made(struct conn *conn, const struct reply *reply, struct arena *arena)
+{
+	if (conn_sends_source(conn, reply) && !conn_source_begin(conn, reply))
+		return false;
+	if (conn_put_head(conn, reply, arena))
+		return true;
+	conn->source = NULL;
+	return false;
 }
 
 static void conn_count(struct conn *conn, int status)
@@ -124,7 +154,7 @@ void conn_answer(struct conn *conn, const struct reply *reply, struct request *r
 	if (reply->constant) {
 		conn_put(conn, reply->head);
 		conn_put_head_end(conn);
-	} else if (!request || !conn_put_head(conn, reply, &request->arena)) {
+	} else if (!request || !conn_put_made(conn, reply, &request->arena)) {
 		reply = reply_refusal(500);
 		body = conn_body_of(conn, reply);
 		conn_put(conn, reply->head);
@@ -140,6 +170,8 @@ void conn_answer(struct conn *conn, const struct reply *reply, struct request *r
 		body.len = reply->file->size; /* for the log */
 	}
 	conn_count(conn, reply->status);
+	if (conn->source)
+		return; /* its access line comes at its end */
 	if (request)
 		access_log_request(conn, request, reply->status, body.len);
 	else
@@ -243,7 +275,7 @@ static struct iovec conn_part(struct str bytes)
 	return (struct iovec){ (void *)(uintptr_t)bytes.ptr, bytes.len };
 }
 
-int conn_send_file(struct conn *conn)
+static int conn_send_file(struct conn *conn)
 {
 	int r = 1;
 
@@ -268,20 +300,29 @@ int conn_send_file(struct conn *conn)
 	return r;
 }
 
+int conn_send_rest(struct conn *conn)
+{
+	int r = conn_send_file(conn);
+
+	return r > 0 ? conn_source_send(conn) : r;
+}
+
 int conn_send(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
-	const struct iovec parts[] = {
+	struct iovec parts[3 + CONN_PIECE_PARTS] = {
 		{ worker->out, worker->out_len },
 		conn_part(worker->out_head),
 		conn_part(worker->out_body),
 	};
-	int r = stream_write(&conn->stream, parts, ARRAY_LEN(parts));
+	int r = conn_source_first(conn, parts + 3);
 
+	if (r >= 0)
+		r = stream_write(&conn->stream, parts, 3 + (size_t)r);
 	if (r == 0)
 		r = conn_keep_unsent(conn);
 	else if (r > 0)
-		r = conn_send_file(conn);
+		r = conn_send_rest(conn);
 	worker->out_len = 0;
 	worker->out_head = worker->out_body = STR_NONE;
 	return r;

@@ -25,7 +25,7 @@ bool conn_has_room(const struct conn *conn); /* for one more small answer in the
  * negative errno. */
 int conn_send(struct conn *conn);
 
-/* The rest of an answer that is a file: as conn_send(). */
-int conn_send_file(struct conn *conn);
+/* The rest of an answer: of its file, from its source. As conn_send(). */
+int conn_send_rest(struct conn *conn);
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
 struct str conn_addr(struct conn *conn);     /* "127.0.0.1:4711" */

@@ -1,10 +1,10 @@
 /* server/connection.c: one client's connection, from accept to close.
  *
- *   READ_HEAD --> READ_BODY --> HANDLE --> WRITE --> READ_HEAD   (keep-alive)
- *      |   \___________________/  |          |
- *      |    (hot path: answered   |          +--> LINGER --> CLOSED   (Connection: close, a refusal)
- *      |     at once)             |
- *      +--------------------------+------------------------> CLOSED   (the client left, a timeout of idling)
+ *   READ_HEAD --> ADMIT --> READ_BODY --> HANDLE --> WRITE --> READ_HEAD   (keep-alive)
+ *      |   \_______\_____________________/  |          |
+ *      |    (hot path: answered at once;    |          +--> LINGER --> CLOSED   (Connection: close, a refusal)
+ *      |     a policy answers)              |
+ *      +------------------------------------+------------------------> CLOSED   (the client left, a timeout of idling)
  *
  * One request is in work at a time; what follows it waits unread in the socket (back-pressure).
  * Answers are put into the loop's scratch and go out together at the end of a round, so that
@@ -17,8 +17,11 @@
 #include "core/base/clock.h"
 #include "core/io/net.h"
 #include "server/access.h"
+#include "server/conn_body.h"
 #include "server/conn_input.h"
 #include "server/conn_output.h"
+#include "server/conn_source.h"
+#include "server/conn_time.h"
 #include "server/server.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -27,48 +30,26 @@
 enum {
 	LINGER_MS = 2000,
 	LINGER_MAX = 4 << 20, /* bytes that are read and dropped */
-	DISCONNECT_MS = 100,  /* after a FIN (DECISIONS 8) */
 };
 
 static void conn_on_readable(struct stream *stream);
 static void conn_on_sent(struct stream *stream);
-static void conn_on_timer(struct timer *timer);
 static void conn_forget_after(struct conn *conn);
-static void conn_flush_alone(struct conn *conn);
 
 /* What holds between two steps. */
 static void conn_check(const struct conn *conn)
 {
 	check(loop_is_current(conn->worker->loop));
 	check(stream_is_open(&conn->stream) == (conn->state != CONN_CLOSED));
-	if (conn->state == CONN_HANDLE)
+	if (conn->state == CONN_HANDLE || conn->state == CONN_ADMIT)
 		check(conn->request && !conn->request->replied);
-}
-
-/* ------------------------------------------------------------ deadlines */
-
-void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
-{
-	conn->deadline_ns = loop_now_ns(conn->worker->loop) + delay_ms * NS_PER_MS;
-	if (!timer_is_running(&conn->timer) || conn->timer.tick * NS_PER_MS > conn->deadline_ns)
-		timer_start_at(&conn->timer, conn->deadline_ns);
-}
-
-static void conn_no_deadline(struct conn *conn)
-{
-	conn->deadline_ns = UINT64_MAX;
+	check(!conn->source || conn->state == CONN_WRITE);
+	check(!conn->paused || conn->state == CONN_READ_BODY);
 }
 
 /* ------------------------------------------------------------ opening and closing */
 
-static bool conn_has_unread(const struct conn *conn)
-{
-	char byte;
-
-	return recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
-void conn_accept(struct worker *worker, int fd, uint32_t events)
+void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t events)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	const struct settings *settings = &worker->generation->settings;
@@ -79,6 +60,7 @@ void conn_accept(struct worker *worker, int fd, uint32_t events)
 		return;
 	}
 	conn->worker = worker;
+	conn->listener = listener;
 	conn->refusing = !worker->is_main && server_is_full(worker->server);
 	stream_adopt(&conn->stream, worker->loop, fd, events, conn_on_readable, conn_on_sent);
 	timer_init(&conn->timer, worker->loop, conn_on_timer);
@@ -102,7 +84,9 @@ void conn_close(struct conn *conn)
 
 	check(conn->state != CONN_CLOSED);
 	conn->state = CONN_CLOSED;
+	conn->paused = false;
 	timer_stop(&conn->timer);
+	conn_source_end(conn);
 	stream_close(&conn->stream);
 	http_body_destroy(conn->chunked);
 	conn->chunked = NULL;
@@ -179,6 +163,10 @@ static void conn_go_on(struct conn *conn)
 		conn_handle(conn);
 		return;
 	}
+	if (state == CONN_ADMIT) {
+		conn_admit(conn);
+		return;
+	}
 	conn->state = CONN_READ_BODY;
 	conn->body_started_ns = loop_now_ns(conn->worker->loop);
 	conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
@@ -192,6 +180,7 @@ static void conn_next(struct conn *conn)
 		conn_go_on(conn);
 		return;
 	}
+	conn_source_end(conn);
 	request_destroy(take(&conn->request));
 	conn_forget_after(conn);
 	if (!conn->keep_alive) {
@@ -207,7 +196,7 @@ void conn_flush(struct conn *conn)
 {
 	int r;
 
-	check(conn->processing && conn->state != CONN_HANDLE);
+	check(conn->processing && conn->state != CONN_HANDLE && conn->state != CONN_ADMIT);
 	do {
 		r = conn_send(conn);
 		if (r < 0) {
@@ -217,7 +206,7 @@ void conn_flush(struct conn *conn)
 				conn->resume = CONN_READ_BODY;
 			conn->state = CONN_WRITE;
 			conn->n_unsent = conn_unsent(conn);
-			conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+			conn_set_write_deadline(conn);
 		} else if (conn->state == CONN_WRITE) {
 			conn_next(conn);
 		}
@@ -225,7 +214,7 @@ void conn_flush(struct conn *conn)
 }
 
 /* Outside of a round: flushes, and frees what is closed. */
-static void conn_flush_alone(struct conn *conn)
+void conn_flush_alone(struct conn *conn)
 {
 	conn->processing = true;
 	conn_flush(conn);
@@ -234,8 +223,6 @@ static void conn_flush_alone(struct conn *conn)
 		free(conn);
 }
 
-static void conn_on_peer_closed(struct conn *conn);
-
 /* Uses what was read as far as it goes, then reads on, until the socket is empty or a request is
  * in work. */
 void conn_process(struct conn *conn)
@@ -243,7 +230,7 @@ void conn_process(struct conn *conn)
 	if (conn->processing)
 		return;
 	conn->processing = true;
-	while (conn->state == CONN_READ_HEAD || conn->state == CONN_READ_BODY) {
+	while (conn->state == CONN_READ_HEAD || (conn->state == CONN_READ_BODY && !conn->paused)) {
 		bool more = conn_input(conn);
 
 		if (conn->state != CONN_CLOSED &&
@@ -253,7 +240,7 @@ void conn_process(struct conn *conn)
 			break;
 	}
 	/* the end may have come with the request: nothing tells of it again */
-	if (conn->state == CONN_HANDLE && conn->stream.peer_closed)
+	if (conn_is_waited_for(conn) && conn->stream.peer_closed)
 		conn_on_peer_closed(conn);
 	conn->processing = false;
 	if (conn->state == CONN_CLOSED)
@@ -262,17 +249,20 @@ void conn_process(struct conn *conn)
 		conn_check(conn);
 }
 
-static void conn_on_sent(struct stream *stream)
+/* What was queued is sent, or the source has more: the rest of the answer, then what follows it. */
+void conn_go_on_sending(struct conn *conn)
 {
-	struct conn *conn = container_of(stream, struct conn, stream);
+	int r = conn->stream.error ? conn->stream.error : conn_send_rest(conn);
 
 	check(conn->state == CONN_WRITE);
-	if (stream->error || conn_send_file(conn) < 0) {
+	if (r < 0) {
 		conn_close(conn);
 		return;
 	}
-	if (conn->file) { /* it goes on, and what has gone is progress */
-		conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+	if (r == 0) { /* it goes on, and what has gone is progress */
+		conn_set_write_deadline(conn);
+		if (conn_is_waited_for(conn) && conn->stream.peer_closed)
+			conn_on_peer_closed(conn);
 		return;
 	}
 	conn->processing = true; /* conn_next() may close it */
@@ -286,27 +276,9 @@ static void conn_on_sent(struct stream *stream)
 		conn_process(conn);
 }
 
-/* ------------------------------------------------------------ the client leaves */
-
-/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */
-static int conn_peek(struct conn *conn)
+static void conn_on_sent(struct stream *stream)
 {
-	char byte;
-	ssize_t n = recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return -errno;
-	return n == 0 && conn->in_len == 0 ? 0 : 1;
-}
-
-static void conn_on_peer_closed(struct conn *conn)
-{
-	int r = conn_peek(conn);
-
-	if (r < 0)
-		conn_close(conn);
-	else if (r == 0)
-		conn_set_deadline(conn, DISCONNECT_MS);
+	conn_go_on_sending(container_of(stream, struct conn, stream));
 }
 
 static void conn_on_readable(struct stream *stream)
@@ -318,11 +290,11 @@ static void conn_on_readable(struct stream *stream)
 	case CONN_READ_BODY:
 		conn_process(conn);
 		return;
+	case CONN_ADMIT:
 	case CONN_HANDLE:
-		if (stream->peer_closed)
-			conn_on_peer_closed(conn);
-		return;
 	case CONN_WRITE:
+		if (stream->peer_closed && conn_is_waited_for(conn))
+			conn_on_peer_closed(conn);
 		return;
 	case CONN_LINGER:
 		conn_drop_input(conn);
@@ -330,62 +302,6 @@ static void conn_on_readable(struct stream *stream)
 	case CONN_CLOSED:
 		unreachable();
 	}
-}
-
-/* ------------------------------------------------------------ time */
-
-bool conn_is_too_slow(const struct conn *conn)
-{
-	uint64_t took_ms = (loop_now_ns(conn->worker->loop) - conn->body_started_ns) / NS_PER_MS;
-
-	return took_ms > CONN_RATE_AFTER_MS && conn->body_size * 1000 / CONN_RATE_MIN < took_ms;
-}
-
-static void conn_time_out(struct conn *conn)
-{
-	switch ((enum conn_state)conn->state) {
-	case CONN_READ_HEAD:
-		if (conn->in_len == 0) {
-			conn_close(conn); /* idle: nobody waits for an answer */
-			return;
-		}
-		conn_refuse_head(conn, 408);
-		conn_flush_alone(conn);
-		return;
-	case CONN_READ_BODY:
-		conn_refuse(conn, 408);
-		conn_flush_alone(conn);
-		return;
-	case CONN_HANDLE: /* DISCONNECT_MS after the client's FIN */
-		if (conn_peek(conn) <= 0)
-			conn_close(conn);
-		return;
-	case CONN_WRITE:
-		if (conn_unsent(conn) < conn->n_unsent) {
-			conn->n_unsent = conn_unsent(conn);
-			conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
-			return;
-		}
-		net_reset_on_close(stream_fd(&conn->stream));
-		conn_close(conn);
-		return;
-	case CONN_LINGER:
-		conn_close(conn);
-		return;
-	case CONN_CLOSED:
-		unreachable();
-	}
-}
-
-static void conn_on_timer(struct timer *timer)
-{
-	struct conn *conn = container_of(timer, struct conn, timer);
-	bool late = loop_now_ns(conn->worker->loop) >= conn->deadline_ns;
-
-	if (late || (conn->state == CONN_READ_BODY && conn_is_too_slow(conn)))
-		conn_time_out(conn);
-	else if (conn->deadline_ns != UINT64_MAX)
-		timer_start_at(timer, conn->deadline_ns);
 }
 
 /* A connection that looks idle may have a request in its socket that no event has told of yet:
@@ -405,8 +321,13 @@ static void conn_reply(struct request *request, const struct reply *reply)
 {
 	struct conn *conn = request->owner;
 
-	check(conn->state == CONN_HANDLE && conn->request == request);
-	conn_answer(conn, reply, request);
+	check(conn->request == request);
+	if (conn->state == CONN_ADMIT) {
+		conn_answer_early(conn, reply);
+	} else {
+		check(conn->state == CONN_HANDLE);
+		conn_answer(conn, reply, request);
+	}
 	if (conn->processing)
 		return;
 	conn->processing = true;
@@ -418,7 +339,11 @@ static void conn_reply(struct request *request, const struct reply *reply)
 		conn_process(conn);
 }
 
-const struct request_sink conn_sink = { .reply = conn_reply };
+const struct request_sink conn_sink = {
+	.reply = conn_reply,
+	.admitted = conn_on_admitted,
+	.resume_body = conn_on_resume_body,
+};
 
 /* The body is whole (or there is none): the request goes to work. */
 void conn_handle(struct conn *conn)

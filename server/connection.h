@@ -6,7 +6,8 @@
 
 enum conn_state {
 	CONN_READ_HEAD, /* no request yet, or part of its head */
-	CONN_READ_BODY, /* the head is whole and valid; the body is still coming */
+	CONN_ADMIT,     /* the head is whole and valid; its policies decide, and nothing is read */
+	CONN_READ_BODY, /* the body is coming */
 	CONN_HANDLE,    /* a request is in work; only its answer moves on */
 	CONN_WRITE,     /* an answer is being sent; nothing is read meanwhile */
 	CONN_LINGER, /* the last answer is sent; what still comes is read and dropped, so that the client sees it */
@@ -25,13 +26,20 @@ struct conn {
 	bool is_head;    /* the request at hand is a HEAD */
 	bool processing; /* conn_process() is on the stack */
 	bool refusing;   /* past that bound: answers 503 */
+	bool paused;     /* in CONN_READ_BODY: the intake takes nothing now */
+	bool body_whole; /* in CONN_READ_BODY: and it has come to its end */
 	bool refused;    /* the last answer was given before the request was read to its end */
 	bool partial;    /* `in` begins with a part of a head that was looked at already */
 	uint32_t n_requests;
-	char *in; /* bytes that were read and not used: NULL while idle */
+	uint32_t listener; /* the number of the one that it came by */
+	const struct listen_spec
+		*listen; /* what the worker's generation says of it, as of the request
+					     at hand; NULL: no more there */
+	char *in;        /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
 	char *unsent;                  /* a copy of what a write of scratch bytes left over */
 	const struct reply_file *file; /* the rest of the answer being sent; or NULL */
+	struct conn_source *source;    /* that the answer being sent comes from; or NULL */
 	size_t n_parts_sent;           /* of file->parts: those that the stream has */
 	bool part_bytes_sent;          /* of the part at hand, the bytes are the stream's already */
 	size_t n_unsent; /* bytes that were queued when the write deadline was last set */
@@ -39,22 +47,22 @@ struct conn {
 	struct request *request;   /* in work, or its answer being sent */
 	struct http_body *chunked; /* while such a body comes */
 	uint64_t body_left;        /* of one with a length */
-	uint64_t body_size, body_started_ns;
+	uint64_t body_size, body_started_ns, paused_ns;
 	struct buf body; /* what has come, in the request's arena */
-	/* No request: the body is dropped, then `after_body` is sent. Both belong to `after_generation`,
-	 * which is pinned meanwhile. */
+	/* The body is dropped, then `after_body` is sent. Without a request, it and the route belong
+	 * to `after_generation`, which is pinned meanwhile. */
 	const struct reply *after_body;
 	const struct route *after_route; /* for the log; or NULL */
 	struct generation *after_generation;
-	uint8_t resume; /* in CONN_WRITE: the state to go on with, CONN_READ_BODY or CONN_HANDLE; 0: the
-			   answer ends the request */
+	uint8_t resume; /* in CONN_WRITE: the state to go on with, CONN_ADMIT, CONN_READ_BODY or
+			   CONN_HANDLE; 0: the answer ends the request */
 	uint64_t started_ns; /* the head of the request at hand was whole */
 	uint16_t addr_len;
 	char addr[54]; /* of the peer, as text; made when first asked for */
 };
 
-/* Takes a descriptor that has arrived on the worker's loop (loop_give()). */
-void conn_accept(struct worker *worker, int fd, uint32_t events);
+/* Takes a descriptor that has arrived on the worker's loop (loop_give()), from that listener. */
+void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t events);
 
 /* On its worker's thread. For draining: closes it if no request is in work, else makes the
  * answer the last one. */

@@ -33,7 +33,9 @@ struct sections_config {
 #define AT(field) offsetof(struct sections_config, field)
 const struct setting sections[] = {
 	{ "listen", SETTING_NODE, AT(listen),
-	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path." },
+	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path; or a map for "
+		  "each.",
+	  .keys = listen_keys },
 	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
 	  .keys = server_keys },
 	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
@@ -153,31 +155,6 @@ static void load_settings(struct load *load)
 	};
 }
 
-static void load_listen_one(struct load *load, const struct node *node, struct listen_spec *spec)
-{
-	const struct node *address = node->kind == NODE_MAP ? node_find(node, "address") : node;
-
-	spec->place = node->place;
-	if (node->kind == NODE_MAP && node_entry_find(node, "tls")) {
-		diag_error(load->diag, node_entry_find(node, "tls")->key_place,
-			   "tls is not in this version of leat yet; remove it");
-		return;
-	}
-	if (!address || !node_is_scalar(address) || address->kind == NODE_NULL) {
-		diag_error(load->diag, node->place,
-			   "an address is missing; write host:port or unix:/path");
-		return;
-	}
-	spec->text = address->text;
-	if (spec->text.len == 0 && load->generation->conf.checking)
-		return; /* it comes from an environment that is not here: said already */
-	if (net_addr_parse(spec->text, &spec->addr) < 0)
-		diag_error(load->diag, address->place,
-			   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or "
-			   "unix:/path",
-			   spec->text.ptr);
-}
-
 static void load_listens(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -190,8 +167,8 @@ static void load_listens(struct load *load)
 		struct listen_spec *spec = &generation->listens[i];
 
 		*spec = (struct listen_spec){ 0 };
-		load_listen_one(load, node->kind == NODE_LIST ? node->entries[i].value : node,
-				spec);
+		listen_spec_compile(spec, node->kind == NODE_LIST ? node->entries[i].value : node,
+				    generation->conf.checking, generation->arena, load->diag);
 		for (size_t j = 0; j < i; j++)
 			if (spec->addr.len &&
 			    net_addr_eq(&generation->listens[j].addr, &spec->addr))
@@ -480,4 +457,12 @@ void generation_destroy(struct generation *generation)
 	conf_fini(&generation->conf);
 	free(generation->n_refs);
 	free(generation);
+}
+
+const struct listen_spec *generation_listen(const struct generation *generation, uint32_t number)
+{
+	for (size_t i = 0; i < generation->n_listens; i++)
+		if (generation->listens[i].number == number)
+			return &generation->listens[i];
+	return generation->admin.number == number ? &generation->admin : NULL;
 }

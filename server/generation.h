@@ -5,21 +5,15 @@
  * the generation when no loop has any. */
 #pragma once
 #include "conf/load.h"
-#include "core/io/net.h"
 #include "server/flow/flow.h"
 #include "server/http/head.h"
+#include "server/listen_spec.h"
 #include "server/router.h"
 #include "server/settings.h"
 
 struct route;
 struct job_spec;
 struct upstream;
-
-struct listen_spec {
-	struct str text; /* as written: what identifies the listener over reloads */
-	struct net_addr addr;
-	struct place place;
-};
 
 struct generation {
 	uint64_t number; /* counts from 1 */
@@ -50,6 +44,10 @@ struct generation {
 struct generation *generation_load(const char *path, const struct generation *before, bool checking,
 				   bool strict, struct diag *diag);
 void generation_destroy(struct generation *generation); /* NULL is accepted */
+
+/* What the generation says of an open listener (the admin one too); NULL: its address is not in
+ * it. */
+const struct listen_spec *generation_listen(const struct generation *generation, uint32_t number);
 
 /* The tables of all sections, for the schema and the manual. */
 extern const struct setting sections[];

@@ -91,7 +91,8 @@ static bool listener_accept_one(struct listener *listener)
 		listener_refuse(fd);
 		return true;
 	}
-	if (loop_give(worker->loop, fd, 1, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+	if (loop_give(worker->loop, fd, listener->number,
+		      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
 		server_conn_closed(worker);
 		listener_refuse(fd);
 	}

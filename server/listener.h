@@ -15,6 +15,7 @@ struct listener {
 	struct list link; /* in server->listeners; main thread */
 	struct server *server;
 	struct worker *worker; /* that accepts; fixed */
+	uint32_t number;       /* from 1, never used twice: how its connections know it; fixed */
 	struct net_addr addr;
 	bool admin; /* its connections are the main thread's */
 	bool kept;  /* while a reload is applied: the new configuration has it too */

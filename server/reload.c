@@ -30,7 +30,7 @@ static struct listener *server_find_listener(struct server *server, const struct
 	return found;
 }
 
-static int server_open_listener(struct server *server, const struct listen_spec *spec, bool admin,
+static int server_open_listener(struct server *server, struct listen_spec *spec, bool admin,
 				struct list *opened, struct diag *diag)
 {
 	struct listener *listener = server_find_listener(server, &spec->addr, admin);
@@ -40,6 +40,7 @@ static int server_open_listener(struct server *server, const struct listen_spec 
 
 	if (listener) {
 		listener->kept = true;
+		spec->number = listener->number;
 		return 0;
 	}
 	r = listener_create(&listener, server, acceptor, spec->text, &spec->addr, admin);
@@ -57,14 +58,14 @@ static int server_open_listener(struct server *server, const struct listen_spec 
 		return r;
 	}
 	server->n_opened += !admin;
+	listener->number = spec->number = ++server->n_listeners_ever;
 	listener->kept = true;
 	list_add(opened, &listener->link);
 	return 0;
 }
 
 /* Opens what the generation wants and is not open yet. All or nothing. */
-int server_open_listeners(struct server *server, const struct generation *generation,
-			  struct diag *diag)
+int server_open_listeners(struct server *server, struct generation *generation, struct diag *diag)
 {
 	struct list opened = LIST_INIT(opened);
 	struct listener *listener;

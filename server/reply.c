@@ -355,9 +355,16 @@ int reply_render(const struct reply_spec *spec, struct expr_env *env, struct rep
 	return 0;
 }
 
-static bool reply_has_body(int status)
+bool reply_has_body(int status)
 {
 	return status >= 200 && status != 204 && status != 304;
+}
+
+uint64_t reply_size(const struct reply *reply)
+{
+	return reply->source ? reply->source->size
+	       : reply->file ? reply->file->size
+			     : reply->body.len;
 }
 
 void reply_write_head(const struct reply *reply, struct buf *out)
@@ -378,9 +385,9 @@ void reply_write_head(const struct reply *reply, struct buf *out)
 		buf_add(out, reply->fields[i].value);
 		buf_add(out, STR("\r\n"));
 	}
-	if (reply_has_body(reply->status)) {
+	if (reply_has_body(reply->status) && reply_size(reply) != BODY_SIZE_UNKNOWN) {
 		buf_add(out, STR("Content-Length: "));
-		buf_add_u64(out, reply->file ? reply->file->size : reply->body.len);
+		buf_add_u64(out, reply_size(reply));
 		buf_add(out, STR("\r\n"));
 	}
 }

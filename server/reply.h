@@ -3,6 +3,7 @@
 #pragma once
 #include "conf/settings.h"
 #include "core/io/stream.h"
+#include "server/body_source.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
 #include "server/http/head.h"
@@ -34,6 +35,7 @@ struct reply {
 	struct str content_type; /* empty: no body, or a type among the fields */
 	struct str body;
 	const struct reply_file *file; /* instead of `body`; or NULL */
+	struct body_source *source;    /* instead of both; or NULL. The request's from then on */
 	size_t n_fields;
 	struct http_field *fields; /* checked: names are tokens, values have no controls */
 	bool close;                /* the connection ends with this answer */
@@ -56,6 +58,10 @@ const struct reply *reply_constant(const struct reply_spec *spec);
 
 /* Renders an answer into env->arena. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply);
+
+/* Whether an answer of that status has a body at all (RFC 9110 §6.4.1). */
+bool reply_has_body(int status);
+uint64_t reply_size(const struct reply *reply); /* of the body, or BODY_SIZE_UNKNOWN */
 
 /* "HTTP/1.1 200 OK\r\n" … "Content-Length: 12\r\n" of an answer. Sticky errors of `out` tell of
  * lack of memory. */

@@ -151,6 +151,9 @@ void request_destroy(struct request *request)
 	worker = request->worker;
 	check(!request->running);
 	list_remove(&request->link);
+	body_source_close(take(&request->source));
+	if (request->intake)
+		request->intake->ops->close(take(&request->intake));
 	file_unref(take(&request->file));
 	worker_unpin(worker, request->generation);
 	atomic_fetch_sub_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
@@ -171,6 +174,7 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
+	request->source = reply->source;
 	if (request->owner)
 		request->sink->reply(request, reply);
 	else
@@ -333,6 +337,31 @@ static void request_refuse(struct request *request, int status, struct str detai
 		reply_problem(&request->arena, status, code, STR_NONE, request->context.id, detail);
 
 	request_send(request, &reply);
+}
+
+bool request_has_policies(const struct request *request)
+{
+	(void)request;
+	return false; /* there are none yet */
+}
+
+void request_admit(struct request *request)
+{
+	request_admitted(request);
+}
+
+void request_admitted(struct request *request)
+{
+	if (request->owner)
+		request->sink->admitted(request);
+	else
+		request_destroy(request);
+}
+
+void request_resume_body(struct request *request)
+{
+	check(request->owner && request->intake);
+	request->sink->resume_body(request);
 }
 
 void request_start(struct request *request)

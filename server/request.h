@@ -4,6 +4,8 @@
  * it. It owns an arena, and pins the generation it began with. It ends in exactly one call of
  * its sink. */
 #pragma once
+#include "server/body_intake.h"
+#include "server/body_source.h"
 #include "server/route.h"
 #include "server/worker.h"
 
@@ -14,6 +16,12 @@ struct request_sink {
 	/* The answer; its memory lives until request_destroy(), which the sink calls when the
 	 * last byte is sent (or cannot be sent). */
 	void (*reply)(struct request *request, const struct reply *reply);
+
+	/* Its policies let it pass: now its body may come. */
+	void (*admitted)(struct request *request);
+
+	/* The intake takes bytes again. */
+	void (*resume_body)(struct request *request);
 };
 
 struct request {
@@ -25,12 +33,16 @@ struct request {
 	const struct request_sink *sink;
 	void *owner; /* the sink's: its connection (or stream); NULL once the client has left */
 	const struct route *route;
+	const struct listen_spec
+		*listen;       /* of its generation, that it came by; NULL: no more there */
 	struct http_head head; /* all slices are in the arena */
 	struct http_path path;
 	struct router_match match;
-	struct str body;         /* whole, raw */
-	struct value body_value; /* by its type; read when the body is whole */
-	struct str client_addr;  /* "127.0.0.1:4711" */
+	struct body_intake *intake; /* that its body goes to; NULL: into `body` */
+	struct body_source *source; /* that the body of its answer comes from; or NULL */
+	struct str body;            /* whole, raw */
+	struct value body_value;    /* by its type; read when the body is whole */
+	struct str client_addr;     /* "127.0.0.1:4711" */
 	uint64_t started_ns;
 	struct flow_run run;
 	struct file *file;                          /* that the answer is made of; or NULL */
@@ -46,6 +58,19 @@ struct request {
 struct request *request_create(struct worker *worker, const struct route *route,
 			       const struct http_head *head, struct str head_bytes,
 			       const struct http_path *path, const struct router_match *match);
+
+/* Whether anything is to be asked before its body may come. */
+bool request_has_policies(const struct request *request);
+
+/* Asks its policies: leads to request_admitted() or to an answer, now or later. */
+void request_admit(struct request *request);
+
+/* Its policies have let it pass: its body may come. Once, on its loop, also when its client has
+ * left (then it destroys itself). */
+void request_admitted(struct request *request);
+
+/* After INTAKE_PAUSED, on its loop. Not after the intake was closed. */
+void request_resume_body(struct request *request);
 
 /* The body is whole: runs the route. */
 void request_start(struct request *request);

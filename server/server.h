@@ -33,7 +33,8 @@ struct server {
 	struct generation **old;       /* replaced, but still used by requests */
 	size_t n_old;
 	struct list listeners;
-	size_t n_opened; /* listeners so far: they take turns on the loops */
+	size_t n_opened;           /* listeners so far: they take turns on the loops */
+	uint32_t n_listeners_ever; /* the admin one too: the number of the last */
 	struct signals signals;
 	struct timer watchdog, shutdown;
 	uint64_t *watchdog_turns; /* of each loop when it was last looked at */
@@ -83,6 +84,5 @@ const struct reply *server_allow_reply(uint32_t methods, bool is_options);
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
 int server_check_access_log(const struct generation *generation, struct diag *diag);
-int server_open_listeners(struct server *server, const struct generation *generation,
-			  struct diag *diag);
+int server_open_listeners(struct server *server, struct generation *generation, struct diag *diag);
 void server_apply_settings(struct server *server);

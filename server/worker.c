@@ -14,8 +14,7 @@
 
 static void worker_on_arrival(struct loop *loop, int fd, uint32_t tag, uint32_t events)
 {
-	(void)tag; /* will tell the listener, when listeners differ in more than their address */
-	conn_accept(loop_user(loop), fd, events);
+	conn_accept(loop_user(loop), tag, fd, events); /* the tag is the listener's number */
 }
 
 /* ------------------------------------------------------------ detached flows */

@@ -1,0 +1,34 @@
+/* server/conn_body.h: the bodies of requests, as they come. Internal to the connection. */
+#pragma once
+#include "server/connection.h"
+
+enum {
+	CONN_RATE_AFTER_MS =
+		20000, /* a body that is slower than CONN_RATE_MIN bytes a second after this is refused */
+	CONN_RATE_MIN = 500,
+};
+
+bool conn_has_body(const struct http_head *head);
+
+/* The head of conn->request is whole: asks its policies, if it has any, then reads its body. */
+void conn_begin_request_body(struct conn *conn);
+
+/* Goes to CONN_ADMIT and asks the policies, or does so when what stands before it is sent. */
+void conn_admit(struct conn *conn);
+
+/* Begins to read a body: into conn->request, or to be dropped when conn->after_body is set. */
+void conn_begin_body(struct conn *conn, const struct http_head *head, uint64_t max);
+
+/* Uses the front of the window; returns how many bytes. Not while conn->paused. */
+size_t conn_body(struct conn *conn, struct str window);
+
+/* The request was answered before its body was read (by a policy): the body is dropped, then the
+ * answer goes out; a body that is large, or that the client waits to be asked for, closes the
+ * connection instead. */
+void conn_answer_early(struct conn *conn, const struct reply *reply);
+
+bool conn_is_too_slow(const struct conn *conn);
+
+/* of struct request_sink */
+void conn_on_admitted(struct request *request);
+void conn_on_resume_body(struct request *request);

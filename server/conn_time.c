@@ -1,0 +1,127 @@
+/* server/conn_time.c */
+#include "server/conn_time.h"
+#include "core/base/clock.h"
+#include "core/io/net.h"
+#include "server/conn_body.h"
+#include "server/conn_input.h"
+#include "server/conn_output.h"
+#include "server/conn_source.h"
+#include <errno.h>
+#include <sys/socket.h>
+
+enum { DISCONNECT_MS = 100 }; /* after a FIN (DECISIONS 8) */
+
+/* ------------------------------------------------------------ deadlines */
+
+void conn_set_deadline(struct conn *conn, uint64_t delay_ms)
+{
+	conn->deadline_ns = loop_now_ns(conn->worker->loop) + delay_ms * NS_PER_MS;
+	if (!timer_is_running(&conn->timer) || conn->timer.tick * NS_PER_MS > conn->deadline_ns)
+		timer_start_at(&conn->timer, conn->deadline_ns);
+}
+
+void conn_no_deadline(struct conn *conn)
+{
+	conn->deadline_ns = UINT64_MAX;
+}
+
+/* While an answer's source has nothing, it is not the client who is slow. */
+void conn_set_write_deadline(struct conn *conn)
+{
+	if (conn_source_is_waiting(conn))
+		conn_no_deadline(conn);
+	else
+		conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+}
+
+/* ------------------------------------------------------------ the client leaves */
+
+bool conn_has_unread(const struct conn *conn)
+{
+	char byte;
+
+	return recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* The client has nothing to do but to wait for what others are making. */
+bool conn_is_waited_for(const struct conn *conn)
+{
+	return conn->state == CONN_ADMIT || conn->state == CONN_HANDLE ||
+	       (conn->state == CONN_WRITE && conn_source_is_waiting(conn));
+}
+
+/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */
+static int conn_peek(struct conn *conn)
+{
+	char byte;
+	ssize_t n = recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	return n == 0 && conn->in_len == 0 ? 0 : 1;
+}
+
+void conn_on_peer_closed(struct conn *conn)
+{
+	int r = conn_peek(conn);
+
+	if (r < 0)
+		conn_close(conn);
+	else if (r == 0)
+		conn_set_deadline(conn, DISCONNECT_MS);
+}
+
+/* ------------------------------------------------------------ time */
+
+static void conn_time_out(struct conn *conn)
+{
+	switch ((enum conn_state)conn->state) {
+	case CONN_READ_HEAD:
+		if (conn->in_len == 0) {
+			conn_close(conn); /* idle: nobody waits for an answer */
+			return;
+		}
+		conn_refuse_head(conn, 408);
+		conn_flush_alone(conn);
+		return;
+	case CONN_READ_BODY:
+		conn_refuse(conn, 408);
+		conn_flush_alone(conn);
+		return;
+	case CONN_ADMIT:
+	case CONN_HANDLE: /* DISCONNECT_MS after the client's FIN */
+		if (conn_peek(conn) <= 0)
+			conn_close(conn);
+		return;
+	case CONN_WRITE:
+		if (conn_source_is_waiting(conn)) { /* as in CONN_HANDLE */
+			if (conn_peek(conn) <= 0)
+				conn_close(conn);
+			return;
+		}
+		if (conn_unsent(conn) < conn->n_unsent) {
+			conn->n_unsent = conn_unsent(conn);
+			conn_set_deadline(conn, conn->worker->generation->settings.timeout_write);
+			return;
+		}
+		net_reset_on_close(stream_fd(&conn->stream));
+		conn_close(conn);
+		return;
+	case CONN_LINGER:
+		conn_close(conn);
+		return;
+	case CONN_CLOSED:
+		unreachable();
+	}
+}
+
+void conn_on_timer(struct timer *timer)
+{
+	struct conn *conn = container_of(timer, struct conn, timer);
+	bool late = loop_now_ns(conn->worker->loop) >= conn->deadline_ns;
+
+	if (late || (conn->state == CONN_READ_BODY && !conn->paused && conn_is_too_slow(conn)))
+		conn_time_out(conn);
+	else if (conn->deadline_ns != UINT64_MAX)
+		timer_start_at(timer, conn->deadline_ns);
+}

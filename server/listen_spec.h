@@ -1,0 +1,24 @@
+/* server/listen_spec.h: one entry of `listen:`, compiled: what a generation says of an address.
+ *
+ * The socket itself outlives generations (server/listener.h); a connection knows its listener by
+ * number and asks the generation at work what holds for it now. */
+#pragma once
+#include "conf/settings.h"
+#include "core/io/net.h"
+
+struct conf;
+
+struct listen_spec {
+	struct str text; /* as written: what identifies the listener over reloads */
+	struct net_addr addr;
+	struct place place;
+	uint32_t number; /* of the listener, once it is open; 0: it is not */
+};
+
+/* Reads one entry: an address, or a map by listen_keys. False with errors in diag. Before the
+ * address is known to be wrong, `spec` has what could be read. `offline`: an address that is
+ * empty comes from an environment that is not here, which was said already. */
+bool listen_spec_compile(struct listen_spec *spec, const struct node *node, bool offline,
+			 struct arena *arena, struct diag *diag);
+
+extern const struct setting listen_keys[];
