@@ -39,7 +39,7 @@ struct stream {
 	int file_fd;                      /* what is sent behind `out`; its owner closes it */
 	uint64_t file_at, file_left;
 	struct stream_gate *gate; /* of that file; or NULL: it never has to be waited for */
-	struct ready more; /* the rest of a file, in another turn */
+	struct ready more;        /* the rest of a file, in another turn */
 };
 
 /* 0 or a negative errno; then the descriptor is still the caller's. */
