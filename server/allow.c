@@ -72,3 +72,10 @@ const struct reply *server_allow_reply(uint32_t methods, bool is_options)
 	lock_release(&lock);
 	return reply;
 }
+
+const struct reply *server_no_route_reply(const struct http_head *head, uint32_t allowed)
+{
+	if (allowed)
+		return server_allow_reply(allowed, head->method_id == HTTP_OPTIONS);
+	return reply_refusal(head->method_id == HTTP_OTHER ? 501 : 404);
+}

@@ -10,6 +10,7 @@
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/conn_time.h"
+#include "server/policy/policy.h"
 #include "server/server.h"
 #include <stdlib.h>
 
@@ -80,12 +81,12 @@ void conn_admit(struct conn *conn)
 	}
 	conn->state = CONN_ADMIT;
 	conn_no_deadline(conn);
-	request_admit(conn->request);
+	policy_admit(conn->request);
 }
 
 void conn_begin_request_body(struct conn *conn)
 {
-	if (request_has_policies(conn->request))
+	if (conn->request->policies)
 		conn_admit(conn);
 	else
 		conn_pass(conn);
@@ -133,7 +134,7 @@ static void conn_refuse_body(struct conn *conn, const struct reply *reply)
 	conn->keep_alive = false;
 	conn->refused = true;
 	conn->request->replied = true;
-	conn_answer(conn, reply, conn->request);
+	conn_answer(conn, policy_finish(conn->request, reply), conn->request);
 }
 
 /* False when no more may come now. */

@@ -7,6 +7,7 @@
 #include "server/conn_body.h"
 #include "server/conn_output.h"
 #include "server/conn_time.h"
+#include "server/policy/policies.h"
 #include "server/server.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -104,19 +105,7 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 	conn_begin_body(conn, head, conn->worker->generation->settings.body);
 }
 
-/* 404, 405, 501, and what OPTIONS says of a path. */
-static void conn_answer_no_route(struct conn *conn, const struct http_head *head, uint32_t allowed)
-{
-	if (allowed)
-		conn_answer_without(conn, head, NULL,
-				    server_allow_reply(allowed, head->method_id == HTTP_OPTIONS));
-	else if (head->method_id == HTTP_OTHER)
-		conn_answer_without(conn, head, NULL, reply_refusal(501));
-	else
-		conn_answer_without(conn, head, NULL, reply_refusal(404));
-}
-
-/* A route that needs the request: its own copy, its body, its tasks. */
+/* A route that needs the request: its own copy, its policies, its body, its tasks. */
 static void conn_begin_request(struct conn *conn, const struct http_head *head, struct str bytes,
 			       const struct http_path *path, const struct router_match *match)
 {
@@ -135,9 +124,51 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	request->sink = &conn_sink;
 	request->owner = conn;
 	request->listen = conn->listen;
-	request->client_addr = conn_addr(conn);
+	request->client_addr =
+		arena_str(&request->arena, conn_addr(conn)); /* it may outlive the connection */
+	if (!request->client_addr.ptr) {
+		request_destroy(request);
+		conn_refuse(conn, 503);
+		return;
+	}
 	conn->request = request;
-	conn_begin_request_body(conn);
+	if (policies_begin(request))
+		conn_begin_request_body(conn);
+	else
+		conn_refuse(conn, 503);
+}
+
+static struct policy_way conn_way(const struct conn *conn, const struct route *route,
+				  const struct http_path *path)
+{
+	return (struct policy_way){ &conn->worker->generation->policies, conn->listen, route,
+				    path };
+}
+
+/* 404, 405, 501, and what OPTIONS says of a path. */
+static void conn_answer_no_route(struct conn *conn, const struct http_head *head, struct str bytes,
+				 const struct http_path *path, uint32_t allowed)
+{
+	const struct route *route = conn->worker->generation->no_route;
+	const struct policy_way way = conn_way(conn, route, path);
+	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
+
+	if (!conn->worker->is_main && policies_hold(&way))
+		conn_begin_request(conn, head, bytes, path, &match);
+	else
+		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
+}
+
+/* What comes by a listener with policies has no hot path. */
+static bool conn_has_listen_policies(const struct conn *conn)
+{
+	const struct generation *generation = conn->worker->generation;
+	const struct listen_spec *listen;
+
+	if (likely(!generation->listens_have_policies))
+		return false;
+	listen = generation_listen(generation, conn->listener);
+	return listen && listen->policies;
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -154,6 +185,20 @@ static bool conn_parse_path(struct conn *conn, const struct http_head *head, str
 	return r == 0;
 }
 
+static void conn_take_route(struct conn *conn, const struct http_head *head, struct str bytes,
+			    const struct http_path *path, const struct router_match *match)
+{
+	const struct route *route = match->route;
+
+	if (!route->constant || conn_has_listen_policies(conn)) {
+		conn_begin_request(conn, head, bytes, path, match);
+		return;
+	}
+	if (!conn_has_body(head))
+		head_memo_add(&conn->worker->head_memo, bytes, head, route, route->constant);
+	conn_answer_without(conn, head, route, route->constant);
+}
+
 static void conn_route(struct conn *conn, const struct http_head *head, struct str bytes)
 {
 	struct worker *worker = conn->worker;
@@ -161,7 +206,9 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 	struct http_path path;
 
 	if (head->path.len == 1 && head->path.ptr[0] == '*') {
-		conn_answer_without(conn, head, NULL, server_allow_reply(UINT32_MAX, true));
+		path = (struct http_path){ .segments = worker->segments,
+					   .raw = worker->raw_segments };
+		conn_answer_no_route(conn, head, bytes, &path, UINT32_MAX);
 		return;
 	}
 	if (!conn_parse_path(conn, head, &path))
@@ -172,18 +219,10 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 		match = (struct router_match){
 			.allowed = METHODS_BUT_TRACE
 		}; /* RFC 9110 9.3.8: not unless asked for */
-	if (!match.route) {
-		conn_answer_no_route(conn, head, match.allowed);
-	} else {
-		const struct route *route = match.route;
-
-		if (route->constant && !conn_has_body(head))
-			head_memo_add(&worker->head_memo, bytes, head, route, route->constant);
-		if (route->constant)
-			conn_answer_without(conn, head, route, route->constant);
-		else
-			conn_begin_request(conn, head, bytes, &path, &match);
-	}
+	if (!match.route)
+		conn_answer_no_route(conn, head, bytes, &path, match.allowed);
+	else
+		conn_take_route(conn, head, bytes, &path, &match);
 }
 
 static void conn_begin(struct conn *conn, const struct http_head *head)
@@ -220,7 +259,7 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 {
 	const struct head_memo_entry *known = head_memo_find(&conn->worker->head_memo, window);
 
-	if (!known)
+	if (!known || conn_has_listen_policies(conn))
 		return 0;
 	conn_begin(conn, &known->head);
 	conn_answer_constant(conn, known->route, &known->head, known->reply);

@@ -9,6 +9,7 @@
 #include "server/conn_source.h"
 #include "server/conn_time.h"
 #include "server/http/status.h"
+#include "server/policy/policy.h"
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
@@ -196,11 +197,16 @@ void conn_answer_constant(struct conn *conn, const struct route *route,
 
 void conn_refuse(struct conn *conn, int status)
 {
+	const struct reply *reply = reply_refusal(status);
+
 	conn->keep_alive = false;
 	conn->refused = true;
 	if (conn->request)
 		conn->request->replied = true;
-	conn_answer(conn, reply_refusal(status), NULL);
+	if (conn->request && conn->request->policies)
+		conn_answer(conn, policy_finish(conn->request, reply), conn->request);
+	else
+		conn_answer(conn, reply, NULL);
 }
 
 void conn_refuse_head(struct conn *conn, int status)

@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
+#include "server/later.h"
 #include "server/route.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
@@ -50,7 +51,9 @@ const struct setting sections[] = {
 	{ "include", SETTING_NODE, AT(include),
 	  .help = "More files, by name or pattern, relative to this one." },
 	{ "defaults", SETTING_MAP, AT(defaults),
-	  .help = "Modifiers for every task: {task: {timeout: …}}." },
+	  .help = "Modifiers for every task: {task: {timeout: …}}, and policies for prefixes of "
+		  "paths: {/api: {cors: …}}.",
+	  .keys = policy_keys },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "shared", SETTING_MAP, AT(shared),
 	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
@@ -73,6 +76,7 @@ struct load {
 	const struct generation *before;
 	struct diag *diag;
 	struct sections_config config;
+	struct policy_compiler policies;
 };
 
 /* ${env.X} and ${secret.X} are asked for by a callback that knows only names; a load stays on
@@ -155,6 +159,21 @@ static void load_settings(struct load *load)
 	};
 }
 
+static void load_listen_one(struct load *load, const struct node *node, struct listen_spec *spec)
+{
+	struct generation *generation = load->generation;
+	struct policy_nodes nodes = { 0 };
+	bool ok;
+
+	*spec = (struct listen_spec){ 0 };
+	if (!listen_spec_compile(spec, node, &nodes, generation->conf.checking, generation->arena,
+				 load->diag))
+		return;
+	spec->policies =
+		policies_compile(&load->policies, POLICIES_LISTENER, spec->text, &nodes, &ok);
+	generation->listens_have_policies |= spec->policies != NULL;
+}
+
 static void load_listens(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -166,9 +185,8 @@ static void load_listens(struct load *load)
 	for (size_t i = 0; i < n_listens; i++) {
 		struct listen_spec *spec = &generation->listens[i];
 
-		*spec = (struct listen_spec){ 0 };
-		listen_spec_compile(spec, node->kind == NODE_LIST ? node->entries[i].value : node,
-				    generation->conf.checking, generation->arena, load->diag);
+		load_listen_one(load, node->kind == NODE_LIST ? node->entries[i].value : node,
+				spec);
 		for (size_t j = 0; j < i; j++)
 			if (spec->addr.len &&
 			    net_addr_eq(&generation->listens[j].addr, &spec->addr))
@@ -176,6 +194,21 @@ static void load_listens(struct load *load)
 					   "\"%s\" is listed twice; remove one", spec->text.ptr);
 	}
 	generation->n_listens = n_listens;
+}
+
+/* Before listeners and routes: those have policies of their own. */
+static void load_policies(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	policy_compiler_init(&load->policies, &generation->conf, load->diag, &generation->policies);
+	load->policies.outer_names.constant = load_constant;
+	load->policies.before = load->before ? &load->before->policies : NULL;
+	policies_compile_prefixes(&load->policies, load->config.defaults);
+	generation->no_route = arena_zalloc(generation->arena, sizeof(struct route));
+	*generation->no_route = (struct route){ .by_path = true,
+						.logged = true,
+						.body_max = generation->settings.body };
 }
 
 struct admin_config {
@@ -308,8 +341,8 @@ static void load_routes(struct load *load)
 	generation->routes =
 		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
-		struct route *route =
-			route_compile(&load->compiler, &generation->settings, &node->entries[i]);
+		struct route *route = route_compile(&load->compiler, &load->policies,
+						    &generation->settings, &node->entries[i]);
 
 		if (route && router_add(generation->router, &route->pattern, route->place, route,
 					load->diag))
@@ -344,35 +377,6 @@ static void load_shared(struct load *load)
 	load->compiler.shared = things;
 }
 
-/* Sections that DESIGN has and later versions bring: a better answer than "unknown key". */
-struct later_config {
-	const struct node *ignored;
-};
-
-#define AT(field) offsetof(struct later_config, field)
-static const struct setting later_sections[] = {
-	{ "redis", SETTING_NODE, AT(ignored) },   { "sql", SETTING_NODE, AT(ignored) },
-	{ "kafka", SETTING_NODE, AT(ignored) },   { "queues", SETTING_NODE, AT(ignored) },
-	{ "compute", SETTING_NODE, AT(ignored) }, { "actors", SETTING_NODE, AT(ignored) },
-	{ "tests", SETTING_NODE, AT(ignored) },   { "trace", SETTING_NODE, AT(ignored) },
-	{ "store", SETTING_NODE, AT(ignored) },   { "modules", SETTING_NODE, AT(ignored) },
-	{ "metrics", SETTING_NODE, AT(ignored) }, SETTINGS_END
-};
-#undef AT
-
-static void load_refuse_later(struct load *load)
-{
-	for (const struct setting *later = later_sections; later->key; later++) {
-		const struct node_entry *entry =
-			node_entry_find(load->generation->conf.root, later->key);
-
-		if (entry)
-			diag_error(load->diag, entry->key_place,
-				   "the section %s is not in this version of leat yet; remove it",
-				   later->key);
-	}
-}
-
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
@@ -390,7 +394,7 @@ static void load_resolve(struct load *load)
 
 static void load_sections(struct load *load)
 {
-	struct later_config later = { NULL };
+	struct later_config later = { 0 };
 	const struct settings_part parts[] = { { sections, &load->config },
 					       { later_sections, &later } };
 	struct generation *generation = load->generation;
@@ -403,12 +407,13 @@ static void load_sections(struct load *load)
 		.constant = load_constant,
 	};
 	load_resolve(load);
-	load_refuse_later(load);
+	sections_refuse_later(load->generation->conf.root, load->diag);
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
+	load_policies(load);
 	load_listens(load);
 	load_admin(load);
 	load_upstreams(load);
@@ -429,6 +434,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 	generation->conf.checking = checking;
 	generation->conf.strict = strict;
 	map_init(&generation->flows);
+	policy_list_init(&generation->policies);
 	if (conf_load(&generation->conf, path, diag) == 0 && generation->conf.root) {
 		generation->arena = &generation->conf.arena;
 		loading = &load;
@@ -454,6 +460,7 @@ void generation_destroy(struct generation *generation)
 		upstream_unref(generation->upstreams[i]);
 	flows_fini(generation->all_flows);
 	map_fini(&generation->flows);
+	policy_list_fini(&generation->policies);
 	conf_fini(&generation->conf);
 	free(generation->n_refs);
 	free(generation);

@@ -8,6 +8,7 @@
 #include "server/flow/flow.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
+#include "server/policy/policies.h"
 #include "server/router.h"
 #include "server/settings.h"
 
@@ -24,6 +25,9 @@ struct generation {
 	struct http_limits http_limits;
 	size_t n_listens;
 	struct listen_spec *listens;
+	bool listens_have_policies; /* at least one of them */
+	struct policy_list policies;
+	struct route *no_route;   /* of requests that no route takes, but policies look at */
 	struct listen_spec admin; /* text.len 0: none */
 	struct router *router;
 	size_t n_routes;

@@ -1,5 +1,6 @@
 /* server/listen_spec.c */
 #include "server/listen_spec.h"
+#include "server/policy/policies.h"
 
 struct listen_config {
 	struct str address;
@@ -20,17 +21,18 @@ static bool listen_is_short(const struct node *node)
 	return node_is_scalar(node) && node->kind != NODE_NULL;
 }
 
-bool listen_spec_compile(struct listen_spec *spec, const struct node *node, bool offline,
-			 struct arena *arena, struct diag *diag)
+bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
+			 struct policy_nodes *nodes, bool offline, struct arena *arena,
+			 struct diag *diag)
 {
 	struct listen_config config = { 0 };
-	const struct settings_part part = { listen_keys, &config };
+	const struct settings_part parts[] = { { listen_keys, &config }, { policy_keys, nodes } };
 	const struct node *address = listen_is_short(node) ? node : node_find(node, "address");
 
 	spec->place = node->place;
 	if (listen_is_short(node))
 		config.address = node->text;
-	else if (settings_read(&part, 1, node, "a listener", arena, diag) > 0)
+	else if (settings_read(parts, ARRAY_LEN(parts), node, "a listener", arena, diag) > 0)
 		return false;
 	if (config.tls) {
 		diag_error(diag, node_entry_find(node, "tls")->key_place,

@@ -6,19 +6,23 @@
 #include "conf/settings.h"
 #include "core/io/net.h"
 
-struct conf;
+struct policies;
+struct policy_nodes;
 
 struct listen_spec {
 	struct str text; /* as written: what identifies the listener over reloads */
 	struct net_addr addr;
 	struct place place;
-	uint32_t number; /* of the listener, once it is open; 0: it is not */
+	uint32_t number;                 /* of the listener, once it is open; 0: it is not */
+	const struct policies *policies; /* of all that comes by it; or NULL */
 };
 
 /* Reads one entry: an address, or a map by listen_keys. False with errors in diag. Before the
- * address is known to be wrong, `spec` has what could be read. `offline`: an address that is
- * empty comes from an environment that is not here, which was said already. */
-bool listen_spec_compile(struct listen_spec *spec, const struct node *node, bool offline,
-			 struct arena *arena, struct diag *diag);
+ * address is known to be wrong, `spec` has what could be read; its policies go into `nodes`, to be
+ * compiled by the caller. `offline`: an address that is empty comes from an environment that is
+ * not here, which was said already. */
+bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
+			 struct policy_nodes *nodes, bool offline, struct arena *arena,
+			 struct diag *diag);
 
 extern const struct setting listen_keys[];

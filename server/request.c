@@ -13,6 +13,7 @@
 #include "server/expr/json.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
+#include "server/policy/policy.h"
 #include "server/request_roots.h"
 #include "server/server.h"
 #include <errno.h>
@@ -151,6 +152,7 @@ void request_destroy(struct request *request)
 	worker = request->worker;
 	check(!request->running);
 	list_remove(&request->link);
+	policy_end(request);
 	body_source_close(take(&request->source));
 	if (request->intake)
 		request->intake->ops->close(take(&request->intake));
@@ -174,6 +176,7 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
+	reply = policy_finish(request, reply);
 	request->source = reply->source;
 	if (request->owner)
 		request->sink->reply(request, reply);
@@ -339,20 +342,12 @@ static void request_refuse(struct request *request, int status, struct str detai
 	request_send(request, &reply);
 }
 
-bool request_has_policies(const struct request *request)
-{
-	(void)request;
-	return false; /* there are none yet */
-}
-
-void request_admit(struct request *request)
-{
-	request_admitted(request);
-}
-
 void request_admitted(struct request *request)
 {
-	if (request->owner)
+	if (request->owner && request->route == request->generation->no_route)
+		request_reply(request,
+			      server_no_route_reply(&request->head, request->match.allowed));
+	else if (request->owner)
 		request->sink->admitted(request);
 	else
 		request_destroy(request);

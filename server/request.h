@@ -34,8 +34,9 @@ struct request {
 	void *owner; /* the sink's: its connection (or stream); NULL once the client has left */
 	const struct route *route;
 	const struct listen_spec
-		*listen;       /* of its generation, that it came by; NULL: no more there */
-	struct http_head head; /* all slices are in the arena */
+		*listen;             /* of its generation, that it came by; NULL: no more there */
+	struct policy_run *policies; /* those that hold for it; NULL: none */
+	struct http_head head;       /* all slices are in the arena */
 	struct http_path path;
 	struct router_match match;
 	struct body_intake *intake; /* that its body goes to; NULL: into `body` */
@@ -58,12 +59,6 @@ struct request {
 struct request *request_create(struct worker *worker, const struct route *route,
 			       const struct http_head *head, struct str head_bytes,
 			       const struct http_path *path, const struct router_match *match);
-
-/* Whether anything is to be asked before its body may come. */
-bool request_has_policies(const struct request *request);
-
-/* Asks its policies: leads to request_admitted() or to an answer, now or later. */
-void request_admit(struct request *request);
 
 /* Its policies have let it pass: its body may come. Once, on its loop, also when its client has
  * left (then it destroys itself). */

@@ -1,6 +1,7 @@
 /* server/route.c */
 #include "server/route.h"
 #include "server/files/files.h"
+#include "server/policy/policies.h"
 
 #define ROUTE_ROOTS                                                                                \
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
@@ -68,9 +69,9 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
-					     "rate_limit", "limit",  "cors",      "allow", "deny",
-					     "compress",   "async",  "headers" };
+	static const char *const later[] = { "proxy",    "events",     "websocket", "cache",
+					     "auth",     "rate_limit", "limit",     "cors",
+					     "compress", "async",      "headers" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -225,20 +226,47 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 	return ok;
 }
 
-struct route *route_compile(struct flow_compiler *compiler, const struct settings *settings,
-			    const struct node_entry *entry)
+static bool route_compile_policies(struct policy_compiler *compiler,
+				   const struct policy_nodes *nodes, struct route *route)
+{
+	const struct expr_names *outer = compiler->names;
+	struct expr_names names = *outer;
+	bool ok;
+
+	names.roots |= ROOT_BIT(ROOT_PATH);
+	names.path_names = route_path_names(route, compiler->arena);
+	compiler->names = &names;
+	route->policies =
+		policies_compile(compiler, POLICIES_ROUTE, route->pattern.text, nodes, &ok);
+	compiler->names = outer;
+	route->prefix = policies_of_pattern(compiler->list, &route->pattern, &route->by_path);
+	return ok;
+}
+
+/* The reply of the hot path; NULL: each request needs more. */
+static const struct reply *route_constant(const struct route *route)
+{
+	if (!route->reply || !flow_is_empty(route->flow) || route->body_type != BODY_ANY ||
+	    route->roots & BODY_ROOTS || route->policies || route->prefix || route->by_path)
+		return NULL;
+	return reply_constant(route->reply);
+}
+
+struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
+			    const struct settings *settings, const struct node_entry *entry)
 {
 	struct route *route = arena_zalloc(compiler->arena, sizeof(*route));
 	struct route_config config = { .timeout_ms = settings->timeout_route };
-	const struct settings_part part = { route_keys, &config };
+	struct policy_nodes nodes = { 0 };
+	const struct settings_part parts[] = { { route_keys, &config }, { policy_keys, &nodes } };
 	bool ok, compiled;
 
 	ok = route_pattern_read(entry->key, entry->key_place, compiler->arena, compiler->diag,
 				&route->pattern);
 	if (entry->value->kind == NODE_MAP && !route_refuse_later(compiler, entry->value))
 		return NULL;
-	config.doubtful = settings_read(&part, 1, entry->value, "a route", compiler->arena,
-					compiler->diag) > 0;
+	config.doubtful = settings_read(parts, ARRAY_LEN(parts), entry->value, "a route",
+					compiler->arena, compiler->diag) > 0;
 	if (config.doubtful && entry->value->kind != NODE_MAP)
 		return NULL;
 	route->place = entry->key_place;
@@ -247,12 +275,11 @@ struct route *route_compile(struct flow_compiler *compiler, const struct setting
 	compiler->path_names = ok ? route_path_names(route, compiler->arena) : NULL;
 	compiled = route_compile_parts(compiler, settings, &config, entry, route);
 	compiler->path_names = NULL;
-	if (!ok || !compiled || config.doubtful)
+	compiled &= ok && route_compile_policies(policies, &nodes, route);
+	if (!compiled || config.doubtful)
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
-	if (route->reply && flow_is_empty(route->flow) && route->body_type == BODY_ANY &&
-	    !(route->roots & BODY_ROOTS))
-		route->constant = reply_constant(route->reply);
+	route->constant = route_constant(route);
 	return route;
 }
 

@@ -4,6 +4,8 @@
 #include "server/generation.h"
 #include "server/reply.h"
 
+struct policies;
+struct policy_compiler;
 struct request;
 
 enum body_type { BODY_ANY, BODY_JSON, BODY_FORM, BODY_TEXT };
@@ -29,8 +31,13 @@ struct route {
 	struct reply_spec *reply;  /* NULL: 204 */
 	const struct files *files; /* or NULL; then there are no tasks */
 	route_native_fn *native;
-	const struct reply *constant; /* no tasks, no body wanted, a constant reply: the hot path */
-	uint64_t roots;               /* ROOT_BIT()s that anything of the route reads */
+	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
+	 * the hot path. */
+	const struct reply *constant;
+	const struct policies *policies; /* its own; or NULL */
+	const struct policies *prefix;   /* that holds for all of its paths; or NULL */
+	bool by_path;                    /* which prefix holds depends on the path */
+	uint64_t roots;                  /* ROOT_BIT()s that anything of the route reads */
 	uint64_t timeout_ms;
 	uint64_t body_max;
 	enum body_type body_type;
@@ -42,8 +49,8 @@ struct route {
 };
 
 /* Compiles one entry. NULL with errors in the compiler's diag. */
-struct route *route_compile(struct flow_compiler *compiler, const struct settings *settings,
-			    const struct node_entry *entry);
+struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
+			    const struct settings *settings, const struct node_entry *entry);
 
 /* The rule of on_error: for this failure, or NULL. */
 const struct reply_spec *route_error_reply(const struct route *route,

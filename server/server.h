@@ -81,6 +81,10 @@ void server_worker_drained(struct server *server);
 /* 405, or 204 for OPTIONS, with an Allow that lists the methods of the mask. Constant. */
 const struct reply *server_allow_reply(uint32_t methods, bool is_options);
 
+/* The answer where no route takes the request: as above when the path has routes for the methods
+ * `allowed`, else 404, or 501 for a method that is none. Constant. */
+const struct reply *server_no_route_reply(const struct http_head *head, uint32_t allowed);
+
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
 int server_check_access_log(const struct generation *generation, struct diag *diag);

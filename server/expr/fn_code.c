@@ -1,4 +1,5 @@
 /* server/expr/fn_code.c: JSON, base64, hexadecimal, hashes, percent-encoding. */
+#include "core/base/base64.h"
 #include "server/expr/functions.h"
 #include "server/expr/json.h"
 #include "server/expr/percent.h"
@@ -65,50 +66,6 @@ int fn_base64(struct expr_env *env, const struct value *args, size_t n_args, str
 	return 0;
 }
 
-static int base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (char_is_digit(c))
-		return c - '0' + 52;
-	if (c == '+' || c == '-')
-		return 62;
-	return c == '/' || c == '_' ? 63 : -1;
-}
-
-/* Without its padding; false when there is padding that does not fit. */
-static bool base64_strip(struct str *text)
-{
-	size_t len = text->len;
-
-	while (text->len && len - text->len < 2 && text->ptr[text->len - 1] == '=')
-		text->len--;
-	return (len == text->len || len % 4 == 0) && text->len % 4 != 1;
-}
-
-/* The bits behind the last byte must be 0, so that a text has one meaning and one form. */
-static bool base64_decode(struct str text, char *out)
-{
-	uint32_t bits = 0;
-	unsigned n_bits = 0;
-
-	for (size_t i = 0; i < text.len; i++) {
-		int digit = base64_value(text.ptr[i]);
-
-		if (digit < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)digit;
-		n_bits += 6;
-		if (n_bits < 8)
-			continue;
-		n_bits -= 8;
-		*out++ = (char)(bits >> n_bits & 0xff);
-	}
-	return (bits & ((1u << n_bits) - 1)) == 0;
-}
-
 int fn_base64_decode(struct expr_env *env, const struct value *args, size_t n_args,
 		     struct value *ret)
 {
@@ -120,11 +77,13 @@ int fn_base64_decode(struct expr_env *env, const struct value *args, size_t n_ar
 	(void)n_args;
 	if (r < 0)
 		return r;
-	ok = base64_strip(&text);
-	r = fn_give_text(env, text.len / 4 * 3 + text.len % 4 * 3 / 4, &out, ret);
+	ok = base64_strip_padding(&text);
+	r = fn_give_text(env, base64_size(text.len), &out, ret);
 	if (r < 0)
 		return r;
-	return ok && base64_decode(text, out) ? 0 : expr_fail(env, "takes a text in base64");
+	return ok && base64_decode(text, BASE64_EITHER, out)
+		       ? 0
+		       : expr_fail(env, "takes a text in base64");
 }
 
 static int give_hex(struct expr_env *env, struct str bytes, struct value *ret)
