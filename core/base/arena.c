@@ -39,6 +39,12 @@ bool arena_budget_take(struct arena_budget *budget, size_t size)
 	return false;
 }
 
+void arena_budget_add(struct arena_budget *budget, size_t size)
+{
+	if (budget)
+		atomic_fetch_add_explicit(&budget->used, size, memory_order_relaxed);
+}
+
 void arena_budget_give_back(struct arena_budget *budget, size_t size)
 {
 	if (budget)

@@ -14,8 +14,10 @@ struct arena_budget {
 	_Atomic size_t used, max;
 };
 
-/* For what is in no arena. False: that is more than there is. NULL: there is no budget. */
+/* For memory that is in no arena. A budget of NULL is none. Counts what is there, or (false)
+ * refuses it; and for what must go on: counts it, never refuses. */
 bool arena_budget_take(struct arena_budget *budget, size_t size);
+void arena_budget_add(struct arena_budget *budget, size_t size);
 void arena_budget_give_back(struct arena_budget *budget, size_t size);
 
 struct arena {
