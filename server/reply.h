@@ -23,7 +23,7 @@ struct reply_part {
 struct reply_file {
 	int fd;
 	struct stream_gate *gate; /* asked before its bytes are sent; or NULL */
-	uint64_t size; /* of all parts together */
+	uint64_t size;            /* of all parts together */
 	size_t n_parts;
 	const struct reply_part *parts;
 };
