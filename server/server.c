@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 enum {
+	MEMORY_RESERVE = 1 << 20, /* for what cannot be refused while requests are served */
 	CANCEL_GRACE_MS = 1000,
 	REFUSING_MAX =
 		256, /* connections past limits.connections that are answered with 503; more are closed */
@@ -48,7 +49,8 @@ bool server_is_short_of_memory(const struct server *server)
 {
 	size_t max = atomic_load_explicit(&server->memory.max, memory_order_relaxed);
 
-	return atomic_load_explicit(&server->memory.used, memory_order_relaxed) > max - max / 10;
+	return mem_is_short() ||
+	       atomic_load_explicit(&server->memory.used, memory_order_relaxed) > max - max / 10;
 }
 
 bool server_is_full(struct server *server)
@@ -286,6 +288,7 @@ static int server_open(struct server *server, struct generation *generation)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)
@@ -331,11 +334,14 @@ static void server_announce(struct server *server)
 
 	list_each(listener, &server->listeners, struct listener, link) {
 		struct net_addr addr = listener->addr;
+		const struct listen_spec *listen;
 		char text[NET_ADDR_TEXT_MAX];
 
 		net_local_addr(listener->fd, &addr); /* port 0 became a real one */
-		log_info("listening address=%s%s", net_addr_write(text, &addr),
-			 listener->admin ? " for=admin" : "");
+		listen = generation_listen(generation, listener->number);
+		log_info("listening address=%s%s%s", net_addr_write(text, &addr),
+			 listener->admin ? " for=admin" : "",
+			 listen && listen->tls ? " tls=yes" : "");
 	}
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);
