@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+from certs import Certs
 from leat import FLAVOR, SLOW, Client, Closed, await_true
 
 SECONDS = int(os.environ.get("LEAT_MANY_SECONDS", "2"))
@@ -28,7 +29,7 @@ CONF = """
 server: { threads: 1, compute_threads: 1 }
 log: { access: off }
 limits: { connections: 20000 }
-timeouts: { head: 2s, body: 2s, idle: @IDLE@, write: 3s, shutdown: 5s }
+timeouts: { head: 2s, body: 2s, idle: @IDLE@, write: 3s, handshake: 2s, shutdown: 5s }
 routes:
   GET /hello: { reply: hello }
   GET /value/{a}: { reply: { json: "${path.a}" } }
@@ -108,7 +109,7 @@ def raise_files(n):
 
 
 @contextlib.contextmanager
-def crowd(daemon, n, receive_buffer=None):
+def crowd(daemon, n, receive_buffer=None, to=None):
     """Connections that are reset at the end: no ports stay in use."""
     socks = []
     try:
@@ -119,7 +120,7 @@ def crowd(daemon, n, receive_buffer=None):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             sock.settimeout(10 * SLOW)
             socks.append(sock)
-            sock.connect(daemon.addresses[0])
+            sock.connect(to or daemon.addresses[0])
         yield socks
     finally:
         for sock in socks:
@@ -226,3 +227,28 @@ def test_more_bodies_than_memory(leat):
         assert memory(daemon) - before < ceiling(16 * MIB + n * 16384 + 8 * MIB)
     await_true(lambda: all_gone(daemon), what="an end of all connections")
     assert daemon.post("/echo", b"c" * 500000).status == 200
+
+
+# ------------------------------------------------------------------ handshakes
+
+def test_a_flood_of_handshakes_keeps_nobody_from_being_served(leat):
+    certs = Certs()
+    certs.make("rsa", "DNS:a.test", rsa=True)
+    tls = f'{{ cert: {certs.path("rsa.pem")}, key: {certs.path("rsa.key")} }}'
+    daemon = leat(f'listen: ["unix:@DIR@/plain", {{ address: 127.0.0.1:0, tls: {tls} }}]\n' + CONF, IDLE="20s", TEXT="x")
+    port = daemon.addresses[1][1]
+    said = (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x16\x03\x01\xff\xff", b"GET / HTTP/1.1\r\n", b"\x80")
+    flood = [subprocess.Popen(["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-time", str(SECONDS)],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(4)]
+    try:
+        with Prober(daemon), crowd(daemon, CONNECTIONS, to=daemon.addresses[1]) as silent:
+            for i, sock in enumerate(silent):  # others begin a handshake, and say no more, or what is none
+                sock.sendall(said[i % len(said)])
+            shown = [process.communicate(timeout=60 * SLOW)[0].decode() for process in flood]
+    finally:
+        for process in flood:
+            process.kill()
+            process.wait()
+        certs.close()
+    assert all(int(re.search(r"(\d+) connections in", text)[1]) > 0 for text in shown), shown
+    await_true(lambda: all_gone(daemon), what="an end of all connections")
