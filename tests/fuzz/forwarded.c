@@ -14,11 +14,11 @@ enum { LINES_MAX = 16 };
 static struct arena arena;
 static struct cidr_set trusted;
 
-static void forwarded_add(struct http_head *head, struct str name, const char *format,
-			  struct str value)
+static void forwarded_add(struct http_head *head, struct str name, struct str value,
+			  const char *behind)
 {
 	head->fields[head->n_fields++] =
-		(struct http_field){ name, arena_printf(&arena, format, STR_ARG(value)) };
+		(struct http_field){ name, arena_printf(&arena, "%.*s%s", STR_ARG(value), behind) };
 }
 
 static void forwarded_try(struct str bytes, bool standard)
@@ -31,13 +31,11 @@ static void forwarded_try(struct str bytes, bool standard)
 	struct ip client;
 
 	while (head.n_fields < LINES_MAX && str_next_part(&rest, '\n', &line))
-		forwarded_add(&head, name, "%.*s", line);
+		forwarded_add(&head, name, line, "");
 	if (head.n_fields)
 		head.n_fields--;
-	forwarded_add(&head, name,
-		      standard ? "%.*s, for=\"192.0.2.1:4711\";proto=https"
-			       : "%.*s, 192.0.2.1:4711",
-		      line);
+	forwarded_add(&head, name, line,
+		      standard ? ", for=\"192.0.2.1:4711\";proto=https" : ", 192.0.2.1:4711");
 	check(ip_parse(STR("192.0.2.1"), &client) == 0);
 	if (!forwarded_read(&head, &trusted, &said))
 		return; /* a string that has no end: refused */
