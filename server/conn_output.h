@@ -31,4 +31,11 @@ int conn_send_rest(struct conn *conn);
 struct arena_budget *conn_budget(const struct conn *conn); /* what it holds counts there */
 void conn_forget_unsent(struct conn *conn);  /* the copy of what could not be sent at once */
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
-struct str conn_addr(struct conn *conn);     /* "127.0.0.1:4711" */
+
+/* Of the client: what a PROXY header says, else the socket's other end. "127.0.0.1:4711" */
+struct str conn_addr(struct conn *conn);
+void conn_set_addr(struct conn *conn, const struct net_addr *addr);
+
+/* Of the socket's other end; IPv4 as IPv4. .len 0: it has gone. */
+struct net_addr;
+void conn_socket_addr(const struct conn *conn, struct net_addr *ret_addr);
