@@ -318,7 +318,7 @@ static int request_root_request(struct request *request, struct str key, struct 
 		{ STR("path"), head->path, false },
 		{ STR("query_string"), head->query, !head->query.ptr },
 		{ STR("host"), head->host, false },
-		{ STR("scheme"), request->tls ? STR("https") : STR("http"), false },
+		{ STR("scheme"), request->secure ? STR("https") : STR("http"), false },
 		{ STR("version"), head->minor ? STR("1.1") : STR("1.0"), false },
 		{ STR("body"), request->body, false },
 	};
