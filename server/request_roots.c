@@ -341,8 +341,9 @@ static int request_root_client(struct request *request, struct str key, struct v
 	}
 	const struct named_text texts[] = {
 		{ STR("ip"), ip, port.len == 0 },
-		{ STR("port"), port, port.len == 0 },
+		{ STR("port"), port, port.len == 0 || str_eq(port, STR("0")) },
 		{ STR("address"), address, false },
+		{ STR("peer"), request->peer_addr, false },
 	};
 
 	return request_named(&request->arena, texts, ARRAY_LEN(texts), key, ret);
