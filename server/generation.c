@@ -239,6 +239,12 @@ static void load_admin(struct load *load)
 		diag_error(load->diag, spec->place,
 			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
 			   spec->text.ptr);
+	else if (!net_addr_is_loopback(&spec->addr))
+		diag_error(
+			load->diag, spec->place,
+			"\"%s\" can be reached from elsewhere, and whoever reaches the admin API "
+			"may do everything; write unix:/path or 127.0.0.1:port",
+			spec->text.ptr);
 }
 
 /* ------------------------------------------------------------ what is compiled */
