@@ -246,6 +246,7 @@ static void call_on_started(struct post *post)
 static void call_take_worker(struct jq_call *call)
 {
 	struct jq_slot *slot = call->slot = &call->pool->slots[permit_number(&call->permit)];
+	int r;
 
 	if (slot->child.pid > 0 && child_has_exited(&slot->child))
 		jq_slot_end(slot);
@@ -254,9 +255,11 @@ static void call_take_worker(struct jq_call *call)
 		return;
 	}
 	call->state = JQ_CALL_STARTING;
-	call->error = spawner_submit(call->pool->spawner, &call->work);
-	if (call->error)
-		call_end_unstarted(call, JQ_END_UNAVAILABLE);
+	r = spawner_submit(call->pool->spawner, &call->work);
+	if (r == 0)
+		return; /* `error` is that thread's now */
+	call->error = r;
+	call_end_unstarted(call, JQ_END_UNAVAILABLE);
 }
 
 static void call_on_permit(struct task *task)

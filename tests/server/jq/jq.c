@@ -383,6 +383,8 @@ static void workers_run_at_once(void)
 
 	begin(2);
 	query_start(&first, "def f: f; f", "null");
+	while (first.call->state != JQ_CALL_TALKING)
+		loop_run_once(loop, false);
 	query_start(&second, ".", "2");
 	query_await(&second); /* although the first never ends */
 	is_int(second.end, JQ_END_OK);
@@ -497,8 +499,7 @@ static void thread_on_empty(struct scope *scope)
 {
 	struct thread *thread = container_of(scope, struct thread, query.scope);
 
-	scope_fini(scope);
-	arena_fini(&thread->query.arena);
+	scope_fini(scope); /* the permit was all that it held: the call goes on */
 	loop_post(thread->loop, &thread->post);
 }
 
@@ -517,6 +518,7 @@ static void thread_next(struct thread *thread)
 		loop_post(thread->loop, &thread->post);
 		return;
 	}
+	arena_fini(&query->arena);
 	if (thread->n_started++ == N_CALLS) {
 		atomic_fetch_add(&n_threads_done, 1);
 		return;
