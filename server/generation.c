@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
+#include "server/jq/jq_check.h"
 #include "server/later.h"
 #include "server/route.h"
 #include "server/upstream_conf.h"
@@ -446,6 +447,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 		load_sections(&load);
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
+		jq_check_destroy(load.compiler.jq_check);
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
