@@ -6,10 +6,12 @@
 #include "server/conn_input.h"
 #include "server/conn_body.h"
 #include "server/conn_output.h"
+#include "server/conn_proxy.h"
 #include "server/conn_time.h"
 #include "server/files/files.h"
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
+#include "server/precondition.h"
 #include "server/server.h"
 #include "server/tls_info.h"
 #include <errno.h>
@@ -136,14 +138,16 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	request->sink = &conn_sink;
 	request->owner = conn;
 	request->listen = conn->listen;
-	request->client_addr =
-		arena_str(&request->arena, conn_addr(conn)); /* it may outlive the connection */
-	if (!request->client_addr.ptr || !conn_tell_tls(conn, request)) {
+	if (!conn_tell_client(conn, request) || !conn_tell_tls(conn, request)) {
 		request_destroy(request);
 		conn_refuse(conn, 503);
 		return;
 	}
 	conn->request = request;
+	if (!conn_tell_forwarded(conn, request)) {
+		conn_refuse(conn, 400);
+		return;
+	}
 	if (!policies_begin(request)) {
 		conn_refuse(conn, 503);
 		return;
@@ -160,30 +164,15 @@ static struct policy_way conn_way(const struct conn *conn, const struct route *r
 				    path };
 }
 
-/* 404, 405, 501, and what OPTIONS says of a path. */
-static void conn_answer_no_route(struct conn *conn, const struct http_head *head, struct str bytes,
-				 const struct http_path *path, uint32_t allowed)
-{
-	const struct route *route = conn->worker->generation->no_route;
-	const struct policy_way way = conn_way(conn, route, path);
-	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
-
-	if (!conn->worker->is_main && policies_hold(&way))
-		conn_begin_request(conn, head, bytes, path, &match, false);
-	else
-		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
-}
-
-/* What comes by a listener with policies has no hot path. */
-static bool conn_has_listen_policies(const struct conn *conn)
+static bool conn_is_looked_at(const struct conn *conn)
 {
 	const struct generation *generation = conn->worker->generation;
 	const struct listen_spec *listen;
 
-	if (likely(!generation->listens_have_policies))
+	if (likely(!generation->listens_look))
 		return false;
 	listen = generation_listen(generation, conn->listener);
-	return listen && listen->policies;
+	return listen && listen_spec_looks(listen);
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -198,6 +187,20 @@ static bool conn_parse_path(struct conn *conn, const struct http_head *head, str
 	if (r < 0)
 		conn_refuse(conn, r == -EINVAL ? 400 : r == -E2BIG ? 414 : 503);
 	return r == 0;
+}
+
+/* 404, 405, 501, and what OPTIONS says of a path. */
+static void conn_answer_no_route(struct conn *conn, const struct http_head *head, struct str bytes,
+				 const struct http_path *path, uint32_t allowed)
+{
+	const struct route *route = conn->worker->generation->no_route;
+	const struct policy_way way = conn_way(conn, route, path);
+	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
+
+	if (!conn->worker->is_main && (conn_is_looked_at(conn) || policies_hold(&way)))
+		conn_begin_request(conn, head, bytes, path, &match, false);
+	else
+		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
 }
 
 static void route_count(const struct route *route)
@@ -217,7 +220,7 @@ static bool conn_take_file(struct conn *conn, const struct http_head *head, stru
 	uint64_t until_ns;
 
 	if (!route->files || route->policies || route->prefix || route->by_path ||
-	    conn_has_body(head) || conn_has_listen_policies(conn))
+	    conn_has_body(head) || conn_is_looked_at(conn))
 		return false;
 	reply = files_hot(route->files, worker, head, path, match->rest_from, &until_ns);
 	if (!reply)
@@ -240,8 +243,9 @@ static void conn_take_route(struct conn *conn, const struct http_head *head, str
 	if (conn_take_file(conn, head, bytes, path, match))
 		return;
 	/* with a body it may come to a refusal, which has header fields of policies, too */
-	if (!route->constant || conn_has_listen_policies(conn) ||
-	    (conn_has_body(head) && (route->policies || route->prefix))) {
+	if (!route->constant || conn_is_looked_at(conn) ||
+	    (conn_has_body(head) && (route->policies || route->prefix)) ||
+	    (route->is_conditional && precondition_is_named(head))) {
 		conn_begin_request(conn, head, bytes, path, match, false);
 		return;
 	}
@@ -331,7 +335,7 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 {
 	const struct head_memo_entry *known = head_memo_find(&conn->worker->head_memo, window);
 
-	if (!known || conn_has_listen_policies(conn))
+	if (!known || conn_is_looked_at(conn))
 		return 0;
 	if (known->until_ns != UINT64_MAX) { /* a file */
 		if (known->epoch != conn->worker->files.cache.epoch ||

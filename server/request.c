@@ -14,6 +14,7 @@
 #include "server/files/file.h"
 #include "server/files/files.h"
 #include "server/policy/policy.h"
+#include "server/precondition.h"
 #include "server/request_roots.h"
 #include "server/server.h"
 #include "server/tls_info.h"
@@ -180,7 +181,7 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
-	reply = policy_finish(request, reply);
+	reply = policy_finish(request, precondition_apply(request, reply));
 	request->source = reply->source;
 	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)
@@ -349,7 +350,7 @@ static void request_refuse(struct request *request, int status, struct str detai
 
 void request_admitted(struct request *request)
 {
-	if (request->owner && request->route == request->generation->no_route)
+	if (request->owner && request_has_no_route(request))
 		request_reply(request,
 			      server_no_route_reply(&request->head, request->match.allowed));
 	else if (request->owner)
