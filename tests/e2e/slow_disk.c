@@ -70,7 +70,8 @@ static int place(int fd)
 	for (int i = 0; i < FILES; i++) {
 		unsigned long none = 0;
 
-		if (disk[i].ino == stat.st_ino || atomic_compare_exchange_strong(&disk[i].ino, &none, stat.st_ino) ||
+		if (disk[i].ino == stat.st_ino ||
+		    atomic_compare_exchange_strong(&disk[i].ino, &none, stat.st_ino) ||
 		    none == stat.st_ino)
 			return i;
 	}
