@@ -3,6 +3,7 @@
  * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
+#include "server/tls_info.h"
 #include <errno.h>
 
 /* Pairs in the order of the text, as they are collected. */
@@ -317,7 +318,7 @@ static int request_root_request(struct request *request, struct str key, struct 
 		{ STR("path"), head->path, false },
 		{ STR("query_string"), head->query, !head->query.ptr },
 		{ STR("host"), head->host, false },
-		{ STR("scheme"), STR("http"), false },
+		{ STR("scheme"), request->tls ? STR("https") : STR("http"), false },
 		{ STR("version"), head->minor ? STR("1.1") : STR("1.0"), false },
 		{ STR("body"), request->body, false },
 	};
@@ -389,8 +390,9 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 		return request_root_request(request, key, ret);
 	case ROOT_CLIENT:
 		return request_root_client(request, key, ret);
-	case ROOT_AUTH:
 	case ROOT_TLS:
+		return tls_info_value(request->tls, &request->arena, key, ret);
+	case ROOT_AUTH:
 	case ROOT_RUN:
 	case ROOT_JOB:
 	case ROOT_MESSAGE:
