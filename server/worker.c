@@ -89,6 +89,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker_destroy(worker);
 		return r;
 	}
+	coders_init(&worker->coders, worker->loop, &server->memory);
 	loop_set_user(worker->loop, worker);
 	loop_on_arrival(worker->loop, worker_on_arrival);
 	processes_init(&worker->processes, worker->loop, server->spawner, worker_on_no_process);
@@ -150,6 +151,7 @@ void worker_destroy(struct worker *worker)
 		free(request);
 	}
 	file_cache_fini(&worker->files);
+	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);

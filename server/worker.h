@@ -6,6 +6,7 @@
 #pragma once
 #include "core/io/process.h"
 #include "server/client/upstream.h"
+#include "server/compress/coders.h"
 #include "server/files/cache.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
@@ -65,6 +66,7 @@ struct worker {
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
 	struct file_cache files;
+	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
 	atomic_bool sweep_posted; /* any thread's */

@@ -1,6 +1,7 @@
 /* server/policy/policies.c */
 #include "server/policy/policies.h"
 #include "conf/load.h"
+#include "server/policy/compress.h"
 #include "server/policy/cors.h"
 #include "server/policy/headers.h"
 #include "server/policy/limit.h"
@@ -38,6 +39,10 @@ const struct setting policy_keys[] = {
 	  .help = "Tells the client the id of its request: true, or {header: X-Request-Id, trust: "
 		  "false}.",
 	  .keys = request_id_keys },
+	{ "compress", SETTING_NODE, AT(POLICY_COMPRESS),
+	  .help = "Compresses answers for clients that take it: true, or {codings, types, min, "
+		  "level}.",
+	  .keys = compress_keys },
 	{ "headers", SETTING_NODE, AT(POLICY_HEADERS),
 	  .help = "Fields of every answer: {set: {…}, add: {…}, remove: […]}; the places merge, by "
 		  "name.",
@@ -54,6 +59,7 @@ const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_RATE_LIMIT] = &policy_rate_limit,
 	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
 	[POLICY_REQUEST_ID] = &policy_request_id,
+	[POLICY_COMPRESS] = &policy_compress,
 	[POLICY_HEADERS] = &policy_headers,
 };
 
