@@ -20,7 +20,7 @@ enum {
 };
 
 struct sorting {
-	char *from, *to;
+	char *from, *to; /* elements and scratch, or the other way round */
 	size_t n, size;
 	compare_fn *compare;
 	void *context;
@@ -68,28 +68,30 @@ static void sort_insertion(const struct sorting *s, char *base, size_t n)
 	}
 }
 
-/* Merges a[0..n_a) and b[0..n_b); of equals those of `a` come first. Until n_out are written. */
-static void sort_merge_two(const struct sorting *s, const char *a, size_t n_a, const char *b,
-			   size_t n_b, char *out, size_t n_out)
-{
-	const char *a_end = a + n_a * s->size, *b_end = b + n_b * s->size;
-	char *end = out + n_out * s->size;
+struct run {
+	const char *at, *end;
+};
 
-	while (out < end && a < a_end && b < b_end) {
-		if (s->compare(a, b, s->context) <= 0) {
-			sort_copy(out, a, s->size);
-			a += s->size;
-		} else {
-			sort_copy(out, b, s->size);
-			b += s->size;
-		}
+static inline struct run sort_run_of(const struct sorting *s, const char *base, size_t index,
+				     size_t n)
+{
+	return (struct run){ base + index * s->size, base + (index + n) * s->size };
+}
+
+/* Merges both runs into `out`; of equals those of `a` come first. */
+static void sort_merge_two(const struct sorting *s, struct run a, struct run b, char *out)
+{
+	while (a.at < a.end && b.at < b.end) {
+		struct run *from = s->compare(a.at, b.at, s->context) <= 0 ? &a : &b;
+
+		sort_copy(out, from->at, s->size);
+		from->at += s->size;
 		out += s->size;
 	}
-	if (out < end) {
-		const char *rest = a < a_end ? a : b;
-
-		memcpy(out, rest, (size_t)(end - out));
-	}
+	if (a.at < a.end)
+		memcpy(out, a.at, (size_t)(a.end - a.at));
+	if (b.at < b.end)
+		memcpy(out, b.at, (size_t)(b.end - b.at));
 }
 
 /* Sorts `base`; the result is in `base`, or in `scratch` when `into_scratch`. */
@@ -97,6 +99,7 @@ static void sort_alone(const struct sorting *s, char *base, char *scratch, size_
 		       bool into_scratch)
 {
 	size_t half = n / 2;
+	const char *from;
 
 	if (n <= (s->size <= SIZE_INLINE ? RUN_SMALL : 1)) {
 		sort_insertion(s, base, n);
@@ -107,11 +110,9 @@ static void sort_alone(const struct sorting *s, char *base, char *scratch, size_
 	sort_alone(s, base, scratch, half, !into_scratch);
 	sort_alone(s, sort_at(base, half, s->size), sort_at(scratch, half, s->size), n - half,
 		   !into_scratch);
-	if (into_scratch)
-		sort_merge_two(s, base, half, sort_at(base, half, s->size), n - half, scratch, n);
-	else
-		sort_merge_two(s, scratch, half, sort_at(scratch, half, s->size), n - half, base,
-			       n);
+	from = into_scratch ? base : scratch;
+	sort_merge_two(s, sort_run_of(s, from, 0, half), sort_run_of(s, from, half, n - half),
+		       into_scratch ? scratch : base);
 }
 
 /* ------------------------------------------------------------ pieces of a merge */
@@ -145,9 +146,8 @@ static void sort_merge_part(const struct sorting *s, size_t lo, size_t mid, size
 	size_t a_end = sort_corank(s, end - lo, a, n_a, b, n_b);
 	size_t b_begin = begin - lo - a_begin, b_end = end - lo - a_end;
 
-	sort_merge_two(s, sort_at(a, a_begin, s->size), a_end - a_begin,
-		       sort_at(b, b_begin, s->size), b_end - b_begin,
-		       sort_at(s->to, begin, s->size), end - begin);
+	sort_merge_two(s, sort_run_of(s, a, a_begin, a_end - a_begin),
+		       sort_run_of(s, b, b_begin, b_end - b_begin), sort_at(s->to, begin, s->size));
 }
 
 static void sort_merge_piece(void *data, size_t index)
@@ -210,30 +210,38 @@ static void sort_piece(void *data, size_t index)
 	sort_alone(s, sort_at(s->from, lo, s->size), sort_at(s->to, lo, s->size), n, false);
 }
 
-void sort_run(struct pool_queue *queue, void *elements, void *scratch, size_t n, size_t size,
-	      compare_fn *compare, void *context)
+static struct sorting sorting_of(const struct sort *sort, size_t n_runs)
 {
-	enum { RUNS_MAX = 256 };
-	struct sorting s = { elements, scratch, n, size, compare, context, .n_runs = 1 };
-	size_t starts[RUNS_MAX + 1];
-
-	s.n_runs = MIN(sort_n_pieces(queue, n, RUNS_PER_THREAD), (size_t)RUNS_MAX);
-	for (size_t i = 0; i <= s.n_runs; i++)
-		starts[i] = (size_t)((unsigned __int128)n * i / s.n_runs);
-	s.starts = starts;
-	fork_run(queue, s.n_runs, sort_piece, &s);
-	sort_merge_all(queue, &s, starts, elements);
+	return (struct sorting){ .from = sort->elements,
+				 .to = sort->scratch,
+				 .n = sort->n,
+				 .size = sort->size,
+				 .compare = sort->compare,
+				 .context = sort->context,
+				 .n_runs = n_runs };
 }
 
-void sort_merge(struct pool_queue *queue, void *elements, void *scratch, size_t n, size_t size,
-		size_t *starts, size_t n_runs, compare_fn *compare, void *context)
+void sort_run(struct pool_queue *queue, const struct sort *sort)
 {
-	struct sorting s = { elements, scratch, n, size, compare, context, .n_runs = n_runs };
+	enum { RUNS_MAX = 256 };
+	size_t starts[RUNS_MAX + 1], n_runs = sort_n_pieces(queue, sort->n, RUNS_PER_THREAD);
+	struct sorting s = sorting_of(sort, MIN(n_runs, (size_t)RUNS_MAX));
+
+	for (size_t i = 0; i <= s.n_runs; i++)
+		starts[i] = (size_t)((unsigned __int128)s.n * i / s.n_runs);
+	s.starts = starts;
+	fork_run(queue, s.n_runs, sort_piece, &s);
+	sort_merge_all(queue, &s, starts, sort->elements);
+}
+
+void sort_merge(struct pool_queue *queue, const struct sort *sort, size_t *starts, size_t n_runs)
+{
+	struct sorting s = sorting_of(sort, n_runs);
 
 	if (n_runs == 0)
 		return;
-	starts[n_runs] = n;
-	sort_merge_all(queue, &s, starts, elements);
+	starts[n_runs] = s.n;
+	sort_merge_all(queue, &s, starts, sort->elements);
 }
 
 /* ------------------------------------------------------------ reducing */

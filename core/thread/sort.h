@@ -13,15 +13,19 @@ typedef int compare_fn(const void *a, const void *b, void *context);
  * (reduce_spec.into_size). Must be associative: a+(b+c) = (a+b)+c. */
 typedef void combine_fn(void *into, const void *element, void *context);
 
-/* Sorts n elements of `size` bytes, keeping the order of those that are equal. `scratch` has room
- * for as many; what it holds afterwards is nobody's. */
-void sort_run(struct pool_queue *queue, void *elements, void *scratch, size_t n, size_t size,
-	      compare_fn *compare, void *context);
+struct sort {
+	void *elements, *scratch; /* room for n each; what scratch holds afterwards is nobody's */
+	size_t n, size;           /* of bytes each */
+	compare_fn *compare;
+	void *context;
+};
+
+/* Sorts them, keeping the order of those that are equal. */
+void sort_run(struct pool_queue *queue, const struct sort *sort);
 
 /* The same for an array that consists of sorted runs: run i begins at starts[i], the first at 0;
  * n_runs may be 0 for an empty array. `starts` has room for one more; it is overwritten. */
-void sort_merge(struct pool_queue *queue, void *elements, void *scratch, size_t n, size_t size,
-		size_t *starts, size_t n_runs, compare_fn *compare, void *context);
+void sort_merge(struct pool_queue *queue, const struct sort *sort, size_t *starts, size_t n_runs);
 
 /* Combines n elements into *into (which has its first value: 0 for a sum), in the order of the
  * array: pieces are combined apart, each from a copy of that first value, and then joined by

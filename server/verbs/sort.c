@@ -151,6 +151,16 @@ static bool sort_take_keys(struct sort_job *job)
 	return sort_check_ranks(job);
 }
 
+static struct sort sort_of(const struct sort_job *job)
+{
+	return (struct sort){ .elements = job->entries,
+			      .scratch = job->entries + job->list.len,
+			      .n = job->list.len,
+			      .size = sizeof(*job->entries),
+			      .compare = sort_compare,
+			      .context = job->work };
+}
+
 static void sort_write(struct sort_job *job)
 {
 	struct array_work *work = job->work;
@@ -173,10 +183,12 @@ static void sort_on_pool(struct array_work *work)
 {
 	struct sort_job job = { .work = work };
 
+	struct sort sort;
+
 	if (!array_read(work, &job.list) || !sort_take_keys(&job))
 		return;
-	sort_run(work->queue, job.entries, job.entries + job.list.len, job.list.len,
-		 sizeof(*job.entries), sort_compare, work);
+	sort = sort_of(&job);
+	sort_run(work->queue, &sort);
 	sort_write(&job);
 }
 
@@ -236,13 +248,14 @@ static void merge_on_pool(struct array_work *work)
 {
 	struct sort_job job = { .work = work };
 	struct value lists;
+	struct sort sort;
 	size_t *starts;
 
 	if (!array_read(work, &lists) || !merge_join(work, lists, &job.list, &starts) ||
 	    !sort_take_keys(&job) || !merge_check(&job, starts, lists.len))
 		return;
-	sort_merge(work->queue, job.entries, job.entries + job.list.len, job.list.len,
-		   sizeof(*job.entries), starts, lists.len, sort_compare, work);
+	sort = sort_of(&job);
+	sort_merge(work->queue, &sort, starts, lists.len);
 	sort_write(&job);
 }
 

@@ -52,8 +52,8 @@ static void sort_on_pool(struct work *work)
 {
 	struct bench *bench = container_of(work, struct bench, work);
 
-	sort_run(bench->queue, bench->numbers, bench->scratch, N, sizeof(uint64_t), by_number,
-		 NULL);
+	sort_run(bench->queue, &(struct sort){ bench->numbers, bench->scratch, N, sizeof(uint64_t),
+					       by_number, NULL });
 	wait_group_done(&bench->group);
 }
 

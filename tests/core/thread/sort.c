@@ -88,7 +88,8 @@ static void sort_sizes(struct pool_queue *queue)
 
 		for (uint32_t n_keys = 1; n_keys <= 1000000; n_keys *= 100) {
 			fill(elements, n, n_keys);
-			sort_run(queue, elements, scratch, n, sizeof(*elements), by_key, NULL);
+			sort_run(queue, &(struct sort){ elements, scratch, n, sizeof(*elements),
+							by_key, NULL });
 			is_true(is_sorted_and_stable(elements, n));
 		}
 		free(elements);
@@ -132,7 +133,8 @@ static void sort_large(struct pool_queue *queue)
 		elements[i].key = random_u32();
 		memset(elements[i].after, (int)(elements[i].key & 0x7f), sizeof(elements[i].after));
 	}
-	sort_run(queue, elements, scratch, N, sizeof(*elements), by_large_key, NULL);
+	sort_run(queue,
+		 &(struct sort){ elements, scratch, N, sizeof(*elements), by_large_key, NULL });
 	for (size_t i = 0; i < N; i++)
 		whole &= (i == 0 || elements[i - 1].key <= elements[i].key) &&
 			 elements[i].after[23] == (char)(elements[i].key & 0x7f);
@@ -161,11 +163,13 @@ static void merge_some(struct pool_queue *queue)
 		for (size_t i = 0; i < n_runs; i++) {
 			size_t end = i + 1 < n_runs ? starts[i + 1] : n;
 
-			sort_run(queue, elements + starts[i], scratch, end - starts[i],
-				 sizeof(*elements), by_key, NULL);
+			sort_run(queue,
+				 &(struct sort){ elements + starts[i], scratch, end - starts[i],
+						 sizeof(*elements), by_key, NULL });
 		}
-		sort_merge(queue, elements, scratch, n, sizeof(*elements), starts, n_runs, by_key,
-			   NULL);
+		sort_merge(queue,
+			   &(struct sort){ elements, scratch, n, sizeof(*elements), by_key, NULL },
+			   starts, n_runs);
 		is_true(is_sorted_and_stable(elements, n));
 	}
 	free(elements);
