@@ -2,6 +2,7 @@
  * give. */
 #pragma once
 #include "conf/settings.h"
+#include "core/io/stream.h"
 #include "server/body_source.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
@@ -21,7 +22,8 @@ struct reply_part {
 /* A body that is sent from a descriptor. */
 struct reply_file {
 	int fd;
-	uint64_t size; /* of all parts together */
+	struct stream_gate *gate; /* asked before its bytes are sent; or NULL */
+	uint64_t size;            /* of all parts together */
 	size_t n_parts;
 	const struct reply_part *parts;
 };

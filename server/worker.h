@@ -7,7 +7,7 @@
 #include "core/io/process.h"
 #include "server/client/upstream.h"
 #include "server/compress/coders.h"
-#include "server/files/cache.h"
+#include "server/files/desk.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
 #include "server/head_memo.h"
@@ -65,7 +65,7 @@ struct worker {
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
-	struct file_cache files;
+	struct desk files;
 	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
