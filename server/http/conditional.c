@@ -69,16 +69,18 @@ enum http_condition http_condition_check(const struct http_head *head,
 	int64_t date;
 
 	if (http_head_find(head, STR("if-match"))) {
-		if (!etag_is_listed(head, STR("if-match"), now->etag, true))
+		if (!etag_is_listed(head, STR("if-match"), now->weak ? STR_NONE : now->etag, true))
 			return HTTP_CONDITION_FAILED;
-	} else if (date_of_field(head, STR("if-unmodified-since"), &date) && now->modified > date) {
+	} else if (!now->undated && date_of_field(head, STR("if-unmodified-since"), &date) &&
+		   now->modified > date) {
 		return HTTP_CONDITION_FAILED;
 	}
 	if (http_head_find(head, STR("if-none-match")))
 		return etag_is_listed(head, STR("if-none-match"), now->etag, false)
 			       ? HTTP_CONDITION_UNCHANGED
 			       : HTTP_CONDITION_HOLDS;
-	if (date_of_field(head, STR("if-modified-since"), &date) && now->modified <= date)
+	if (!now->undated && date_of_field(head, STR("if-modified-since"), &date) &&
+	    now->modified <= date)
 		return HTTP_CONDITION_UNCHANGED;
 	return HTTP_CONDITION_HOLDS;
 }

@@ -8,6 +8,8 @@ struct http_validators {
 	struct str etag;  /* strong, with its quotes; empty: there is none */
 	int64_t modified; /* seconds */
 	int64_t now;      /* a date this young is no strong validator (§8.8.2.2) */
+	bool weak;        /* the tag: If-Match does not take it */
+	bool undated;     /* there is no `modified` */
 };
 
 enum http_condition {
