@@ -270,7 +270,7 @@ static void load_upstreams(struct load *load)
 		const struct node_entry *entry = &node->entries[i];
 		const struct upstream *before = generation_find_upstream(load->before, entry->key);
 		struct upstream *upstream = upstream_compile(
-			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
+			entry, (struct upstream *)(uintptr_t)before, &generation->conf, load->diag);
 
 		/* one that is wrong is known all the same: what calls it needs no error of its
 		 * own */
