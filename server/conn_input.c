@@ -8,6 +8,7 @@
 #include "server/conn_output.h"
 #include "server/conn_proxy.h"
 #include "server/conn_time.h"
+#include "server/files/files.h"
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
@@ -213,11 +214,45 @@ static void conn_answer_no_route(struct conn *conn, const struct http_head *head
 		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
 }
 
+static void route_count(const struct route *route)
+{
+	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
+				  memory_order_relaxed);
+}
+
+/* A small file that is in memory, with nothing else to be asked: as a constant reply. */
+static bool conn_take_file(struct conn *conn, const struct http_head *head, struct str bytes,
+			   const struct http_path *path, const struct router_match *match)
+{
+	const struct route *route = match->route;
+	struct worker *worker = conn->worker;
+	struct head_memo_entry *entry;
+	const struct reply *reply;
+	uint64_t until_ns;
+
+	if (!route->files || route->policies || route->prefix || route->by_path ||
+	    conn_has_body(head) || conn_is_looked_at(conn))
+		return false;
+	reply = files_hot(route->files, worker, head, path, match->rest_from, &until_ns);
+	if (!reply)
+		return false;
+	entry = head_memo_add(&worker->head_memo, bytes, head, route, reply);
+	if (entry) {
+		entry->until_ns = until_ns;
+		entry->epoch = worker->files.cache.epoch;
+	}
+	route_count(route);
+	conn_answer_constant(conn, route, head, reply);
+	return true;
+}
+
 static void conn_take_route(struct conn *conn, const struct http_head *head, struct str bytes,
 			    const struct http_path *path, const struct router_match *match)
 {
 	const struct route *route = match->route;
 
+	if (conn_take_file(conn, head, bytes, path, match))
+		return;
 	/* with a body it may come to a refusal, which has header fields of policies, too */
 	if (!route->constant || conn_is_looked_at(conn) ||
 	    (conn_has_body(head) && (route->policies || route->prefix)) ||
@@ -317,6 +352,12 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 
 	if (!known || conn_is_looked_at(conn))
 		return 0;
+	if (known->until_ns != UINT64_MAX) { /* a file */
+		if (known->epoch != conn->worker->files.cache.epoch ||
+		    loop_now_ns(conn->worker->loop) >= known->until_ns)
+			return 0;
+		route_count(known->route);
+	}
 	conn_begin(conn, &known->head);
 	conn_answer_constant(conn, known->route, &known->head, known->reply);
 	return known->len;

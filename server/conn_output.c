@@ -341,6 +341,8 @@ static int conn_send_file(struct conn *conn)
 			continue;
 		}
 		conn->part_bytes_sent = true;
+		if (part->len)
+			stream_cork(&conn->stream);
 		r = stream_write(
 			&conn->stream,
 			&(struct iovec){ (void *)(uintptr_t)part->bytes.ptr, part->bytes.len }, 1);
@@ -367,6 +369,8 @@ int conn_send(struct conn *conn)
 	};
 	int r = conn_source_first(conn, parts + 3);
 
+	if (conn->file && conn->file->size > 0)
+		stream_cork(&conn->stream);
 	if (r >= 0)
 		r = stream_write(&conn->stream, parts, 3 + (size_t)r);
 	if (r == 0)

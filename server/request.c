@@ -133,6 +133,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
 		.processes = &worker->processes,
+		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 	};
 	list_add(&worker->live, &request->link);

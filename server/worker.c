@@ -104,7 +104,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	if (!is_main) {
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
-		scheduler_set_processes(worker->scheduler, &worker->processes);
+		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
 	}
 	*ret_worker = worker;
 	return 0;
