@@ -110,6 +110,22 @@ void file_cache_add(struct file_cache *cache, struct str key, struct file *file)
 	file_cache_trim(cache);
 }
 
+void file_cache_add_coded(struct file_cache *cache, struct file *file, enum coding coding,
+			  struct str bytes)
+{
+	struct file_coded *coded = &file->coded[coding];
+
+	if (!file->cached || coded->bytes || bytes.len == 0 || !file_charge(file, bytes.len))
+		return;
+	cache->files.n_bytes += bytes.len; /* as what is charged, it goes with the file */
+	coded->bytes = malloc(bytes.len);
+	if (!coded->bytes)
+		return;
+	memcpy(coded->bytes, bytes.ptr, bytes.len);
+	coded->len = bytes.len;
+	file_cache_trim(cache);
+}
+
 void file_cache_drop_fds(struct file_cache *cache)
 {
 	struct file *file;
