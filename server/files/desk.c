@@ -182,10 +182,11 @@ static struct look *look_create(struct desk *desk, const struct files *files,
 				const struct file_query *query, struct str key)
 {
 	struct look *look = calloc(1, sizeof(*look) + key.len);
-	char *copy = (char *)(look + 1);
+	char *copy;
 
 	if (!look)
 		return NULL;
+	copy = (char *)(look + 1);
 	memcpy(copy, key.ptr, key.len);
 	*look = (struct look){ .work.run = look_run,
 			       .post.run = look_on_done,
