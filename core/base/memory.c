@@ -49,6 +49,7 @@ void *mem_alloc(size_t size)
 
 	if (unlikely(!ptr)) {
 		mem_use_reserve();
+		/* cppcheck-suppress memleak // it was NULL */
 		ptr = malloc(size ? size : 1);
 		mem_require(ptr, size);
 	}
@@ -61,6 +62,7 @@ void *mem_zalloc(size_t size)
 
 	if (unlikely(!ptr)) {
 		mem_use_reserve();
+		/* cppcheck-suppress memleak // it was NULL */
 		ptr = calloc(1, size ? size : 1);
 		mem_require(ptr, size);
 	}
@@ -73,6 +75,7 @@ void *mem_realloc(void *ptr, size_t size)
 
 	if (unlikely(!moved)) {
 		mem_use_reserve();
+		/* cppcheck-suppress memleak // it was NULL */
 		moved = realloc(ptr, size ? size : 1);
 		mem_require(moved, size);
 	}
