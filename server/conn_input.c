@@ -124,7 +124,13 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	request->sink = &conn_sink;
 	request->owner = conn;
 	request->listen = conn->listen;
-	request->client_addr = conn_addr(conn);
+	request->client_addr =
+		arena_str(&request->arena, conn_addr(conn)); /* it may outlive the connection */
+	if (!request->client_addr.ptr) {
+		request_destroy(request);
+		conn_refuse(conn, 503);
+		return;
+	}
 	conn->request = request;
 	if (policies_begin(request))
 		conn_begin_request_body(conn);

@@ -161,7 +161,8 @@ static size_t str_utf8_len(const unsigned char *at, const unsigned char *end)
 
 bool str_is_utf8(struct str s)
 {
-	const unsigned char *at = (const unsigned char *)s.ptr, *end = at + s.len;
+	const unsigned char *at = (const unsigned char *)s.ptr;
+	const unsigned char *end = s.len ? at + s.len : at; /* of nothing there may be no pointer */
 
 	while (at < end) {
 		size_t len;

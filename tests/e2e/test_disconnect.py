@@ -51,6 +51,27 @@ def test_a_client_that_leaves_lets_it_finish(leat, backend, leave, method, targe
     await_true(lambda: daemon.status()["requests_in_work"] == 0)
 
 
+def test_what_goes_on_without_its_client_still_knows_who_that_was(leat, backend):
+    upstream = backend(holding({}))
+    daemon = leat('''
+http: { u: { url: @url@ } }
+routes:
+  POST /: { tasks: { t: { get: "u:/x" }, then: { get: "u:/y", headers: { X-From: "${client.address}" }, after: t } } }
+  GET /ok: { reply: ok }
+''', url=upstream.url)
+    client = daemon.connect()
+    host, port = client.sock.getsockname()
+    client.send("POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+    upstream.await_calls(1)
+    client.close()
+    await_true(lambda: daemon.n_connections() == 0)
+    others = [daemon.connect() for _ in range(20)]  # which get the memory of the one that has gone
+    for other in others:
+        assert other.get("/ok").text == "ok"
+    upstream.release.set()
+    assert upstream.await_calls(2)[1].headers["x-from"] == f"{host}:{port}"
+
+
 def test_a_half_close_with_a_request_unread_cancels_nothing(leat, backend):
     upstream = backend(holding({}))
     daemon = leat(CONF, url=upstream.url)

@@ -1,0 +1,229 @@
+/* tests/fuzz/connection/host.h: the server that the fuzzer talks to: two workers' loops on this
+ * thread, a pool of one thread, two configurations in a folder of its own, a clock that stands
+ * still. */
+#pragma once
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "core/io/loop_clock.h"
+#include "core/task/home.h"
+#include "server/admin/admin.h"
+#include "server/server.h"
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define WALL_NS (INT64_C(1700000000) * (int64_t)NS_PER_S)
+
+static const char settings_text[] =
+	"admin: { listen: \"unix:@DIR@/admin\" }\n"
+	"server: { threads: 1, compute_threads: 1 }\n"
+	"log: { access: off, level: error }\n"
+	"limits: { line: 300, head: 2k, fields: 20, body: 3k, extensions: 64, trailers: 200,\n"
+	"  requests: 30, memory: 64k, total_memory: 4m, connections: 4 }\n"
+	"timeouts: { head: 100ms, body: 200ms, idle: 300ms, write: 200ms, route: 400ms, shutdown: "
+	"1s }\n"
+	"shared: { pool: { permits: 1 }, box: { queue: 2 } }\n";
+
+static const char routes_text[] =
+	"listen: [\"unix:@DIR@/first\", \"unix:@DIR@/second\"]\n"
+	"routes:\n"
+	"  GET /c: { reply: hello }\n"
+	"  POST /c: { reply: { status: 201, headers: { X-A: b }, json: { a: 1 } } }\n"
+	"  GET /big: { reply: \"${env.LEAT_BIG}\" }\n"
+	"  GET /echo: { reply: \"${request.body == '' ? 'hello' : request.body}\" }\n"
+	"  POST /echo: { reply: \"${request.body == '' ? 'hello' : request.body}\" }\n"
+	"  /p/{a}/{b...}: { reply: { headers: { X-A: \"${path.a}\" }, json: [\"${path}\", "
+	"\"${query}\", \"${headers}\", \"${cookies}\"] } }\n"
+	"  GET host.test/h: { reply: \"${request.host} ${client.address}\" }\n"
+	"  POST /json: { body: { type: json, max: 1k }, reply: { json: { all: \"${body}\", a: "
+	"\"${body.a}\" } } }\n"
+	"  POST /form: { body: { type: form }, reply: { json: [\"${form}\", \"${form_all}\"] } }\n"
+	"  POST /text: { body: { type: text, max: 100 }, reply: { html: \"<p>${body}\" } }\n"
+	"  GET /now: { tasks: { w: { wait: 0 }, v: { value: \"${len(request.path)}\", after: [w] } "
+	"}, reply: \"${v}\" }\n"
+	"  GET /wait: { tasks: { w: { wait: 20ms } }, reply: waited }\n"
+	"  POST /finish: { tasks: { w: { wait: 150ms } }, reply: \"${client.address} "
+	"${request.body}\" }\n"
+	"  GET /late: { tasks: { w: { wait: 1s } }, reply: late }\n"
+	"  GET /after: { tasks: { w: { wait: 300ms, detach: true } }, reply: now }\n"
+	"  GET /fail: { tasks: { f: { fail: teapot, status: 418, detail: \"${query.d}\" } } }\n"
+	"  GET /caught: { tasks: { f: { value: \"${1 / number(query.n ?? '0')}\" } }, reply: "
+	"\"${f}\", on_error: { expr_error: { status: 400, text: bad } } }\n"
+	"  GET /go: { redirect: \"/p/${query.to}\" }\n"
+	"  GET /lock/{name}: { tasks: { w: { wait: 30ms, lock: \"${path.name}\" } }, reply: locked "
+	"}\n"
+	"  GET /permit: { tasks: { w: { wait: 30ms, acquire: pool } }, reply: had }\n"
+	"  POST /put: { tasks: { q: { enqueue: box, message: \"${request.body}\", wait: 50ms } }, "
+	"reply: put }\n"
+	"  GET /take: { tasks: { q: { dequeue: box, wait: 50ms } }, reply: { json: \"${q}\" } }\n"
+	"  GET /many: { tasks: { e: { value: \"${item}\", each: \"${split(query.l ?? '', ',')}\" } "
+	"}, reply: { json: \"${e.results}\" } }\n"
+	"  GET /f/{path...}: { files: { root: files, index: a.txt, cache_control: no-cache, "
+	"precompressed: [br, gz] } }\n"
+	"  GET /one: { files: files/large.bin }\n"
+	"  GET /app/{path...}: { files: { root: files, fallback: a.txt } }\n";
+
+static const char other_text[] =
+	"listen: \"unix:@DIR@/first\"\n"
+	"routes:\n"
+	"  GET /c: { reply: other }\n"
+	"  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
+	"  GET /wait: { tasks: { w: { wait: 5ms } }, reply: other }\n"
+	"  GET /f/{path...}: { files: files }\n";
+
+static char folder[64];
+static struct server server;
+static struct worker *worker;
+
+static void write_file(const char *name, const char *text)
+{
+	scoped(mem_free_ptr) char *path = mem_printf("%s/%s", folder, name);
+	FILE *file = fopen(path, "we");
+
+	check(file && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static char *repeated(char c, size_t size)
+{
+	char *text = mem_zalloc(size + 1);
+
+	memset(text, c, size);
+	return text;
+}
+
+static void write_conf(const char *name, const char *routes)
+{
+	scoped(mem_free_ptr) char *text = mem_printf("%s%s", settings_text, routes);
+	char *at;
+
+	while ((at = strstr(text, "@DIR@"))) {
+		char *whole = mem_printf("%.*s%s%s", (int)(at - text), text, folder, at + 5);
+
+		free(text);
+		text = whole;
+	}
+	write_file(name, text);
+}
+
+static void write_served(void)
+{
+	scoped(mem_free_ptr) char *large = repeated('y', 100000);
+	scoped(mem_free_ptr) char *files = mem_printf("%s/files", folder);
+	scoped(mem_free_ptr) char *sub = mem_printf("%s/files/sub", folder);
+
+	check(mkdir(files, 0700) == 0 && mkdir(sub, 0700) == 0);
+	write_file("files/a.txt", "abcdefghijklmnopqrstuvwxyz");
+	write_file("files/a.txt.gz", "not really");
+	write_file("files/.hidden", "secret");
+	write_file("files/sub/a.txt", "index");
+	write_file("files/large.bin", large);
+}
+
+static void remove_folder(void)
+{
+	static const char *const names[] = { "files/a.txt",     "files/a.txt.gz",  "files/.hidden",
+					     "files/sub/a.txt", "files/large.bin", "files/sub",
+					     "files",           "one.yaml",        "two.yaml",
+					     "first",           "second",          "admin" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		scoped(mem_free_ptr) char *path = mem_printf("%s/%s", folder, names[i]);
+
+		remove(path);
+	}
+	remove(folder);
+}
+
+static char *conf_name(bool other)
+{
+	return mem_printf("%s/%s.yaml", folder, other ? "two" : "one");
+}
+
+static bool is_looked_for(void)
+{
+	struct request *request;
+
+	list_each(request, &worker->live, struct request, link)
+		if (request->route->files && request->native)
+			return true;
+	return false;
+}
+
+/* Also waits for what the pool's thread has still to do: a file being looked for, a
+ * configuration being loaded. */
+static void settle(void)
+{
+	bool elsewhere;
+
+	do {
+		loop_settle(worker->loop);
+		loop_settle(server.main->loop);
+		elsewhere = is_looked_for() || (server.reloading && server.n_unswapped == 0);
+		if (elsewhere)
+			sched_yield();
+	} while (elsewhere || !loop_is_settled(worker->loop) ||
+		 !loop_is_settled(server.main->loop));
+}
+
+/* The main loop follows in one step. */
+static void pass_ms(uint64_t ms)
+{
+	loop_advance(worker->loop, ms * NS_PER_MS);
+	settle();
+}
+
+static void make_homes(void)
+{
+	server.homes = homes_create(&worker->loop, 1);
+	scheduler_set_homes(worker->scheduler, server.homes);
+}
+
+static void forget_homes(void)
+{
+	homes_settle(server.homes);
+	homes_destroy(server.homes);
+	make_homes();
+}
+
+static void server_begin(void)
+{
+	scoped(mem_free_ptr) char *large = repeated('x', 20000);
+	struct generation *generation;
+	struct diag diag;
+
+	log_set_level(LOG_ERROR);
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(folder, sizeof(folder), "/tmp/leat-fuzz-XXXXXX");
+	check(mkdtemp(folder));
+	atexit(remove_folder);
+	write_served();
+	setenv("LEAT_BIG", large, 1);
+	write_conf("one.yaml", routes_text);
+	write_conf("two.yaml", other_text);
+	clock_freeze(UINT64_C(1000) * NS_PER_S, WALL_NS);
+	server.conf_path = conf_name(false);
+	list_init(&server.listeners);
+	list_init(&server.reloads);
+	list_init(&server.reloads_next);
+	server.n_workers = 1;
+	server.workers = mem_zalloc(2 * sizeof(struct worker *));
+	check(worker_create(&server.workers[0], &server, 0, false) == 0);
+	check(worker_create(&server.workers[1], &server, 1, true) == 0);
+	worker = server.workers[0];
+	server.main = server.workers[1];
+	server.main->router = admin_router();
+	make_homes();
+	check(pool_create(&server.pool, "fuzz", 1) == 0);
+	diag_init(&diag);
+	generation = generation_load(server.conf_path, NULL, false, false, &diag);
+	if (generation)
+		server_open_listeners(&server, generation, &diag);
+	diag_print(&diag, stderr);
+	check(generation && diag.n_errors == 0);
+	diag_fini(&diag);
+	server.reloading = server.starting = true;
+	server_apply_generation(&server, generation);
+	settle();
+}
