@@ -25,7 +25,9 @@ struct body_source_ops {
 
 struct body_source {
 	const struct body_source_ops *ops;
-	uint64_t size; /* of the whole body, or BODY_SIZE_UNKNOWN */
+	uint64_t size;            /* of the whole body, or BODY_SIZE_UNKNOWN */
+	struct str type, coding;  /* its Content-Type and Content-Encoding, where they are known */
+	struct body_source *next; /* of those that tasks have left open (server/flow/context.h) */
 
 	/* The taker's: set before the first read. */
 	void (*on_more)(struct body_source *source);

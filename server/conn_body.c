@@ -62,13 +62,19 @@ void conn_begin_body(struct conn *conn, const struct http_head *head, uint64_t m
 static void conn_pass(struct conn *conn)
 {
 	struct request *request = conn->request;
+	const struct http_head *head = &request->head;
 
-	if (!conn_has_body(&request->head)) {
+	if (request->route->body_type != BODY_ANY && !head->has_length && !head->chunked) {
+		request->replied = true;
+		conn_answer(conn, policy_finish(request, reply_refusal(411)), request);
+		return;
+	}
+	if (!conn_has_body(head)) {
 		conn_handle(conn);
 		return;
 	}
-	conn_begin_body(conn, &request->head, request->route->body_max);
-	if (conn->state == CONN_READ_BODY && request->head.expects_continue)
+	conn_begin_body(conn, head, request->route->body_max);
+	if (conn->state == CONN_READ_BODY && head->expects_continue)
 		conn_continue(conn);
 }
 

@@ -7,6 +7,7 @@
 #include "server/conn_body.h"
 #include "server/conn_output.h"
 #include "server/conn_time.h"
+#include "server/policy/cors.h"
 #include "server/policy/policies.h"
 #include "server/server.h"
 #include <errno.h>
@@ -107,15 +108,12 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 
 /* A route that needs the request: its own copy, its policies, its body, its tasks. */
 static void conn_begin_request(struct conn *conn, const struct http_head *head, struct str bytes,
-			       const struct http_path *path, const struct router_match *match)
+			       const struct http_path *path, const struct router_match *match,
+			       bool preflight)
 {
 	const struct route *route = match->route;
 	struct request *request;
 
-	if (route->body_type != BODY_ANY && !head->has_length && !head->chunked) {
-		conn_answer_constant(conn, route, head, reply_refusal(411));
-		return;
-	}
 	request = request_create(conn->worker, route, head, bytes, path, match);
 	if (!request) {
 		conn_refuse(conn, 503);
@@ -132,10 +130,13 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 		return;
 	}
 	conn->request = request;
-	if (policies_begin(request))
-		conn_begin_request_body(conn);
-	else
+	if (!policies_begin(request)) {
 		conn_refuse(conn, 503);
+		return;
+	}
+	if (request->policies)
+		request->policies->preflight = preflight;
+	conn_begin_request_body(conn);
 }
 
 static struct policy_way conn_way(const struct conn *conn, const struct route *route,
@@ -154,7 +155,7 @@ static void conn_answer_no_route(struct conn *conn, const struct http_head *head
 	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
 
 	if (!conn->worker->is_main && policies_hold(&way))
-		conn_begin_request(conn, head, bytes, path, &match);
+		conn_begin_request(conn, head, bytes, path, &match, false);
 	else
 		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
 }
@@ -190,13 +191,36 @@ static void conn_take_route(struct conn *conn, const struct http_head *head, str
 {
 	const struct route *route = match->route;
 
-	if (!route->constant || conn_has_listen_policies(conn)) {
-		conn_begin_request(conn, head, bytes, path, match);
+	/* with a body it may come to a refusal, which has header fields of policies, too */
+	if (!route->constant || conn_has_listen_policies(conn) ||
+	    (conn_has_body(head) && (route->policies || route->prefix))) {
+		conn_begin_request(conn, head, bytes, path, match, false);
 		return;
 	}
 	if (!conn_has_body(head))
 		head_memo_add(&conn->worker->head_memo, bytes, head, route, route->constant);
 	conn_answer_without(conn, head, route, route->constant);
+}
+
+/* A preflight is for the route that it asks about, where that has something to say to it. */
+static bool conn_take_preflight(struct conn *conn, const struct http_head *head, struct str bytes,
+				const struct http_path *path)
+{
+	struct router_match match;
+	struct policy_way way;
+	struct str method;
+
+	if (!cors_is_preflight(head, &method))
+		return false;
+	router_find(conn->worker->router, http_method_find(method), method, head->host, path,
+		    &match);
+	if (!match.route)
+		return false;
+	way = conn_way(conn, match.route, path);
+	if (!policies_find(&way, POLICY_CORS))
+		return false;
+	conn_begin_request(conn, head, bytes, path, &match, true);
+	return true;
 }
 
 static void conn_route(struct conn *conn, const struct http_head *head, struct str bytes)
@@ -211,7 +235,7 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 		conn_answer_no_route(conn, head, bytes, &path, UINT32_MAX);
 		return;
 	}
-	if (!conn_parse_path(conn, head, &path))
+	if (!conn_parse_path(conn, head, &path) || conn_take_preflight(conn, head, bytes, &path))
 		return;
 	router_find(worker->router, head->method_id, head->method, head->host, &path, &match);
 	if (head->method_id == HTTP_TRACE && match.route &&

@@ -11,10 +11,10 @@ enum { CONN_PIECE_PARTS = 3 }; /* size line, bytes, CRLF */
 struct conn_source {
 	struct conn *conn;
 	struct body_source *source;
-	struct ready ready; /* the rest in another turn: this one's share is used */
-	uint64_t left;      /* of a body whose size was promised */
-	uint64_t sent;      /* bytes of the body, so far */
-	int status;         /* for the log */
+	struct timer turn; /* the rest in another turn: this one's share is used */
+	uint64_t left;     /* of a body whose size was promised */
+	uint64_t sent;     /* bytes of the body, so far */
+	int status;        /* for the log */
 	bool chunked;
 	bool waiting; /* for on_more() */
 	bool whole;

@@ -1,10 +1,8 @@
 /* server/reply.c */
 #include "server/reply.h"
 #include "conf/settings.h"
-#include "server/expr/json.h"
 #include "server/http/status.h"
 #include <errno.h>
-#include <pthread.h>
 
 struct reply_header {
 	struct str name;
@@ -17,7 +15,10 @@ struct reply_spec {
 	struct str content_type;
 	struct template *text;      /* text, html, body, or where a redirect leads */
 	struct template_tree *json; /* at most one of text and json */
-	bool redirects;             /* `text` is the value of Location */
+	bool streams;               /* `text` is the body of this task, passed on */
+	unsigned stream_task;
+	bool has_type, has_coding; /* Content-Type, Content-Encoding among `headers` */
+	bool redirects;            /* `text` is the value of Location */
 	size_t n_headers;
 	struct reply_header *headers;
 	struct reply constant;
@@ -59,8 +60,7 @@ const struct setting redirect_keys[] = {
 
 /* ------------------------------------------------------------ compiling */
 
-/* These are the connection's to say. */
-static bool reply_header_is_ours(struct str name)
+bool reply_header_is_ours(struct str name)
 {
 	static const struct str ours[] = {
 		STR_INIT("content-length"), STR_INIT("transfer-encoding"), STR_INIT("connection"),
@@ -92,7 +92,9 @@ static bool reply_compile_header(struct expr_compiler *compiler, const struct no
 	}
 	header->name = entry->key;
 	header->value = template_compile(compiler, entry->value, TEMPLATE_HEADER);
-	if (str_eq_nocase(entry->key, STR("content-type")))
+	spec->has_type |= str_eq_nocase(entry->key, STR("content-type"));
+	spec->has_coding |= str_eq_nocase(entry->key, STR("content-encoding"));
+	if (spec->has_type)
 		spec->content_type = STR_NONE;
 	spec->n_headers++;
 	return header->value != NULL;
@@ -148,9 +150,18 @@ static bool reply_compile_status(struct expr_compiler *compiler, const struct no
 	return false;
 }
 
+static struct template *reply_compile_text(struct expr_compiler *compiler, const struct node *node,
+					   enum template_context context, bool may_stream)
+{
+	struct expr_compiler own = *compiler;
+
+	own.may_stream = may_stream;
+	return template_compile(&own, node, context);
+}
+
 /* The one body of a reply; false when there are two, or it is wrong. */
 static bool reply_compile_body(struct expr_compiler *compiler, const struct reply_config *config,
-			       struct reply_spec *spec)
+			       bool may_stream, struct reply_spec *spec)
 {
 	const struct {
 		const struct node *node;
@@ -176,10 +187,13 @@ static bool reply_compile_body(struct expr_compiler *compiler, const struct repl
 		if (bodies[i].node == config->json)
 			spec->json = template_tree_compile(compiler, bodies[i].node);
 		else
-			spec->text = template_compile(compiler, bodies[i].node, bodies[i].context);
+			spec->text =
+				reply_compile_text(compiler, bodies[i].node, bodies[i].context,
+						   bodies[i].node == config->body && may_stream);
 		if (!spec->json && !spec->text)
 			return false;
 	}
+	spec->streams = spec->text && template_is_stream(spec->text, &spec->stream_task);
 	return true;
 }
 
@@ -242,12 +256,13 @@ struct reply_spec *reply_compile(struct expr_compiler *compiler, const struct no
 	bool ok;
 
 	inner.uses = &uses;
+	inner.may_stream = false;
 	spec->status_constant = 200;
 	if (node_is_scalar(node) && node->kind != NODE_NULL)
 		config.text = node;
 	else if (settings_read(&part, 1, node, "a reply", compiler->arena, compiler->diag) > 0)
 		return NULL;
-	ok = reply_compile_body(&inner, &config, spec);
+	ok = reply_compile_body(&inner, &config, compiler->may_stream, spec);
 	ok &= reply_compile_headers(&inner, config.headers, spec);
 	ok &= reply_compile_status(&inner, config.status, 200, 599, spec);
 	return reply_finish(compiler, &inner, spec, node->place, ok);
@@ -263,6 +278,7 @@ struct reply_spec *reply_compile_redirect(struct expr_compiler *compiler, const 
 	bool ok;
 
 	inner.uses = &uses;
+	inner.may_stream = false;
 	spec->status_constant = 302;
 	spec->redirects = true;
 	if (node_is_scalar(node) && node->kind != NODE_NULL)
@@ -326,6 +342,24 @@ static int reply_render_body(const struct reply_spec *spec, struct expr_env *env
 	return out.error ? -ENOMEM : 0;
 }
 
+/* The body that a task has left open, and what the reply does not say of it. Nothing fails behind
+ * this. */
+static void reply_take_source(const struct reply_spec *spec, struct expr_env *env,
+			      struct reply *reply)
+{
+	struct body_source *source = spec->streams ? env->source(env, spec->stream_task) : NULL;
+
+	if (!source)
+		return;
+	reply->source = source;
+	reply->body = STR_NONE;
+	if (!spec->has_type && source->type.len)
+		reply->content_type = source->type;
+	if (!spec->has_coding && source->coding.len)
+		reply->fields[reply->n_fields++] =
+			(struct http_field){ STR("Content-Encoding"), source->coding };
+}
+
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply)
 {
 	struct reply reply = { .content_type = spec->content_type };
@@ -351,6 +385,7 @@ int reply_render(const struct reply_spec *spec, struct expr_env *env, struct rep
 		reply.fields[reply.n_fields++] = (struct http_field){ STR("Location"), reply.body };
 		reply.body = STR_NONE;
 	}
+	reply_take_source(spec, env, &reply);
 	*ret_reply = reply;
 	return 0;
 }
@@ -390,74 +425,4 @@ void reply_write_head(const struct reply *reply, struct buf *out)
 		buf_add_u64(out, reply_size(reply));
 		buf_add(out, STR("\r\n"));
 	}
-}
-
-/* ------------------------------------------------------------ problems */
-
-static void problem_add(struct buf *out, const char *name, struct str value)
-{
-	if (value.len == 0)
-		return;
-	buf_printf(out, ",\"%s\":", name);
-	json_write_text(value, out);
-}
-
-struct reply reply_problem(struct arena *arena, int status, struct str code, struct str task,
-			   struct str request_id, struct str detail)
-{
-	struct reply reply = { .status = status };
-	struct buf out;
-
-	buf_init_arena(&out, arena);
-	buf_printf(&out, "{\"status\":%d", status);
-	problem_add(&out, "title", http_status_reason(status));
-	problem_add(&out, "code", code);
-	problem_add(&out, "detail", detail);
-	problem_add(&out, "task", task);
-	problem_add(&out, "request_id", request_id);
-	buf_add_char(&out, '}');
-	if (!out.error) {
-		reply.content_type = STR("application/problem+json");
-		reply.body = buf_str(&out);
-	}
-	return reply;
-}
-
-static const int refusals[] = {
-	400, 404, 405, 408, 411, 413, 414, 415, 417, 431, 500, 501, 503, 505
-};
-static struct reply refusal_replies[ARRAY_LEN(refusals)];
-static pthread_once_t refusals_made = PTHREAD_ONCE_INIT;
-
-/* They live as long as the program. */
-static void reply_make_refusals(void)
-{
-	static struct http_field retry = { STR_INIT("Retry-After"), STR_INIT("1") };
-	static struct arena arena;
-
-	arena_init_required(&arena);
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
-		struct reply reply =
-			reply_problem(&arena, refusals[i], STR_NONE, STR_NONE, STR_NONE, STR_NONE);
-		struct buf head;
-
-		if (refusals[i] == 503) {
-			reply.fields = &retry;
-			reply.n_fields = 1;
-		}
-		buf_init_arena(&head, &arena);
-		reply_write_head(&reply, &head);
-		reply.head = buf_str(&head);
-		reply.constant = true;
-		refusal_replies[i] = reply;
-	}
-}
-
-const struct reply *reply_refusal(int status)
-{
-	pthread_once(&refusals_made, reply_make_refusals);
-	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
-		if (refusals[i] == status)
-			return &refusal_replies[i];
-	return reply_refusal(500);
 }

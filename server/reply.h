@@ -45,7 +45,8 @@ struct reply {
 struct reply_spec; /* compiled, immutable */
 
 /* Compiles the node at `reply:` (a text, or a map of status headers json text html body). NULL
- * with errors in the compiler's diag. */
+ * with errors in the compiler's diag. With compiler->may_stream `body` may be that of a task that
+ * streams. */
 struct reply_spec *reply_compile(struct expr_compiler *compiler, const struct node *node);
 
 /* Compiles the node at `redirect:` (a text: 302, or a map of to and status). */
@@ -54,8 +55,11 @@ struct reply_spec *reply_compile_redirect(struct expr_compiler *compiler, const 
 /* The answer when it depends on nothing: rendered once, at load. NULL when it does. */
 const struct reply *reply_constant(const struct reply_spec *spec);
 
-/* Renders an answer into env->arena. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
+/* Renders an answer into env->arena; its source, if there is one, is the caller's. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply);
+
+/* Content-Length, Connection, …: the connection's to say. */
+bool reply_header_is_ours(struct str name);
 
 /* Whether an answer of that status has a body at all (RFC 9110 §6.4.1). */
 bool reply_has_body(int status);

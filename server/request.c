@@ -154,6 +154,7 @@ void request_destroy(struct request *request)
 	list_remove(&request->link);
 	policy_end(request);
 	body_source_close(take(&request->source));
+	context_close(&request->context);
 	if (request->intake)
 		request->intake->ops->close(take(&request->intake));
 	file_unref(take(&request->file));
@@ -178,6 +179,7 @@ static void request_send(struct request *request, const struct reply *reply)
 	request->replied = true;
 	reply = policy_finish(request, reply);
 	request->source = reply->source;
+	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)
 		request->sink->reply(request, reply);
 	else

@@ -44,6 +44,8 @@ struct request {
 	struct str body;            /* whole, raw */
 	struct value body_value;    /* by its type; read when the body is whole */
 	struct str client_addr;     /* "127.0.0.1:4711" */
+	bool by_proxy;              /* its peer is one of the listener's trusted_proxies */
+	bool secure;                /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;
 	struct flow_run run;
 	struct file *file;                          /* that the answer is made of; or NULL */

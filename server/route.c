@@ -69,9 +69,8 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy",    "events",     "websocket", "cache",
-					     "auth",     "rate_limit", "limit",     "cors",
-					     "compress", "async",      "headers" };
+	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
+					     "rate_limit", "limit",  "compress",  "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -173,8 +172,10 @@ static bool route_compile_ending(struct flow_compiler *compiler, struct expr_com
 			   "this route has neither tasks nor an answer; add reply: or redirect:");
 		return false;
 	}
+	expr->may_stream = true;
 	route->reply = config->reply ? reply_compile(expr, config->reply)
 				     : reply_compile_redirect(expr, config->redirect);
+	expr->may_stream = false;
 	return route->reply != NULL;
 }
 
@@ -216,6 +217,7 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 
 	route->flow = flow_declare(compiler, entry->key);
 	ok = route_compile_body(compiler, settings, config->body, route);
+	flow_allow_streams(route->flow);
 	ok &= flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	if (config->files)
@@ -244,12 +246,15 @@ static bool route_compile_policies(struct policy_compiler *compiler,
 }
 
 /* The reply of the hot path; NULL: each request needs more. */
-static const struct reply *route_constant(const struct route *route)
+static const struct reply *route_constant(const struct route *route, struct arena *arena)
 {
+	const struct reply *reply;
+
 	if (!route->reply || !flow_is_empty(route->flow) || route->body_type != BODY_ANY ||
-	    route->roots & BODY_ROOTS || route->policies || route->prefix || route->by_path)
+	    route->roots & BODY_ROOTS)
 		return NULL;
-	return reply_constant(route->reply);
+	reply = reply_constant(route->reply);
+	return reply ? policies_bake(route, reply, arena) : NULL;
 }
 
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
@@ -279,7 +284,7 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 	if (!compiled || config.doubtful)
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
-	route->constant = route_constant(route);
+	route->constant = route_constant(route, compiler->arena);
 	return route;
 }
 

@@ -39,7 +39,13 @@ static bool budget_take(struct arena_budget *budget, size_t size)
 	return false;
 }
 
-static void budget_give_back(struct arena_budget *budget, size_t size)
+void arena_budget_add(struct arena_budget *budget, size_t size)
+{
+	if (budget)
+		atomic_fetch_add_explicit(&budget->used, size, memory_order_relaxed);
+}
+
+void arena_budget_give_back(struct arena_budget *budget, size_t size)
 {
 	if (budget)
 		atomic_fetch_sub_explicit(&budget->used, size, memory_order_relaxed);
@@ -53,7 +59,7 @@ static void arena_free_blocks(struct arena *arena, struct arena_block *keep)
 		struct arena_block *next = block->next;
 
 		if (block != keep) {
-			budget_give_back(arena->budget, block->size);
+			arena_budget_give_back(arena->budget, block->size);
 			free(block);
 		}
 		block = next;
@@ -97,7 +103,7 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 		return NULL;
 	block = arena->required ? mem_alloc(size) : malloc(size);
 	if (!block) {
-		budget_give_back(arena->budget, size);
+		arena_budget_give_back(arena->budget, size);
 		return NULL;
 	}
 	block->size = size;

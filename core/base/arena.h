@@ -14,6 +14,11 @@ struct arena_budget {
 	_Atomic size_t used, max;
 };
 
+/* For what must go on with memory that is in no arena: counted, never refused. A budget of NULL is
+ * none. */
+void arena_budget_add(struct arena_budget *budget, size_t size);
+void arena_budget_give_back(struct arena_budget *budget, size_t size);
+
 struct arena {
 	char *at, *end;              /* what is free in the newest block */
 	struct arena_block *blocks;  /* newest first */

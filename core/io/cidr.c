@@ -153,6 +153,7 @@ void cidr_set_init(struct cidr_set *set, struct cidr *cidrs, size_t n_cidrs, str
 
 	*set = (struct cidr_set){ 0 };
 	set->spans = arena_alloc_array(arena, n_cidrs * 2 + 1, sizeof(*set->spans));
+	check(set->spans); /* the arena is required */
 	if (n_cidrs)
 		qsort(cidrs, n_cidrs, sizeof(*cidrs), cidr_cmp);
 	for (size_t i = 0; i < n_cidrs; i++) {

@@ -15,6 +15,7 @@
 #include "core/io/loop.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/io/tls_loop.h"
 #include "core/io/wheel.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -39,11 +40,13 @@ struct loop {
 	struct slot *slots; /* by descriptor */
 	size_t n_slots;
 	struct list ready;
+	struct list next; /* ready in the next turn */
 	struct wheel wheel;
 	struct list due; /* timers that this turn still has to fire */
 	uint64_t now_ns;
 	loop_arrival_fn *on_arrival;
 	void *user;
+	struct tls_loop *tls;
 	uint64_t turn; /* counts from 1 */
 	uint64_t turn_start_ns;
 	bool had_events;                         /* in the last turn */
@@ -80,6 +83,16 @@ void *loop_user(const struct loop *loop)
 	return loop->user;
 }
 
+void loop_set_tls(struct loop *loop, struct tls_loop *tls)
+{
+	loop->tls = tls;
+}
+
+struct tls_loop *loop_tls(const struct loop *loop)
+{
+	return loop->tls;
+}
+
 void loop_on_arrival(struct loop *loop, loop_arrival_fn *on_arrival)
 {
 	loop->on_arrival = on_arrival;
@@ -103,6 +116,7 @@ int loop_create(struct loop **ret_loop)
 		return -ENOMEM;
 	memset(loop, 0, sizeof(*loop));
 	list_init(&loop->ready);
+	list_init(&loop->next);
 	list_init(&loop->due);
 	loop->now_ns = clock_monotonic_ns();
 	wheel_init(&loop->wheel, loop->now_ns / NS_PER_MS);
@@ -127,6 +141,7 @@ void loop_destroy(struct loop *loop)
 		close(loop->epoll_fd);
 	if (loop->wake_fd >= 0)
 		close(loop->wake_fd);
+	tls_loop_destroy(loop->tls);
 	free(loop->slots);
 	free(loop);
 }
@@ -255,6 +270,12 @@ void loop_ready(struct loop *loop, struct ready *ready)
 		list_add(&loop->ready, &ready->link);
 }
 
+void loop_ready_next(struct loop *loop, struct ready *ready)
+{
+	if (!list_is_linked(&ready->link))
+		list_add(&loop->next, &ready->link);
+}
+
 void loop_ready_cancel(struct ready *ready)
 {
 	list_remove(&ready->link);
@@ -320,7 +341,8 @@ static int loop_timeout_ms(struct loop *loop, bool wait)
 {
 	uint64_t next, now;
 
-	if (!wait || !list_is_empty(&loop->ready) || atomic_load(&loop->stopping))
+	if (!wait || !list_is_empty(&loop->ready) || !list_is_empty(&loop->next) ||
+	    atomic_load(&loop->stopping))
 		return 0;
 	next = wheel_next(&loop->wheel);
 	if (next == UINT64_MAX)
@@ -380,6 +402,7 @@ void loop_run_once(struct loop *loop, bool wait)
 	int n;
 
 	current = loop;
+	list_move_all(&loop->ready, &loop->next);
 	loop_run_posts(loop);
 	loop_run_ready(loop);
 	loop->now_ns = clock_monotonic_ns();
@@ -407,7 +430,8 @@ uint64_t loop_next_timer_ns(const struct loop *loop)
 
 bool loop_is_settled(struct loop *loop)
 {
-	return list_is_empty(&loop->ready) && !atomic_load(&loop->posts) && !loop->had_events &&
+	return list_is_empty(&loop->ready) && list_is_empty(&loop->next) &&
+	       !atomic_load(&loop->posts) && !loop->had_events &&
 	       loop_next_timer_ns(loop) > clock_monotonic_ns();
 }
 

@@ -14,6 +14,7 @@ struct loop;
 struct watch;
 struct ready;
 struct post;
+struct tls_loop;
 
 typedef void watch_fn(struct watch *watch, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLRDHUP, … */
 typedef void ready_fn(struct ready *ready);
@@ -83,6 +84,10 @@ int loop_give(struct loop *loop, int fd, uint32_t tag, uint32_t events);
 void loop_on_arrival(struct loop *loop, loop_arrival_fn *on_arrival);
 
 void loop_ready(struct loop *loop, struct ready *ready); /* no effect when it is already waiting */
+
+/* The same, but not before the next turn: what is due by then has its turn first. For work that
+ * comes in pieces. */
+void loop_ready_next(struct loop *loop, struct ready *ready);
 void loop_ready_cancel(struct ready *ready);
 static inline void ready_init(struct ready *ready, ready_fn *run)
 {
@@ -98,6 +103,10 @@ void loop_post(struct loop *loop, struct post *post);
 /* A pointer for whoever builds on the loop (a server's per-loop state). */
 void loop_set_user(struct loop *loop, void *user);
 void *loop_user(const struct loop *loop);
+
+/* What TLS keeps for the loop (core/io/tls_loop.h), or NULL; it is destroyed with it. */
+void loop_set_tls(struct loop *loop, struct tls_loop *tls);
+struct tls_loop *loop_tls(const struct loop *loop);
 
 /* What the loop has done; read by any thread. */
 struct loop_stats {

@@ -1,6 +1,7 @@
 /* core/io/stream.c */
 #include "core/io/stream.h"
 #include "core/io/net.h"
+#include "core/io/tls_session.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,6 +30,8 @@ static void stream_on_event(struct watch *watch, uint32_t events)
 	bool readable = events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 
 	stream_note(stream, events);
+	if (stream->tls && !tls_on_event(stream->tls, readable))
+		return;
 	if (stream_is_sending(stream) && stream->writable) {
 		struct loop *loop = stream->loop;
 		int fd = watch->fd;
@@ -65,6 +68,26 @@ void stream_adopt(struct stream *stream, struct loop *loop, int fd, uint32_t eve
 	stream_note(stream, events);
 }
 
+int stream_secure(struct stream *stream, struct tls *tls, stream_fn *on_secure)
+{
+	int r;
+
+	check(!stream->tls && !stream_is_sending(stream));
+	r = tls_attach(tls, stream, on_secure);
+	if (r == 0)
+		stream->tls = tls;
+	return r;
+}
+
+void stream_unsecure(struct stream *stream)
+{
+	check(stream->tls && !tls_is_open(stream->tls));
+	tls_destroy(take(&stream->tls));
+	stream->error = 0;
+	stream->held = false;
+	stream->readable = true;
+}
+
 void stream_close(struct stream *stream)
 {
 	int fd = stream->watch.fd;
@@ -73,9 +96,19 @@ void stream_close(struct stream *stream)
 		return;
 	loop_remove(stream->loop, &stream->watch);
 	loop_ready_cancel(&stream->more);
+	if (unlikely(stream->tls))
+		tls_destroy(take(&stream->tls));
 	close(fd);
 	stream->n_out = 0;
 	stream->file_left = 0;
+	stream->held = false;
+}
+
+void stream_finish(struct stream *stream)
+{
+	if (stream->tls)
+		tls_end(stream->tls);
+	stream_close(stream);
 }
 
 ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
@@ -87,6 +120,8 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 		return stream->error;
 	if (!stream->readable)
 		return -EAGAIN;
+	if (unlikely(stream->tls))
+		return tls_read(stream->tls, bytes, size);
 	do {
 		n = recv(stream->watch.fd, bytes, size, 0);
 	} while (n < 0 && errno == EINTR);
@@ -99,8 +134,22 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 	return n < 0 ? -EAGAIN : n;
 }
 
-/* Forgets the first `sent` bytes of what is queued. */
-static void stream_sent(struct stream *stream, size_t sent)
+int stream_peek(struct stream *stream)
+{
+	char byte;
+	ssize_t n;
+
+	if (stream->error)
+		return stream->error;
+	if (stream->tls)
+		return tls_peek(stream->tls);
+	do {
+		n = recv(stream->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : (int)n;
+}
+
+void stream_consume(struct stream *stream, size_t sent)
 {
 	uint8_t n_done = 0;
 
@@ -150,7 +199,7 @@ static int stream_push_file(struct stream *stream)
 		ssize_t n;
 
 		if (turn == 0) {
-			loop_ready(stream->loop, &stream->more);
+			loop_ready_next(stream->loop, &stream->more);
 			return 0;
 		}
 		n = stream_sendfile(stream, (size_t)MIN(stream->file_left, (uint64_t)turn));
@@ -173,6 +222,8 @@ static int stream_push_file(struct stream *stream)
 /* Sends what is queued until it is gone (1), the socket is full (0), or an error. */
 static int stream_push(struct stream *stream)
 {
+	if (unlikely(stream->tls))
+		return tls_push(stream->tls);
 	while (stream->n_out > 0) {
 		ssize_t n = stream_sendmsg(stream);
 
@@ -186,7 +237,7 @@ static int stream_push(struct stream *stream)
 			return stream->error = (int)n;
 		}
 		stream->sent_bytes += (size_t)n;
-		stream_sent(stream, (size_t)n);
+		stream_consume(stream, (size_t)n);
 	}
 	return stream->file_left ? stream_push_file(stream) : 1;
 }
@@ -230,8 +281,21 @@ int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size)
 	return stream->writable ? stream_push(stream) : !stream_is_sending(stream);
 }
 
+uint64_t stream_unsent(const struct stream *stream)
+{
+	uint64_t size = stream->file_left;
+
+	for (unsigned i = 0; i < stream->n_out; i++)
+		size += stream->out[i].iov_len;
+	return stream->tls ? size + tls_unsent(stream->tls) : size;
+}
+
 void stream_shutdown(struct stream *stream)
 {
-	if (stream->watch.fd >= 0)
+	if (stream->watch.fd < 0)
+		return;
+	if (stream->tls)
+		tls_shutdown(stream->tls);
+	else
 		shutdown(stream->watch.fd, SHUT_WR);
 }

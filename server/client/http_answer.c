@@ -38,7 +38,8 @@ static void http_answer_fail(struct http_answer *answer, enum http_call_error er
 
 static void http_answer_finish(struct http_answer *answer)
 {
-	answer->response.body = (struct str){ answer->body, answer->body_len };
+	answer->response.body =
+		(struct str){ answer->body, answer->streams ? 0 : answer->body_len };
 	answer->state = ANSWER_WHOLE;
 }
 
@@ -96,6 +97,14 @@ static size_t http_answer_read_length(struct http_answer *answer, struct str byt
 	return n;
 }
 
+static void http_answer_fail_chunks(struct http_answer *answer, int status)
+{
+	if (status == 413)
+		http_answer_fail(answer, HTTP_CALL_TOO_LARGE, "the body is too large");
+	else
+		http_answer_fail(answer, HTTP_CALL_BAD_RESPONSE, "bad chunks");
+}
+
 static size_t http_answer_read_chunked(struct http_answer *answer, struct str bytes)
 {
 	size_t used = 0, n = 0;
@@ -117,10 +126,7 @@ static size_t http_answer_read_chunked(struct http_answer *answer, struct str by
 			http_answer_finish(answer);
 			break;
 		case HTTP_BODY_BAD:
-			http_answer_fail(answer,
-					 status == 413 ? HTTP_CALL_TOO_LARGE
-						       : HTTP_CALL_BAD_RESPONSE,
-					 status == 413 ? "the body is too large" : "bad chunks");
+			http_answer_fail_chunks(answer, status);
 			break;
 		}
 	}
@@ -164,6 +170,8 @@ static void http_answer_begin_length(struct http_answer *answer, uint64_t length
 	}
 	answer->length = length;
 	answer->state = ANSWER_LENGTH;
+	if (answer->streams)
+		return;
 	answer->body = arena_alloc(answer->arena, (size_t)length);
 	answer->body_cap = (size_t)length;
 	if (!answer->body)
@@ -295,7 +303,94 @@ static size_t http_answer_read_head(struct http_answer *answer, struct str bytes
 	unreachable();
 }
 
+/* ------------------------------------------------------------ a body that is passed on */
+
+static size_t http_answer_piece_length(struct http_answer *answer, size_t size)
+{
+	size_t n = (size_t)MIN((uint64_t)size, answer->length - answer->body_len);
+
+	answer->body_len += n;
+	if (answer->body_len == answer->length)
+		http_answer_finish(answer);
+	return n;
+}
+
+/* Until the peer closes: no end can be missed, and none can be told from a cut. */
+static size_t http_answer_piece_close(struct http_answer *answer, size_t size)
+{
+	if (size > answer->body_max - answer->body_len) {
+		http_answer_fail(answer, HTTP_CALL_TOO_LARGE, "the body is too large");
+		return 0;
+	}
+	answer->body_len += size;
+	return size;
+}
+
+static size_t http_answer_piece_chunked(struct http_answer *answer, char *bytes, size_t size,
+					size_t *ret_used)
+{
+	size_t used = 0, len = 0, n = 0;
+	struct str data = STR_NONE;
+	int status = 0;
+
+	while (answer->state == ANSWER_CHUNKED && used < size) {
+		switch (http_body_read(answer->chunked, (struct str){ bytes + used, size - used },
+				       &n, &data, &status)) {
+		case HTTP_BODY_MORE:
+			used = size;
+			break;
+		case HTTP_BODY_DATA:
+			used += n;
+			memmove(bytes + len, data.ptr, data.len);
+			len += data.len;
+			break;
+		case HTTP_BODY_END:
+			used += n;
+			http_answer_finish(answer);
+			break;
+		case HTTP_BODY_BAD:
+			http_answer_fail_chunks(answer, status);
+			break;
+		}
+	}
+	answer->body_len += len;
+	*ret_used = used;
+	return len;
+}
+
+size_t http_answer_piece(struct http_answer *answer, char *bytes, size_t size,
+			 struct str *ret_piece)
+{
+	size_t len = 0, used = 0;
+
+	check(answer->streams);
+	switch (answer->state) {
+	case ANSWER_LENGTH:
+		len = used = http_answer_piece_length(answer, size);
+		break;
+	case ANSWER_CHUNKED:
+		len = http_answer_piece_chunked(answer, bytes, size, &used);
+		break;
+	case ANSWER_CLOSE:
+		len = used = http_answer_piece_close(answer, size);
+		break;
+	case ANSWER_HEAD:
+	case ANSWER_WHOLE:
+	case ANSWER_FAILED:
+		break;
+	}
+	*ret_piece = (struct str){ bytes, len };
+	return used;
+}
+
 /* ------------------------------------------------------------ all of it */
+
+static bool http_answer_wants_more(const struct http_answer *answer)
+{
+	if (answer->streams)
+		return answer->state == ANSWER_HEAD;
+	return answer->state != ANSWER_WHOLE && answer->state != ANSWER_FAILED;
+}
 
 static size_t http_answer_step(struct http_answer *answer, struct str bytes)
 {
@@ -321,7 +416,7 @@ size_t http_answer_read(struct http_answer *answer, struct str bytes)
 	size_t used = 0;
 
 	answer->began = answer->began || bytes.len > 0;
-	while (used < bytes.len && answer->state != ANSWER_WHOLE && answer->state != ANSWER_FAILED)
+	while (used < bytes.len && http_answer_wants_more(answer))
 		used += http_answer_step(answer, str_skip(bytes, used));
 	return used;
 }

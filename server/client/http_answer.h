@@ -2,7 +2,8 @@
  * arena. Internal.
  *
  * No sockets. Interim responses (1xx) are skipped. A body whose length is known is allocated
- * once; nothing is kept beyond `body_max`. */
+ * once; nothing is kept beyond `body_max`. With `streams` nothing of the body is kept at all: it
+ * is passed on in pieces. */
 #pragma once
 #include "server/client/http_call.h"
 #include "server/http/body.h"
@@ -32,6 +33,7 @@ struct http_answer {
 	unsigned n_interim;
 	bool began;      /* a byte has come */
 	bool keep_alive; /* the connection may be used again */
+	bool streams; /* set after http_answer_init(): behind the head http_answer_piece() reads */
 	char *body;
 	size_t body_len, body_cap, body_max;
 	uint64_t length; /* in ANSWER_LENGTH */
@@ -45,8 +47,15 @@ void http_answer_init(struct http_answer *answer, struct arena *arena, enum http
 		      size_t body_max);
 void http_answer_fini(struct http_answer *answer);
 
-/* Uses bytes from the front, all unless the answer is whole or has failed; returns how many. */
+/* Uses bytes from the front, all unless the answer is whole or has failed; returns how many. When
+ * it streams, none behind the head. */
 size_t http_answer_read(struct http_answer *answer, struct str bytes);
+
+/* The body of one that streams: brings what is data among the bytes to the front, in one piece,
+ * which *ret_piece is; it may be empty. Uses all bytes unless the answer is whole or has failed;
+ * returns how many. */
+size_t http_answer_piece(struct http_answer *answer, char *bytes, size_t size,
+			 struct str *ret_piece);
 
 /* The peer has closed: the answer is now whole, or has failed. */
 void http_answer_end(struct http_answer *answer);

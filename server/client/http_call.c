@@ -15,6 +15,7 @@
  *   BODY     the body is coming; idle_ms between two reads. The request may still be going out
  *            (an early response): then the connection is not used again
  *   DONE     the outcome is decided; nothing of the call is left anywhere but task_end()'s completion
+ *            (and of one that streams its http_stream, which has the connection)
  *
  * Everything that ends a call goes through http_call_end(), which is reached once: it leaves no
  * timer, no connection and no dial behind that could come back. total_ms runs over all of it. */
@@ -66,7 +67,7 @@ static void http_call_count_end(struct http_call *call, enum outcome outcome)
 void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
 		   const char *detail)
 {
-	bool keep = outcome == OUTCOME_OK && call->answer->keep_alive;
+	bool keep = outcome == OUTCOME_OK && call->answer && call->answer->keep_alive;
 
 	check_that(call->phase != CALL_IDLE && call->phase != CALL_DONE, "phase=%u", call->phase);
 	if (call->phase == CALL_CONNECT && call->dial)
@@ -80,7 +81,8 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 	call->detail = detail;
 	call->ended_ns = clock_monotonic_ns();
 	call->phase = CALL_DONE;
-	http_call_count_end(call, outcome);
+	if (!call->stream) /* else the connection is still in use */
+		http_call_count_end(call, outcome);
 	task_end(&call->task, outcome);
 	http_call_check(call);
 }
@@ -236,6 +238,7 @@ static bool http_call_prepare(struct http_call *call)
 {
 	const struct http_call_request *request = &call->request;
 	size_t body_max = request->response_max ? request->response_max
+			  : request->streams    ? SIZE_MAX
 						: request->upstream->response_max;
 
 	call->head = http_request_render(call->arena, request);
@@ -243,6 +246,7 @@ static bool http_call_prepare(struct http_call *call)
 	if (!call->answer)
 		return false;
 	http_answer_init(call->answer, call->arena, request->method_id, body_max);
+	call->answer->streams = request->streams;
 	return call->head.ptr != NULL;
 }
 

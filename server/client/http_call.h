@@ -1,7 +1,7 @@
 /* server/client/http_call.h: one HTTP request to an upstream, as a task.
  *
  * The call owns nothing of its request: what `request` points at must stay until the task has
- * ended. The response is in the arena that was given. A connection goes back to the pool only
+ * ended (of one that streams: until its stream is closed). The response is in the arena that was given. A connection goes back to the pool only
  * when the response was read to its end and everything about it was right; a kept-alive
  * connection that turns out to be dead before any byte of the response came is replaced once by
  * a new one, when the request is idempotent or nothing of it was sent. Cancel closes the
@@ -24,14 +24,15 @@ struct http_call_request {
 	size_t n_fields;
 	struct str body;
 	bool has_body;       /* also with an empty one: then Content-Length: 0 is sent */
-	size_t response_max; /* 0: the upstream's */
+	size_t response_max; /* 0: the upstream's; of a body that is not kept, none */
+	bool streams; /* the call ends with the head of the response; its body is call.stream */
 };
 
 struct http_call_response {
 	int status;
 	size_t n_fields;
 	struct http_field *fields;
-	struct str body; /* whole */
+	struct str body; /* whole; empty when the call streams */
 };
 
 /* Why a call failed; the codes of DESIGN §1.6. */
@@ -49,6 +50,7 @@ struct conn_pool;
 struct dial;
 struct http_answer;
 struct http_conn;
+struct http_stream;
 
 struct http_call {
 	struct task task;
@@ -60,6 +62,9 @@ struct http_call {
 	enum http_call_error error;
 	const char *
 		detail; /* static text for the log: "connection refused", "closed in the middle of the body" */
+	struct http_stream
+		*stream; /* when the call streams and the outcome is OUTCOME_OK: the body, whose
+				       source its owner closes, before the arena goes */
 	bool sent; /* something of the request was handed to a socket: it may have been carried out */
 	uint64_t started_ns, ended_ns;
 	/* the rest is the call's own */

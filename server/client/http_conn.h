@@ -1,5 +1,5 @@
-/* server/client/http_conn.h: one connection to a server of an upstream: with a call, or idle.
- * Internal.
+/* server/client/http_conn.h: one connection to a server of an upstream: with a call, with the body
+ * of a response that is passed on, or idle. Internal.
  *
  * An idle connection must stay silent: bytes, the end or an error on it close it at once. */
 #pragma once
@@ -8,13 +8,15 @@
 #include "server/client/dial.h"
 
 struct http_call;
+struct http_stream;
 
 struct http_conn {
 	struct stream stream;
 	struct conn_pool *pool;
-	struct http_call *call; /* NULL: idle */
-	struct list link;       /* in its server's idle list, while idle */
-	struct timer again;     /* the call had more to read than its share of a turn */
+	struct http_call *call;   /* or `body`; neither: idle */
+	struct http_stream *body; /* the rest of a response, behind its head */
+	struct list link;         /* in its server's idle list, while idle */
+	struct timer again;       /* the call had more to read than its share of a turn */
 	uint64_t idle_since_ns;
 	unsigned server;
 	bool reused; /* a response was read from it before */

@@ -2,6 +2,7 @@
 #include "server/client/http_exchange.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_request.h"
+#include "server/client/http_stream.h"
 #include <errno.h>
 
 enum { READS_A_TURN = 16 }; /* of CLIENT_SCRATCH bytes; then other connections have their turn */
@@ -98,11 +99,32 @@ static const char *http_exchange_lost_detail(const struct http_answer *answer)
 	unreachable();
 }
 
-/* What was just read has been used; `n_left` bytes of it not. False when the call is done. */
-static bool http_exchange_step(struct http_call *call, size_t n_left)
+/* The head is whole, and that is all that the call is about. */
+static void http_exchange_stream(struct http_call *call, struct str rest)
+{
+	call->response = call->answer->response;
+	call->stream = http_stream_begin(call, rest);
+	call->sent = true;
+	if (call->stream)
+		http_call_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
+	else
+		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for the body");
+}
+
+static bool http_exchange_may_stream(const struct http_answer *answer)
+{
+	return answer->streams && answer->state != ANSWER_HEAD && answer->state != ANSWER_FAILED;
+}
+
+/* What was just read has been used, but for `rest`. False when the call is done. */
+static bool http_exchange_step(struct http_call *call, struct str rest)
 {
 	struct http_answer *answer = call->answer;
 
+	if (http_exchange_may_stream(answer)) {
+		http_exchange_stream(call, rest);
+		return false;
+	}
 	switch (answer->state) {
 	case ANSWER_HEAD:
 		return true;
@@ -112,7 +134,7 @@ static bool http_exchange_step(struct http_call *call, size_t n_left)
 		call->phase = CALL_BODY;
 		return true;
 	case ANSWER_WHOLE:
-		answer->keep_alive = answer->keep_alive && n_left == 0;
+		answer->keep_alive = answer->keep_alive && rest.len == 0;
 		call->response = answer->response;
 		http_call_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
 		return false;
@@ -130,7 +152,7 @@ static bool http_exchange_at_end(struct http_call *call)
 		return false;
 	}
 	http_answer_end(call->answer);
-	return http_exchange_step(call, 0);
+	return http_exchange_step(call, STR_NONE);
 }
 
 /* One read. False when nothing is to be read now, or the call is done or began anew. */
@@ -149,7 +171,8 @@ static bool http_exchange_read_some(struct http_call *call)
 		return false;
 	}
 	used = http_answer_read(call->answer, (struct str){ scratch, (size_t)n });
-	return http_exchange_step(call, (size_t)n - used) && call->conn->stream.readable;
+	return http_exchange_step(call, (struct str){ scratch + used, (size_t)n - used }) &&
+	       call->conn->stream.readable;
 }
 
 /* Descriptors are edge-triggered: either all is read, or `again` comes back for the rest, in a

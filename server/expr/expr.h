@@ -40,6 +40,8 @@
 #include "core/base/diag.h"
 #include "server/expr/value.h"
 
+struct body_source;
+
 /* What a path may start with, besides the name of a task (DESIGN §1.4). */
 enum expr_root {
 	ROOT_PATH,
@@ -96,6 +98,10 @@ struct expr_names {
 	 * the end. NULL, or no function: any of expr_task_fields. */
 	const char *const *(*task_fields)(const struct expr_names *names, unsigned task);
 
+	/* Whether that task passes its body on and keeps nothing of it (`stream: true`). May be
+	 * NULL: none does. */
+	bool (*task_streams)(const struct expr_names *names, unsigned task);
+
 	/* The parameters of the path, NULL at the end. NULL: any may be asked for. */
 	const char *const *path_names;
 
@@ -122,6 +128,7 @@ struct expr_compiler {
 	struct diag *diag;
 	const struct expr_names *names;
 	struct expr_uses *uses;
+	bool may_stream; /* an expression may be, as a whole, the body of a task that streams */
 };
 
 struct expr; /* compiled; lives in the compiler's arena */
@@ -129,6 +136,10 @@ struct expr; /* compiled; lives in the compiler's arena */
 /* Compiles `text`; `place` is that of its first byte (for text on one line, columns are exact).
  * NULL when it is wrong; then diag has at least one error more. */
 struct expr *expr_compile(struct expr_compiler *compiler, struct str text, struct place place);
+
+/* True for the body of a task that streams: what it gives is found by expr_env.source(); its value
+ * is that of the task's `default:`, or null. */
+bool expr_is_stream(const struct expr *expr, unsigned *ret_task);
 
 /* The value, when it depends on nothing: then evaluating needs no environment. */
 bool expr_is_constant(const struct expr *expr, struct value *ret);
@@ -144,6 +155,10 @@ struct expr_env {
 
 	/* The field of a task's result; an empty name asks for its main result. */
 	int (*task)(struct expr_env *env, unsigned task, struct str field, struct value *ret);
+
+	/* The body of a task that streams, which is the caller's from now on, to be closed; NULL:
+	 * there is none (it was skipped, or failed). May be NULL. */
+	struct body_source *(*source)(struct expr_env *env, unsigned task);
 
 	/* Why the last evaluation failed, for error.detail and the log. It never contains
 	 * values. */

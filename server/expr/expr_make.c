@@ -67,11 +67,22 @@ static struct expr *make_folded(struct parser *parser, const struct expr *node, 
 	return folded;
 }
 
+struct expr *make_stream_error(struct parser *parser, struct str part)
+{
+	return parser_error(
+		parser, part,
+		"a body that is passed on (stream: true) is not kept: it can only be "
+		"the whole body of the route's reply; write reply: {body: ${x.body}}, or "
+		"remove `stream`");
+}
+
 struct expr *make_done(struct parser *parser, struct expr *node, struct str part)
 {
 	unsigned height = 0;
 
 	for (size_t i = 0; i < node->n_args; i++) {
+		if (node->args[i]->streams)
+			return make_stream_error(parser, part);
 		height = MAX(height, (unsigned)node->args[i]->height);
 		/* a condition chooses, it does not become part of the value */
 		if (i > 0 || node->kind != EXPR_COND)
@@ -140,6 +151,13 @@ static void uses_add_task(struct parser *parser, unsigned task, struct str name)
 	uses->n_tasks++;
 }
 
+static bool task_streams(const struct parser *parser, unsigned task)
+{
+	const struct expr_names *names = parser->compiler->names;
+
+	return names->task_streams && names->task_streams(names, task);
+}
+
 static struct expr *make_task(struct parser *parser, unsigned task, struct str name)
 {
 	struct expr *node = make_node(parser, EXPR_TASK, NULL, 0);
@@ -148,6 +166,7 @@ static struct expr *make_task(struct parser *parser, unsigned task, struct str n
 		uses_add_task(parser, task, name);
 	node->task = task;
 	node->key = STR("");
+	node->streams = task_streams(parser, task);
 	return make_done(parser, node, name);
 }
 
@@ -293,10 +312,13 @@ static struct expr *make_task_field(struct parser *parser, const struct expr *of
 	const char *nearest = diag_nearest(key, fields ? fields : expr_task_fields);
 	struct expr *node;
 
+	if (of->streams && str_eq(key, STR("text")))
+		return make_stream_error(parser, part);
 	if (key_is_among(key, fields ? fields : expr_task_fields) || key_is_among(key, common)) {
 		node = make_node(parser, EXPR_TASK, NULL, 0);
 		node->task = of->task;
 		node->key = key;
+		node->streams = of->streams && str_eq(key, STR("body"));
 		return make_done(parser, node, part);
 	}
 	if (nearest)

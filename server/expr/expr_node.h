@@ -45,6 +45,7 @@ struct expr {
 	uint16_t height;  /* of the tree below, itself counted */
 	bool secret;      /* its value may tell a secret */
 	bool raw;         /* it is a call of raw(), also when folded into a constant */
+	bool streams;     /* EXPR_TASK: a body that is passed on */
 	bool header_keys; /* an index that is brought to lower case: a map of headers */
 	union {
 		struct value constant;

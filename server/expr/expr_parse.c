@@ -392,7 +392,17 @@ struct expr *expr_compile(struct expr_compiler *compiler, struct str text, struc
 	node = parse_whole(&parser);
 	if (node && parser.token.kind != TOKEN_END)
 		return parser_unexpected(&parser, "an operator or the end");
+	if (node && node->streams && !compiler->may_stream)
+		return make_stream_error(&parser, parser.lexer.text);
 	if (node && node->secret && compiler->uses)
 		compiler->uses->secrets = true;
 	return node;
+}
+
+bool expr_is_stream(const struct expr *expr, unsigned *ret_task)
+{
+	if (!expr->streams)
+		return false;
+	*ret_task = expr->task;
+	return true;
 }

@@ -24,6 +24,9 @@ struct expr *make_node(struct parser *parser, enum expr_kind kind, struct expr *
 /* Checks the height, finds out about secrets, and computes what is constant. */
 struct expr *make_done(struct parser *parser, struct expr *node, struct str part);
 
+/* The body of a task that streams stands where it cannot. */
+struct expr *make_stream_error(struct parser *parser, struct str part);
+
 struct expr *make_constant(struct parser *parser, struct value value);
 struct expr *make_number(struct parser *parser, struct str text, bool minus);
 struct expr *make_operator(struct parser *parser, enum expr_op op, struct expr *a, struct expr *b,

@@ -13,6 +13,11 @@ bool template_is_constant(const struct template *template, struct str *ret_text)
 	return template->constant;
 }
 
+bool template_is_stream(const struct template *template, unsigned *ret_task)
+{
+	return template->whole && expr_is_stream(template->parts[0].expr, ret_task);
+}
+
 bool template_is_whole(const struct template *template)
 {
 	return template->whole;

@@ -45,6 +45,9 @@ bool template_is_constant(const struct template *template, struct str *ret_text)
 /* True when the scalar is exactly one ${…}. */
 bool template_is_whole(const struct template *template);
 
+/* True when the whole text is the body of a task that streams (expr_is_stream()). */
+bool template_is_stream(const struct template *template, unsigned *ret_task);
+
 /* The text. 0, -EINVAL (expr_error), -EBADMSG (invalid_input; env->message tells), -ENOMEM. The
  * text is in env->arena or in what the values refer to. */
 int template_eval(const struct template *template, struct expr_env *env, struct str *ret_text);

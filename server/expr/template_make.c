@@ -182,6 +182,18 @@ static void maker_check_literals(struct maker *maker)
 				    "a header has no line breaks or other control characters");
 }
 
+/* Such a body is the whole text, or nothing. */
+static void maker_check_streams(struct maker *maker)
+{
+	const struct template *template = maker->template;
+
+	for (size_t i = 0; i < template->n_parts && !template->whole; i++)
+		if (template->parts[i].expr && template->parts[i].expr->streams)
+			maker_error(maker, maker->place,
+				    "a body that is passed on (stream: true) is not kept: nothing "
+				    "can stand beside it; write body: ${x.body} alone");
+}
+
 static struct template *maker_run(struct maker *maker, enum template_context context)
 {
 	struct template *template = arena_zalloc(maker->compiler->arena, sizeof(*template));
@@ -192,6 +204,7 @@ static struct template *maker_run(struct maker *maker, enum template_context con
 	maker_add_parts(maker);
 	template->whole = template->n_parts == 1 && template->parts[0].expr;
 	maker_check_literals(maker);
+	maker_check_streams(maker);
 	if (!maker->failed)
 		maker_fold(maker);
 	return maker->failed ? NULL : template;

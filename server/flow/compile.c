@@ -86,6 +86,15 @@ static const struct verb *step_guess_verb(const struct node *task)
 	return verb;
 }
 
+/* As its keys say; whether it may is the verb's matter. */
+static bool step_is_streaming(const struct step *step)
+{
+	const struct node *stream = node_find(step->node, "stream");
+	const struct verb *verb = step->known_verb;
+
+	return stream && stream->kind == NODE_BOOL && stream->boolean && verb && verb->source;
+}
+
 static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow,
 			       const struct node *tasks, const struct flow_scope *parent,
 			       bool wrapped)
@@ -104,6 +113,7 @@ static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow
 		step->node = entry->value;
 		step->known_verb = step_guess_verb(entry->value);
 		step->detached = detach && detach->kind == NODE_BOOL && detach->boolean;
+		step->streams = step_is_streaming(step);
 		ok &= wrapped || flow_check_name(compiler, entry, parent);
 	}
 	return ok;
@@ -268,6 +278,11 @@ bool flow_compile_inner(struct flow_compiler *compiler, struct flow *flow, const
 		owner->uses.roots |= flow->roots_used & ~flow->own_roots;
 	ok &= plan_compile(compiler, flow);
 	return ok;
+}
+
+void flow_allow_streams(struct flow *flow)
+{
+	flow->may_stream = true;
 }
 
 bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struct node *tasks,

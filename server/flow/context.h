@@ -6,6 +6,7 @@
 #include "core/io/loop.h"
 #include "server/expr/expr.h"
 
+struct body_source;
 struct client;
 struct context;
 struct homes;
@@ -25,7 +26,14 @@ struct context {
 	void *generation;      /* what detached flows pin; opaque here */
 	struct detacher *detacher;
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
+	struct body_source *open; /* bodies that tasks have left to be passed on */
 };
+
+/* The body of a task that has ended is still coming: it stays open until somebody takes it, or
+ * until context_close(), which whoever made the context calls when nobody will any more. */
+void context_leave_open(struct context *context, struct body_source *source);
+void context_take(struct context *context, struct body_source *source);
+void context_close(struct context *context);
 
 /* What takes care of flows that outlive their context (`detach: true`): the worker implements
  * it. A detached flow has a reference to the generation, is counted, and is waited for at

@@ -227,3 +227,19 @@ int flow_env_task(struct expr_env *env, unsigned number, struct str field, struc
 		memcpy(env->message, run->env.message, sizeof(env->message));
 	return r;
 }
+
+struct body_source *flow_env_source(struct expr_env *env, unsigned number)
+{
+	const struct flow_run *own = container_of(env, struct flow_run, env);
+	uint32_t index;
+	const struct flow_run *run = flow_run_climb(own, number, &index);
+	struct step_run *step = run->steps ? &run->steps[index] : NULL;
+	struct body_source *source;
+
+	if (!step || step->status != STEP_OK || !step->step->streams)
+		return NULL;
+	source = step->step->verb->source(step);
+	if (source)
+		context_take(run->context, source);
+	return source;
+}

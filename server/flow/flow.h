@@ -53,6 +53,9 @@ struct flow *flow_declare(struct flow_compiler *compiler, struct str name);
  * keeps until its end. */
 void flows_fini(struct flow *flows);
 
+/* Before flow_compile(): whoever runs the flow can pass on the body of a task with `stream: true`. */
+void flow_allow_streams(struct flow *flow);
+
 /* Compiles `tasks` (a NODE_MAP, or NULL: no tasks) into a declared flow. `roots` are those that
  * exist for it; `result` (may be NULL) is what the flow gives. False when there were errors;
  * they are in the compiler's diag. */

@@ -99,6 +99,19 @@ static const char *const *scope_task_fields(const struct expr_names *names, unsi
 	return verb->fields ? verb->fields : none;
 }
 
+static bool scope_task_streams(const struct expr_names *names, unsigned task)
+{
+	const struct scope_list *list =
+		container_of(names->task_names, const struct scope_list, names);
+
+	return scope_step(list->scope, task)->streams;
+}
+
+bool scope_may_stream(const struct flow_scope *scope)
+{
+	return scope->flow->may_stream;
+}
+
 static struct expr_names scope_names(const struct flow_scope *scope, struct arena *arena,
 				     const struct flow_compiler *compiler, bool outer)
 {
@@ -121,6 +134,7 @@ static struct expr_names scope_names(const struct flow_scope *scope, struct aren
 		.task = scope_task,
 		.task_names = list->names,
 		.task_fields = scope_task_fields,
+		.task_streams = scope_task_streams,
 		.path_names = compiler->path_names,
 		.constant = compiler->constant,
 	};

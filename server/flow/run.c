@@ -92,6 +92,7 @@ void flow_run_init_again(struct flow_run *run, const struct flow *flow, struct c
 	run->env.arena = context->arena;
 	run->env.root = flow_env_root;
 	run->env.task = flow_env_task;
+	run->env.source = flow_env_source;
 	ready_init(&run->ready, NULL);
 	scope_init(&run->scope, context->loop, flow_run_on_empty);
 	if (flow->n_steps > 0 && !flow_run_alloc(run, memory))

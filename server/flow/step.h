@@ -71,8 +71,9 @@ struct step {
 	enum join join;
 	bool joins; /* `join:` was said */
 	bool optional, detached, idempotent;
-	bool calls; /* `group` is a flow of its own, not tasks of this one */
-	bool wraps; /* it runs the task of the user's, which is alone in `group`: wrap.c */
+	bool streams; /* `stream: true`: its body is passed on, not kept */
+	bool calls;   /* `group` is a flow of its own, not tasks of this one */
+	bool wraps;   /* it runs the task of the user's, which is alone in `group`: wrap.c */
 	struct expr_uses uses;
 	struct step_refs refs;    /* every task that it names, also by after: */
 	const struct flow *group; /* the tasks in it, or the flow that it calls */
@@ -93,6 +94,7 @@ struct flow {
 	uint64_t own_roots;       /* those of them that exist only in it: item, index, repeat */
 	bool races;               /* its tasks: race.c */
 	bool finishes;            /* races, and the losers finish: finish.c */
+	bool may_stream;          /* flow_allow_streams() */
 	bool repeats;             /* its only task may name itself: the round before */
 	uint64_t roots_used;
 	size_t n_steps;
@@ -114,6 +116,7 @@ const struct expr_names *scope_inner_names(const struct flow_scope *scope);
 const struct expr_names *scope_outer_names(const struct flow_scope *scope);
 bool scope_find(const struct flow_scope *scope, struct str name, uint32_t *ret_number);
 struct step *scope_step(const struct flow_scope *scope, uint32_t number);
+bool scope_may_stream(const struct flow_scope *scope); /* the flow itself, not those around it */
 const char *scope_nearest(const struct flow_scope *scope, struct str name);
 unsigned scope_depth(const struct flow_scope *scope);
 
@@ -224,6 +227,7 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 /* env.c */
 int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret);
 int flow_env_task(struct expr_env *env, unsigned number, struct str field, struct value *ret);
+struct body_source *flow_env_source(struct expr_env *env, unsigned number);
 
 /* join.c: whether the outcome of those that it waited for lets it run. */
 bool step_may_run(const struct step_run *run);

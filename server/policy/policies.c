@@ -1,6 +1,10 @@
 /* server/policy/policies.c */
 #include "server/policy/policies.h"
 #include "conf/load.h"
+#include "server/policy/cors.h"
+#include "server/policy/headers.h"
+#include "server/policy/redirect_https.h"
+#include "server/policy/request_id.h"
 #include "server/request.h"
 #include <stdio.h>
 
@@ -12,6 +16,21 @@ const struct setting policy_keys[] = {
 	{ "deny", SETTING_NODE, AT(POLICY_DENY),
 	  .help = "Who may not come in; beside allow, the longest network that fits decides, and "
 		  "deny where both are as long." },
+	{ "cors", SETTING_NODE, AT(POLICY_CORS),
+	  .help = "Which pages from elsewhere may call: {origins: [https://app.example.org]}.",
+	  .keys = cors_keys },
+	{ "redirect_https", SETTING_NODE, AT(POLICY_REDIRECT_HTTPS),
+	  .help = "Sends what does not come over TLS to the same path of https: true, or {port: "
+		  "8443}.",
+	  .keys = redirect_https_keys },
+	{ "request_id", SETTING_NODE, AT(POLICY_REQUEST_ID),
+	  .help = "Tells the client the id of its request: true, or {header: X-Request-Id, trust: "
+		  "false}.",
+	  .keys = request_id_keys },
+	{ "headers", SETTING_NODE, AT(POLICY_HEADERS),
+	  .help = "Fields of every answer: {set: {…}, add: {…}, remove: […]}; the places merge, by "
+		  "name.",
+	  .keys = headers_keys },
 	SETTINGS_END
 };
 #undef AT
@@ -19,6 +38,10 @@ const struct setting policy_keys[] = {
 const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_ALLOW] = &policy_allow,
 	[POLICY_DENY] = &policy_deny,
+	[POLICY_CORS] = &policy_cors,
+	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
+	[POLICY_REQUEST_ID] = &policy_request_id,
+	[POLICY_HEADERS] = &policy_headers,
 };
 
 /* ------------------------------------------------------------ all of a generation */
@@ -282,8 +305,8 @@ static unsigned policies_places(const struct policy_way *way, const struct polic
 	return n_places;
 }
 
-static const struct policy *policies_innermost(const struct policies *const places[],
-					       unsigned n_places, unsigned id)
+const struct policy *policies_innermost(const struct policies *const places[], unsigned n_places,
+					unsigned id)
 {
 	const struct policy *policy = NULL;
 
@@ -320,10 +343,31 @@ bool policies_begin(struct request *request)
 	if (!run)
 		return false;
 	run->request = request;
+	run->arena = &request->arena;
 	run->n_places = n_places;
 	memcpy(run->places, places, n_places * sizeof(*places));
 	for (unsigned id = 0; id < N_POLICIES; id++)
 		run->of[id] = policies_innermost(places, n_places, id);
 	request->policies = run;
 	return true;
+}
+
+const struct reply *policies_bake(const struct route *route, const struct reply *reply,
+				  struct arena *arena)
+{
+	const struct policy_way way = { .route = route };
+	const struct policies *places[3];
+	unsigned n_places;
+
+	if (!route->policies && !route->prefix && !route->by_path)
+		return reply;
+	if (route->by_path)
+		return NULL;
+	n_places = policies_places(&way, places);
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (id != POLICY_HEADERS && policies_innermost(places, n_places, id))
+			return NULL;
+	return headers_are_constant(places, n_places)
+		       ? policy_finish_constant(places, n_places, reply, arena)
+		       : NULL;
 }

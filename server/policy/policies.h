@@ -77,5 +77,15 @@ struct policy_way {
 const struct policy *policies_find(const struct policy_way *way, enum policy_id id);
 bool policies_hold(const struct policy_way *way); /* any place says something */
 
+/* The innermost that is said; NULL: none, or `off`. */
+const struct policy *policies_innermost(const struct policies *const places[], unsigned n_places,
+					unsigned id);
+
+/* A constant reply of a route with what its policies add to it, when all that they do is to
+ * change header fields to constant texts (where they do nothing, the reply itself); NULL: each
+ * request must be looked at. */
+const struct reply *policies_bake(const struct route *route, const struct reply *reply,
+				  struct arena *arena);
+
 /* Fills request->policies (NULL: none hold). False without memory. */
 bool policies_begin(struct request *request);

@@ -1,9 +1,11 @@
 /* server/policy/policy.c: one request through its policies, and its answer back through them. */
 #include "server/policy/policy.h"
+#include "core/base/log.h"
 #include "server/policy/policies.h"
 #include "server/request.h"
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
 enum { FIELDS_ROOM = 16 };
 
@@ -106,8 +108,8 @@ enum admit policy_refuse(struct policy_run *run, const struct policy *policy,
 			 const struct policy_refusal *refusal)
 {
 	struct request *request = run->request;
-	struct reply reply = reply_problem(&request->arena, refusal->status, refusal->code,
-					   STR_NONE, request->context.id, refusal->detail);
+	struct reply reply = reply_problem(run->arena, refusal->status, refusal->code, STR_NONE,
+					   request->context.id, refusal->detail);
 
 	reply.fields = refusal->fields;
 	reply.n_fields = refusal->n_fields;
@@ -140,15 +142,19 @@ const struct ip *policy_client_ip(struct policy_run *run)
 
 /* ------------------------------------------------------------ going out */
 
+void policy_fail(struct policy_run *run, int error)
+{
+	if (run->error == 0 && !(run->failing && error != -ENOMEM))
+		run->error = error;
+}
+
 /* A copy whose fields have room for more. */
 static bool policy_copy_reply(struct policy_run *run, const struct reply *from, struct reply *to)
 {
-	struct arena *arena = &run->request->arena;
-
 	*to = *from;
 	to->constant = false;
 	run->n_room = from->n_fields + FIELDS_ROOM;
-	to->fields = arena_alloc_array(arena, run->n_room, sizeof(*to->fields));
+	to->fields = arena_alloc_array(run->arena, run->n_room, sizeof(*to->fields));
 	if (!to->fields)
 		return false;
 	if (from->n_fields)
@@ -156,35 +162,85 @@ static bool policy_copy_reply(struct policy_run *run, const struct reply *from, 
 	return true;
 }
 
+static int policy_finish_copy(struct policy_run *run, const struct reply *from, struct reply *to)
+{
+	run->error = 0;
+	if (!policy_copy_reply(run, from, to))
+		return -ENOMEM;
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (run->of[id] && run->of[id]->kind->finish)
+			run->of[id]->kind->finish(run, run->of[id], to);
+	return run->error;
+}
+
+/* A field that should be there cannot be: the answer says so, with all fields that can. */
+static const struct reply *policy_finish_failed(struct policy_run *run, struct reply *own,
+						int error)
+{
+	struct request *request = run->request;
+	bool bad_value = error == -EBADMSG;
+	struct reply problem;
+
+	log_write(bad_value ? LOG_INFO : LOG_WARNING,
+		  "answer not finished route=%s error=%s detail=%s id=%.*s",
+		  LOG_QUOTE(request->route->pattern.text), strerrorname_np(-error),
+		  LOG_QUOTE(str_of(run->env.message)), STR_ARG(request->context.id));
+	if (error != -ENOMEM) {
+		problem = reply_problem(run->arena, bad_value ? 400 : 500,
+					bad_value ? STR("invalid_input") : STR("expr_error"),
+					STR_NONE, request->context.id, STR_NONE);
+		run->failing = true;
+		if (policy_finish_copy(run, &problem, own) == 0)
+			return own;
+	}
+	return reply_refusal(500);
+}
+
 const struct reply *policy_finish(struct request *request, const struct reply *reply)
 {
 	struct policy_run *run = request->policies;
 	struct reply *own;
+	int r;
 
 	if (!run)
 		return reply;
-	own = arena_alloc(&request->arena, sizeof(*own));
-	if (!own || !policy_copy_reply(run, reply, own)) {
+	own = arena_alloc(run->arena, sizeof(*own));
+	if (!own) {
 		body_source_close(reply->source);
 		return reply_refusal(500);
 	}
-	for (unsigned id = 0; id < N_POLICIES; id++)
-		if (run->of[id] && run->of[id]->kind->finish)
-			run->of[id]->kind->finish(run, run->of[id], own);
-	if (!run->failed)
+	own->source = reply->source;
+	r = policy_finish_copy(run, reply, own);
+	if (r == 0)
 		return own;
 	body_source_close(own->source);
-	return reply_refusal(500);
+	return policy_finish_failed(run, own, r);
+}
+
+const struct reply *policy_finish_constant(const struct policies *const places[], unsigned n_places,
+					   const struct reply *reply, struct arena *arena)
+{
+	struct policy_run run = { .arena = arena, .n_places = n_places };
+	struct reply *own = arena_alloc(arena, sizeof(*own));
+	struct buf head;
+
+	memcpy(run.places, places, n_places * sizeof(*places));
+	run.of[POLICY_HEADERS] = policies_innermost(places, n_places, POLICY_HEADERS);
+	check(policy_finish_copy(&run, reply, own) == 0);
+	buf_init_arena(&head, arena);
+	reply_write_head(own, &head);
+	own->head = buf_str(&head);
+	own->constant = true;
+	return head.len <= REPLY_CONSTANT_HEAD_MAX ? own : NULL;
 }
 
 static void policy_reply_grow(struct policy_run *run, struct reply *reply)
 {
 	size_t n_room = run->n_room * 2;
-	struct http_field *fields =
-		arena_alloc_array(&run->request->arena, n_room, sizeof(*fields));
+	struct http_field *fields = arena_alloc_array(run->arena, n_room, sizeof(*fields));
 
 	if (!fields) {
-		run->failed = true;
+		policy_fail(run, -ENOMEM);
 		return;
 	}
 	memcpy(fields, reply->fields, reply->n_fields * sizeof(*fields));
@@ -197,7 +253,7 @@ void policy_reply_add(struct policy_run *run, struct reply *reply, struct str na
 {
 	if (reply->n_fields == run->n_room)
 		policy_reply_grow(run, reply);
-	if (run->failed)
+	if (reply->n_fields == run->n_room)
 		return;
 	reply->fields[reply->n_fields++] = (struct http_field){ name, value };
 }
@@ -267,8 +323,20 @@ static int policy_root(struct expr_env *env, enum expr_root root, struct str key
 
 struct expr_env *policy_env(struct policy_run *run)
 {
-	run->env.arena = &run->request->arena;
+	run->env.arena = run->arena;
 	run->env.root = policy_root;
 	run->env.message[0] = '\0';
 	return &run->env;
+}
+
+/* ------------------------------------------------------------ compiling */
+
+bool policy_refuse_scalar(struct policy_compiler *compiler, const struct node *node,
+			  const char *key, const char *mend)
+{
+	if (!node_is_scalar(node))
+		return false;
+	diag_error(compiler->diag, node->place, "\"%s\" cannot be \"%.*s\"; write %s", key,
+		   STR_ARG(str_first(node->text, 80)), mend);
+	return true;
 }

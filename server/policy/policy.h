@@ -108,6 +108,7 @@ extern const struct policy policy_off;
 /* What holds for one request; in its arena. */
 struct policy_run {
 	struct request *request;
+	struct arena *arena;
 	const struct policy *of[N_POLICIES]; /* NULL: none (`off` too) */
 	/* All places that say something, the innermost first; for policies that merge. */
 	const struct policies *places[3];
@@ -118,7 +119,8 @@ struct policy_run {
 	const struct policy *waiting;
 	void *states[N_POLICIES]; /* each kind's own, for admit(), finish() and end() */
 	size_t n_room;            /* of the answer's fields, while it is finished */
-	bool failed;              /* finishing ran out of memory, or a value cannot stand there */
+	int error;                /* of finishing: the first negative errno */
+	bool failing; /* the answer is about such an error: those that are left are left out */
 	bool client_known, client_is_ip;
 	struct ip client;
 	struct expr_env env;
@@ -132,6 +134,11 @@ void policy_pass(struct policy_run *run);
 /* The answer that is to go out instead: the same one when nothing changes it, else a copy in the
  * request's arena. The source of its body has the same owner as before. */
 const struct reply *policy_finish(struct request *request, const struct reply *reply);
+
+/* A constant answer as the policies of these places make it, which must be such as
+ * policies_bake() accepts: rendered, in the arena (which is required). NULL: it is too large. */
+const struct reply *policy_finish_constant(const struct policies *const places[], unsigned n_places,
+					   const struct reply *reply, struct arena *arena);
 void policy_end(struct request *request);
 
 /* ------------------------------------------------------------ for policies */
@@ -146,6 +153,9 @@ struct policy_refusal {
 /* Answers with problem+json, and counts it. Always ADMIT_ANSWERED. */
 enum admit policy_refuse(struct policy_run *run, const struct policy *policy,
 			 const struct policy_refusal *refusal);
+
+/* For finish(): a value cannot be made (-EINVAL, -EBADMSG, -ENOMEM). The answer will be another. */
+void policy_fail(struct policy_run *run, int error);
 
 /* For finish(): names without case; the texts must live as long as the request or longer.
  * Content-Type is a field like others. */
@@ -167,4 +177,9 @@ struct expr_env *policy_env(struct policy_run *run);
 uint64_t policy_n_refused(enum policy_id id);
 void policy_count_refused(enum policy_id id);
 
-extern const struct policy_kind policy_allow, policy_deny;
+/* A scalar stands where only a map and some words may: says what to write. False: it is none. */
+bool policy_refuse_scalar(struct policy_compiler *compiler, const struct node *node,
+			  const char *key, const char *mend);
+
+extern const struct policy_kind policy_allow, policy_cors, policy_deny, policy_headers,
+	policy_redirect_https, policy_request_id;

@@ -120,6 +120,7 @@ static const char *const http_fields[] = { "body", "text", "status", "headers", 
 		.start = http_start,                                                               \
 		.cancel = http_cancel,                                                             \
 		.field = http_answer_field,                                                        \
+		.source = http_answer_source,                                                      \
 	}
 
 HTTP_VERB(verb_get, "get", http_keys, "A GET request to an upstream.");

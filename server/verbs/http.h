@@ -22,6 +22,7 @@ struct http_config {
 	const struct node *headers_node, *query_node, *json_node, *form_node, *body_node;
 	struct setting_texts expect, hosts;
 	uint64_t response_max;
+	bool stream;
 	struct str method;
 	/* compiled */
 	enum http_method method_id;
@@ -40,7 +41,8 @@ struct http_state {
 	struct step_run *run;
 	struct upstream *upstream; /* a reference, of an absolute URL */
 	struct http_call call;
-	bool answered; /* call.response is there */
+	bool answered;              /* call.response is there */
+	struct body_source *source; /* of its body, left open in the context */
 	struct value body;
 };
 
@@ -59,4 +61,5 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 
 /* http_answer.c: what came. */
 void http_take_answer(struct step_run *run, struct http_state *state);
+struct body_source *http_answer_source(struct step_run *run);
 int http_answer_field(struct step_run *run, struct str name, struct value *ret);

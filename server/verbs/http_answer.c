@@ -1,4 +1,5 @@
 /* server/verbs/http_answer.c: what an upstream has answered, as a task's result. */
+#include "server/client/http_stream.h"
 #include "server/expr/json.h"
 #include "server/verbs/http.h"
 #include <errno.h>
@@ -9,6 +10,25 @@ static struct str answer_header(const struct http_call_response *response, struc
 		if (str_eq_nocase(response->fields[i].name, name))
 			return response->fields[i].value;
 	return STR_NONE;
+}
+
+/* The values of this name from `first` on, joined by ", ". */
+static int answer_join(struct arena *arena, const struct http_call_response *response, size_t first,
+		       struct value *ret)
+{
+	struct str name = response->fields[first].name;
+	struct str joined = response->fields[first].value;
+
+	for (size_t i = first + 1; i < response->n_fields; i++) {
+		if (!str_eq_nocase(response->fields[i].name, name))
+			continue;
+		joined = arena_printf(arena, "%.*s, %.*s", STR_ARG(joined),
+				      STR_ARG(response->fields[i].value));
+		if (!joined.ptr)
+			return -ENOMEM;
+	}
+	*ret = value_text(joined);
+	return 0;
 }
 
 static bool answer_is_json(const struct http_call_response *response)
@@ -47,6 +67,63 @@ static struct str answer_whom(const struct http_state *state)
 	return state->call.request.upstream ? state->call.request.upstream->name : STR("it");
 }
 
+static struct failure answer_unexpected(struct step_run *run, const struct http_state *state)
+{
+	int status = state->call.response.status;
+
+	return (struct failure){ .code = ERROR_UPSTREAM_STATUS,
+				 .upstream_status = status,
+				 .detail = arena_printf(step_arena(run), "%.*s answered %d",
+							STR_ARG(answer_whom(state)), status) };
+}
+
+/* What must be known of a body that is passed on; more than one coding may be told in more than
+ * one field. 0 or -ENOMEM. */
+static int answer_describe(struct step_run *run, const struct http_call_response *response,
+			   struct body_source *source)
+{
+	struct value coding;
+
+	source->type = answer_header(response, STR("content-type"));
+	for (size_t i = 0; i < response->n_fields; i++) {
+		if (!str_eq_nocase(response->fields[i].name, STR("content-encoding")))
+			continue;
+		if (answer_join(step_arena(run), response, i, &coding) < 0)
+			return -ENOMEM;
+		source->coding = value_str(coding);
+		break;
+	}
+	return 0;
+}
+
+/* What is not passed on is not read: its connection is closed. */
+static void answer_stream(struct step_run *run, struct http_state *state)
+{
+	const struct http_config *config = run->config;
+	struct body_source *source = &state->call.stream->source;
+	struct failure failure;
+
+	if (!statuses_has(&config->expected, state->call.response.status)) {
+		failure = answer_unexpected(run, state);
+		body_source_close(source);
+		step_fail(run, &failure);
+	} else if (answer_describe(run, &state->call.response, source) < 0) {
+		body_source_close(source);
+		step_done_errno(run, -ENOMEM);
+	} else {
+		state->source = source;
+		context_leave_open(run->run->context, source);
+		step_done(run, ERROR_NONE, STR_NONE);
+	}
+}
+
+struct body_source *http_answer_source(struct step_run *run)
+{
+	struct http_state *state = run->state;
+
+	return take(&state->source);
+}
+
 void http_take_answer(struct step_run *run, struct http_state *state)
 {
 	const struct http_config *config = run->config;
@@ -55,16 +132,17 @@ void http_take_answer(struct step_run *run, struct http_state *state)
 	int r;
 
 	state->answered = true;
+	if (config->stream) {
+		answer_stream(run, state);
+		return;
+	}
 	r = answer_read_body(run, state);
 	if (r == -ENOMEM) {
 		step_done_errno(run, r);
 		return;
 	}
 	if (!statuses_has(&config->expected, status)) {
-		failure.code = ERROR_UPSTREAM_STATUS;
-		failure.upstream_status = status;
-		failure.detail = arena_printf(step_arena(run), "%.*s answered %d",
-					      STR_ARG(answer_whom(state)), status);
+		failure = answer_unexpected(run, state);
 	} else if (r < 0) {
 		failure.code = ERROR_BAD_RESPONSE;
 		failure.detail = arena_printf(step_arena(run),
@@ -85,25 +163,6 @@ static int answer_lower(struct arena *arena, struct str name, struct value *ret)
 	for (size_t i = 0; i < name.len; i++)
 		lower[i] = char_lower(name.ptr[i]);
 	*ret = value_text((struct str){ lower, name.len });
-	return 0;
-}
-
-/* The values of this name from `first` on, joined by ", ". */
-static int answer_join(struct arena *arena, const struct http_call_response *response, size_t first,
-		       struct value *ret)
-{
-	struct str name = response->fields[first].name;
-	struct str joined = response->fields[first].value;
-
-	for (size_t i = first + 1; i < response->n_fields; i++) {
-		if (!str_eq_nocase(response->fields[i].name, name))
-			continue;
-		joined = arena_printf(arena, "%.*s, %.*s", STR_ARG(joined),
-				      STR_ARG(response->fields[i].value));
-		if (!joined.ptr)
-			return -ENOMEM;
-	}
-	*ret = value_text(joined);
 	return 0;
 }
 

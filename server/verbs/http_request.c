@@ -186,6 +186,7 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 		.method_id = config->method_id,
 		.method = config->method,
 		.response_max = config->response_max,
+		.streams = config->stream,
 	};
 	r = request_target(run, config, &request->target);
 	if (r == 0)

@@ -47,6 +47,10 @@ struct verb {
 	/* A field's value after step_done() (also of a failure, where it makes sense: .status of
 	 * upstream_status). A field that has no value is null. 0 or a negative errno. */
 	int (*field)(struct step_run *run, struct str name, struct value *ret);
+
+	/* Of a verb with the key `stream`: the body that a task has left open in its context, once;
+	 * then NULL. */
+	struct body_source *(*source)(struct step_run *run);
 };
 
 extern const struct verb *const verbs[]; /* NULL at the end */
