@@ -3,6 +3,7 @@
  * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
+#include "server/auth/identity.h"
 #include <errno.h>
 
 /* Pairs in the order of the text, as they are collected. */
@@ -390,6 +391,7 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 	case ROOT_CLIENT:
 		return request_root_client(request, key, ret);
 	case ROOT_AUTH:
+		return identity_root(request->identity, &request->arena, key, ret);
 	case ROOT_TLS:
 	case ROOT_RUN:
 	case ROOT_JOB:

@@ -10,6 +10,7 @@
 #include "server/reply.h"
 #include "server/worker.h"
 
+struct logins;
 struct server;
 struct reload;
 
@@ -24,6 +25,7 @@ struct reload {
 struct server {
 	const char *conf_path;
 	struct pool *pool;
+	struct logins *logins;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */

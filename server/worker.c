@@ -68,6 +68,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->requests);
 	list_init(&worker->live);
 	file_cache_init(&worker->files);
+	digest_cache_init(&worker->tokens, WORKER_TOKENS);
+	key_fetches_init(&worker->fetches);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
@@ -142,6 +144,7 @@ void worker_destroy(struct worker *worker)
 		free(request);
 	}
 	file_cache_fini(&worker->files);
+	digest_cache_fini(&worker->tokens);
 	scheduler_destroy(worker->scheduler);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);
@@ -209,6 +212,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	struct conn *conn;
 
 	worker->draining = true;
+	key_fetches_stop(&worker->fetches);
 	if (worker->scheduler)
 		scheduler_stop(worker->scheduler, cancel);
 	list_each(conn, &worker->conns, struct conn, link)

@@ -5,6 +5,8 @@
  * otherwise. */
 #pragma once
 #include "core/io/loop.h"
+#include "server/auth/digest_cache.h"
+#include "server/auth/key_source.h"
 #include "server/client/upstream.h"
 #include "server/files/cache.h"
 #include "server/flow/context.h"
@@ -22,6 +24,7 @@ enum {
 		16
 		<< 10, /* one read where a head is expected: what is behind it may have to be kept */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
+	WORKER_TOKENS = 2048,       /* that are remembered: 80 KiB, once there is one */
 	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
 
@@ -62,6 +65,8 @@ struct worker {
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
 	struct file_cache files;
+	struct digest_cache tokens; /* whose signatures were found good */
+	struct key_fetches fetches;
 	struct worker_stats stats;
 	struct post sweep;
 	atomic_bool sweep_posted; /* any thread's */

@@ -181,5 +181,5 @@ void policy_count_refused(enum policy_id id);
 bool policy_refuse_scalar(struct policy_compiler *compiler, const struct node *node,
 			  const char *key, const char *mend);
 
-extern const struct policy_kind policy_allow, policy_cors, policy_deny, policy_headers,
+extern const struct policy_kind policy_allow, policy_auth, policy_cors, policy_deny, policy_headers,
 	policy_redirect_https, policy_request_id;
