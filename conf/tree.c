@@ -342,7 +342,11 @@ struct node *tree_read_within(const struct source *source, size_t *budget, struc
 	}
 	if (!scan_check(source, diag))
 		return NULL;
-	check(yaml_parser_initialize(&b.parser));
+	if (!yaml_parser_initialize(&b.parser)) {
+		diag_error(diag, (struct place){ source, 0, 0, 0 },
+			   "there is no memory to read it");
+		return NULL;
+	}
 	yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
 	text = str_skip(source->text, scan_begin(source));
 	yaml_parser_set_input_string(&b.parser, (const unsigned char *)(text.len ? text.ptr : ""),

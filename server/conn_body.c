@@ -159,6 +159,15 @@ static bool conn_take(struct conn *conn, enum intake intake)
 	unreachable();
 }
 
+/* The buffer, which doubles, has come to the ceiling of the request's own memory; else it is all
+ * of leat that has none. */
+static bool conn_body_is_too_large(const struct conn *conn)
+{
+	const struct arena *arena = &conn->request->arena;
+
+	return conn->body.cap * 2 > arena->max - arena->used;
+}
+
 static bool conn_body_data(struct conn *conn, struct str data)
 {
 	struct body_intake *intake;
@@ -172,13 +181,13 @@ static bool conn_body_data(struct conn *conn, struct str data)
 	buf_add(&conn->body, data);
 	if (!conn->body.error)
 		return true;
-	conn_refuse(conn, 413);
+	conn_refuse(conn, conn_body_is_too_large(conn) ? 413 : 503);
 	return false;
 }
 
 static void conn_body_end(struct conn *conn)
 {
-	struct body_intake *intake = conn->request ? conn->request->intake : NULL;
+	struct body_intake *intake;
 
 	http_body_destroy(take(&conn->chunked));
 	conn->body_whole = true;
@@ -186,6 +195,8 @@ static void conn_body_end(struct conn *conn)
 		conn_answer(conn, take(&conn->after_body), conn->request);
 		return;
 	}
+	check(conn->request);
+	intake = conn->request->intake;
 	if (intake && !conn_take(conn, intake->ops->end(intake)))
 		return;
 	if (!intake)

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 enum {
+	MEMORY_RESERVE = 1 << 20, /* for what cannot be refused while requests are served */
 	CANCEL_GRACE_MS = 1000,
 	REFUSING_MAX =
 		256, /* connections past limits.connections that are answered with 503; more are closed */
@@ -49,7 +50,8 @@ bool server_is_short_of_memory(const struct server *server)
 {
 	size_t max = atomic_load_explicit(&server->memory.max, memory_order_relaxed);
 
-	return atomic_load_explicit(&server->memory.used, memory_order_relaxed) > max - max / 10;
+	return mem_is_short() ||
+	       atomic_load_explicit(&server->memory.used, memory_order_relaxed) > max - max / 10;
 }
 
 bool server_is_full(struct server *server)
@@ -294,6 +296,7 @@ static int server_open(struct server *server, struct generation *generation)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)

@@ -99,6 +99,8 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 
 	if (size > arena->max || arena->used > arena->max - size)
 		return NULL;
+	if (!arena->required && mem_is_short())
+		return NULL;
 	if (!budget_take(arena->budget, size))
 		return NULL;
 	block = arena->required ? mem_alloc(size) : malloc(size);

@@ -38,7 +38,8 @@ void arena_reset(struct arena *arena); /* frees all but one small block, which i
 
 void *arena_alloc_slow(struct arena *arena, size_t size);
 
-/* Aligned for any type, not cleared. NULL when the ceiling is reached or memory is gone. */
+/* Aligned for any type, not cleared. NULL when the ceiling is reached or memory is gone or short
+ * (core/base/memory.h). */
 static inline void *arena_alloc(struct arena *arena, size_t size)
 {
 	size_t need = (size + 15) & ~(size_t)15;

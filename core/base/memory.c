@@ -2,9 +2,38 @@
 #include "core/base/memory.h"
 #include "core/base/check.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void *_Atomic reserve;
+static atomic_size_t reserve_size;
+
+void mem_keep_reserve(size_t size)
+{
+	atomic_store(&reserve_size, size);
+	mem_is_short();
+}
+
+bool mem_is_short(void)
+{
+	size_t size = atomic_load_explicit(&reserve_size, memory_order_relaxed);
+	void *none = NULL, *again;
+
+	if (likely(atomic_load_explicit(&reserve, memory_order_relaxed) || size == 0))
+		return false;
+	again = malloc(size);
+	if (again && !atomic_compare_exchange_strong(&reserve, &none, again))
+		free(again);
+	return !again;
+}
+
+/* Also when another thread has just given it up. */
+static void mem_use_reserve(void)
+{
+	free(atomic_exchange(&reserve, NULL));
+}
 
 static void *mem_require(void *ptr, size_t size)
 {
@@ -17,17 +46,35 @@ static void *mem_require(void *ptr, size_t size)
 
 void *mem_alloc(size_t size)
 {
-	return mem_require(malloc(size ? size : 1), size);
+	void *ptr = malloc(size ? size : 1);
+
+	if (unlikely(!ptr)) {
+		mem_use_reserve();
+		ptr = malloc(size ? size : 1);
+	}
+	return mem_require(ptr, size);
 }
 
 void *mem_zalloc(size_t size)
 {
-	return mem_require(calloc(1, size ? size : 1), size);
+	void *ptr = calloc(1, size ? size : 1);
+
+	if (unlikely(!ptr)) {
+		mem_use_reserve();
+		ptr = calloc(1, size ? size : 1);
+	}
+	return mem_require(ptr, size);
 }
 
 void *mem_realloc(void *ptr, size_t size)
 {
-	return mem_require(realloc(ptr, size ? size : 1), size);
+	void *moved = realloc(ptr, size ? size : 1);
+
+	if (unlikely(!moved)) {
+		mem_use_reserve();
+		moved = realloc(ptr, size ? size : 1);
+	}
+	return mem_require(moved, size);
 }
 
 void *mem_realloc_array(void *ptr, size_t n_items, size_t item_size)

@@ -233,8 +233,8 @@ class Client:
 # ------------------------------------------------------------------ the daemon
 
 class Daemon:
-    def __init__(self, conf, env=None, shell=None, start=True, **names):
-        """`shell` goes before the daemon's command in a shell: "ulimit -n 40;"."""
+    def __init__(self, conf, env=None, shell=None, start=True, files=None, **names):
+        """`shell` goes before the daemon's command in a shell: "ulimit -n 40;"; `files` are there before it starts."""
         self.dir = tempfile.mkdtemp(prefix="leat-")
         self.names = {"DIR": self.dir, **names}
         self.path = os.path.join(self.dir, "leat.yaml")
@@ -243,6 +243,8 @@ class Daemon:
         self.lines, self.changed = [], threading.Condition()
         self.clients, self.process, self.code = [], None, None
         self.addresses, self.admin_address = [], None
+        for name, text in (files or {}).items():
+            self.write(name, text)
         self.write_conf(conf)
         if start:
             self.start()
