@@ -10,6 +10,7 @@
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
 #include "server/server.h"
+#include "server/tls_info.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -106,6 +107,18 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 	conn_begin_body(conn, head, conn->worker->generation->settings.body);
 }
 
+/* False without memory. */
+static bool conn_tell_tls(struct conn *conn, struct request *request)
+{
+	if (!conn->stream.tls)
+		return true;
+	if (!conn->tls_info)
+		conn->tls_info = tls_info_create(conn->stream.tls);
+	if (conn->tls_info)
+		request->tls = tls_info_ref(conn->tls_info);
+	return request->tls != NULL;
+}
+
 /* A route that needs the request: its own copy, its policies, its body, its tasks. */
 static void conn_begin_request(struct conn *conn, const struct http_head *head, struct str bytes,
 			       const struct http_path *path, const struct router_match *match,
@@ -124,7 +137,7 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	request->listen = conn->listen;
 	request->client_addr =
 		arena_str(&request->arena, conn_addr(conn)); /* it may outlive the connection */
-	if (!request->client_addr.ptr) {
+	if (!request->client_addr.ptr || !conn_tell_tls(conn, request)) {
 		request_destroy(request);
 		conn_refuse(conn, 503);
 		return;

@@ -209,6 +209,14 @@ void conn_refuse(struct conn *conn, int status)
 		conn_answer(conn, reply, NULL);
 }
 
+void conn_refuse_plain(struct conn *conn)
+{
+	conn->keep_alive = false;
+	conn->refused = true;
+	conn->started_ns = loop_now_ns(conn->worker->loop);
+	conn_answer(conn, reply_plain_http(), NULL);
+}
+
 void conn_refuse_head(struct conn *conn, int status)
 {
 	conn->is_head = conn->http10 = false;
@@ -225,19 +233,16 @@ void conn_continue(struct conn *conn)
 
 size_t conn_unsent(const struct conn *conn)
 {
-	size_t size = 0;
-
+	uint64_t size = stream_unsent(&conn->stream);
 	int in_kernel = 0;
 
 	/* a client that reads slowly empties the socket's buffer long before there is room for
 	 * more */
 	if (ioctl(stream_fd(&conn->stream), SIOCOUTQ, &in_kernel) == 0 && in_kernel > 0)
 		size += (size_t)in_kernel;
-	for (unsigned i = 0; i < conn->stream.n_out; i++)
-		size += conn->stream.out[i].iov_len;
 	for (size_t i = conn->n_parts_sent; conn->file && i < conn->file->n_parts; i++)
 		size += conn->file->parts[i].bytes.len + conn->file->parts[i].len;
-	return size + conn->stream.file_left;
+	return size;
 }
 
 /* The bytes will not stay: they are the scratch's, or a constant answer's whose generation

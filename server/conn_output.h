@@ -16,7 +16,8 @@ void conn_answer_constant(struct conn *conn, const struct route *route,
 void conn_refuse(struct conn *conn, int status);
 /* The same for what never became a request: nothing of the one before it counts. */
 void conn_refuse_head(struct conn *conn, int status);
-void conn_continue(struct conn *conn); /* 100 Continue */
+void conn_refuse_plain(struct conn *conn); /* HTTP where HTTPS is spoken */
+void conn_continue(struct conn *conn);     /* 100 Continue */
 
 bool conn_has_output(const struct conn *conn);
 bool conn_has_room(const struct conn *conn); /* for one more small answer in the scratch */

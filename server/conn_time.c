@@ -6,8 +6,8 @@
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/conn_source.h"
+#include "server/conn_tls.h"
 #include <errno.h>
-#include <sys/socket.h>
 
 enum { DISCONNECT_MS = 100 }; /* after a FIN (DECISIONS 8) */
 
@@ -36,11 +36,9 @@ void conn_set_write_deadline(struct conn *conn)
 
 /* ------------------------------------------------------------ the client leaves */
 
-bool conn_has_unread(const struct conn *conn)
+bool conn_has_unread(struct conn *conn)
 {
-	char byte;
-
-	return recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	return stream_peek(&conn->stream) > 0;
 }
 
 /* The client has nothing to do but to wait for what others are making. */
@@ -53,12 +51,11 @@ bool conn_is_waited_for(const struct conn *conn)
 /* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */
 static int conn_peek(struct conn *conn)
 {
-	char byte;
-	ssize_t n = recv(stream_fd(&conn->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	int r = stream_peek(&conn->stream);
 
-	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		return -errno;
-	return n == 0 && conn->in_len == 0 ? 0 : 1;
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	return r == 0 && conn->in_len == 0 ? 0 : 1;
 }
 
 void conn_on_peer_closed(struct conn *conn)
@@ -76,8 +73,12 @@ void conn_on_peer_closed(struct conn *conn)
 static void conn_time_out(struct conn *conn)
 {
 	switch ((enum conn_state)conn->state) {
+	case CONN_SECURE:
+		conn_handshake_timed_out(conn);
+		return;
 	case CONN_READ_HEAD:
 		if (conn->in_len == 0) {
+			stream_end(&conn->stream);
 			conn_close(conn); /* idle: nobody waits for an answer */
 			return;
 		}

@@ -11,7 +11,7 @@ void conn_set_write_deadline(struct conn *conn);
 void conn_on_timer(struct timer *timer);
 
 /* The socket has bytes (or an end) that nothing has told of yet. */
-bool conn_has_unread(const struct conn *conn);
+bool conn_has_unread(struct conn *conn);
 
 /* The client has nothing to do but to wait for what others are making. */
 bool conn_is_waited_for(const struct conn *conn);

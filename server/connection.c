@@ -1,5 +1,7 @@
 /* server/connection.c: one client's connection, from accept to close.
  *
+ *   SECURE   (with TLS)
+ *      v
  *   READ_HEAD --> ADMIT --> READ_BODY --> HANDLE --> WRITE --> READ_HEAD   (keep-alive)
  *      |   \_______\_____________________/  |          |
  *      |    (hot path: answered at once;    |          +--> LINGER --> CLOSED   (Connection: close, a refusal)
@@ -22,7 +24,9 @@
 #include "server/conn_output.h"
 #include "server/conn_source.h"
 #include "server/conn_time.h"
+#include "server/conn_tls.h"
 #include "server/server.h"
+#include "server/tls_info.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -52,7 +56,7 @@ static void conn_check(const struct conn *conn)
 void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t events)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
-	const struct settings *settings = &worker->generation->settings;
+	const struct listen_spec *listen = generation_listen(worker->generation, listener);
 
 	if (!conn) {
 		close(fd);
@@ -67,11 +71,23 @@ void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t even
 	list_add(&worker->conns, &conn->link);
 	atomic_fetch_add_explicit(&worker->stats.accepted, 1, memory_order_relaxed);
 	net_set_nodelay(fd);
-	conn_set_deadline(conn, settings->timeout_idle);
+	if (listen && listen->tls)
+		conn_secure(conn, listen->tls);
+	else
+		conn_greet(conn);
+}
+
+void conn_greet(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+
+	conn->state = CONN_READ_HEAD;
+	conn_set_deadline(conn, worker->generation->settings.timeout_idle);
 	if (conn->refusing) {
 		conn_refuse(conn, 503);
 		conn_flush_alone(conn);
 	} else if (worker->draining && !conn_has_unread(conn)) {
+		stream_end(&conn->stream);
 		conn_close(conn);
 	} else if (conn->stream.readable) {
 		conn_on_readable(&conn->stream);
@@ -98,6 +114,7 @@ void conn_close(struct conn *conn)
 		request_abandon(request);
 	}
 	conn_forget_after(conn);
+	tls_info_unref(conn->tls_info);
 	free(conn->in);
 	free(conn->unsent);
 	list_remove(&conn->link);
@@ -114,6 +131,7 @@ static void conn_linger(struct conn *conn)
 	bool all_read = conn->in_len == 0 && !conn->stream.readable;
 
 	if (conn->stream.error || (all_read && (conn->stream.peer_closed || !conn->refused))) {
+		stream_end(&conn->stream);
 		conn_close(conn);
 		return;
 	}
@@ -290,10 +308,13 @@ static void conn_on_readable(struct stream *stream)
 	case CONN_READ_BODY:
 		conn_process(conn);
 		return;
+	case CONN_SECURE:
+		unreachable(); /* what comes is the handshake's */
 	case CONN_ADMIT:
 	case CONN_HANDLE:
 	case CONN_WRITE:
-		if (stream->peer_closed && conn_is_waited_for(conn))
+		/* with TLS the end may come before the socket's */
+		if ((stream->peer_closed || stream->tls) && conn_is_waited_for(conn))
 			conn_on_peer_closed(conn);
 		return;
 	case CONN_LINGER:
@@ -308,9 +329,12 @@ static void conn_on_readable(struct stream *stream)
  * that one is answered, with Connection: close. */
 void conn_drain(struct conn *conn, bool cancel)
 {
-	bool idle = conn->state == CONN_READ_HEAD && conn->in_len == 0 && !conn_has_unread(conn);
+	bool idle = (conn->state == CONN_READ_HEAD || conn->state == CONN_SECURE) &&
+		    conn->in_len == 0 && !conn_has_unread(conn);
 
 	conn->keep_alive = false;
+	if (idle)
+		stream_end(&conn->stream);
 	if (idle || cancel || conn->state == CONN_LINGER)
 		conn_close(conn);
 }

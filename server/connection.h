@@ -5,6 +5,7 @@
 #include "server/request.h"
 
 enum conn_state {
+	CONN_SECURE,    /* the TLS handshake is under way */
 	CONN_READ_HEAD, /* no request yet, or part of its head */
 	CONN_ADMIT,     /* the head is whole and valid; its policies decide, and nothing is read */
 	CONN_READ_BODY, /* the body is coming */
@@ -33,9 +34,10 @@ struct conn {
 	uint32_t n_requests;
 	uint32_t listener; /* the number of the one that it came by */
 	const struct listen_spec
-		*listen; /* what the worker's generation says of it, as of the request
+		*listen;           /* what the worker's generation says of it, as of the request
 					     at hand; NULL: no more there */
-	char *in;        /* bytes that were read and not used: NULL while idle */
+	struct tls_info *tls_info; /* a reference; made when first asked for */
+	char *in;                  /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
 	char *unsent;                  /* a copy of what a write of scratch bytes left over */
 	const struct reply_file *file; /* the rest of the answer being sent; or NULL */
@@ -63,6 +65,10 @@ struct conn {
 
 /* Takes a descriptor that has arrived on the worker's loop (loop_give()), from that listener. */
 void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t events);
+
+/* The client may speak now: once, when it has connected, and when its handshake is done. Internal to
+ * the connection. */
+void conn_greet(struct conn *conn);
 
 /* On its worker's thread. For draining: closes it if no request is in work, else makes the
  * answer the last one. */

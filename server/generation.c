@@ -166,8 +166,7 @@ static void load_listen_one(struct load *load, const struct node *node, struct l
 	bool ok;
 
 	*spec = (struct listen_spec){ 0 };
-	if (!listen_spec_compile(spec, node, &nodes, generation->conf.checking, generation->arena,
-				 load->diag))
+	if (!listen_spec_compile(spec, node, &nodes, &generation->conf, load->diag))
 		return;
 	spec->policies =
 		policies_compile(&load->policies, POLICIES_LISTENER, spec->text, &nodes, &ok);
@@ -458,6 +457,8 @@ void generation_destroy(struct generation *generation)
 		job_spec_fini(generation->jobs[i]);
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		upstream_unref(generation->upstreams[i]);
+	for (size_t i = 0; i < generation->n_listens; i++)
+		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);

@@ -1,5 +1,7 @@
 /* server/listen_spec.c */
 #include "server/listen_spec.h"
+#include "core/io/tls_server.h"
+#include "server/listen_tls.h"
 #include "server/policy/policies.h"
 
 struct listen_config {
@@ -11,7 +13,8 @@ struct listen_config {
 const struct setting listen_keys[] = {
 	{ "address", SETTING_TEXT, AT(address),
 	  .help = "host:port, [v6]:port, *:port, or unix:/path.", .required = true },
-	{ "tls", SETTING_NODE, AT(tls), .help = "Not in this version yet." },
+	{ "tls", SETTING_MAP, AT(tls), .help = "Certificates; without it the listener is plain.",
+	  .keys = listen_tls_keys },
 	SETTINGS_END
 };
 #undef AT
@@ -22,8 +25,7 @@ static bool listen_is_short(const struct node *node)
 }
 
 bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
-			 struct policy_nodes *nodes, bool offline, struct arena *arena,
-			 struct diag *diag)
+			 struct policy_nodes *nodes, struct conf *conf, struct diag *diag)
 {
 	struct listen_config config = { 0 };
 	const struct settings_part parts[] = { { listen_keys, &config }, { policy_keys, nodes } };
@@ -32,15 +34,12 @@ bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
 	spec->place = node->place;
 	if (listen_is_short(node))
 		config.address = node->text;
-	else if (settings_read(parts, ARRAY_LEN(parts), node, "a listener", arena, diag) > 0)
+	else if (settings_read(parts, ARRAY_LEN(parts), node, "a listener", &conf->arena, diag) > 0)
 		return false;
-	if (config.tls) {
-		diag_error(diag, node_entry_find(node, "tls")->key_place,
-			   "tls is not in this version of leat yet; remove it");
-		return false;
-	}
+	if (config.tls)
+		spec->tls = listen_tls_compile(config.tls, conf, diag);
 	spec->text = config.address;
-	if (spec->text.len == 0 && offline)
+	if (spec->text.len == 0 && conf->checking)
 		return true;
 	if (net_addr_parse(spec->text, &spec->addr) == 0)
 		return true;
@@ -49,4 +48,9 @@ bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
 		   "unix:/path",
 		   spec->text.ptr);
 	return false;
+}
+
+void listen_spec_fini(struct listen_spec *spec)
+{
+	tls_server_unref(take(&spec->tls));
 }

@@ -3,11 +3,13 @@
  * The socket itself outlives generations (server/listener.h); a connection knows its listener by
  * number and asks the generation at work what holds for it now. */
 #pragma once
+#include "conf/load.h"
 #include "conf/settings.h"
 #include "core/io/net.h"
 
 struct policies;
 struct policy_nodes;
+struct tls_server;
 
 struct listen_spec {
 	struct str text; /* as written: what identifies the listener over reloads */
@@ -15,14 +17,15 @@ struct listen_spec {
 	struct place place;
 	uint32_t number;                 /* of the listener, once it is open; 0: it is not */
 	const struct policies *policies; /* of all that comes by it; or NULL */
+	struct tls_server *tls;          /* a reference; NULL: plain */
 };
 
 /* Reads one entry: an address, or a map by listen_keys. False with errors in diag. Before the
  * address is known to be wrong, `spec` has what could be read; its policies go into `nodes`, to be
- * compiled by the caller. `offline`: an address that is empty comes from an environment that is
- * not here, which was said already. */
+ * compiled by the caller. In `leat check` an address that is empty comes from an environment that
+ * is not here, which was said already. */
 bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
-			 struct policy_nodes *nodes, bool offline, struct arena *arena,
-			 struct diag *diag);
+			 struct policy_nodes *nodes, struct conf *conf, struct diag *diag);
+void listen_spec_fini(struct listen_spec *spec);
 
 extern const struct setting listen_keys[];

@@ -43,15 +43,19 @@ static void listener_back_off(struct listener *listener)
 }
 
 /* The last word to a connection that cannot be served: best effort, it waits for nothing. */
-static void listener_refuse(int fd)
+static void listener_refuse(struct listener *listener, int fd)
 {
+	const struct listen_spec *listen =
+		generation_listen(listener->worker->generation, listener->number);
 	const struct reply *reply = reply_refusal(503);
 	static const char end[] = "Connection: close\r\n\r\n";
 
-	if (send(fd, reply->head.ptr, reply->head.len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) >
-		    0 &&
-	    send(fd, end, sizeof(end) - 1, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0 &&
-	    send(fd, reply->body.ptr, reply->body.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+	if (listen && listen->tls)
+		; /* nothing that the client could read */
+	else if (send(fd, reply->head.ptr, reply->head.len,
+		      MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0 &&
+		 send(fd, end, sizeof(end) - 1, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) > 0 &&
+		 send(fd, reply->body.ptr, reply->body.len, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		shutdown(fd, SHUT_WR);
 	close(fd);
 }
@@ -65,7 +69,7 @@ static void listener_out_of_descriptors(struct listener *listener, int error)
 	fd_close(&listener->reserve_fd);
 	fd = net_accept(listener->fd, NULL);
 	if (fd >= 0)
-		listener_refuse(fd);
+		listener_refuse(listener, fd);
 	listener->reserve_fd = listener_open_reserve();
 	listener_back_off(listener);
 }
@@ -88,13 +92,13 @@ static bool listener_accept_one(struct listener *listener)
 	}
 	worker = server_pick_worker(listener->server, listener->admin);
 	if (!worker) {
-		listener_refuse(fd);
+		listener_refuse(listener, fd);
 		return true;
 	}
 	if (loop_give(worker->loop, fd, listener->number,
 		      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
 		server_conn_closed(worker);
-		listener_refuse(fd);
+		listener_refuse(listener, fd);
 	}
 	return true;
 }
@@ -172,6 +176,7 @@ static void listener_stop_here(struct post *post)
 
 void listener_start(struct listener *listener)
 {
+	listener->started = true;
 	listener->start_post.run = listener_start_here;
 	loop_post(listener->worker->loop, &listener->start_post);
 }

@@ -18,6 +18,7 @@ struct listener {
 	uint32_t number;       /* from 1, never used twice: how its connections know it; fixed */
 	struct net_addr addr;
 	bool admin; /* its connections are the main thread's */
+	bool started;
 	bool kept;  /* while a reload is applied: the new configuration has it too */
 	char *text; /* as the configuration names it */
 	int fd;

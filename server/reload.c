@@ -85,9 +85,19 @@ int server_open_listeners(struct server *server, struct generation *generation, 
 	list_each(listener, &opened, struct listener, link) {
 		list_remove(&listener->link);
 		list_add(&server->listeners, &listener->link);
-		listener_start(listener);
 	}
 	return 0;
+}
+
+/* When every worker has the generation that says what holds for them; until then clients wait in
+ * the sockets' backlogs. */
+static void server_start_listeners(struct server *server)
+{
+	struct listener *listener;
+
+	list_each(listener, &server->listeners, struct listener, link)
+		if (!listener->started)
+			listener_start(listener);
 }
 
 /* A log that cannot be written is a reason to refuse a configuration, not to go on without it. */
@@ -274,6 +284,8 @@ static void server_reload_done(struct server *server)
 {
 	char status[64];
 
+	if (!server->stopping)
+		server_start_listeners(server);
 	if (server->starting) {
 		server->starting = false;
 		server_end_reload(server);

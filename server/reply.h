@@ -77,5 +77,6 @@ struct reply reply_problem(struct arena *arena, int status, struct str code, str
 /* The same without an arena, for what is refused before there is a request: constant texts by
  * status. */
 const struct reply *reply_refusal(int status);
+const struct reply *reply_plain_http(void); /* 400, to a request without TLS where it is needed */
 
 extern const struct setting reply_keys[];

@@ -36,8 +36,18 @@ struct reply reply_problem(struct arena *arena, int status, struct str code, str
 static const int refusals[] = {
 	400, 404, 405, 408, 411, 413, 414, 415, 417, 431, 500, 501, 503, 505
 };
-static struct reply refusal_replies[ARRAY_LEN(refusals)];
+static struct reply refusal_replies[ARRAY_LEN(refusals)], plain_http_reply;
 static pthread_once_t refusals_made = PTHREAD_ONCE_INIT;
+
+static void reply_make_constant(struct arena *arena, struct reply *reply)
+{
+	struct buf head;
+
+	buf_init_arena(&head, arena);
+	reply_write_head(reply, &head);
+	reply->head = buf_str(&head);
+	reply->constant = true;
+}
 
 /* They live as long as the program. */
 static void reply_make_refusals(void)
@@ -49,18 +59,20 @@ static void reply_make_refusals(void)
 	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
 		struct reply reply =
 			reply_problem(&arena, refusals[i], STR_NONE, STR_NONE, STR_NONE, STR_NONE);
-		struct buf head;
 
 		if (refusals[i] == 503) {
 			reply.fields = &retry;
 			reply.n_fields = 1;
 		}
-		buf_init_arena(&head, &arena);
-		reply_write_head(&reply, &head);
-		reply.head = buf_str(&head);
-		reply.constant = true;
+		reply_make_constant(&arena, &reply);
 		refusal_replies[i] = reply;
 	}
+	plain_http_reply = (struct reply){
+		.status = 400,
+		.content_type = STR("text/plain; charset=utf-8"),
+		.body = STR("This port speaks HTTPS: ask again with https://\n"),
+	};
+	reply_make_constant(&arena, &plain_http_reply);
 }
 
 const struct reply *reply_refusal(int status)
@@ -70,4 +82,10 @@ const struct reply *reply_refusal(int status)
 		if (refusals[i] == status)
 			return &refusal_replies[i];
 	return reply_refusal(500);
+}
+
+const struct reply *reply_plain_http(void)
+{
+	pthread_once(&refusals_made, reply_make_refusals);
+	return &plain_http_reply;
 }

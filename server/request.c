@@ -16,6 +16,7 @@
 #include "server/policy/policy.h"
 #include "server/request_roots.h"
 #include "server/server.h"
+#include "server/tls_info.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -158,6 +159,7 @@ void request_destroy(struct request *request)
 	if (request->intake)
 		request->intake->ops->close(take(&request->intake));
 	file_unref(take(&request->file));
+	tls_info_unref(take(&request->tls));
 	worker_unpin(worker, request->generation);
 	atomic_fetch_sub_explicit(&worker->stats.n_busy, 1, memory_order_relaxed);
 	if (worker->n_free_requests < FREE_REQUESTS_MAX) {

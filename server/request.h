@@ -45,6 +45,7 @@ struct request {
 	struct value body_value;         /* by its type; read when the body is whole */
 	const struct identity *identity; /* who sent it (auth); NULL: nobody knows */
 	struct str client_addr;          /* "127.0.0.1:4711" */
+	struct tls_info *tls;            /* a reference; NULL: it came without */
 	bool by_proxy;                   /* its peer is one of the listener's trusted_proxies */
 	bool secure;                     /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;

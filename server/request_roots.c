@@ -4,6 +4,7 @@
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
 #include "server/auth/identity.h"
+#include "server/tls_info.h"
 #include <errno.h>
 
 /* Pairs in the order of the text, as they are collected. */
@@ -318,7 +319,7 @@ static int request_root_request(struct request *request, struct str key, struct 
 		{ STR("path"), head->path, false },
 		{ STR("query_string"), head->query, !head->query.ptr },
 		{ STR("host"), head->host, false },
-		{ STR("scheme"), STR("http"), false },
+		{ STR("scheme"), request->tls ? STR("https") : STR("http"), false },
 		{ STR("version"), head->minor ? STR("1.1") : STR("1.0"), false },
 		{ STR("body"), request->body, false },
 	};
@@ -393,6 +394,7 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 	case ROOT_AUTH:
 		return identity_root(request->identity, &request->arena, key, ret);
 	case ROOT_TLS:
+		return tls_info_value(request->tls, &request->arena, key, ret);
 	case ROOT_RUN:
 	case ROOT_JOB:
 	case ROOT_MESSAGE:

@@ -7,7 +7,8 @@
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
 	 ROOT_BIT(ROOT_HEADERS) | ROOT_BIT(ROOT_COOKIES) | ROOT_BIT(ROOT_FORM) |                   \
 	 ROOT_BIT(ROOT_FORM_ALL) | ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_REQUEST) |                  \
-	 ROOT_BIT(ROOT_AUTH) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
+	 ROOT_BIT(ROOT_AUTH) | ROOT_BIT(ROOT_TLS) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) |   \
+	 ROOT_BIT(ROOT_SECRET))
 
 #define BODY_ROOTS                                                                                 \
 	(ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL) |                     \

@@ -341,11 +341,14 @@ static void server_announce(struct server *server)
 
 	list_each(listener, &server->listeners, struct listener, link) {
 		struct net_addr addr = listener->addr;
+		const struct listen_spec *listen;
 		char text[NET_ADDR_TEXT_MAX];
 
 		net_local_addr(listener->fd, &addr); /* port 0 became a real one */
-		log_info("listening address=%s%s", net_addr_write(text, &addr),
-			 listener->admin ? " for=admin" : "");
+		listen = generation_listen(generation, listener->number);
+		log_info("listening address=%s%s%s", net_addr_write(text, &addr),
+			 listener->admin ? " for=admin" : "",
+			 listen && listen->tls ? " tls=yes" : "");
 	}
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);

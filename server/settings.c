@@ -58,6 +58,8 @@ const struct setting timeouts_keys[] = {
 	  86400000 },
 	{ "write", SETTING_DURATION, AT(timeout_write), "30s",
 	  "An answer of which the client takes nothing.", 1, 86400000 },
+	{ "handshake", SETTING_DURATION, AT(timeout_handshake), "10s",
+	  "From a connection to the end of its TLS handshake.", 1, 86400000 },
 	{ "route", SETTING_DURATION, AT(timeout_route), "30s",
 	  "The tasks of a route that says none itself.", 1, 86400000 },
 	{ "shutdown", SETTING_DURATION, AT(timeout_shutdown), "30s",

@@ -17,7 +17,7 @@ struct settings {
 	int64_t requests; /* on one connection */
 	/* timeouts, in milliseconds */
 	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_route,
-		timeout_shutdown;
+		timeout_handshake, timeout_shutdown;
 };
 
 /* The rows of each section; all write into a struct settings. */

@@ -32,7 +32,8 @@ enum {
 struct worker_stats {
 	atomic_uint n_conns, n_busy; /* connections; those with a request in work */
 	_Atomic uint64_t requests, accepted, refused;
-	_Atomic uint64_t status[6]; /* by its first digit */
+	_Atomic uint64_t status[6];                                         /* by its first digit */
+	_Atomic uint64_t handshakes, handshakes_resumed, handshakes_failed; /* of TLS */
 };
 
 struct worker {

@@ -104,11 +104,10 @@ void stream_close(struct stream *stream)
 	stream->held = false;
 }
 
-void stream_finish(struct stream *stream)
+void stream_end(struct stream *stream)
 {
 	if (stream->tls)
 		tls_end(stream->tls);
-	stream_close(stream);
 }
 
 ssize_t stream_read(struct stream *stream, char *bytes, size_t size)

@@ -97,9 +97,9 @@ uint64_t stream_unsent(const struct stream *stream);
 /* No more will be written; the peer sees the end. */
 void stream_shutdown(struct stream *stream);
 
-/* As stream_close(); with TLS the peer can tell that this was meant, unless something was still
- * queued. */
-void stream_finish(struct stream *stream);
+/* Before stream_close(): with TLS the peer can tell that the end is meant, unless something is
+ * still queued. */
+void stream_end(struct stream *stream);
 
 /* For core/io/tls_write.c: forgets the first bytes of what is queued. */
 void stream_consume(struct stream *stream, size_t sent);

@@ -322,8 +322,12 @@ int tls_peek(struct tls *tls)
 	size_t n;
 	int r;
 
+	if (tls->state == TLS_SILENT)
+		return recv(stream_fd(tls->stream), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0
+			       ? 1
+			       : -EAGAIN;
 	if (tls->state != TLS_OPEN)
-		return -EAGAIN;
+		return 1;                          /* its handshake is under way */
 	tls->socket_readable = !tls->socket_ended; /* whether an event has told of it or not */
 	tls->loop->in_max = TLS_RECORD_MAX + TLS_RECORD_MORE;
 	tls_clear_errors();

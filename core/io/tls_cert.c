@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { OCSP_MAX = 64 << 10 };
@@ -43,18 +43,19 @@ int tls_fault_set(struct tls_fault *fault, int what, const char *otherwise)
 static BIO *tls_cert_open(const char *file, struct tls_fault *fault, int what)
 {
 	FILE *stream = fopen(file, "re");
+	struct stat stat;
 	BIO *bio;
+	int error = stream ? 0 : errno;
 
-	if (!stream) {
-		tls_fault_say(fault, what, "cannot be read: %s", strerror(errno));
-		return NULL;
-	}
-	bio = BIO_new_fp(stream, BIO_CLOSE);
-	if (!bio) {
+	if (stream && fstat(fileno(stream), &stat) == 0 && S_ISDIR(stat.st_mode))
+		error = EISDIR;
+	bio = error ? NULL : BIO_new_fp(stream, BIO_CLOSE);
+	if (bio)
+		return bio;
+	if (stream)
 		fclose(stream);
-		tls_fault_say(fault, what, "cannot be read: out of memory");
-	}
-	return bio;
+	tls_fault_say(fault, what, "cannot be read: %s", strerror(error ? error : ENOMEM));
+	return NULL;
 }
 
 /* ------------------------------------------------------------ the certificate */
@@ -170,7 +171,7 @@ static int tls_cert_read_key(struct tls_cert *cert, const char *file, struct tls
 				     "is encrypted; store it without a password, readable by the "
 				     "server alone (openssl pkey -in KEY -out NEW)");
 	if (!cert->key)
-		return tls_fault_set(fault, TLS_FAULT_KEY, "holds no private key in PEM");
+		return tls_fault_say(fault, TLS_FAULT_KEY, "holds no private key in PEM");
 	return 0;
 }
 

@@ -33,6 +33,7 @@ static void write_time(struct buf *out, int64_t wall_ns)
 
 struct totals {
 	uint64_t requests, accepted, status[6];
+	uint64_t handshakes, handshakes_resumed, handshakes_failed;
 	unsigned n_conns, n_busy;
 };
 
@@ -45,6 +46,9 @@ static struct totals admin_totals(const struct server *server)
 
 		totals.requests += atomic_load(&stats->requests);
 		totals.accepted += atomic_load(&stats->accepted);
+		totals.handshakes += atomic_load(&stats->handshakes);
+		totals.handshakes_resumed += atomic_load(&stats->handshakes_resumed);
+		totals.handshakes_failed += atomic_load(&stats->handshakes_failed);
 		totals.n_conns += atomic_load(&stats->n_conns);
 		totals.n_busy += atomic_load(&stats->n_busy);
 		for (size_t j = 0; j < ARRAY_LEN(totals.status); j++)
@@ -98,6 +102,14 @@ void admin_upstreams(struct request *request)
 	admin_finish_json(request, &json);
 }
 
+static bool listener_is_secure(const struct listener *listener)
+{
+	const struct listen_spec *listen =
+		generation_listen(listener->server->generation, listener->number);
+
+	return listen && listen->tls;
+}
+
 static void write_listeners(struct buf *out, struct server *server)
 {
 	struct listener *listener;
@@ -113,7 +125,8 @@ static void write_listeners(struct buf *out, struct server *server)
 			buf_add_char(out, ',');
 		buf_add(out, STR("{\"address\":"));
 		json_write_text(str_of(net_addr_write(text, &addr)), out);
-		buf_add(out, listener->admin ? STR(",\"admin\":true}") : STR(",\"admin\":false}"));
+		buf_printf(out, ",\"admin\":%s,\"tls\":%s}", listener->admin ? "true" : "false",
+			   listener_is_secure(listener) ? "true" : "false");
 		first = false;
 	}
 	buf_add_char(out, ']');
@@ -277,6 +290,13 @@ void admin_metrics(struct request *request)
 	for (size_t i = 1; i < ARRAY_LEN(totals.status); i++)
 		buf_printf(&out, "leat_responses_total{code=\"%zuxx\"} %" PRIu64 "\n", i,
 			   totals.status[i]);
+	metric_one(&out, "leat_tls_handshakes_total", "counter", "TLS handshakes that were done.",
+		   totals.handshakes);
+	metric_one(&out, "leat_tls_handshakes_resumed_total", "counter",
+		   "Those of them that resumed a session.", totals.handshakes_resumed);
+	metric_one(&out, "leat_tls_handshakes_failed_total", "counter",
+		   "TLS handshakes that failed, or were not done in time.",
+		   totals.handshakes_failed);
 	metric_one(&out, "leat_generation", "gauge", "The number of the configuration at work.",
 		   server->generation->number);
 	metric_one(&out, "leat_reloads_total", "counter", "Reloads that were accepted.",

@@ -229,6 +229,20 @@ static struct expr *make_setting(struct parser *parser, enum expr_root root, str
 	return make_constant(parser, value);
 }
 
+static bool tls_has(struct parser *parser, struct str name, struct str part)
+{
+	static const char *const members[] = { "version", "cipher", "server_name", "client", NULL };
+	const char *nearest = diag_nearest(name, members);
+
+	for (size_t i = 0; members[i]; i++)
+		if (str_eq(name, str_of(members[i])))
+			return true;
+	parser_error(parser, part, "tls has no \"%.*s\"; %s%s%s", STR_ARG(name),
+		     nearest ? "did you mean \"" : "it has version, cipher, server_name and client",
+		     nearest ? nearest : "", nearest ? "\"?" : "");
+	return false;
+}
+
 static bool request_has(struct parser *parser, struct str name, struct str part)
 {
 	static const char *const members[] = { "id",           "method", "path",
@@ -275,6 +289,8 @@ static bool make_root_member(struct parser *parser, const struct expr *of, struc
 	}
 	*ret = NULL;
 	if (of->root == ROOT_REQUEST && !request_has(parser, key, part))
+		return true;
+	if (of->root == ROOT_TLS && !tls_has(parser, key, part))
 		return true;
 	if (of->root == ROOT_PATH && !path_has(parser, key, part))
 		return true;
