@@ -219,7 +219,7 @@ static void conn_take_route(struct conn *conn, const struct http_head *head, str
 static bool conn_take_preflight(struct conn *conn, const struct http_head *head, struct str bytes,
 				const struct http_path *path)
 {
-	struct router_match match;
+	struct router_match match = { 0 };
 	struct policy_way way;
 	struct str method;
 

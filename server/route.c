@@ -70,8 +70,8 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy",      "events", "websocket", "cache",
-					     "rate_limit", "limit",  "compress",  "async" };
+	static const char *const later[] = { "proxy", "events",   "websocket",
+					     "cache", "compress", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {

@@ -1,22 +1,13 @@
 /* server/expr/number.c
  *
- * Forms that differ are compared as decimals: a sign, digits without zeros at either end, and an
- * exponent, all read in place from the text. */
+ * Forms that differ are compared as decimals (server/expr/decimal.h). */
 #include "server/expr/number.h"
+#include "server/expr/decimal.h"
 #include "server/expr/json_scan.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* 0.DIGITS × 10^exponent; no digits at all for zero. */
-struct decimal {
-	bool minus;
-	const char *at, *end; /* the digits, perhaps with a '.' among them */
-	int64_t exponent;
-};
-
-static const int64_t exponent_max = INT64_C(100000000000000000);
 
 bool number_is_json(struct str text)
 {
@@ -31,68 +22,6 @@ static bool number_is_integer(struct str text)
 		if (text.ptr[i] != '-' && !char_is_digit(text.ptr[i]))
 			return false;
 	return true;
-}
-
-static int64_t decimal_exponent(const char *at, const char *end)
-{
-	bool minus = at < end && *at == '-';
-	int64_t exponent = 0;
-
-	if (at < end && (*at == '-' || *at == '+'))
-		at++;
-	for (; at < end; at++)
-		exponent = MIN(exponent * 10 + (*at - '0'), exponent_max);
-	return minus ? -exponent : exponent;
-}
-
-static struct decimal decimal_of(struct str text)
-{
-	const char *at = text.ptr, *end = text.ptr + text.len, *tail, *point;
-	struct decimal decimal = { .minus = *at == '-' };
-
-	at += decimal.minus;
-	tail = at;
-	while (tail < end && *tail != 'e' && *tail != 'E')
-		tail++;
-	point = memchr(at, '.', (size_t)(tail - at));
-	decimal.exponent = (point ? point : tail) - at;
-	if (tail < end)
-		decimal.exponent += decimal_exponent(tail + 1, end);
-	for (; at < tail && (*at == '0' || *at == '.'); at++)
-		decimal.exponent -= *at == '0';
-	while (tail > at && (tail[-1] == '0' || tail[-1] == '.') && (point || tail[-1] == '0'))
-		tail--;
-	decimal.at = at;
-	decimal.end = tail;
-	return decimal;
-}
-
-static int decimal_digit(struct decimal *decimal) /* the next one, or -1 */
-{
-	if (decimal->at < decimal->end && *decimal->at == '.')
-		decimal->at++;
-	return decimal->at < decimal->end ? *decimal->at++ - '0' : -1;
-}
-
-static int decimal_compare(struct decimal a, struct decimal b)
-{
-	bool a_zero = a.at == a.end, b_zero = b.at == b.end;
-	int sign = a.minus ? -1 : 1;
-
-	if (a_zero || b_zero)
-		return a_zero && b_zero ? 0 : a_zero ? (b.minus ? 1 : -1) : sign;
-	if (a.minus != b.minus)
-		return sign;
-	if (a.exponent != b.exponent)
-		return a.exponent < b.exponent ? -sign : sign;
-	for (;;) {
-		int x = decimal_digit(&a), y = decimal_digit(&b);
-
-		if (x != y)
-			return x < y ? -sign : sign;
-		if (x < 0)
-			return 0;
-	}
 }
 
 /* strtod() wants a NUL, and never looks past 770 digits but to see whether they are zero. */

@@ -4,6 +4,8 @@
 #include "server/auth/rules.h"
 #include "server/policy/cors.h"
 #include "server/policy/headers.h"
+#include "server/policy/limit.h"
+#include "server/policy/rate_limit.h"
 #include "server/policy/redirect_https.h"
 #include "server/policy/request_id.h"
 #include "server/request.h"
@@ -20,6 +22,15 @@ const struct setting policy_keys[] = {
 	{ "cors", SETTING_NODE, AT(POLICY_CORS),
 	  .help = "Which pages from elsewhere may call: {origins: [https://app.example.org]}.",
 	  .keys = cors_keys },
+	{ "limit", SETTING_NODE, AT(POLICY_LIMIT),
+	  .help = "How many requests may be in work at once: {concurrent: 100, queue: 50, wait: "
+		  "1s}, or 100.",
+	  .keys = limit_keys },
+	{ "rate_limit", SETTING_NODE, AT(POLICY_RATE_LIMIT),
+	  .help = "How many requests a client may make in a time: {rate: 10/s, burst: 20, key: "
+		  "ip}, "
+		  "or 10/s.",
+	  .keys = rate_limit_keys },
 	{ "redirect_https", SETTING_NODE, AT(POLICY_REDIRECT_HTTPS),
 	  .help = "Sends what does not come over TLS to the same path of https: true, or {port: "
 		  "8443}.",
@@ -44,6 +55,8 @@ const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_DENY] = &policy_deny,
 	[POLICY_AUTH] = &policy_auth,
 	[POLICY_CORS] = &policy_cors,
+	[POLICY_LIMIT] = &policy_limit,
+	[POLICY_RATE_LIMIT] = &policy_rate_limit,
 	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
 	[POLICY_REQUEST_ID] = &policy_request_id,
 	[POLICY_HEADERS] = &policy_headers,
@@ -235,7 +248,7 @@ void policies_compile_prefixes(struct policy_compiler *compiler, const struct no
 static const struct policies *policies_of_path(const struct policy_list *list,
 					       const struct http_path *path)
 {
-	struct router_match match;
+	struct router_match match = { 0 };
 
 	if (!list->router)
 		return NULL;
@@ -322,14 +335,14 @@ const struct policy *policies_innermost(const struct policies *const places[], u
 
 const struct policy *policies_find(const struct policy_way *way, enum policy_id id)
 {
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 
 	return policies_innermost(places, policies_places(way, places), id);
 }
 
 bool policies_hold(const struct policy_way *way)
 {
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 
 	return policies_places(way, places) > 0;
 }
@@ -338,7 +351,7 @@ bool policies_begin(struct request *request)
 {
 	const struct policy_way way = { &request->generation->policies, request->listen,
 					request->route, &request->path };
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 	unsigned n_places = policies_places(&way, places);
 	struct policy_run *run;
 
@@ -361,7 +374,7 @@ const struct reply *policies_bake(const struct route *route, const struct reply 
 				  struct arena *arena)
 {
 	const struct policy_way way = { .route = route };
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 	unsigned n_places;
 
 	if (!route->policies && !route->prefix && !route->by_path)
