@@ -130,6 +130,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.arena = &request->arena,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
+		.processes = &worker->processes,
 		.homes = worker->server->homes,
 	};
 	list_add(&worker->live, &request->link);

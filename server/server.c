@@ -296,6 +296,8 @@ static int server_open(struct server *server, struct generation *generation)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
+	server->spawner = spawner_create();
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
@@ -376,6 +378,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	spawner_destroy(server->spawner);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);

@@ -36,6 +36,11 @@ static void worker_end_detached(struct detacher *detacher, void *generation)
 	worker_check_drained(worker);
 }
 
+static void worker_on_no_process(struct processes *processes)
+{
+	worker_check_drained(container_of(processes, struct worker, processes));
+}
+
 /* ------------------------------------------------------------ upstreams that nobody calls any
  * more */
 
@@ -88,9 +93,12 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	}
 	loop_set_user(worker->loop, worker);
 	loop_on_arrival(worker->loop, worker_on_arrival);
-	if (!is_main)
+	processes_init(&worker->processes, worker->loop, server->spawner, worker_on_no_process);
+	if (!is_main) {
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
+		scheduler_set_processes(worker->scheduler, &worker->processes);
+	}
 	*ret_worker = worker;
 	return 0;
 }
@@ -213,6 +221,8 @@ void worker_drain(struct worker *worker, bool cancel)
 
 	worker->draining = true;
 	key_fetches_stop(&worker->fetches);
+	if (cancel)
+		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)
 		scheduler_stop(worker->scheduler, cancel);
 	list_each(conn, &worker->conns, struct conn, link)
@@ -227,6 +237,7 @@ void worker_check_drained(struct worker *worker)
 	if (!worker->draining || worker->stopped || worker->is_main)
 		return;
 	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
+	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
 	    scheduler_n_running(worker->scheduler) > 0)
 		return;

@@ -4,7 +4,7 @@
  * serves the admin listener. What is here is touched by its own thread only, unless a field says
  * otherwise. */
 #pragma once
-#include "core/io/loop.h"
+#include "core/io/process.h"
 #include "server/auth/digest_cache.h"
 #include "server/auth/key_source.h"
 #include "server/client/upstream.h"
@@ -24,7 +24,8 @@ enum {
 		16
 		<< 10, /* one read where a head is expected: what is behind it may have to be kept */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
-	WORKER_TOKENS = 2048,       /* that are remembered: 80 KiB, once there is one */
+	WORKER_HURRY_MS = 500, /* between TERM and KILL of programs, when a shutdown cancels all */
+	WORKER_TOKENS = 2048,  /* that are remembered: 80 KiB, once there is one */
 	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
 
@@ -48,9 +49,10 @@ struct worker {
 	const struct router *router;   /* the generation's, or that of the admin listener */
 	struct detacher detacher;
 	size_t n_detached;
-	struct list conns;    /* of struct conn, all */
-	struct list requests; /* free struct requests, for reuse */
-	struct list live;     /* of struct request: those in work */
+	struct processes processes; /* programs that run, or are still to be reaped */
+	struct list conns;          /* of struct conn, all */
+	struct list requests;       /* free struct requests, for reuse */
+	struct list live;           /* of struct request: those in work */
 	size_t n_free_requests;
 	bool draining;               /* no keep-alive any more */
 	bool stopped;                /* told the main thread that nothing is left */
