@@ -70,8 +70,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy", "events",   "websocket",
-					     "cache", "compress", "async" };
+	static const char *const later[] = { "proxy", "events", "websocket", "cache", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {

@@ -91,6 +91,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker_destroy(worker);
 		return r;
 	}
+	coders_init(&worker->coders, worker->loop, &server->memory);
 	loop_set_user(worker->loop, worker);
 	loop_on_arrival(worker->loop, worker_on_arrival);
 	processes_init(&worker->processes, worker->loop, server->spawner, worker_on_no_process);
@@ -153,6 +154,7 @@ void worker_destroy(struct worker *worker)
 	}
 	file_cache_fini(&worker->files);
 	digest_cache_fini(&worker->tokens);
+	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);

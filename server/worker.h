@@ -8,6 +8,7 @@
 #include "server/auth/digest_cache.h"
 #include "server/auth/key_source.h"
 #include "server/client/upstream.h"
+#include "server/compress/coders.h"
 #include "server/files/cache.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
@@ -70,6 +71,7 @@ struct worker {
 	struct file_cache files;
 	struct digest_cache tokens; /* whose signatures were found good */
 	struct key_fetches fetches;
+	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
 	atomic_bool sweep_posted; /* any thread's */

@@ -14,9 +14,10 @@ struct arena_budget {
 	_Atomic size_t used, max;
 };
 
-/* For what must go on with memory that is in no arena: counted, never refused. A budget of NULL is
- * none. */
-void arena_budget_add(struct arena_budget *budget, size_t size);
+/* For what is in no arena. False: that is more than there is. A budget of NULL is none. */
+bool arena_budget_take(struct arena_budget *budget, size_t size);
+void arena_budget_add(struct arena_budget *budget,
+		      size_t size); /* what must go on: never refused */
 void arena_budget_give_back(struct arena_budget *budget, size_t size);
 
 struct arena {

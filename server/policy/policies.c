@@ -2,6 +2,7 @@
 #include "server/policy/policies.h"
 #include "conf/load.h"
 #include "server/auth/rules.h"
+#include "server/policy/compress.h"
 #include "server/policy/cors.h"
 #include "server/policy/headers.h"
 #include "server/policy/limit.h"
@@ -42,6 +43,10 @@ const struct setting policy_keys[] = {
 	{ "auth", SETTING_NODE, AT(POLICY_AUTH),
 	  .help = "Who may come in: basic, api_key, jwt; any of those that are written will do.",
 	  .keys = auth_keys },
+	{ "compress", SETTING_NODE, AT(POLICY_COMPRESS),
+	  .help = "Compresses answers for clients that take it: true, or {codings, types, min, "
+		  "level}.",
+	  .keys = compress_keys },
 	{ "headers", SETTING_NODE, AT(POLICY_HEADERS),
 	  .help = "Fields of every answer: {set: {…}, add: {…}, remove: […]}; the places merge, by "
 		  "name.",
@@ -59,6 +64,7 @@ const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_RATE_LIMIT] = &policy_rate_limit,
 	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
 	[POLICY_REQUEST_ID] = &policy_request_id,
+	[POLICY_COMPRESS] = &policy_compress,
 	[POLICY_HEADERS] = &policy_headers,
 };
 
