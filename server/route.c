@@ -2,6 +2,7 @@
 #include "server/route.h"
 #include "server/files/files.h"
 #include "server/policy/policies.h"
+#include "server/precondition.h"
 
 #define ROUTE_ROOTS                                                                                \
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
@@ -285,6 +286,7 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
 	route->constant = route_constant(route, compiler->arena);
+	route->is_conditional = route->constant && precondition_concerns(route->constant);
 	return route;
 }
 

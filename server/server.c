@@ -307,6 +307,8 @@ static int server_open(struct server *server, struct generation *generation)
 	if (r == 0)
 		r = pool_create(&server->pool, "leat-compute",
 				server_n_threads(settings->compute_threads));
+	for (size_t i = 0; r == 0 && i < server->n_workers; i++)
+		desk_open(&server->workers[i]->files, server->pool, server->n_workers);
 	if (r < 0) {
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;

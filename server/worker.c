@@ -72,9 +72,9 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->live);
-	file_cache_init(&worker->files);
 	digest_cache_init(&worker->tokens, WORKER_TOKENS);
 	key_fetches_init(&worker->fetches);
+	desk_init(&worker->files, worker);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
@@ -152,8 +152,8 @@ void worker_destroy(struct worker *worker)
 		arena_fini(&request->arena);
 		free(request);
 	}
-	file_cache_fini(&worker->files);
 	digest_cache_fini(&worker->tokens);
+	desk_fini(&worker->files);
 	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
 	client_destroy(worker->client);
@@ -239,7 +239,7 @@ void worker_check_drained(struct worker *worker)
 	if (!worker->draining || worker->stopped || worker->is_main)
 		return;
 	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
-	    worker->processes.n_held > 0 ||
+	    desk_is_busy(&worker->files) || worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
 	    scheduler_n_running(worker->scheduler) > 0)
 		return;

@@ -9,7 +9,7 @@
 #include "server/auth/key_source.h"
 #include "server/client/upstream.h"
 #include "server/compress/coders.h"
-#include "server/files/cache.h"
+#include "server/files/desk.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
 #include "server/head_memo.h"
@@ -68,9 +68,9 @@ struct worker {
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
-	struct file_cache files;
 	struct digest_cache tokens; /* whose signatures were found good */
 	struct key_fetches fetches;
+	struct desk files;
 	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;

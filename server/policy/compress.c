@@ -338,7 +338,8 @@ static void compress_finish(struct policy_run *run, const struct policy *policy,
 	if (!compress_concerns(compress, reply))
 		return;
 	policy_reply_vary(run, reply, STR("Accept-Encoding"));
-	coding = compress_choose(compress, run->request, reply_size(reply));
+	coding = compress_choose(compress, run->request,
+				 reply->status == 304 ? UINT64_MAX : reply_size(reply));
 	if (coding == N_CODINGS)
 		return;
 	if (reply->status == 304)
