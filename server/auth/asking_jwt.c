@@ -149,24 +149,32 @@ static enum verdict asking_verified_slowly(struct asking *asking)
 	return asking_judge(asking);
 }
 
+static enum verdict asking_verify_here(struct asking *asking)
+{
+	enum jwt_fault fault = jwt_verify(&asking->jwt, asking->jwks);
+
+	return fault == JWT_FINE ? asking_judge(asking) : asking_fault(asking, fault);
+}
+
+/* An HMAC costs no more than the digest by which it would be remembered. */
 static enum verdict asking_verify(struct asking *asking)
 {
 	const struct key *keys[JWT_TRIES_MAX];
-	struct digest_cache *tokens = &asking->run->request->worker->tokens;
-	enum jwt_fault fault;
+	enum verdict verdict;
 
-	token_digest(asking, asking->jwt.token, asking->digest);
-	if (digest_cache_has(tokens, asking->digest, 0))
-		return asking_judge(asking);
 	if (jwt_find_keys(&asking->jwt, asking->jwks, keys) == 0)
 		return asking_wait_for_keys(asking);
+	if (asking->jwt.alg->kind == KEY_SECRET)
+		return asking_verify_here(asking);
+	token_digest(asking, asking->jwt.token, asking->digest);
+	if (digest_cache_has(&asking->run->request->worker->tokens, asking->digest, 0))
+		return asking_judge(asking);
 	if (asking->jwt.alg->slow)
 		return asking_verify_slowly(asking);
-	fault = jwt_verify(&asking->jwt, asking->jwks);
-	if (fault != JWT_FINE)
-		return asking_fault(asking, fault);
-	token_remember(asking);
-	return asking_judge(asking);
+	verdict = asking_verify_here(asking);
+	if (verdict == VERDICT_GOOD)
+		token_remember(asking);
+	return verdict;
 }
 
 static enum verdict asking_keys(struct asking *asking)
