@@ -3,6 +3,7 @@
  * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
+#include "server/auth/identity.h"
 #include "server/request_pairs.h"
 #include "server/tls_info.h"
 #include <errno.h>
@@ -433,9 +434,10 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 		return request_root_request(request, key, ret);
 	case ROOT_CLIENT:
 		return request_root_client(request, key, ret);
+	case ROOT_AUTH:
+		return identity_root(request->identity, &request->arena, key, ret);
 	case ROOT_TLS:
 		return tls_info_value(request->tls, &request->arena, key, ret);
-	case ROOT_AUTH:
 	case ROOT_RUN:
 	case ROOT_JOB:
 	case ROOT_MESSAGE:

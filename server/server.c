@@ -13,6 +13,7 @@
 #include "core/base/version.h"
 #include "core/task/home.h"
 #include "server/admin/admin.h"
+#include "server/auth/logins.h"
 #include "server/cpus.h"
 #include "server/jq/jq_pool.h"
 #include "server/logger.h"
@@ -282,6 +283,13 @@ static void server_raise_files(const struct settings *settings)
 			    (unsigned long long)limit.rlim_cur, (long long)settings->connections);
 }
 
+static void server_create_logins(struct server *server)
+{
+	server->logins = logins_create(server->pool);
+	for (size_t i = 0; i < server->n_workers; i++)
+		server->workers[i]->fetches.pool = logins_keys_queue(server->logins);
+}
+
 static int server_open(struct server *server, struct generation *generation)
 {
 	const struct settings *settings = &generation->settings;
@@ -307,6 +315,7 @@ static int server_open(struct server *server, struct generation *generation)
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
 	}
+	server_create_logins(server);
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);
@@ -385,6 +394,7 @@ static void server_close(struct server *server)
 	if (server->generation)
 		queues_close(&server->generation->queues);
 	pool_destroy(server->pool);
+	logins_destroy(server->logins);
 	if (server->main) {
 		worker_drain(server->main, true);
 		loop_run_once(server->main->loop, false);
