@@ -85,7 +85,7 @@ static struct upstream *source_upstream(struct policy_compiler *compiler, struct
 	};
 	const struct node_entry entry = { arena_str(arena, origin), place, &map };
 
-	return upstream_compile(&entry, NULL, arena, compiler->diag);
+	return upstream_compile(&entry, NULL, compiler->conf, compiler->diag);
 }
 
 /* "https://host:port" and what follows, without a fragment. */
