@@ -13,6 +13,7 @@
 #include "core/base/version.h"
 #include "core/task/home.h"
 #include "server/admin/admin.h"
+#include "server/body/uploads.h"
 #include "server/cpus.h"
 #include "server/logger.h"
 #include "server/notify.h"
@@ -281,6 +282,24 @@ static void server_raise_files(const struct settings *settings)
 			    (unsigned long long)limit.rlim_cur, (long long)settings->connections);
 }
 
+/* What a process before has left is removed now, not when the first file comes. Later is no harm: an
+ * upload tries again, and is refused as long as there is no folder. */
+static void server_open_uploads(struct server *server, const struct generation *generation)
+{
+	bool needed = false;
+	int r;
+
+	server->uploads = uploads_create(generation->settings.uploads);
+	for (size_t i = 0; i < generation->n_routes; i++)
+		needed |= generation->routes[i]->body.type == BODY_MULTIPART;
+	if (!needed)
+		return;
+	r = uploads_open(server->uploads);
+	if (r < 0)
+		log_warning("uploads are refused folder=%s error=%s, trying again for each",
+			    LOG_QUOTE(uploads_base(server->uploads)), strerrorname_np(-r));
+}
+
 static int server_open(struct server *server, struct generation *generation)
 {
 	const struct settings *settings = &generation->settings;
@@ -288,6 +307,7 @@ static int server_open(struct server *server, struct generation *generation)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of a file's size just fails */
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
@@ -301,6 +321,7 @@ static int server_open(struct server *server, struct generation *generation)
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
 	}
+	server_open_uploads(server, generation);
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);
@@ -373,6 +394,7 @@ static void server_close(struct server *server)
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
 	pool_destroy(server->pool);
+	uploads_destroy(server->uploads);
 	if (server->main) {
 		worker_drain(server->main, true);
 		loop_run_once(server->main->loop, false);

@@ -24,6 +24,7 @@ struct reload {
 struct server {
 	const char *conf_path;
 	struct pool *pool;
+	struct uploads *uploads; /* the files of forms */
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */

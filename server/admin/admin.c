@@ -37,7 +37,7 @@ const struct router *admin_router(void)
 		struct route *route = arena_zalloc(&arena, sizeof(*route));
 
 		route->native = endpoints[i].run;
-		route->body_max = 64 << 10;
+		route->body.max = 64 << 10;
 		check(route_pattern_read(str_of(endpoints[i].pattern), (struct place){ 0 }, &arena,
 					 &diag, &route->pattern));
 		check(router_add(router, &route->pattern, (struct place){ 0 }, route, &diag));
