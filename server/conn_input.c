@@ -9,6 +9,7 @@
 #include "server/conn_time.h"
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
+#include "server/precondition.h"
 #include "server/server.h"
 #include "server/tls_info.h"
 #include <errno.h>
@@ -206,7 +207,8 @@ static void conn_take_route(struct conn *conn, const struct http_head *head, str
 
 	/* with a body it may come to a refusal, which has header fields of policies, too */
 	if (!route->constant || conn_has_listen_policies(conn) ||
-	    (conn_has_body(head) && (route->policies || route->prefix))) {
+	    (conn_has_body(head) && (route->policies || route->prefix)) ||
+	    (route->is_conditional && precondition_is_named(head))) {
 		conn_begin_request(conn, head, bytes, path, match, false);
 		return;
 	}
@@ -219,7 +221,7 @@ static void conn_take_route(struct conn *conn, const struct http_head *head, str
 static bool conn_take_preflight(struct conn *conn, const struct http_head *head, struct str bytes,
 				const struct http_path *path)
 {
-	struct router_match match;
+	struct router_match match = { 0 };
 	struct policy_way way;
 	struct str method;
 

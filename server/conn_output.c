@@ -298,7 +298,7 @@ static int conn_send_file(struct conn *conn)
 			conn->part_bytes_sent = false;
 			if (part->len)
 				r = stream_write_file(&conn->stream, conn->file->fd, part->from,
-						      part->len);
+						      part->len, conn->file->gate);
 			continue;
 		}
 		conn->part_bytes_sent = true;

@@ -3,7 +3,7 @@
  * One piece is in flight at a time: the source is asked for the next when the kernel has taken
  * the one before, which is all the back-pressure there is. A source that is never empty and a
  * client that takes everything would keep the loop for themselves: after CONN_TURN bytes the
- * others have their turn (by a timer: the ready list would come back in this one). */
+ * others have their turn. */
 #include "server/conn_source.h"
 #include "core/base/log.h"
 #include "core/io/net.h"
@@ -17,9 +17,9 @@
 
 enum { CONN_TURN = 256 << 10 };
 
-static void conn_on_turn(struct timer *timer)
+static void conn_on_turn(struct ready *ready)
 {
-	struct conn_source *out = container_of(timer, struct conn_source, turn);
+	struct conn_source *out = container_of(ready, struct conn_source, turn);
 
 	conn_go_on_sending(out->conn);
 }
@@ -46,7 +46,7 @@ bool conn_source_begin(struct conn *conn, const struct reply *reply)
 	out->left = reply->source->size;
 	out->chunked = reply->source->size == BODY_SIZE_UNKNOWN && !conn->http10;
 	out->status = reply->status;
-	timer_init(&out->turn, conn->worker->loop, conn_on_turn);
+	ready_init(&out->turn, conn_on_turn);
 	conn->source = out;
 	return true;
 }
@@ -133,7 +133,7 @@ int conn_source_send(struct conn *conn)
 		if (out->waiting)
 			return 0;
 		if (out->sent >= end) {
-			timer_start(&out->turn, 0);
+			loop_ready_next(conn->worker->loop, &out->turn);
 			return 0;
 		}
 		n = conn_source_piece(out, parts);
@@ -157,6 +157,6 @@ void conn_source_end(struct conn *conn)
 
 	if (!out)
 		return;
-	timer_stop(&out->turn);
+	loop_ready_cancel(&out->turn);
 	access_log_request(conn, conn->request, out->status, (size_t)out->sent);
 }

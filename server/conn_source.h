@@ -11,7 +11,7 @@ enum { CONN_PIECE_PARTS = 3 }; /* size line, bytes, CRLF */
 struct conn_source {
 	struct conn *conn;
 	struct body_source *source;
-	struct timer turn; /* the rest in another turn: this one's share is used */
+	struct ready turn; /* the rest in another turn: this one's share is used */
 	uint64_t left;     /* of a body whose size was promised */
 	uint64_t sent;     /* bytes of the body, so far */
 	int status;        /* for the log */

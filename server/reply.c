@@ -18,6 +18,7 @@ struct reply_spec {
 	bool streams;               /* `text` is the body of this task, passed on */
 	unsigned stream_task;
 	bool has_type, has_coding; /* Content-Type, Content-Encoding among `headers` */
+	bool tags;                 /* `etag: true` */
 	bool redirects;            /* `text` is the value of Location */
 	size_t n_headers;
 	struct reply_header *headers;
@@ -27,6 +28,7 @@ struct reply_spec {
 
 struct reply_config {
 	const struct node *status, *headers, *json, *text, *html, *body;
+	bool etag;
 };
 
 #define AT(field) offsetof(struct reply_config, field)
@@ -41,6 +43,8 @@ const struct setting reply_keys[] = {
 	  .help = "The body as HTML; values are escaped, raw() opts out." },
 	{ "body", SETTING_TEMPLATE, AT(body),
 	  .help = "The body as it is, of the type that headers say." },
+	{ "etag", SETTING_BOOL, AT(etag),
+	  .help = "Whether the answer has an ETag, made of its body, that clients may ask by." },
 	SETTINGS_END
 };
 #undef AT
@@ -197,6 +201,32 @@ static bool reply_compile_body(struct expr_compiler *compiler, const struct repl
 	return true;
 }
 
+/* A tag is made of a body that is there, and is the only one. */
+static bool reply_compile_etag(struct expr_compiler *compiler, const struct node *node,
+			       struct reply_spec *spec)
+{
+	const struct node_entry *entry = node_entry_find(node, "etag");
+	bool ok = true;
+
+	for (size_t i = 0; i < spec->n_headers; i++) {
+		if (!str_eq_nocase(spec->headers[i].name, STR("etag")))
+			continue;
+		diag_error(compiler->diag, entry->key_place,
+			   "the headers of this reply have an ETag already; keep one");
+		ok = false;
+	}
+	if (spec->streams) {
+		diag_error(
+			compiler->diag, entry->key_place,
+			"a body that is passed on (stream: true) is sent before its tag could be "
+			"known; remove `etag`, or pass on that of the service: headers: {ETag: "
+			"\"${x.headers.etag}\"}");
+		ok = false;
+	}
+	spec->tags = true;
+	return ok;
+}
+
 static int reply_no_root(struct expr_env *env, enum expr_root root, struct str key,
 			 struct value *ret)
 {
@@ -265,6 +295,8 @@ struct reply_spec *reply_compile(struct expr_compiler *compiler, const struct no
 	ok = reply_compile_body(&inner, &config, compiler->may_stream, spec);
 	ok &= reply_compile_headers(&inner, config.headers, spec);
 	ok &= reply_compile_status(&inner, config.status, 200, 599, spec);
+	if (config.etag)
+		ok &= reply_compile_etag(&inner, node, spec);
 	return reply_finish(compiler, &inner, spec, node->place, ok);
 }
 
@@ -369,7 +401,7 @@ int reply_render(const struct reply_spec *spec, struct expr_env *env, struct rep
 		r = reply_render_body(spec, env, &reply.body);
 	if (r < 0)
 		return r;
-	reply.fields = arena_alloc_array(env->arena, spec->n_headers + 1, sizeof(*reply.fields));
+	reply.fields = arena_alloc_array(env->arena, spec->n_headers + 2, sizeof(*reply.fields));
 	if (!reply.fields)
 		return -ENOMEM;
 	for (size_t i = 0; i < spec->n_headers; i++) {
@@ -385,6 +417,8 @@ int reply_render(const struct reply_spec *spec, struct expr_env *env, struct rep
 		reply.fields[reply.n_fields++] = (struct http_field){ STR("Location"), reply.body };
 		reply.body = STR_NONE;
 	}
+	if (spec->tags && reply.status == 200 && !reply_add_tag(env->arena, &reply))
+		return -ENOMEM;
 	reply_take_source(spec, env, &reply);
 	*ret_reply = reply;
 	return 0;

@@ -2,6 +2,7 @@
  * give. */
 #pragma once
 #include "conf/settings.h"
+#include "core/io/stream.h"
 #include "server/body_source.h"
 #include "server/expr/template.h"
 #include "server/flow/error.h"
@@ -21,7 +22,8 @@ struct reply_part {
 /* A body that is sent from a descriptor. */
 struct reply_file {
 	int fd;
-	uint64_t size; /* of all parts together */
+	struct stream_gate *gate; /* asked before its bytes are sent; or NULL */
+	uint64_t size;            /* of all parts together */
 	size_t n_parts;
 	const struct reply_part *parts;
 };
@@ -57,6 +59,10 @@ const struct reply *reply_constant(const struct reply_spec *spec);
 
 /* Renders an answer into env->arena; its source, if there is one, is the caller's. 0, -EINVAL (expr_error), -EBADMSG (invalid_input), -ENOMEM. */
 int reply_render(const struct reply_spec *spec, struct expr_env *env, struct reply *ret_reply);
+
+/* Adds an ETag made of the body: the same bytes have the same one, on every machine. There must be
+ * room for a field. False without memory. */
+bool reply_add_tag(struct arena *arena, struct reply *reply);
 
 /* Content-Length, Connection, …: the connection's to say. */
 bool reply_header_is_ours(struct str name);

@@ -14,6 +14,7 @@
 #include "server/files/file.h"
 #include "server/files/files.h"
 #include "server/policy/policy.h"
+#include "server/precondition.h"
 #include "server/request_roots.h"
 #include "server/server.h"
 #include "server/tls_info.h"
@@ -130,6 +131,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.arena = &request->arena,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
+		.processes = &worker->processes,
 		.homes = worker->server->homes,
 	};
 	list_add(&worker->live, &request->link);
@@ -179,7 +181,7 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
-	reply = policy_finish(request, reply);
+	reply = policy_finish(request, precondition_apply(request, reply));
 	request->source = reply->source;
 	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)

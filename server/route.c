@@ -2,6 +2,7 @@
 #include "server/route.h"
 #include "server/files/files.h"
 #include "server/policy/policies.h"
+#include "server/precondition.h"
 
 #define ROUTE_ROOTS                                                                                \
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
@@ -52,8 +53,8 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy",      "events", "websocket", "cache", "auth",
-					     "rate_limit", "limit",  "compress",  "async" };
+	static const char *const later[] = { "proxy", "events", "websocket",
+					     "cache", "auth",   "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -256,6 +257,7 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
 	route->constant = route_constant(route, compiler->arena);
+	route->is_conditional = route->constant && precondition_concerns(route->constant);
 	return route;
 }
 

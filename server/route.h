@@ -33,6 +33,7 @@ struct route {
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
 	 * the hot path. */
 	const struct reply *constant;
+	bool is_conditional; /* and `constant` has an ETag or a date that clients may ask by */
 	const struct policies *policies; /* its own; or NULL */
 	const struct policies *prefix;   /* that holds for all of its paths; or NULL */
 	bool by_path;                    /* which prefix holds depends on the path */

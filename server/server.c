@@ -308,6 +308,8 @@ static int server_open(struct server *server, struct generation *generation)
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of a file's size just fails */
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
+	server->spawner = spawner_create();
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
@@ -317,6 +319,8 @@ static int server_open(struct server *server, struct generation *generation)
 	if (r == 0)
 		r = pool_create(&server->pool, "leat-compute",
 				server_n_threads(settings->compute_threads));
+	for (size_t i = 0; r == 0 && i < server->n_workers; i++)
+		desk_open(&server->workers[i]->files, server->pool, server->n_workers);
 	if (r < 0) {
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
@@ -388,6 +392,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	spawner_destroy(server->spawner);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);

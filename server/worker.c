@@ -36,6 +36,11 @@ static void worker_end_detached(struct detacher *detacher, void *generation)
 	worker_check_drained(worker);
 }
 
+static void worker_on_no_process(struct processes *processes)
+{
+	worker_check_drained(container_of(processes, struct worker, processes));
+}
+
 /* ------------------------------------------------------------ upstreams that nobody calls any
  * more */
 
@@ -67,7 +72,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->live);
-	file_cache_init(&worker->files);
+	desk_init(&worker->files, worker);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
 	worker->detacher.begin = worker_begin_detached;
@@ -84,11 +89,15 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker_destroy(worker);
 		return r;
 	}
+	coders_init(&worker->coders, worker->loop, &server->memory);
 	loop_set_user(worker->loop, worker);
 	loop_on_arrival(worker->loop, worker_on_arrival);
-	if (!is_main)
+	processes_init(&worker->processes, worker->loop, server->spawner, worker_on_no_process);
+	if (!is_main) {
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
+		scheduler_set_processes(worker->scheduler, &worker->processes);
+	}
 	*ret_worker = worker;
 	return 0;
 }
@@ -141,7 +150,8 @@ void worker_destroy(struct worker *worker)
 		arena_fini(&request->arena);
 		free(request);
 	}
-	file_cache_fini(&worker->files);
+	desk_fini(&worker->files);
+	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);
@@ -209,6 +219,8 @@ void worker_drain(struct worker *worker, bool cancel)
 	struct conn *conn;
 
 	worker->draining = true;
+	if (cancel)
+		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)
 		scheduler_stop(worker->scheduler, cancel);
 	list_each(conn, &worker->conns, struct conn, link)
@@ -223,6 +235,7 @@ void worker_check_drained(struct worker *worker)
 	if (!worker->draining || worker->stopped || worker->is_main)
 		return;
 	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
+	    desk_is_busy(&worker->files) || worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
 	    scheduler_n_running(worker->scheduler) > 0)
 		return;

@@ -4,9 +4,10 @@
  * serves the admin listener. What is here is touched by its own thread only, unless a field says
  * otherwise. */
 #pragma once
-#include "core/io/loop.h"
+#include "core/io/process.h"
 #include "server/client/upstream.h"
-#include "server/files/cache.h"
+#include "server/compress/coders.h"
+#include "server/files/desk.h"
 #include "server/flow/context.h"
 #include "server/generation.h"
 #include "server/head_memo.h"
@@ -22,6 +23,7 @@ enum {
 		16
 		<< 10, /* one read where a head is expected: what is behind it may have to be kept */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
+	WORKER_HURRY_MS = 500, /* between TERM and KILL of programs, when a shutdown cancels all */
 	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
 
@@ -45,9 +47,10 @@ struct worker {
 	const struct router *router;   /* the generation's, or that of the admin listener */
 	struct detacher detacher;
 	size_t n_detached;
-	struct list conns;    /* of struct conn, all */
-	struct list requests; /* free struct requests, for reuse */
-	struct list live;     /* of struct request: those in work */
+	struct processes processes; /* programs that run, or are still to be reaped */
+	struct list conns;          /* of struct conn, all */
+	struct list requests;       /* free struct requests, for reuse */
+	struct list live;           /* of struct request: those in work */
 	size_t n_free_requests;
 	bool draining;               /* no keep-alive any more */
 	bool stopped;                /* told the main thread that nothing is left */
@@ -62,7 +65,8 @@ struct worker {
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
-	struct file_cache files;
+	struct desk files;
+	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
 	atomic_bool sweep_posted; /* any thread's */

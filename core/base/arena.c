@@ -26,7 +26,7 @@ void arena_init_required(struct arena *arena)
 	*arena = (struct arena){ .max = SIZE_MAX, .required = true };
 }
 
-static bool budget_take(struct arena_budget *budget, size_t size)
+bool arena_budget_take(struct arena_budget *budget, size_t size)
 {
 	size_t used;
 
@@ -101,7 +101,7 @@ static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 		return NULL;
 	if (!arena->required && mem_is_short())
 		return NULL;
-	if (!budget_take(arena->budget, size))
+	if (!arena_budget_take(arena->budget, size))
 		return NULL;
 	block = arena->required ? mem_alloc(size) : malloc(size);
 	if (!block) {

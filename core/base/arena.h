@@ -9,13 +9,14 @@
 
 struct arena_block;
 
-/* What several arenas may use together. Any thread. */
+/* What several arenas, and others, may use together. Any thread. */
 struct arena_budget {
 	_Atomic size_t used, max;
 };
 
-/* For what must go on with memory that is in no arena: counted, never refused. A budget of NULL is
- * none. */
+/* For memory that is in no arena. A budget of NULL is none. Counts what is there, or (false)
+ * refuses it; and for what must go on: counts it, never refuses. */
+bool arena_budget_take(struct arena_budget *budget, size_t size);
 void arena_budget_add(struct arena_budget *budget, size_t size);
 void arena_budget_give_back(struct arena_budget *budget, size_t size);
 

@@ -122,6 +122,7 @@ static void cidr_set_add(struct cidr_set *set, const struct ip *first, int bits)
 {
 	struct cidr_span *last = set->n_spans ? &set->spans[set->n_spans - 1] : NULL;
 
+	check(set->spans);
 	if (last && memcmp(&last->first, first, sizeof(*first)) == 0)
 		last->bits = (int16_t)bits;
 	else
@@ -149,11 +150,10 @@ static size_t cidr_set_close(struct cidr_set *set, const struct cidr *const open
 void cidr_set_init(struct cidr_set *set, struct cidr *cidrs, size_t n_cidrs, struct arena *arena)
 {
 	const struct cidr *open[130]; /* nested: each is longer than the one around it */
+	struct cidr_span *spans = arena_alloc_array(arena, n_cidrs * 2 + 1, sizeof(*spans));
 	size_t n_open = 0;
 
-	*set = (struct cidr_set){ 0 };
-	set->spans = arena_alloc_array(arena, n_cidrs * 2 + 1, sizeof(*set->spans));
-	check(set->spans); /* the arena is required */
+	*set = (struct cidr_set){ .spans = spans };
 	if (n_cidrs)
 		qsort(cidrs, n_cidrs, sizeof(*cidrs), cidr_cmp);
 	for (size_t i = 0; i < n_cidrs; i++) {

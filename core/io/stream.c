@@ -96,6 +96,8 @@ void stream_close(struct stream *stream)
 		return;
 	loop_remove(stream->loop, &stream->watch);
 	loop_ready_cancel(&stream->more);
+	if (stream->file_left > 0 && stream->gate)
+		stream->gate->leave(stream->gate);
 	if (unlikely(stream->tls))
 		tls_destroy(take(&stream->tls));
 	close(fd);
@@ -188,34 +190,47 @@ static ssize_t stream_sendfile(struct stream *stream, size_t size)
 	return n < 0 ? -errno : n == 0 ? -EIO : n;
 }
 
+int64_t stream_file_ready(struct stream *stream, size_t max)
+{
+	struct stream_gate *gate = stream->gate;
+	uint64_t left = stream->file_left;
+	int64_t ready = gate ? gate->ready(gate, stream, stream->file_at, left) : (int64_t)left;
+
+	return MIN(ready, (int64_t)max);
+}
+
+static int stream_file_failed(struct stream *stream, int error)
+{
+	stream->file_left = 0;
+	return stream->error = error;
+}
+
 /* As stream_push(). What a fast reader could take at once is cut into turns, so that others have
  * theirs. */
 static int stream_push_file(struct stream *stream)
 {
-	size_t turn = STREAM_FILE_TURN;
+	int64_t turn = stream_file_ready(stream, STREAM_FILE_TURN);
 
-	while (stream->file_left > 0) {
-		ssize_t n;
+	if (turn <= 0)
+		return turn == 0 ? 0 : stream_file_failed(stream, (int)turn);
+	while (turn > 0) {
+		ssize_t n = stream_sendfile(stream, (size_t)turn);
 
-		if (turn == 0) {
-			loop_ready_next(stream->loop, &stream->more);
-			return 0;
-		}
-		n = stream_sendfile(stream, (size_t)MIN(stream->file_left, (uint64_t)turn));
 		if (n == -EAGAIN) {
 			stream->writable = false;
 			return 0;
 		}
-		if (n < 0) {
-			stream->file_left = 0;
-			return stream->error = (int)n;
-		}
-		turn -= (size_t)n;
+		if (n < 0)
+			return stream_file_failed(stream, (int)n);
+		turn -= n;
 		stream->sent_bytes += (size_t)n;
 		stream->file_at += (uint64_t)n;
 		stream->file_left -= (uint64_t)n;
 	}
-	return 1;
+	if (stream->file_left == 0)
+		return 1;
+	loop_ready_next(stream->loop, &stream->more);
+	return 0;
 }
 
 /* Sends what is queued until it is gone (1), the socket is full (0), or an error. */
@@ -243,8 +258,11 @@ static int stream_push(struct stream *stream)
 
 static void stream_on_more(struct ready *ready)
 {
-	struct stream *stream = container_of(ready, struct stream, more);
+	stream_go_on(container_of(ready, struct stream, more));
+}
 
+void stream_go_on(struct stream *stream)
+{
 	if (stream_is_sending(stream) && stream->writable)
 		stream_flush(stream);
 }
@@ -269,7 +287,8 @@ int stream_write(struct stream *stream, const struct iovec *parts, size_t n_part
 	return stream->writable ? stream_push(stream) : !stream_is_sending(stream);
 }
 
-int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size)
+int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size,
+		      struct stream_gate *gate)
 {
 	if (stream->error)
 		return stream->error;
@@ -277,6 +296,7 @@ int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size)
 	stream->file_fd = fd;
 	stream->file_at = at;
 	stream->file_left = size;
+	stream->gate = gate;
 	return stream->writable ? stream_push(stream) : !stream_is_sending(stream);
 }
 

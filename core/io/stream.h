@@ -13,11 +13,21 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-enum { STREAM_OUT_MAX = 6, STREAM_FILE_TURN = 256 << 10 };
+enum { STREAM_OUT_MAX = 6, STREAM_FILE_TURN = 1 << 20 };
 
 struct stream;
 struct tls;
 typedef void stream_fn(struct stream *stream);
+
+/* Asked before each turn of a file whose bytes may have to come from a disk first: sending them
+ * would wait for it. Embedded in what is sent. */
+struct stream_gate {
+	/* How many of the `size` bytes at `at` can be had without waiting. 0: none yet,
+	 * stream_go_on() is called when there are; negative: they cannot be read. */
+	int64_t (*ready)(struct stream_gate *gate, struct stream *stream, uint64_t at,
+			 uint64_t size);
+	void (*leave)(struct stream_gate *gate); /* the stream closes before all is sent */
+};
 
 struct stream {
 	struct watch watch;
@@ -35,7 +45,8 @@ struct stream {
 	struct iovec out[STREAM_OUT_MAX]; /* not sent yet; each has bytes */
 	int file_fd;                      /* what is sent behind `out`; its owner closes it */
 	uint64_t file_at, file_left;
-	struct ready more; /* the rest of a file, in another turn */
+	struct stream_gate *gate; /* of that file; or NULL: it never has to be waited for */
+	struct ready more;        /* the rest of a file, in another turn */
 };
 
 /* 0 or a negative errno; then the descriptor is still the caller's. */
@@ -83,8 +94,11 @@ int stream_write(struct stream *stream, const struct iovec *parts, size_t n_part
 
 /* The same for `size` bytes of a file, behind what is queued; one file at a time, and nothing
  * may be queued behind it before it is sent. A file that has become shorter is an error (-EIO):
- * what was promised cannot be sent. At most STREAM_FILE_TURN bytes go in one turn of the loop. */
-int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size);
+ * what was promised cannot be sent. At most STREAM_FILE_TURN bytes go in one turn of the loop.
+ * `gate` (or NULL) must stay until all is sent or the stream is closed. */
+int stream_write_file(struct stream *stream, int fd, uint64_t at, uint64_t size,
+		      struct stream_gate *gate);
+void stream_go_on(struct stream *stream); /* the gate has something: not from inside ready() */
 
 static inline bool stream_is_sending(const struct stream *stream)
 {
@@ -103,3 +117,7 @@ void stream_end(struct stream *stream);
 
 /* For core/io/tls_write.c: forgets the first bytes of what is queued. */
 void stream_consume(struct stream *stream, size_t sent);
+
+/* For core/io/tls_write.c: how much of the file may be read now, at most `max`. 0: the gate will
+ * call stream_go_on(); or a negative errno. */
+int64_t stream_file_ready(struct stream *stream, size_t max);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { TLS_TURN = 256 << 10 }; /* encrypting takes longer than sending */
+
 /* One record's plaintext: where it stands, if the first part is enough for it or is all there is;
  * else small parts together. */
 static struct str tls_write_next(struct tls *tls)
@@ -58,14 +60,18 @@ static int tls_write_parts(struct tls *tls, size_t max, size_t *ret_size)
 	return 0;
 }
 
-/* What sendfile() would do, by way of the scratch. */
+/* What sendfile() would do, by way of the scratch. A size of 0: the file has to be waited for. */
 static int tls_write_file(struct tls *tls, size_t max, size_t *ret_size)
 {
 	struct stream *stream = tls->stream;
-	ssize_t n = pread(stream->file_fd, tls->loop->plain,
-			  (size_t)MIN(stream->file_left, (uint64_t)max), (off_t)stream->file_at);
+	int64_t ready = stream_file_ready(stream, max);
 	size_t size = 0;
+	ssize_t n;
 
+	*ret_size = 0;
+	if (ready <= 0)
+		return (int)ready;
+	n = pread(stream->file_fd, tls->loop->plain, (size_t)ready, (off_t)stream->file_at);
 	if (n <= 0)
 		return n < 0 ? -errno : -EIO;
 	while (size < (size_t)n) {
@@ -86,7 +92,7 @@ static int tls_write_file(struct tls *tls, size_t max, size_t *ret_size)
 static int tls_write_some(struct tls *tls)
 {
 	struct stream *stream = tls->stream;
-	size_t left = STREAM_FILE_TURN;
+	size_t left = TLS_TURN;
 	int r = tls_socket_flush(tls);
 
 	while (r > 0 && (stream->n_out > 0 || stream->file_left > 0)) {
@@ -98,7 +104,7 @@ static int tls_write_some(struct tls *tls)
 		}
 		r = stream->n_out > 0 ? tls_write_parts(tls, max, &size)
 				      : tls_write_file(tls, max, &size);
-		if (r < 0)
+		if (r < 0 || size == 0)
 			return r;
 		left -= MIN(size, left);
 		r = tls_socket_flush(tls);

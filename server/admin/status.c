@@ -132,6 +132,29 @@ static void write_listeners(struct buf *out, struct server *server)
 	buf_add_char(out, ']');
 }
 
+static void write_queue(struct buf *out, const char *name, struct pool_queue *queue)
+{
+	struct pool_stats stats;
+
+	pool_queue_stats(queue, &stats);
+	buf_printf(out,
+		   "\"%s\":{\"waiting\":%zu,\"running\":%u,\"done\":%" PRIu64
+		   ",\"refused\":%" PRIu64 "}",
+		   name, stats.n_waiting, stats.n_running, stats.n_done, stats.n_refused);
+}
+
+/* What the pool does for routes with files; the queues are of all loops. */
+static void write_files(struct buf *out, const struct server *server)
+{
+	const struct desk *desk = &server->workers[0]->files;
+
+	buf_add(out, STR(",\"files\":{"));
+	write_queue(out, "look_ups", desk->look_queue);
+	buf_add_char(out, ',');
+	write_queue(out, "reads", desk->read_queue);
+	buf_add_char(out, '}');
+}
+
 static void write_loops(struct buf *out, struct server *server)
 {
 	buf_add_char(out, '[');
@@ -179,6 +202,7 @@ void admin_status(struct request *request)
 	write_listeners(&json, server);
 	buf_add(&json, STR(",\"loops\":"));
 	write_loops(&json, server);
+	write_files(&json, server);
 	buf_add(&json, STR(",\"upstreams\":"));
 	write_upstreams(&json, generation);
 	buf_add_char(&json, '}');

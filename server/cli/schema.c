@@ -138,6 +138,27 @@ static void schema_section(const struct setting *row, struct buf *out)
 	buf_add_char(out, '}');
 }
 
+/* Whether another verb has a key of that name that takes something else. */
+static bool schema_differs(const struct setting *row)
+{
+	for (size_t i = 0; verbs[i]; i++) {
+		const struct setting *other =
+			verbs[i]->keys ? setting_find(verbs[i]->keys, str_of(row->key)) : NULL;
+
+		if (other && other->type != row->type)
+			return true;
+	}
+	return false;
+}
+
+/* What it may be depends on the verb: anything, here. */
+static void schema_any_row(const struct setting *row, struct buf *out)
+{
+	const struct setting any = { row->key, SETTING_VALUE, 0, .help = row->help };
+
+	schema_row(&any, out);
+}
+
 /* A task: every verb, the keys of all of them (each once), and the modifiers. Which key belongs
  * to which verb is said by `leat check`. */
 static void schema_tasks(struct buf *out)
@@ -164,7 +185,10 @@ static void schema_tasks(struct buf *out)
 			if (map_set(&seen, str_of(row->key), &seen))
 				continue;
 			buf_add_char(out, ',');
-			schema_row(row, out);
+			if (schema_differs(row))
+				schema_any_row(row, out);
+			else
+				schema_row(row, out);
 		}
 	}
 	buf_add_char(out, ',');

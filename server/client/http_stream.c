@@ -20,7 +20,7 @@ static bool http_stream_is_done(const struct http_stream *stream)
 
 static void http_stream_check(const struct http_stream *stream)
 {
-	check(loop_is_current(stream->pool->client->loop));
+	check(!loop_current() || loop_is_current(stream->pool->client->loop));
 	check(!stream->conn || stream->conn->body == stream);
 	check(!stream->conn || !stream->error);
 	check(stream->piece.len == 0 || stream->buffer);

@@ -1,5 +1,5 @@
-/* server/files/cache.h: the files that were served last, of one worker: bounded in number, bytes
- * and descriptors. */
+/* server/files/cache.h: the files that were served last, of one loop, and the paths where there
+ * was none: each bounded in number, the files also in bytes and descriptors. */
 #pragma once
 #include "core/base/map.h"
 #include "server/files/file.h"
@@ -8,14 +8,22 @@ enum {
 	FILE_CACHE_MAX = 1024,
 	FILE_CACHE_BYTES_MAX = 16 << 20,
 	FILE_CACHE_FDS_MAX = 64,
-	FILE_CACHE_FRESH_MS = 1000, /* then it is looked at again */
+	FILE_CACHE_MISSES_MAX = 1024, /* so that many wrong paths drop no file */
+	FILE_CACHE_KEY_MAX = 1024,    /* what has a longer one is not kept */
+	FILE_CACHE_FRESH_MS = 1000,   /* then it is looked at again, and served meanwhile */
+	FILE_CACHE_STALE_MS = 2000,   /* then it is not served before it was looked at */
+};
+
+struct file_list {
+	struct list files; /* most recently used first */
+	size_t n_files, n_fds;
+	uint64_t n_bytes;
 };
 
 struct file_cache {
 	struct map map;
-	struct list files;
-	size_t n_files, n_fds;
-	uint64_t n_bytes;
+	struct file_list files, misses;
+	uint64_t epoch; /* another number after anything was removed */
 };
 
 void file_cache_init(struct file_cache *cache);
@@ -24,4 +32,7 @@ struct file *file_cache_find(struct file_cache *cache, struct str key); /* or NU
 
 /* In place of what has that key. Takes a reference of its own. */
 void file_cache_add(struct file_cache *cache, struct str key, struct file *file);
-void file_cache_remove(struct file_cache *cache, struct file *file);
+void file_cache_remove(struct file_cache *cache, struct file *file); /* NULL, or gone: no effect */
+
+/* Closes the files that are kept open, as far as nobody is sent them: descriptors are short. */
+void file_cache_drop_fds(struct file_cache *cache);

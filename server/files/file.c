@@ -2,17 +2,22 @@
 #include "server/files/file.h"
 #include "core/base/check.h"
 #include "core/io/net.h"
-#include "server/files/mime.h"
+#include "server/files/listing.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 4096, RACES_MAX = 8 };
+enum { RACES_MAX = 8 };
+
+/* What was opened for a query. */
+struct found {
+	int fd;
+	struct stat stat;
+	const struct file_coding *coding;
+	char path[FILE_PATH_SIZE];
+};
 
 void file_ref(struct file *file)
 {
@@ -23,64 +28,65 @@ void file_unref(struct file *file)
 {
 	if (!file || --file->n_refs > 0)
 		return;
-	fd_close(&file->fd);
+	arena_budget_give_back(file->budget, file->charged);
+	disk_file_unref(file->disk);
 	free(file->bytes);
+	free(file->text);
+	free((char *)(uintptr_t)file->name.ptr);
 	free((char *)(uintptr_t)file->key.ptr);
 	free(file);
 }
 
-/* ------------------------------------------------------------ opening */
-
-static int root_open(const char *root)
+bool file_charge(struct file *file, size_t size)
 {
-	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
+	if (!arena_budget_take(file->budget, size))
+		return false;
+	file->charged += size;
+	return true;
 }
 
-/* Links are followed as long as they stay beneath the root. */
-static int path_open(int root, const char *path, uint64_t flags)
+static struct file *file_create(const struct file_query *query)
 {
-	const struct open_how how = {
-		.flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-	};
+	struct file *file = calloc(1, sizeof(*file));
 
-	for (unsigned i = 0; i < RACES_MAX; i++) { /* EAGAIN: a rename came between */
-		long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (!file)
+		return NULL;
+	file->n_refs = 1;
+	file->budget = query->budget;
+	list_init(&file->link);
+	if (file_charge(file, sizeof(*file)))
+		return file;
+	file_unref(file);
+	return NULL;
+}
 
-		if (fd >= 0)
-			return (int)fd;
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
+struct file *file_create_missing(const struct file_query *query, int error)
+{
+	struct file *file = file_create(query);
+
+	if (file)
+		file->error = error;
+	return file;
+}
+
+bool file_error_is_lasting(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -ENAMETOOLONG:
+	case -ELOOP:
+	case -EXDEV:
+	case -EACCES:
+	case -EPERM:
+		return true;
+	default:
+		return false;
 	}
-	return -EAGAIN;
 }
 
-int file_check_root(const char *root)
-{
-	scoped(fd_close) int fd = root_open(root), at = -1;
-
-	if (fd < 0)
-		return fd;
-	at = path_open(fd, ".", O_PATH);
-	return MIN(at, 0);
-}
-
-/* A descriptor of a regular file, and what is known of it. O_NONBLOCK: a pipe must not be waited
- * for. */
-static int regular_open(int root, const char *path, struct stat *ret_stat)
-{
-	scoped(fd_close) int fd = path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, ret_stat) < 0)
-		return -errno;
-	if (!S_ISREG(ret_stat->st_mode) && !S_ISDIR(ret_stat->st_mode))
-		return -ENOENT;
-	return fd_take(&fd);
-}
+/* ------------------------------------------------------------ finding */
 
 static bool path_is_folder(const char *path)
 {
@@ -89,54 +95,66 @@ static bool path_is_folder(const char *path)
 	return path[len - 1] == '/' || strcmp(path, ".") == 0;
 }
 
-/* The file itself, or the index of a folder; `path` becomes what was opened. */
-static int query_open(const struct file_query *query, int root, char path[PATH_SIZE],
-		      struct stat *ret_stat)
+static int found_open(struct found *found, const struct file_query *query, int root)
 {
-	scoped(fd_close) int fd = -1;
-	int n = snprintf(path, PATH_SIZE, "%s", query->path);
+	found->fd = root_open_file(root, found->path, query->links, &found->stat);
+	return MIN(found->fd, 0);
+}
 
-	if (n < 1 || n >= PATH_SIZE)
+/* The file itself, or the index of a folder, or the folder to be listed. */
+static int found_open_plain(struct found *found, const struct file_query *query, int root)
+{
+	int n = snprintf(found->path, FILE_PATH_SIZE, "%s", query->path);
+	int folder, r;
+
+	if (n < 1 || n >= FILE_PATH_SIZE)
 		return -ENAMETOOLONG;
-	fd = regular_open(root, path, ret_stat);
-	if (fd < 0 || S_ISREG(ret_stat->st_mode))
-		return fd_take(&fd);
-	if (!path_is_folder(path))
+	r = found_open(found, query, root);
+	if (r < 0 || S_ISREG(found->stat.st_mode))
+		return r;
+	if (!path_is_folder(found->path))
 		return -EISDIR;
-	n = snprintf(path, PATH_SIZE, "%s/%s", query->path, query->index);
-	if (n >= PATH_SIZE)
+	n = snprintf(found->path, FILE_PATH_SIZE, "%s/%s", query->path, query->index);
+	if (n >= FILE_PATH_SIZE)
 		return -ENAMETOOLONG;
-	fd_close(&fd);
-	fd = regular_open(root, path, ret_stat);
-	if (fd >= 0 && !S_ISREG(ret_stat->st_mode))
-		return -ENOENT;
-	return fd_take(&fd);
+	folder = fd_take(&found->fd);
+	r = found_open(found, query, root);
+	if (r == -ENOENT && query->listing != FILE_LISTING_NONE) {
+		found->fd = folder;
+		return fstat(folder, &found->stat) < 0 ? -errno : 0;
+	}
+	fd_close(&folder);
+	return r == 0 && !S_ISREG(found->stat.st_mode) ? -ENOENT : r;
 }
 
 /* The first of the codings that is there, else the file as it is. */
-static int query_open_coded(const struct file_query *query, int root, char path[PATH_SIZE],
-			    struct stat *ret_stat, const struct file_coding **ret_coding)
+static int found_open_coded(struct found *found, const struct file_query *query, int root)
 {
-	scoped(fd_close) int fd = query_open(query, root, path, ret_stat);
+	int r = found_open_plain(found, query, root);
 
-	*ret_coding = NULL;
-	for (size_t i = 0; fd >= 0 && i < query->n_codings; i++) {
-		char coded[PATH_SIZE + 8];
+	for (size_t i = 0; r == 0 && S_ISREG(found->stat.st_mode) && i < query->n_codings; i++) {
+		char path[FILE_PATH_SIZE + 8];
 		struct stat stat;
-		int coded_fd;
+		int fd;
 
-		snprintf(coded, sizeof(coded), "%s%.*s", path, STR_ARG(query->codings[i]->suffix));
-		coded_fd = regular_open(root, coded, &stat);
-		if (coded_fd >= 0 && S_ISREG(stat.st_mode)) {
-			fd_close(&fd);
-			fd = coded_fd;
-			*ret_stat = stat;
-			*ret_coding = query->codings[i];
+		snprintf(path, sizeof(path), "%s%.*s", found->path,
+			 STR_ARG(query->codings[i]->suffix));
+		fd = root_open_file(root, path, query->links, &stat);
+		if (fd >= 0 && S_ISREG(stat.st_mode)) {
+			fd_close(&found->fd);
+			found->fd = fd;
+			found->stat = stat;
+			found->coding = query->codings[i];
 			break;
 		}
-		fd_close(&coded_fd);
+		fd_close(&fd);
 	}
-	return fd_take(&fd);
+	return r;
+}
+
+static void found_fini(struct found *found)
+{
+	fd_close(&found->fd);
 }
 
 /* ------------------------------------------------------------ what it is */
@@ -180,13 +198,24 @@ static bool file_is(const struct file *file, const struct stat *stat)
 	       file->ctime_ns == time_ns(stat->st_ctim);
 }
 
+static int file_set_name(struct file *file, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *name = strdup(slash ? slash + 1 : path);
+
+	if (!name)
+		return -ENOMEM;
+	file->name = str_of(name);
+	return 0;
+}
+
 /* All bytes; -EAGAIN when it was changed under the reading. */
 static int file_read(struct file *file, int fd)
 {
 	struct stat stat;
 	size_t len = 0;
 
-	file->bytes = malloc(file->size + 1);
+	file->bytes = file_charge(file, file->size + 1) ? malloc(file->size + 1) : NULL;
 	if (!file->bytes)
 		return -ENOMEM;
 	while (len < file->size) {
@@ -203,19 +232,44 @@ static int file_read(struct file *file, int fd)
 	return file_is(file, &stat) ? 0 : -EAGAIN;
 }
 
+static int file_list(struct file *file, const struct file_query *query, int root, int folder)
+{
+	struct buf out;
+	int r;
+
+	buf_init(&out, SIZE_MAX);
+	r = listing_make(query, root, folder, &out);
+	if (r == 0 && !file_charge(file, out.cap))
+		r = -ENOMEM;
+	if (r == 0) {
+		file->listing = query->listing;
+		file->size = out.len;
+		file->bytes = take(&out.data);
+	}
+	buf_fini(&out);
+	return r;
+}
+
 static int file_load_once(const struct file_query *query, int root, struct file *file)
 {
-	char path[PATH_SIZE];
-	struct stat stat;
-	scoped(fd_close) int fd = query_open_coded(query, root, path, &stat, &file->coding);
+	scoped(found_fini) struct found found = { .fd = -1 };
+	int r = found_open_coded(&found, query, root);
 
-	if (fd < 0)
-		return fd;
-	file_describe(file, &stat);
-	file->type = mime_type(str_of(path));
+	if (r < 0)
+		return r;
+	if (S_ISDIR(found.stat.st_mode))
+		return file_list(file, query, root, found.fd);
+	file_describe(file, &found.stat);
+	file->coding = found.coding;
+	r = file_set_name(file, found.path);
+	if (r < 0)
+		return r;
 	if (file->size <= FILE_SMALL_MAX)
-		return file_read(file, fd);
-	file->fd = fd_take(&fd);
+		return file_read(file, found.fd);
+	file->disk = disk_file_create(found.fd, file->size);
+	if (!file->disk)
+		return -ENOMEM;
+	fd_take(&found.fd);
 	return 0;
 }
 
@@ -227,13 +281,10 @@ int file_load(const struct file_query *query, struct file **ret_file)
 	if (root < 0)
 		return root;
 	for (unsigned i = 0; i < RACES_MAX && r == -EAGAIN; i++) {
-		struct file *file = calloc(1, sizeof(*file));
+		struct file *file = file_create(query);
 
 		if (!file)
 			return -ENOMEM;
-		file->n_refs = 1;
-		file->fd = -1;
-		list_init(&file->link);
 		r = file_load_once(query, root, file);
 		if (r == 0)
 			*ret_file = file;
@@ -245,15 +296,16 @@ int file_load(const struct file_query *query, struct file **ret_file)
 
 int file_check(const struct file_query *query, const struct file *file)
 {
-	scoped(fd_close) int root = root_open(query->root), fd = -1;
-	const struct file_coding *coding;
-	char path[PATH_SIZE];
-	struct stat stat;
+	scoped(fd_close) int root = root_open(query->root);
+	scoped(found_fini) struct found found = { .fd = -1 };
+	int r;
 
 	if (root < 0)
 		return root;
-	fd = query_open_coded(query, root, path, &stat, &coding);
-	if (fd < 0)
-		return fd;
-	return coding == file->coding && file_is(file, &stat) ? 0 : -ESTALE;
+	r = found_open_coded(&found, query, root);
+	if (file->error || r < 0)
+		return file->error == r ? 0 : -ESTALE;
+	return !file->listing && found.coding == file->coding && file_is(file, &found.stat)
+		       ? 0
+		       : -ESTALE;
 }

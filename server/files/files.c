@@ -1,230 +1,43 @@
 /* server/files/files.c
  *
- *     files_serve() --> cache: fresh --------------------------------> files_answer()
- *                          \--> unknown, or old --> pool --> post --/
+ *     files_hot()   --> cache: fresh, small ------------------------> its rendered answer
+ *     files_serve() --> cache: fresh, or a little older (and then it is looked at again)
+ *            |            \--------------------------------------------> files_answer()
+ *            \--> unknown, or old --> desk_look() --> files_on_looked() --/
  *
- * While the pool looks, the request waits (request->native), and is there even when its client
- * has left. */
+ * While the pool looks, the request waits (request->native) until its route's deadline. */
 #include "server/files/files.h"
+#include "core/base/clock.h"
 #include "server/files/answer.h"
+#include "server/files/desk.h"
 #include "server/http/conditional.h"
 #include "server/server.h"
 #include <errno.h>
-#include <sys/stat.h>
 
-static const struct file_coding codings[] = {
-	{ STR_INIT("br"), STR_INIT(".br") },
-	{ STR_INIT("zstd"), STR_INIT(".zst") },
-	{ STR_INIT("gzip"), STR_INIT(".gz") },
-};
-static const char *const coding_names[] = { "br", "zst", "gz" };
-
-struct files {
-	struct files_config config;
-	struct str path; /* of a route that is one file; else empty */
-	size_t n_codings;
-	const struct file_coding *codings[FILE_CODINGS_MAX];
-};
-
-#define AT(field) offsetof(struct files_config, field)
-const struct setting files_keys[] = {
-	{ "root", SETTING_TEXT, AT(root), .help = "The folder that is served; it is never left.",
-	  .required = true },
-	{ "index", SETTING_TEXT, AT(index), "index.html", "What is served for a folder." },
-	{ "listing", SETTING_BOOL, AT(listing), "false", "Folders are not listed: false." },
-	{ "etag", SETTING_BOOL, AT(etag), "true", "Whether answers have an ETag." },
-	{ "cache_control", SETTING_TEXT, AT(cache_control), .help = "The value of Cache-Control." },
-	{ "precompressed", SETTING_TEXTS, AT(precompressed),
-	  .help = "Which of br, zst and gz may stand beside a file, under its name with that "
-		  "ending." },
-	{ "fallback", SETTING_TEXT, AT(fallback),
-	  .help = "The file in the root that is served where there is none." },
-	SETTINGS_END
-};
-#undef AT
-
-/* ------------------------------------------------------------ compiling */
-
-static bool files_compile_codings(struct diag *diag, struct files *files)
-{
-	const struct setting_texts *texts = &files->config.precompressed;
-
-	for (size_t i = 0; i < texts->n_texts; i++) {
-		size_t k = 0;
-
-		while (k < ARRAY_LEN(codings) && !str_eq(texts->texts[i], str_of(coding_names[k])))
-			k++;
-		if (k == ARRAY_LEN(codings) || files->n_codings == FILE_CODINGS_MAX) {
-			diag_error(diag, texts->nodes[i]->place,
-				   "not a list of codings; write [br, zst, gz], or some of them");
-			return false;
-		}
-		files->codings[files->n_codings++] = &codings[k];
-	}
-	return true;
-}
-
-/* DECISIONS 28: relative to the file that names it. */
-static struct str files_root(struct arena *arena, struct place place, struct str root)
-{
-	struct str folder = str_of(place.source ? place.source->name : NULL);
-
-	while (folder.len > 0 && folder.ptr[folder.len - 1] != '/')
-		folder.len--;
-	if (root.len > 0 && root.ptr[0] == '/')
-		folder.len = 0;
-	return arena_printf(arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(root));
-}
-
-/* A root that is a file: its folder, and the file in it. */
-static void files_split(struct arena *arena, struct files *files)
-{
-	struct str root = files->config.root, folder = root;
-
-	while (folder.len > 0 && folder.ptr[folder.len - 1] != '/')
-		folder.len--;
-	files->path = arena_str(arena, str_skip(root, folder.len));
-	files->config.root = arena_str(arena, folder.len ? folder : STR("."));
-}
-
-static bool files_check(struct arena *arena, struct diag *diag, struct place place,
-			struct files *files, bool has_rest)
-{
-	struct files_config *config = &files->config;
-	struct stat found;
-	int r;
-
-	if (config->listing || !http_is_field_value(config->cache_control)) {
-		diag_error(diag, place,
-			   "listing is not in this version of leat, and cache_control has no line "
-			   "breaks; remove them");
-		return false;
-	}
-	config->root = files_root(arena, place, config->root);
-	if (!has_rest && stat(config->root.ptr, &found) == 0 && S_ISREG(found.st_mode))
-		files_split(arena, files);
-	r = file_check_root(config->root.ptr);
-	if (r == -ENOSYS)
-		diag_error(diag, place,
-			   "this kernel has no openat2(), which files needs; "
-			   "use Linux 5.6 or later");
-	else if (r < 0)
-		diag_error(diag, place, "cannot open the folder %s: %s", config->root.ptr,
-			   strerror(-r));
-	return r >= 0;
-}
-
-struct files *files_compile(struct arena *arena, struct diag *diag, const struct node *node,
-			    bool has_rest)
-{
-	struct files *files = arena_zalloc(arena, sizeof(*files));
-	struct files_config *config = &files->config;
-	const struct settings_part part = { files_keys, config };
-
-	if (node_is_scalar(node) && node->kind != NODE_NULL) {
-		settings_defaults(files_keys, config, arena);
-		config->root = node->text;
-	} else if (settings_read(&part, 1, node, "files", arena, diag) > 0) {
-		return NULL;
-	}
-	if (!files_compile_codings(diag, files) ||
-	    !files_check(arena, diag, node->place, files, has_rest))
-		return NULL;
-	return files;
-}
-
-/* ------------------------------------------------------------ looking */
-
-struct files_job {
-	struct work work;
-	struct post post;
-	const struct files *files;
-	struct request *request;
+/* What a request asks for. */
+struct ask {
 	struct file_query query;
-	struct str key;
-	bool fell_back;
-	struct file *known; /* which may have changed; or NULL */
-	struct file *found;
-	int result;
+	struct str key; /* the mark, what the answer depends on else, and the path */
 };
 
-static void files_look(const struct files *files, struct request *request, const char *path,
-		       bool fell_back);
+enum ask_result {
+	ASK_MADE,
+	ASK_NOTHING,  /* a path that never leads to a file: 404 */
+	ASK_REDIRECT, /* the root, asked for without its '/' */
+	ASK_NO_MEMORY,
+};
 
-static void files_refuse(struct request *request, int status)
-{
-	struct reply reply = reply_problem(&request->arena, status, STR_NONE, STR_NONE,
-					   request->context.id, STR_NONE);
-
-	request_reply(request, &reply);
-}
-
-static void files_fail(const struct files_job *job)
-{
-	const struct files *files = job->files;
-
-	switch (job->result) {
-	case -EISDIR:
-		files_redirect(job->request);
-		return;
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOMEM:
-		files_refuse(job->request, 503);
-		return;
-	default:
-		if (files->config.fallback.len && !job->fell_back)
-			files_look(files, job->request, files->config.fallback.ptr, true);
-		else
-			files_refuse(job->request, 404);
-	}
-}
-
-/* Back on the loop. */
-static void files_on_looked(struct post *post)
-{
-	struct files_job *job = container_of(post, struct files_job, post);
-	struct request *request = job->request;
-	struct worker *worker = request->worker;
-	struct file *file = job->found;
-
-	if (job->known)
-		job->known->checking = false;
-	if (job->result == 0 && !file) {
-		file = take(&job->known);
-	} else if (job->known) {
-		file_cache_remove(&worker->files, job->known);
-		file_unref(take(&job->known));
-	}
-	if (job->result < 0) {
-		files_fail(job);
-		return;
-	}
-	file->checked_ns = loop_now_ns(worker->loop);
-	if (job->found)
-		file_cache_add(&worker->files, job->key, file);
-	request->file = file;
-	files_answer(&job->files->config, request, file);
-}
-
-static void files_run(struct work *work)
-{
-	struct files_job *job = container_of(work, struct files_job, work);
-
-	if (!job->known || file_check(&job->query, job->known) < 0)
-		job->result = file_load(&job->query, &job->found);
-	loop_post(job->request->worker->loop, &job->post);
-}
+/* ------------------------------------------------------------ what is asked for */
 
 /* What the client takes, best first; the order of the configuration decides between equals. */
-static void files_choose(const struct files *files, const struct request *request,
-			 struct file_query *query)
+static void ask_choose_codings(const struct files *files, const struct http_head *head,
+			       struct file_query *query)
 {
 	unsigned weights[FILE_CODINGS_MAX];
-	unsigned plain = http_coding_quality(&request->head, STR("identity"));
+	unsigned plain = files->n_codings ? http_coding_quality(head, STR("identity")) : 0;
 
 	for (size_t i = 0; i < files->n_codings; i++) {
-		unsigned weight = http_coding_quality(&request->head, files->codings[i]->name);
+		unsigned weight = http_coding_quality(head, files->codings[i]->name);
 		size_t at = query->n_codings;
 
 		if (weight == 0 || weight < plain)
@@ -239,100 +52,303 @@ static void files_choose(const struct files *files, const struct request *reques
 	}
 }
 
-static struct str files_key(struct arena *arena, const struct file_query *query)
+static enum file_listing ask_listing(const struct files *files, const struct http_head *head)
 {
-	struct buf key;
-
-	buf_init_arena(&key, arena);
-	buf_printf(&key, "%s\n%s\n%s", query->root, query->index, query->path);
-	for (size_t i = 0; i < query->n_codings; i++)
-		buf_add(&key, query->codings[i]->suffix);
-	return key.error ? STR_NONE : buf_str(&key);
+	if (!files->listing)
+		return FILE_LISTING_NONE;
+	return http_type_quality(head, STR("application/json")) >
+			       http_type_quality(head, STR("text/html"))
+		       ? FILE_LISTING_JSON
+		       : FILE_LISTING_HTML;
 }
 
-static void files_look(const struct files *files, struct request *request, const char *path,
-		       bool fell_back)
+static bool segment_is_served(const struct files *files, struct str segment, size_t place)
 {
-	struct worker *worker = request->worker;
-	struct files_job *job = arena_zalloc(&request->arena, sizeof(*job));
-	struct file *file;
-
-	if (job)
-		job->query = (struct file_query){
-			files->config.root.ptr, path, files->config.index.ptr, 0, { NULL }
-		};
-	if (job)
-		files_choose(files, request, &job->query);
-	if (!job || !(job->key = files_key(&request->arena, &job->query)).ptr) {
-		files_refuse(request, 503);
-		return;
-	}
-	file = file_cache_find(&worker->files, job->key);
-	if (file && (file->checking || loop_now_ns(worker->loop) - file->checked_ns <
-					       FILE_CACHE_FRESH_MS * UINT64_C(1000000))) {
-		file_ref(file);
-		request->file = file;
-		files_answer(&files->config, request, file);
-		return;
-	}
-	if (file) {
-		file_ref(file);
-		file->checking = true;
-	}
-	job->known = file;
-	job->files = files;
-	job->request = request;
-	job->fell_back = fell_back;
-	job->work.run = files_run;
-	job->post.run = files_on_looked;
-	request->native = job;
-	pool_submit(worker->server->pool, &job->work);
+	if (str_has(segment, '/') || str_has(segment, '\0') || str_eq(segment, STR(".")) ||
+	    str_eq(segment, STR("..")))
+		return false;
+	return files->hidden || !str_starts_with(segment, STR(".")) ||
+	       (place == 0 && str_eq(segment, STR(".well-known"))); /* RFC 8615 */
 }
 
-/* ------------------------------------------------------------ the path */
-
-/* Beneath the root, without a NUL, hidden names and what a segment must not be; false: 404. */
-static bool files_path(const struct request *request, struct buf *out)
+static enum ask_result ask_add_rest(const struct files *files, const struct http_path *path,
+				    size_t rest_from, struct buf *key)
 {
-	const struct http_path *path = &request->path;
+	size_t begin = key->len;
 
-	for (size_t i = request->match.rest_from; i < path->n_segments; i++) {
+	for (size_t i = rest_from; i < path->n_segments; i++) {
 		struct str segment = path->segments[i];
 		bool last = i + 1 == path->n_segments;
 
-		if (str_has(segment, '/') || str_has(segment, '\0') ||
-		    str_starts_with(segment, STR(".")) || (segment.len == 0 && !last))
-			return false;
-		buf_add(out, segment);
+		if (!segment_is_served(files, segment, i) || (segment.len == 0 && !last))
+			return ASK_NOTHING;
+		buf_add(key, segment);
 		if (!last)
-			buf_add_char(out, '/');
+			buf_add_char(key, '/');
 	}
-	if (out->len == 0)
-		buf_add_char(out, '.');
-	buf_add_char(out, '\0');
-	return !out->error;
+	if (key->len == begin)
+		buf_add_char(key, '.');
+	return ASK_MADE;
+}
+
+/* The key's beginning: for whom the same file is the same answer. */
+static void ask_begin(struct ask *ask, const struct files *files, const struct http_head *head,
+		      struct buf *key)
+{
+	ask->query = (struct file_query){ .root = files->root.ptr,
+					  .index = files->index.ptr,
+					  .links = (enum file_links)files->links,
+					  .hidden = files->hidden,
+					  .listing = ask_listing(files, head) };
+	ask_choose_codings(files, head, &ask->query);
+	buf_add(key, (struct str){ files->mark, sizeof(files->mark) });
+	buf_add_char(key, (char)('0' + ask->query.listing));
+	for (size_t i = 0; i < ask->query.n_codings; i++)
+		buf_add(key, ask->query.codings[i]->suffix);
+	buf_add_char(key, '/');
+}
+
+static enum ask_result ask_end(struct ask *ask, struct buf *key, size_t path_at)
+{
+	buf_add_char(key, '\0');
+	if (key->error)
+		return ASK_NO_MEMORY;
+	ask->key = buf_str(key);
+	ask->query.path = key->data + path_at;
+	return ASK_MADE;
+}
+
+static enum ask_result ask_make(struct ask *ask, const struct files *files,
+				const struct http_head *head, const struct http_path *path,
+				size_t rest_from, struct arena *arena)
+{
+	enum ask_result result = ASK_MADE;
+	struct buf key;
+	size_t path_at;
+
+	if (files->has_rest && rest_from == SIZE_MAX)
+		return ASK_REDIRECT;
+	buf_init_arena(&key, arena);
+	buf_reserve(&key, 256);
+	ask_begin(ask, files, head, &key);
+	path_at = key.len;
+	if (files->has_rest)
+		result = ask_add_rest(files, path, rest_from, &key);
+	else
+		buf_add(&key, files->path.len ? files->path : STR("."));
+	return result == ASK_MADE ? ask_end(ask, &key, path_at) : result;
+}
+
+static enum ask_result ask_make_fallback(struct ask *ask, const struct files *files,
+					 const struct http_head *head, struct arena *arena)
+{
+	struct buf key;
+	size_t path_at;
+
+	buf_init_arena(&key, arena);
+	ask_begin(ask, files, head, &key);
+	path_at = key.len;
+	buf_add(&key, files->fallback);
+	return ask_end(ask, &key, path_at);
+}
+
+/* ------------------------------------------------------------ answering a request */
+
+struct files_wait {
+	struct desk_wait wait;
+	struct timer timer;
+	struct request *request;
+	const struct files *files;
+	bool fell_back;
+};
+
+static void files_look(const struct files *files, struct request *request, struct ask *ask,
+		       bool fell_back);
+
+static void files_refuse(struct request *request, int status)
+{
+	struct str code = status == 504 ? STR("timeout") : STR_NONE;
+	struct reply reply = reply_problem(&request->arena, status, code, STR_NONE,
+					   request->context.id, STR_NONE);
+
+	request_reply(request, status == 503 ? reply_refusal(503) : &reply);
+}
+
+static void files_fail(const struct files *files, struct request *request, int error,
+		       bool fell_back)
+{
+	struct ask ask;
+
+	switch (error) {
+	case -EISDIR:
+		files_redirect(request);
+		return;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+	case -EAGAIN:
+		files_refuse(request, 503);
+		return;
+	case -EIO:
+		files_refuse(request, 500);
+		return;
+	default:
+		if (!files->fallback.len || fell_back)
+			files_refuse(request, 404);
+		else if (ask_make_fallback(&ask, files, &request->head, &request->arena) ==
+			 ASK_MADE)
+			files_look(files, request, &ask, true);
+		else
+			files_refuse(request, 503);
+	}
+}
+
+static void files_take(const struct files *files, struct request *request, struct file *file,
+		       bool fell_back)
+{
+	if (file->error) {
+		files_fail(files, request, file->error, fell_back);
+		return;
+	}
+	file_ref(file);
+	request->file = file;
+	files_answer(files, request, file);
+}
+
+static void files_on_looked(struct desk_wait *desk_wait, int result, struct file *file)
+{
+	struct files_wait *wait = container_of(desk_wait, struct files_wait, wait);
+
+	timer_stop(&wait->timer);
+	wait->request->native = NULL;
+	wait->request->on_cancel = NULL;
+	if (result == 0)
+		files_take(wait->files, wait->request, file, wait->fell_back);
+	else
+		files_fail(wait->files, wait->request, result, wait->fell_back);
+}
+
+static void files_on_late(struct timer *timer)
+{
+	struct files_wait *wait = container_of(timer, struct files_wait, timer);
+
+	desk_wait_cancel(&wait->wait);
+	files_refuse(wait->request, 504);
+}
+
+/* The client has left. */
+static void files_on_cancel(struct request *request)
+{
+	struct files_wait *wait = request->native;
+
+	desk_wait_cancel(&wait->wait);
+	timer_stop(&wait->timer);
+	request->native = NULL;
+	request_destroy(request);
+}
+
+static void files_wait(const struct files *files, struct request *request, const struct ask *ask,
+		       bool fell_back)
+{
+	struct files_wait *wait = arena_zalloc(&request->arena, sizeof(*wait));
+	struct worker *worker = request->worker;
+	int r = -ENOMEM;
+
+	if (wait) {
+		wait->wait.on_end = files_on_looked;
+		wait->request = request;
+		wait->files = files;
+		wait->fell_back = fell_back;
+		r = desk_look(&worker->files, request->generation, files, &ask->query, ask->key,
+			      &wait->wait);
+	}
+	if (r < 0) {
+		files_refuse(request, 503);
+		return;
+	}
+	request->native = wait;
+	request->on_cancel = files_on_cancel;
+	timer_init(&wait->timer, worker->loop, files_on_late);
+	timer_start_at(&wait->timer, request->started_ns + request->route->timeout_ms * NS_PER_MS);
+}
+
+/* A full queue leaves it as old as it is; soon it will have to be waited for. */
+static void files_look_again(const struct files *files, struct worker *worker,
+			     struct generation *generation, const struct ask *ask)
+{
+	desk_look(&worker->files, generation, files, &ask->query, ask->key, NULL);
+}
+
+static void files_look(const struct files *files, struct request *request, struct ask *ask,
+		       bool fell_back)
+{
+	struct worker *worker = request->worker;
+	struct file *file;
+
+	ask->query.budget = &worker->server->memory;
+	switch (desk_find(&worker->files, ask->key, &file)) {
+	case DESK_NONE:
+		files_wait(files, request, ask, fell_back);
+		return;
+	case DESK_STALE:
+		files_look_again(files, worker, request->generation, ask);
+		break;
+	case DESK_FRESH:
+		break;
+	}
+	files_take(files, request, file, fell_back);
 }
 
 void files_serve(const struct files *files, struct request *request)
 {
 	enum http_method method = request->head.method_id;
-	struct buf path;
+	struct ask ask;
 
 	if (method != HTTP_GET && method != HTTP_HEAD) {
 		request_reply(request, server_allow_reply(1U << HTTP_GET, method == HTTP_OPTIONS));
 		return;
 	}
-	if (!request->route->pattern.has_rest) {
-		files_look(files, request, files->path.len ? files->path.ptr : ".", false);
+	switch (ask_make(&ask, files, &request->head, &request->path, request->match.rest_from,
+			 &request->arena)) {
+	case ASK_MADE:
+		files_look(files, request, &ask, false);
 		return;
-	}
-	if (request->match.rest_from == SIZE_MAX) {
+	case ASK_NOTHING:
+		files_refuse(request, 404);
+		return;
+	case ASK_REDIRECT:
 		files_redirect(request);
 		return;
+	case ASK_NO_MEMORY:
+		files_refuse(request, 503);
+		return;
 	}
-	buf_init_arena(&path, &request->arena);
-	if (files_path(request, &path))
-		files_look(files, request, path.data, false);
-	else
-		files_refuse(request, 404);
+}
+
+/* ------------------------------------------------------------ the hot path */
+
+const struct reply *files_hot(const struct files *files, struct worker *worker,
+			      const struct http_head *head, const struct http_path *path,
+			      size_t rest_from, uint64_t *ret_until_ns)
+{
+	const struct reply *reply;
+	enum desk_age age;
+	struct file *file;
+	struct ask ask;
+
+	if ((head->method_id != HTTP_GET && head->method_id != HTTP_HEAD) ||
+	    ask_make(&ask, files, head, path, rest_from, &worker->path_arena) != ASK_MADE)
+		return NULL;
+	age = desk_find(&worker->files, ask.key, &file);
+	if (age == DESK_NONE)
+		return NULL;
+	reply = files_rendered(files, head, file);
+	if (!reply)
+		return NULL;
+	if (age == DESK_STALE) {
+		ask.query.budget = &worker->server->memory;
+		files_look_again(files, worker, worker->generation, &ask);
+	}
+	*ret_until_ns = file->checked_ns + FILE_CACHE_FRESH_MS * NS_PER_MS;
+	return reply;
 }

@@ -10,6 +10,7 @@ struct body_source;
 struct client;
 struct context;
 struct homes;
+struct processes;
 
 struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
@@ -25,6 +26,7 @@ struct context {
 	struct str id;         /* request id or run id: for the log and for outgoing X-Request-Id */
 	void *generation;      /* what detached flows pin; opaque here */
 	struct detacher *detacher;
+	struct processes *processes; /* of the loop; NULL: no programs can be run here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct body_source *open; /* bodies that tasks have left to be passed on */
 };

@@ -196,3 +196,16 @@ unsigned scope_depth(const struct flow_scope *scope)
 {
 	return scope->depth;
 }
+
+/* A unit separator cannot stand in any of the names. */
+struct str scope_path(const struct flow_scope *scope, struct str task, struct arena *arena)
+{
+	struct str path = task;
+
+	for (; scope; scope = scope->parent)
+		path = arena_printf(
+			arena, "%s%.*s\x1f%.*s",
+			!scope->parent && scope->flow->roots & ROOT_BIT(ROOT_RUN) ? "job " : "",
+			STR_ARG(scope->flow->name), STR_ARG(path));
+	return path;
+}

@@ -120,6 +120,10 @@ bool scope_may_stream(const struct flow_scope *scope); /* the flow itself, not t
 const char *scope_nearest(const struct flow_scope *scope, struct str name);
 unsigned scope_depth(const struct flow_scope *scope);
 
+/* A name for this task that no other task of the configuration has, and that stays the same while
+ * the task has its place: job or flow, groups, task. */
+struct str scope_path(const struct flow_scope *scope, struct str task, struct arena *arena);
+
 /* ------------------------------------------------------------ compile.c, task.c, modifiers.c,
  * plan.c */
 

@@ -69,16 +69,18 @@ enum http_condition http_condition_check(const struct http_head *head,
 	int64_t date;
 
 	if (http_head_find(head, STR("if-match"))) {
-		if (!etag_is_listed(head, STR("if-match"), now->etag, true))
+		if (!etag_is_listed(head, STR("if-match"), now->weak ? STR_NONE : now->etag, true))
 			return HTTP_CONDITION_FAILED;
-	} else if (date_of_field(head, STR("if-unmodified-since"), &date) && now->modified > date) {
+	} else if (!now->undated && date_of_field(head, STR("if-unmodified-since"), &date) &&
+		   now->modified > date) {
 		return HTTP_CONDITION_FAILED;
 	}
 	if (http_head_find(head, STR("if-none-match")))
 		return etag_is_listed(head, STR("if-none-match"), now->etag, false)
 			       ? HTTP_CONDITION_UNCHANGED
 			       : HTTP_CONDITION_HOLDS;
-	if (date_of_field(head, STR("if-modified-since"), &date) && now->modified <= date)
+	if (!now->undated && date_of_field(head, STR("if-modified-since"), &date) &&
+	    now->modified <= date)
 		return HTTP_CONDITION_UNCHANGED;
 	return HTTP_CONDITION_HOLDS;
 }
@@ -154,4 +156,60 @@ unsigned http_coding_quality(const struct http_head *head, struct str coding)
 		}
 	}
 	return any;
+}
+
+/* ------------------------------------------------------------ media types */
+
+/* "text/html;level=1;q=0.5" */
+static unsigned quality_of_range(struct str element, struct str *ret_range)
+{
+	struct str part;
+	unsigned quality = 1000;
+
+	*ret_range = STR_NONE;
+	while (str_next_part(&element, ';', &part)) {
+		part = str_trim(part);
+		if (!ret_range->ptr)
+			*ret_range = part;
+		else if (str_eq_nocase(str_first(part, 2), STR("q=")))
+			quality = quality_read(str_skip(part, 2));
+	}
+	return quality;
+}
+
+/* How exactly a range of media types says it: 3 the type, 2 its first half, 1 any; 0 not at all. */
+static unsigned range_match(struct str range, struct str type)
+{
+	size_t half = (size_t)str_find_char(type, '/') + 1;
+
+	if (str_eq_nocase(range, type))
+		return 3;
+	if (range.len == half + 1 && range.ptr[half] == '*' &&
+	    str_eq_nocase(str_first(range, half), str_first(type, half)))
+		return 2;
+	return str_eq(range, STR("*/*"));
+}
+
+unsigned http_type_quality(const struct http_head *head, struct str type)
+{
+	unsigned best = 0, quality = 0;
+	bool has_field = false;
+
+	for (size_t i = 0; i < head->n_fields; i++) {
+		struct str rest = head->fields[i].value, element, range;
+
+		if (!str_eq_nocase(head->fields[i].name, STR("accept")))
+			continue;
+		has_field = true;
+		while (http_list_next(&rest, &element)) {
+			unsigned wanted = quality_of_range(element, &range);
+			unsigned match = range_match(range, type);
+
+			if (match > best) {
+				best = match;
+				quality = wanted;
+			}
+		}
+	}
+	return has_field ? quality : 1000;
 }

@@ -8,6 +8,8 @@ struct http_validators {
 	struct str etag;  /* strong, with its quotes; empty: there is none */
 	int64_t modified; /* seconds */
 	int64_t now;      /* a date this young is no strong validator (§8.8.2.2) */
+	bool weak;        /* the tag: If-Match does not take it */
+	bool undated;     /* there is no `modified` */
 };
 
 enum http_condition {
@@ -26,3 +28,7 @@ bool http_if_range_holds(const struct http_head *head, const struct http_validat
 /* How much a coding is wanted, from 0 (refused) to 1000. "identity" is 1 when nothing speaks of
  * it. */
 unsigned http_coding_quality(const struct http_head *head, struct str coding);
+
+/* How much a media type ("text/html") is wanted by Accept, by what says most of it (§12.5.1):
+ * from 0 to 1000, which is also what it is when there is no such field. */
+unsigned http_type_quality(const struct http_head *head, struct str type);

@@ -38,6 +38,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .arena = &run->arena,
 					 .id = str_of(run->id),
 					 .detacher = scheduler->detacher,
+					 .processes = scheduler->processes,
 					 .homes = scheduler->homes };
 	return run;
 }

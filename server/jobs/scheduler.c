@@ -249,6 +249,11 @@ void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes)
 	scheduler->homes = homes;
 }
 
+void scheduler_set_processes(struct scheduler *scheduler, struct processes *processes)
+{
+	scheduler->processes = processes;
+}
+
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 				   struct detacher *detacher, size_t memory_max)
 {

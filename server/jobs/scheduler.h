@@ -16,8 +16,9 @@ struct scheduler {
 	struct loop *loop;
 	struct client *client;
 	struct detacher *detacher;
-	struct homes *homes; /* of what the runs share; or NULL */
-	size_t memory_max;   /* of one run's arena */
+	struct homes *homes;         /* of what the runs share; or NULL */
+	struct processes *processes; /* of the loop; or NULL */
+	size_t memory_max;           /* of one run's arena */
 	struct arena_budget *memory_budget;
 	struct map by_name;
 	struct list jobs; /* of struct job, in the order of the configuration */

@@ -1,8 +1,11 @@
 /* server/policy/policies.c */
 #include "server/policy/policies.h"
 #include "conf/load.h"
+#include "server/policy/compress.h"
 #include "server/policy/cors.h"
 #include "server/policy/headers.h"
+#include "server/policy/limit.h"
+#include "server/policy/rate_limit.h"
 #include "server/policy/redirect_https.h"
 #include "server/policy/request_id.h"
 #include "server/request.h"
@@ -19,6 +22,15 @@ const struct setting policy_keys[] = {
 	{ "cors", SETTING_NODE, AT(POLICY_CORS),
 	  .help = "Which pages from elsewhere may call: {origins: [https://app.example.org]}.",
 	  .keys = cors_keys },
+	{ "limit", SETTING_NODE, AT(POLICY_LIMIT),
+	  .help = "How many requests may be in work at once: {concurrent: 100, queue: 50, wait: "
+		  "1s}, or 100.",
+	  .keys = limit_keys },
+	{ "rate_limit", SETTING_NODE, AT(POLICY_RATE_LIMIT),
+	  .help = "How many requests a client may make in a time: {rate: 10/s, burst: 20, key: "
+		  "ip}, "
+		  "or 10/s.",
+	  .keys = rate_limit_keys },
 	{ "redirect_https", SETTING_NODE, AT(POLICY_REDIRECT_HTTPS),
 	  .help = "Sends what does not come over TLS to the same path of https: true, or {port: "
 		  "8443}.",
@@ -27,6 +39,10 @@ const struct setting policy_keys[] = {
 	  .help = "Tells the client the id of its request: true, or {header: X-Request-Id, trust: "
 		  "false}.",
 	  .keys = request_id_keys },
+	{ "compress", SETTING_NODE, AT(POLICY_COMPRESS),
+	  .help = "Compresses answers for clients that take it: true, or {codings, types, min, "
+		  "level}.",
+	  .keys = compress_keys },
 	{ "headers", SETTING_NODE, AT(POLICY_HEADERS),
 	  .help = "Fields of every answer: {set: {…}, add: {…}, remove: […]}; the places merge, by "
 		  "name.",
@@ -39,8 +55,11 @@ const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_ALLOW] = &policy_allow,
 	[POLICY_DENY] = &policy_deny,
 	[POLICY_CORS] = &policy_cors,
+	[POLICY_LIMIT] = &policy_limit,
+	[POLICY_RATE_LIMIT] = &policy_rate_limit,
 	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
 	[POLICY_REQUEST_ID] = &policy_request_id,
+	[POLICY_COMPRESS] = &policy_compress,
 	[POLICY_HEADERS] = &policy_headers,
 };
 
@@ -230,7 +249,7 @@ void policies_compile_prefixes(struct policy_compiler *compiler, const struct no
 static const struct policies *policies_of_path(const struct policy_list *list,
 					       const struct http_path *path)
 {
-	struct router_match match;
+	struct router_match match = { 0 };
 
 	if (!list->router)
 		return NULL;
@@ -317,14 +336,14 @@ const struct policy *policies_innermost(const struct policies *const places[], u
 
 const struct policy *policies_find(const struct policy_way *way, enum policy_id id)
 {
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 
 	return policies_innermost(places, policies_places(way, places), id);
 }
 
 bool policies_hold(const struct policy_way *way)
 {
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 
 	return policies_places(way, places) > 0;
 }
@@ -333,7 +352,7 @@ bool policies_begin(struct request *request)
 {
 	const struct policy_way way = { &request->generation->policies, request->listen,
 					request->route, &request->path };
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 	unsigned n_places = policies_places(&way, places);
 	struct policy_run *run;
 
@@ -356,7 +375,7 @@ const struct reply *policies_bake(const struct route *route, const struct reply 
 				  struct arena *arena)
 {
 	const struct policy_way way = { .route = route };
-	const struct policies *places[3];
+	const struct policies *places[3] = { NULL };
 	unsigned n_places;
 
 	if (!route->policies && !route->prefix && !route->by_path)

@@ -119,6 +119,19 @@ enum admit policy_refuse(struct policy_run *run, const struct policy *policy,
 	return ADMIT_ANSWERED;
 }
 
+enum admit policy_refuse_errno(struct policy_run *run, const struct policy *policy, int error)
+{
+	static const struct policy_refusal short_of_memory = { .status = 503,
+							       .code = STR_INIT("memory_limit") };
+	static const struct policy_refusal wrong = { .status = 500,
+						     .code = STR_INIT("expr_error") };
+
+	log_warning("policy failed policy=%s error=%s detail=%s id=%.*s", policy->kind->name,
+		    strerrorname_np(-error), LOG_QUOTE(str_of(run->env.message)),
+		    STR_ARG(run->request->context.id));
+	return policy_refuse(run, policy, error == -ENOMEM ? &short_of_memory : &wrong);
+}
+
 void policy_end(struct request *request)
 {
 	struct policy_run *run = take(&request->policies);

@@ -154,6 +154,9 @@ struct policy_refusal {
 enum admit policy_refuse(struct policy_run *run, const struct policy *policy,
 			 const struct policy_refusal *refusal);
 
+/* The same for -ENOMEM (503) and what went wrong in a ${…} (500). */
+enum admit policy_refuse_errno(struct policy_run *run, const struct policy *policy, int error);
+
 /* For finish(): a value cannot be made (-EINVAL, -EBADMSG, -ENOMEM). The answer will be another. */
 void policy_fail(struct policy_run *run, int error);
 
@@ -181,5 +184,5 @@ void policy_count_refused(enum policy_id id);
 bool policy_refuse_scalar(struct policy_compiler *compiler, const struct node *node,
 			  const char *key, const char *mend);
 
-extern const struct policy_kind policy_allow, policy_cors, policy_deny, policy_headers,
-	policy_redirect_https, policy_request_id;
+extern const struct policy_kind policy_allow, policy_compress, policy_cors, policy_deny,
+	policy_headers, policy_limit, policy_rate_limit, policy_redirect_https, policy_request_id;

@@ -1,10 +1,12 @@
 """tests/e2e/test_files.py: routes that end in `files:`."""
 import os
 import re
+import time
+import urllib.parse
 
 import pytest
 
-from leat import check
+from leat import Daemon, await_true, check
 
 CONF = """
 routes:
@@ -19,7 +21,6 @@ BIG = bytes(range(256)) * 12000
 
 @pytest.fixture
 def site(stage):
-    from leat import Daemon
     daemon = Daemon(CONF, start=False)
     stage.daemons.append(daemon)
     daemon.write("www/a.txt", "abcdefghijklmnopqrstuvwxyz")
@@ -92,7 +93,6 @@ def test_a_large_file_is_sent_whole_and_in_parts(site):
 
 
 def test_a_changed_file_is_seen(site):
-    from leat import await_true
     assert site.get("/static/a.txt").status == 200
     site.write("www/a.txt", "changed")
     await_true(lambda: site.get("/static/a.txt").body == b"changed")
@@ -104,6 +104,243 @@ def test_a_slow_reader_of_a_large_file_keeps_nobody_waiting(site):
     for _ in range(20):
         assert site.get("/hello").status == 200
     assert slow.response().body == BIG
+
+
+# ------------------------------------------------------------------ listings
+
+LISTS = """
+routes:
+  GET /l/{path...}: { files: { root: www, listing: true } }
+  GET /all/{path...}: { files: { root: www, listing: true, hidden: true, symlinks: any } }
+  GET /plain/{path...}: { files: www }
+"""
+
+
+@pytest.fixture
+def lists(stage):
+    daemon = Daemon(LISTS, start=False)
+    stage.daemons.append(daemon)
+    daemon.write("www/b.txt", "12345")
+    daemon.write("www/zoo/x", "")
+    daemon.write("www/indexed/index.html", "<p>index")
+    daemon.write("www/.secret", "")
+    daemon.write('www/<b> & "c".txt', "")
+    daemon.write("www/javascript:alert(1)", "")
+    daemon.write("www/100% #1?.txt", "hundred")
+    daemon.write("outside", "")
+    os.symlink("../outside", os.path.join(daemon.dir, "www/escape"))
+    os.symlink("b.txt", os.path.join(daemon.dir, "www/link"))
+    os.mkfifo(os.path.join(daemon.dir, "www/pipe"))
+    with open(os.path.join(daemon.dir.encode(), b"www/bad-\xff"), "wb"):
+        pass
+    os.utime(os.path.join(daemon.dir, "www/b.txt"), (1e9, 1e9))
+    daemon.start()
+    return daemon
+
+
+def test_a_folder_without_an_index_is_listed_as_a_page(lists):
+    answer = lists.get("/l/")
+    assert (answer.status, answer.get("content-type"), answer.get("vary")) == (200, "text/html; charset=utf-8", "Accept")
+    assert answer.get("etag") is None and answer.get("last-modified") is None
+    page = answer.body.decode("utf-8", "replace")
+    links = re.findall(r'<a href="([^"]*)">', page)
+    assert links[:2] == ["./indexed/", "./zoo/"]  # folders first, then by name
+    names = [urllib.parse.unquote_to_bytes(link) for link in links[2:]]
+    assert names == sorted(names) and "../" not in links
+    assert "./javascript%3Aalert%281%29" in links and "./100%25%20%231%3F.txt" in links
+    assert "&lt;b&gt; &amp; &quot;c&quot;.txt" in page and "<b>" not in page
+    assert ".secret" not in page and "escape" not in page and "pipe" not in page and "./link" in links
+    assert re.search(r"b\.txt</a></td><td>5</td><td>2001-09-09 01:46:40</td>", page)
+    assert lists.get("/l/100%25%20%231%3F.txt").body == b"hundred"
+    assert 'href="../"' in lists.get("/l/zoo/").text
+    assert lists.get("/l/indexed/").body == b"<p>index"
+    head = lists.request("HEAD", "/l/")
+    assert head.get("content-length") == str(len(answer.body))
+    assert lists.get("/l/zoo").get("location") == "/l/zoo/"
+    assert lists.get("/plain/").status == 404
+
+
+def test_a_listing_is_json_for_who_prefers_that(lists):
+    for accept in ("application/json", "text/html;q=0.5, application/json", "application/*, text/*;q=0.1"):
+        answer = lists.get("/l/", headers={"Accept": accept})
+        assert answer.get("content-type") == "application/json", accept
+    listing = answer.json()
+    assert listing["path"] == "/" and listing["more"] is False
+    by_name = {entry["name"]: entry for entry in listing["entries"]}
+    assert by_name["b.txt"] == {"name": "b.txt", "type": "file", "size": 5, "modified": "2001-09-09T01:46:40Z"}
+    assert by_name["zoo"]["type"] == "folder" and by_name["zoo"]["size"] is None
+    assert "bad-\ufffd" in by_name and '<b> & "c".txt' in by_name
+    for accept in ("text/html", "*/*", "application/json, text/html", "text/html, application/json;q=0.9"):
+        assert lists.get("/l/", headers={"Accept": accept}).get("content-type").startswith("text/html"), accept
+    assert lists.get("/l/zoo/", headers={"Accept": "application/json"}).json()["path"] == "/zoo/"
+
+
+def test_hidden_names_and_links_out_are_listed_only_where_they_are_served(lists):
+    names = {entry["name"] for entry in lists.get("/all/", headers={"Accept": "application/json"}).json()["entries"]}
+    assert {".secret", "escape"} <= names and "pipe" not in names
+    assert lists.get("/all/.secret").status == 200 and lists.get("/all/escape").status == 200
+
+
+def test_a_large_folder_is_listed_up_to_a_bound(lists):
+    for i in range(2100):
+        lists.write(f"www/many/{i:04}", "")
+    listing = lists.get("/l/many/", headers={"Accept": "application/json"}).json()
+    assert len(listing["entries"]) == 2000 and listing["more"] is True
+    assert "There are more than these 2000." in lists.get("/l/many/").text
+
+
+# ------------------------------------------------------------------ what is served
+
+def test_hidden_names_are_not_served_but_well_known(stage):
+    daemon = Daemon("""
+routes:
+  /{path...}: { files: www }
+  /sub/{path...}: { files: www }
+  /hidden/{path...}: { files: { root: www, hidden: true } }
+""", start=False)
+    stage.daemons.append(daemon)
+    for name in (".env", ".git/config", ".well-known/security.txt", "a/.well-known/x", ".well-known/.x", "a/..b"):
+        daemon.write("www/" + name, name)
+    daemon.start()
+    assert daemon.get("/.well-known/security.txt").status == 200
+    for path in ("/.env", "/%2eenv", "/.git/config", "/sub/.well-known/security.txt", "/a/.well-known/x",
+                 "/.well-known/.x", "/a/..b"):
+        assert daemon.get(path).status == 404, path
+    for path in ("/hidden/.env", "/hidden/.git/config", "/hidden/.well-known/security.txt", "/hidden/a/..b"):
+        assert daemon.get(path).status == 200, path
+    for path in ("/hidden/../leat.yaml", "/hidden/%2e%2e/leat.yaml", "/hidden/..%2fleat.yaml", "/hidden/a/../../leat.yaml"):
+        assert daemon.get(path).status == 404, path
+
+
+def test_links_are_followed_as_the_route_says(stage):
+    daemon = Daemon("""
+routes:
+  /inside/{path...}: { files: www }
+  /none/{path...}: { files: { root: www, symlinks: none } }
+  /any/{path...}: { files: { root: www, symlinks: any } }
+""", start=False)
+    stage.daemons.append(daemon)
+    daemon.write("outside/file", "outside")
+    daemon.write("www/real/file", "inside")
+    www = os.path.join(daemon.dir, "www")
+    os.symlink("real/file", f"{www}/file")
+    os.symlink("real", f"{www}/folder")
+    os.symlink("../outside", f"{www}/out")
+    os.symlink(f"{daemon.dir}/outside/file", f"{www}/absolute-out")
+    os.symlink(f"{www}/real/file", f"{www}/absolute-in")
+    os.symlink("/proc/self/root", f"{www}/magic")
+    os.symlink("loop", f"{www}/loop")
+    daemon.start()
+    inside = {"file": 200, "folder/file": 200, "out/file": 404, "absolute-out": 404, "absolute-in": 404}
+    for name, status in inside.items():
+        assert daemon.get("/inside/" + name).status == status, name
+        assert daemon.get("/none/" + name).status == 404, name
+        assert daemon.get("/any/" + name).status == 200, name
+    assert daemon.get("/none/real/file").status == 200
+    for route in ("inside", "none", "any"):
+        assert daemon.get(f"/{route}/magic{daemon.dir}/outside/file").status == 404
+        assert daemon.get(f"/{route}/loop").status == 404
+
+
+def test_a_folder_that_becomes_a_link_out_is_not_followed(stage):
+    daemon = Daemon("routes: { '/s/{path...}': { files: www } }\n", start=False)
+    stage.daemons.append(daemon)
+    daemon.write("www/folder/file", "inside")
+    daemon.write("outside/file", "outside")
+    daemon.start()
+    assert daemon.get("/s/folder/file").body == b"inside"
+    www = os.path.join(daemon.dir, "www")
+    os.rename(f"{www}/folder", f"{www}/before")
+    os.symlink("../outside", f"{www}/folder")
+    seen = set()
+
+    def is_gone():
+        answer = daemon.get("/s/folder/file")
+        seen.add(answer.body)
+        return answer.status == 404
+    await_true(is_gone)
+    assert b"outside" not in seen
+
+
+def test_media_types_are_known_and_may_be_added(stage):
+    daemon = Daemon("""
+routes:
+  /t/{path...}: { files: { root: www, types: { foo: application/x-foo, .txt: text/x-mine } } }
+""", start=False)
+    stage.daemons.append(daemon)
+    types = {"a.wasm": "application/wasm", "a.mjs": "text/javascript; charset=utf-8", "a.webp": "image/webp",
+             "a.avif": "image/avif", "a.woff2": "font/woff2", "a.webmanifest": "application/manifest+json",
+             "a.map": "application/json", "a.jsonld": "application/ld+json", "a.svg": "image/svg+xml",
+             "a.md": "text/markdown; charset=utf-8", "A.HTML": "text/html; charset=utf-8", "a.foo": "application/x-foo",
+             "a.b.FOO": "application/x-foo", "a.txt": "text/x-mine", "none": "application/octet-stream",
+             "a.unknown": "application/octet-stream"}
+    for name in types:
+        daemon.write("www/" + name, "x")
+    daemon.start()
+    for name, type_ in types.items():
+        assert daemon.get("/t/" + name).get("content-type") == type_, name
+
+
+@pytest.mark.parametrize("settings, message", [
+    ("types: { foo: bar }", "not an ending and a media type"),
+    ("types: { a.b: text/plain }", "not an ending and a media type"),
+    ('types: { foo: "text/plain\\r\\nX: y" }', "not an ending and a media type"),
+    ("index: ../secret", "index is a path beneath the root"),
+    ("fallback: /etc/passwd", "fallback is a path beneath the root"),
+    ("symlinks: maybe", "symlinks"),
+    ("precompressed: [zip]", "not a list of codings"),
+    ('cache_control: "a\\nb"', "cache_control has a line break"),
+])
+def test_wrong_settings_are_errors(settings, message):
+    code, text = check(f"routes: {{ 'GET /x/{{p...}}': {{ files: {{ root: ., {settings} }} }} }}\n")
+    assert code == 1 and message in text
+
+
+# ------------------------------------------------------------------ look-ups
+
+def test_paths_that_lead_nowhere_are_looked_for_once_a_second(site):
+    client = site.connect()
+    before = site.status()["files"]["look_ups"]["done"]
+    started = time.monotonic()
+    for _ in range(300):
+        assert client.get("/static/none").status == 404
+    looked = site.status()["files"]["look_ups"]["done"] - before
+    assert looked <= 2 + time.monotonic() - started
+
+
+def test_a_file_that_comes_to_be_is_seen(site):
+    assert site.get("/static/new").status == 404
+    site.write("www/new", "now")
+    await_true(lambda: site.get("/static/new").status == 200)
+
+
+def test_a_deleted_or_replaced_file_is_seen(site):
+    path = os.path.join(site.dir, "www/a.txt")
+    first = site.get("/static/a.txt")
+    site.write("www/next", "another")
+    os.replace(os.path.join(site.dir, "www/next"), path)
+    await_true(lambda: site.get("/static/a.txt").body == b"another")
+    assert site.get("/static/a.txt", headers={"If-None-Match": first.get("etag")}).status == 200
+    os.unlink(path)
+    await_true(lambda: site.get("/static/a.txt").status == 404)
+
+
+def test_open_files_are_bounded(site):
+    for i in range(200):
+        site.write(f"www/large/{i}", b"x" * 70000)
+    for i in range(200):
+        assert len(site.get(f"/static/large/{i}").body) == 70000
+    names = [os.readlink(f"/proc/{site.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{site.pid}/fd")]
+    assert sum("/www/large/" in name for name in names) <= 2 * 64
+
+
+def test_a_file_that_shrinks_while_it_is_sent_cuts_the_connection(site):
+    client = site.connect(receive_buffer=4096)
+    client.send("GET /static/big HTTP/1.1\r\nHost: a\r\n\r\n")
+    head = client.head()
+    os.truncate(os.path.join(site.dir, "www/big"), 100)
+    assert len(client.rest()) < int(head.get("content-length"))
+    assert site.get("/hello").status == 200
 
 
 def test_a_root_that_is_not_there_is_an_error():

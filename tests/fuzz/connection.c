@@ -292,6 +292,7 @@ static bool has_put(void)
 static void script_end(struct script *script)
 {
 	struct request *request;
+	struct file *file;
 	struct homes_stats stats;
 	size_t kept = 0;
 
@@ -313,6 +314,10 @@ static void script_end(struct script *script)
 		check(server.generation->n_refs[i] == 1);
 		list_each(request, &one->requests, struct request, link)
 			kept += request->arena.used;
+		list_each(file, &one->files.cache.files.files, struct file, link)
+			kept += file->charged;
+		list_each(file, &one->files.cache.misses.files, struct file, link)
+			kept += file->charged;
 	}
 	check(atomic_load(&server.n_conns) == 0 && server.n_old == 0);
 	check_that(atomic_load(&server.memory.used) == kept, "used=%zu kept=%zu",

@@ -265,7 +265,7 @@ static void a_file_goes_through_tls(void)
 	unlink(path);
 	connect_ends("a.test", NULL, 1 << 20);
 	is_int(write_text(&a, "head"), 1);
-	is_int(stream_write_file(&a.stream, fd, 1000, BIG - 1000), 0);
+	is_int(stream_write_file(&a.stream, fd, 1000, BIG - 1000, NULL), 0);
 	for (unsigned i = 0; i < 10000 && at < BIG - 996; i++) {
 		turn();
 		carry(&a, &b, 100000);
@@ -276,7 +276,7 @@ static void a_file_goes_through_tls(void)
 	is_int(memcmp(got + 4, bytes + 1000, BIG - 1000), 0);
 	is_int(a.n_sent, 1);
 	is_int(ftruncate(fd, 100), 0);
-	is_int(stream_write_file(&a.stream, fd, 0, 101), -EIO);
+	is_int(stream_write_file(&a.stream, fd, 0, 101, NULL), -EIO);
 	close_ends();
 	close(fd);
 	free(bytes);

@@ -141,16 +141,6 @@ static char *conf_name(bool other)
 	return mem_printf("%s/%s.yaml", folder, other ? "two" : "one");
 }
 
-static bool is_looked_for(void)
-{
-	struct request *request;
-
-	list_each(request, &worker->live, struct request, link)
-		if (request->route->files && request->native)
-			return true;
-	return false;
-}
-
 /* Also waits for what the pool's thread has still to do: a file being looked for, a
  * configuration being loaded. */
 static void settle(void)
@@ -160,7 +150,8 @@ static void settle(void)
 	do {
 		loop_settle(worker->loop);
 		loop_settle(server.main->loop);
-		elsewhere = is_looked_for() || (server.reloading && server.n_unswapped == 0);
+		elsewhere = desk_is_busy(&worker->files) ||
+			    (server.reloading && server.n_unswapped == 0);
 		if (elsewhere)
 			sched_yield();
 	} while (elsewhere || !loop_is_settled(worker->loop) ||
@@ -216,6 +207,7 @@ static void server_begin(void)
 	server.main->router = admin_router();
 	make_homes();
 	check(pool_create(&server.pool, "fuzz", 1) == 0);
+	desk_open(&worker->files, server.pool, 1);
 	diag_init(&diag);
 	generation = generation_load(server.conf_path, NULL, false, false, &diag);
 	if (generation)
