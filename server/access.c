@@ -49,29 +49,34 @@ static bool access_is_wanted(const struct conn *conn, const struct route *route)
 	return logger_access_is_on() && !conn->worker->is_main && (!route || route->logged);
 }
 
-static void access_log(struct conn *conn, struct str method, struct str target, int status,
-		       size_t body_size, struct str id)
+struct access {
+	struct str method, target, client, id; /* id may be empty */
+	int status;
+	size_t body_size;
+};
+
+static void access_log(const struct conn *conn, const struct access *access)
 {
 	struct line line = { .len = 0 };
 	uint64_t now_ns = clock_monotonic_ns();
 
 	line_add(&line, STR("request done method="));
-	line_add_quoted(&line, method);
+	line_add_quoted(&line, access->method);
 	line_add(&line, STR(" path="));
-	line_add_quoted(&line, target);
+	line_add_quoted(&line, access->target);
 	line_add(&line, STR(" status="));
-	line_add_number(&line, (uint64_t)status);
+	line_add_number(&line, (uint64_t)access->status);
 	line_add(&line, STR(" sent_bytes="));
-	line_add_number(&line, body_size);
+	line_add_number(&line, access->body_size);
 	line_add(&line, STR(" took_us="));
 	line_add_number(&line, now_ns > conn->started_ns && conn->started_ns
 				       ? (now_ns - conn->started_ns) / 1000
 				       : 0);
 	line_add(&line, STR(" client="));
-	line_add_quoted(&line, conn_addr(conn));
-	if (id.len) {
+	line_add_quoted(&line, access->client);
+	if (access->id.len) {
 		line_add(&line, STR(" id="));
-		line_add(&line, id);
+		line_add(&line, access->id);
 	}
 	logger_access((struct str){ line.text, line.len });
 }
@@ -80,26 +85,27 @@ void access_log_head(struct conn *conn, const struct route *route, const struct 
 		     int status, size_t body_size)
 {
 	if (access_is_wanted(conn, route))
-		access_log(conn, head->method, head->target, status, body_size, STR_NONE);
+		access_log(conn, &(struct access){ head->method, head->target, conn_addr(conn),
+						   STR_NONE, status, body_size });
 }
 
 void access_log_request(struct conn *conn, const struct request *request, int status,
 			size_t body_size)
 {
 	if (access_is_wanted(conn, request->route))
-		access_log(conn, request->head.method, request->head.target, status, body_size,
-			   request->context.id);
+		access_log(conn, &(struct access){ request->head.method, request->head.target,
+						   request->client_addr, request->context.id,
+						   status, body_size });
 }
 
 void access_log_refusal(struct conn *conn, const struct route *route, int status, size_t body_size)
 {
 	if (access_is_wanted(conn, route))
-		access_log(conn, STR("-"), STR("-"), status, body_size, STR_NONE);
+		access_log(conn, &(struct access){ STR("-"), STR("-"), conn_addr(conn), STR_NONE,
+						   status, body_size });
 }
 
 void access_log_abandoned(struct conn *conn, const struct request *request)
 {
-	if (access_is_wanted(conn, request->route))
-		access_log(conn, request->head.method, request->head.target, 499, 0,
-			   request->context.id);
+	access_log_request(conn, request, 499, 0);
 }

@@ -100,7 +100,7 @@ void conn_admit(struct conn *conn)
 
 void conn_begin_request_body(struct conn *conn)
 {
-	if (conn->request->policies)
+	if (conn->request->policies || request_has_no_route(conn->request))
 		conn_admit(conn);
 	else
 		conn_pass(conn);

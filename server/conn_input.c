@@ -6,6 +6,7 @@
 #include "server/conn_input.h"
 #include "server/conn_body.h"
 #include "server/conn_output.h"
+#include "server/conn_proxy.h"
 #include "server/conn_time.h"
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
@@ -136,14 +137,16 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 	request->sink = &conn_sink;
 	request->owner = conn;
 	request->listen = conn->listen;
-	request->client_addr =
-		arena_str(&request->arena, conn_addr(conn)); /* it may outlive the connection */
-	if (!request->client_addr.ptr || !conn_tell_tls(conn, request)) {
+	if (!conn_tell_client(conn, request) || !conn_tell_tls(conn, request)) {
 		request_destroy(request);
 		conn_refuse(conn, 503);
 		return;
 	}
 	conn->request = request;
+	if (!conn_tell_forwarded(conn, request)) {
+		conn_refuse(conn, 400);
+		return;
+	}
 	if (!policies_begin(request)) {
 		conn_refuse(conn, 503);
 		return;
@@ -160,30 +163,15 @@ static struct policy_way conn_way(const struct conn *conn, const struct route *r
 				    path };
 }
 
-/* 404, 405, 501, and what OPTIONS says of a path. */
-static void conn_answer_no_route(struct conn *conn, const struct http_head *head, struct str bytes,
-				 const struct http_path *path, uint32_t allowed)
-{
-	const struct route *route = conn->worker->generation->no_route;
-	const struct policy_way way = conn_way(conn, route, path);
-	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
-
-	if (!conn->worker->is_main && policies_hold(&way))
-		conn_begin_request(conn, head, bytes, path, &match, false);
-	else
-		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
-}
-
-/* What comes by a listener with policies has no hot path. */
-static bool conn_has_listen_policies(const struct conn *conn)
+static bool conn_is_looked_at(const struct conn *conn)
 {
 	const struct generation *generation = conn->worker->generation;
 	const struct listen_spec *listen;
 
-	if (likely(!generation->listens_have_policies))
+	if (likely(!generation->listens_look))
 		return false;
 	listen = generation_listen(generation, conn->listener);
-	return listen && listen->policies;
+	return listen && listen_spec_looks(listen);
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -200,13 +188,27 @@ static bool conn_parse_path(struct conn *conn, const struct http_head *head, str
 	return r == 0;
 }
 
+/* 404, 405, 501, and what OPTIONS says of a path. */
+static void conn_answer_no_route(struct conn *conn, const struct http_head *head, struct str bytes,
+				 const struct http_path *path, uint32_t allowed)
+{
+	const struct route *route = conn->worker->generation->no_route;
+	const struct policy_way way = conn_way(conn, route, path);
+	struct router_match match = { (void *)(uintptr_t)route, .allowed = allowed };
+
+	if (!conn->worker->is_main && (conn_is_looked_at(conn) || policies_hold(&way)))
+		conn_begin_request(conn, head, bytes, path, &match, false);
+	else
+		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
+}
+
 static void conn_take_route(struct conn *conn, const struct http_head *head, struct str bytes,
 			    const struct http_path *path, const struct router_match *match)
 {
 	const struct route *route = match->route;
 
 	/* with a body it may come to a refusal, which has header fields of policies, too */
-	if (!route->constant || conn_has_listen_policies(conn) ||
+	if (!route->constant || conn_is_looked_at(conn) ||
 	    (conn_has_body(head) && (route->policies || route->prefix)) ||
 	    (route->is_conditional && precondition_is_named(head))) {
 		conn_begin_request(conn, head, bytes, path, match, false);
@@ -298,7 +300,7 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 {
 	const struct head_memo_entry *known = head_memo_find(&conn->worker->head_memo, window);
 
-	if (!known || conn_has_listen_policies(conn))
+	if (!known || conn_is_looked_at(conn))
 		return 0;
 	conn_begin(conn, &known->head);
 	conn_answer_constant(conn, known->route, &known->head, known->reply);

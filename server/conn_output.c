@@ -339,17 +339,32 @@ int conn_send(struct conn *conn)
 	return r;
 }
 
+void conn_socket_addr(const struct conn *conn, struct net_addr *ret_addr)
+{
+	struct ip ip;
+
+	if (net_peer_addr(stream_fd(&conn->stream), ret_addr) < 0)
+		ret_addr->len = 0;
+	if (net_addr_ip(ret_addr, &ip) && ip_is_v4(&ip)) /* by a socket of both families */
+		net_addr_of_ip(&ip, net_addr_port(ret_addr), ret_addr);
+}
+
+void conn_set_addr(struct conn *conn, const struct net_addr *addr)
+{
+	char text[NET_ADDR_TEXT_MAX];
+
+	net_addr_write(text, addr);
+	conn->addr_len = (uint16_t)MIN(strlen(text), sizeof(conn->addr));
+	memcpy(conn->addr, text, conn->addr_len);
+}
+
 struct str conn_addr(struct conn *conn)
 {
 	struct net_addr addr;
-	char text[NET_ADDR_TEXT_MAX];
 
 	if (conn->addr_len == 0) {
-		if (net_peer_addr(stream_fd(&conn->stream), &addr) < 0)
-			addr.len = 0;
-		net_addr_write(text, &addr);
-		conn->addr_len = (uint16_t)MIN(strlen(text), sizeof(conn->addr));
-		memcpy(conn->addr, text, conn->addr_len);
+		conn_socket_addr(conn, &addr);
+		conn_set_addr(conn, &addr);
 	}
 	return (struct str){ conn->addr, conn->addr_len };
 }

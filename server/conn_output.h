@@ -29,4 +29,11 @@ int conn_send(struct conn *conn);
 /* The rest of an answer: of its file, from its source. As conn_send(). */
 int conn_send_rest(struct conn *conn);
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
-struct str conn_addr(struct conn *conn);     /* "127.0.0.1:4711" */
+
+/* Of the client: what a PROXY header says, else the socket's other end. "127.0.0.1:4711" */
+struct str conn_addr(struct conn *conn);
+void conn_set_addr(struct conn *conn, const struct net_addr *addr);
+
+/* Of the socket's other end; IPv4 as IPv4. .len 0: it has gone. */
+struct net_addr;
+void conn_socket_addr(const struct conn *conn, struct net_addr *ret_addr);

@@ -5,6 +5,7 @@
 #include "server/conn_body.h"
 #include "server/conn_input.h"
 #include "server/conn_output.h"
+#include "server/conn_proxy.h"
 #include "server/conn_source.h"
 #include "server/conn_tls.h"
 #include <errno.h>
@@ -73,6 +74,9 @@ void conn_on_peer_closed(struct conn *conn)
 static void conn_time_out(struct conn *conn)
 {
 	switch ((enum conn_state)conn->state) {
+	case CONN_PROXY:
+		conn_proxy_timed_out(conn);
+		return;
 	case CONN_SECURE:
 		conn_handshake_timed_out(conn);
 		return;

@@ -22,6 +22,7 @@
 #include "server/conn_body.h"
 #include "server/conn_input.h"
 #include "server/conn_output.h"
+#include "server/conn_proxy.h"
 #include "server/conn_source.h"
 #include "server/conn_time.h"
 #include "server/conn_tls.h"
@@ -71,6 +72,14 @@ void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t even
 	list_add(&worker->conns, &conn->link);
 	atomic_fetch_add_explicit(&worker->stats.accepted, 1, memory_order_relaxed);
 	net_set_nodelay(fd);
+	if (listen && listen->proxy_protocol)
+		conn_begin_proxy(conn, listen);
+	else
+		conn_start(conn, listen);
+}
+
+void conn_start(struct conn *conn, const struct listen_spec *listen)
+{
 	if (listen && listen->tls)
 		conn_secure(conn, listen->tls);
 	else
@@ -308,6 +317,9 @@ static void conn_on_readable(struct stream *stream)
 	case CONN_READ_BODY:
 		conn_process(conn);
 		return;
+	case CONN_PROXY:
+		conn_read_proxy(conn);
+		return;
 	case CONN_SECURE:
 		unreachable(); /* what comes is the handshake's */
 	case CONN_ADMIT:
@@ -329,8 +341,7 @@ static void conn_on_readable(struct stream *stream)
  * that one is answered, with Connection: close. */
 void conn_drain(struct conn *conn, bool cancel)
 {
-	bool idle = (conn->state == CONN_READ_HEAD || conn->state == CONN_SECURE) &&
-		    conn->in_len == 0 && !conn_has_unread(conn);
+	bool idle = conn->state <= CONN_READ_HEAD && conn->in_len == 0 && !conn_has_unread(conn);
 
 	conn->keep_alive = false;
 	if (idle)

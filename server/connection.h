@@ -5,6 +5,7 @@
 #include "server/request.h"
 
 enum conn_state {
+	CONN_PROXY,     /* a PROXY header is expected */
 	CONN_SECURE,    /* the TLS handshake is under way */
 	CONN_READ_HEAD, /* no request yet, or part of its head */
 	CONN_ADMIT,     /* the head is whole and valid; its policies decide, and nothing is read */
@@ -26,6 +27,7 @@ struct conn {
 	bool http10;
 	bool is_head;    /* the request at hand is a HEAD */
 	bool processing; /* conn_process() is on the stack */
+	bool proxied;    /* `addr` is what a PROXY header says, not the socket's */
 	bool refusing;   /* past that bound: answers 503 */
 	bool paused;     /* in CONN_READ_BODY: the intake takes nothing now */
 	bool body_whole; /* in CONN_READ_BODY: and it has come to its end */
@@ -65,6 +67,10 @@ struct conn {
 
 /* Takes a descriptor that has arrived on the worker's loop (loop_give()), from that listener. */
 void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t events);
+
+/* Its bytes are the client's from here on: TLS where the listener has it, else HTTP. Internal to
+ * the connection. */
+void conn_start(struct conn *conn, const struct listen_spec *listen);
 
 /* The client may speak now: once, when it has connected, and when its handshake is done. Internal to
  * the connection. */

@@ -176,7 +176,7 @@ static void load_listen_one(struct load *load, const struct node *node, struct l
 		return;
 	spec->policies =
 		policies_compile(&load->policies, POLICIES_LISTENER, spec->text, &nodes, &ok);
-	generation->listens_have_policies |= spec->policies != NULL;
+	generation->listens_look |= listen_spec_looks(spec);
 }
 
 static void load_listens(struct load *load)

@@ -25,7 +25,7 @@ struct generation {
 	struct http_limits http_limits;
 	size_t n_listens;
 	struct listen_spec *listens;
-	bool listens_have_policies; /* at least one of them */
+	bool listens_look; /* at least one of them looks at every request: policies, proxies */
 	struct policy_list policies;
 	struct route *no_route;   /* of requests that no route takes, but policies look at */
 	struct listen_spec admin; /* text.len 0: none */

@@ -7,6 +7,8 @@
 struct listen_config {
 	struct str address;
 	const struct node *tls;
+	struct setting_texts trusted_proxies;
+	bool proxy_protocol;
 };
 
 #define AT(field) offsetof(struct listen_config, field)
@@ -15,6 +17,12 @@ const struct setting listen_keys[] = {
 	  .help = "host:port, [v6]:port, *:port, or unix:/path.", .required = true },
 	{ "tls", SETTING_MAP, AT(tls), .help = "Certificates; without it the listener is plain.",
 	  .keys = listen_tls_keys },
+	{ "proxy_protocol", SETTING_BOOL, AT(proxy_protocol), "false",
+	  "Whether each connection begins with a PROXY header, version 1 or 2, before TLS; from "
+	  "trusted_proxies only, where they are named." },
+	{ "trusted_proxies", SETTING_TEXTS, AT(trusted_proxies),
+	  .help = "Whose X-Forwarded-For, X-Forwarded-Proto, Forwarded and PROXY header are "
+		  "believed: addresses, networks and unix." },
 	SETTINGS_END
 };
 #undef AT
@@ -22,6 +30,19 @@ const struct setting listen_keys[] = {
 static bool listen_is_short(const struct node *node)
 {
 	return node_is_scalar(node) && node->kind != NODE_NULL;
+}
+
+static bool listen_compile_proxies(struct listen_spec *spec, const struct listen_config *config,
+				   struct arena *arena, struct diag *diag)
+{
+	struct networks *trusted;
+
+	spec->proxy_protocol = config->proxy_protocol;
+	if (config->trusted_proxies.n_texts == 0)
+		return true;
+	trusted = arena_alloc(arena, sizeof(*trusted));
+	spec->trusted = trusted;
+	return networks_compile(trusted, &config->trusted_proxies, arena, diag);
 }
 
 bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
@@ -35,6 +56,8 @@ bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
 	if (listen_is_short(node))
 		config.address = node->text;
 	else if (settings_read(parts, ARRAY_LEN(parts), node, "a listener", &conf->arena, diag) > 0)
+		return false;
+	if (!listen_compile_proxies(spec, &config, &conf->arena, diag))
 		return false;
 	if (config.tls)
 		spec->tls = listen_tls_compile(config.tls, conf, diag);

@@ -6,6 +6,7 @@
 #include "conf/load.h"
 #include "conf/settings.h"
 #include "core/io/net.h"
+#include "server/networks.h"
 
 struct policies;
 struct policy_nodes;
@@ -18,6 +19,8 @@ struct listen_spec {
 	uint32_t number;                 /* of the listener, once it is open; 0: it is not */
 	const struct policies *policies; /* of all that comes by it; or NULL */
 	struct tls_server *tls;          /* a reference; NULL: plain */
+	const struct networks *trusted;  /* proxies that are believed; NULL: none are named */
+	bool proxy_protocol;             /* each connection begins with a PROXY header */
 };
 
 /* Reads one entry: an address, or a map by listen_keys. False with errors in diag. Before the
@@ -26,6 +29,12 @@ struct listen_spec {
  * is not here, which was said already. */
 bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
 			 struct policy_nodes *nodes, struct conf *conf, struct diag *diag);
+/* Each request that comes by it has to be looked at: there is no hot path. */
+static inline bool listen_spec_looks(const struct listen_spec *spec)
+{
+	return spec->policies || spec->trusted;
+}
+
 void listen_spec_fini(struct listen_spec *spec);
 
 extern const struct setting listen_keys[];

@@ -293,7 +293,7 @@ void request_refuse_body(struct request *request, const struct reply *reply)
 
 void request_admitted(struct request *request)
 {
-	if (request->owner && request->route == request->generation->no_route)
+	if (request->owner && request_has_no_route(request))
 		request_reply(request,
 			      server_no_route_reply(&request->head, request->match.allowed));
 	else if (request->owner)

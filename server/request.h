@@ -47,6 +47,7 @@ struct request {
 	struct value body_value;    /* by its type; read when the body is whole */
 	struct str client_addr;     /* "127.0.0.1:4711" */
 	struct tls_info *tls;       /* a reference; NULL: it came without */
+	struct str peer_addr;       /* of the other end of the socket; differs behind a proxy */
 	bool by_proxy;              /* its peer is one of the listener's trusted_proxies */
 	bool secure;                /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;
@@ -64,6 +65,12 @@ struct request {
 struct request *request_create(struct worker *worker, const struct route *route,
 			       const struct http_head *head, struct str head_bytes,
 			       const struct http_path *path, const struct router_match *match);
+
+/* It is there for the policies of a path that no route takes. */
+static inline bool request_has_no_route(const struct request *request)
+{
+	return request->route == request->generation->no_route;
+}
 
 /* Its policies have let it pass: its body may come. Once, on its loop, also when its client has
  * left (then it destroys itself). */

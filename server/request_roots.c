@@ -389,7 +389,7 @@ static int request_root_request(struct request *request, struct str key, struct 
 		{ STR("path"), head->path, false },
 		{ STR("query_string"), head->query, !head->query.ptr },
 		{ STR("host"), head->host, false },
-		{ STR("scheme"), request->tls ? STR("https") : STR("http"), false },
+		{ STR("scheme"), request->secure ? STR("https") : STR("http"), false },
 		{ STR("version"), head->minor ? STR("1.1") : STR("1.0"), false },
 		{ STR("body"), request->body, false },
 	};
@@ -412,8 +412,9 @@ static int request_root_client(struct request *request, struct str key, struct v
 	}
 	const struct named_text texts[] = {
 		{ STR("ip"), ip, port.len == 0 },
-		{ STR("port"), port, port.len == 0 },
+		{ STR("port"), port, port.len == 0 || str_eq(port, STR("0")) },
 		{ STR("address"), address, false },
+		{ STR("peer"), request->peer_addr, false },
 	};
 
 	return request_named(&request->arena, texts, ARRAY_LEN(texts), key, ret);

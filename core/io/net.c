@@ -130,6 +130,35 @@ bool net_addr_eq(const struct net_addr *a, const struct net_addr *b)
 	return a->len == b->len && memcmp(&a->storage, &b->storage, a->len) == 0;
 }
 
+bool net_addr_ip(const struct net_addr *addr, struct ip *ret_ip)
+{
+	if (addr->len && addr->sa.sa_family == AF_INET) {
+		*ret_ip = ip_of_v4(&addr->in4.sin_addr);
+		return true;
+	}
+	if (addr->len && addr->sa.sa_family == AF_INET6) {
+		memcpy(ret_ip->bytes, &addr->in6.sin6_addr, sizeof(ret_ip->bytes));
+		return true;
+	}
+	return false;
+}
+
+void net_addr_of_ip(const struct ip *ip, uint16_t port, struct net_addr *ret_addr)
+{
+	*ret_addr = (struct net_addr){ 0 };
+	if (ip_is_v4(ip)) {
+		ret_addr->in4.sin_family = AF_INET;
+		ret_addr->in4.sin_port = htons(port);
+		memcpy(&ret_addr->in4.sin_addr, ip->bytes + 12, 4);
+		ret_addr->len = sizeof(ret_addr->in4);
+	} else {
+		ret_addr->in6.sin6_family = AF_INET6;
+		ret_addr->in6.sin6_port = htons(port);
+		memcpy(&ret_addr->in6.sin6_addr, ip->bytes, sizeof(ip->bytes));
+		ret_addr->len = sizeof(ret_addr->in6);
+	}
+}
+
 uint16_t net_addr_port(const struct net_addr *addr)
 {
 	if (addr->len && addr->sa.sa_family == AF_INET)

@@ -1,5 +1,6 @@
 /* core/io/net.h: addresses and sockets. All sockets are non-blocking and close-on-exec. */
 #pragma once
+#include "core/base/cidr.h"
 #include "core/base/str.h"
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -25,6 +26,12 @@ int net_addr_parse(struct str text, struct net_addr *ret_addr);
 /* A numeric host ("127.0.0.1", "::1", with or without brackets) with a port; -EINVAL when it is
  * a name. */
 int net_addr_from_host(struct str host, uint16_t port, struct net_addr *ret_addr);
+
+/* False when it is none (a unix socket). */
+bool net_addr_ip(const struct net_addr *addr, struct ip *ret_ip);
+
+/* IPv4 as IPv4, however it is written. */
+void net_addr_of_ip(const struct ip *ip, uint16_t port, struct net_addr *ret_addr);
 
 /* The same text that net_addr_parse() reads. */
 const char *net_addr_write(char out[NET_ADDR_TEXT_MAX], const struct net_addr *addr);

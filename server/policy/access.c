@@ -3,16 +3,13 @@
  * The longest network that has the client's address decides, deny where both lists have one of
  * that length. Where there is an allow list, whoever is in neither is refused; where there is
  * none, whoever is not denied comes in. */
-#include "core/io/cidr.h"
+#include "server/networks.h"
 #include "server/policy/policies.h"
 #include "server/policy/policy.h"
 
-enum { UNIX_BITS = 128 }; /* as long as a single address */
-
 struct access {
 	struct policy policy;
-	struct cidr_set set;
-	bool has_unix;
+	struct networks networks;
 };
 
 struct access_config {
@@ -20,49 +17,6 @@ struct access_config {
 };
 
 /* ------------------------------------------------------------ compiling */
-
-static bool access_read_one(struct policy_compiler *compiler, struct str text,
-			    const struct node *node, struct cidr *ret_cidr)
-{
-	char meant[CIDR_TEXT_MAX];
-
-	switch (cidr_parse(text, ret_cidr)) {
-	case CIDR_OK:
-		return true;
-	case CIDR_BAD:
-		diag_error(compiler->diag, node->place,
-			   "\"%.*s\" is not an address or a network; write 10.0.0.0/8, 192.0.2.1, "
-			   "2001:db8::/32 or unix",
-			   STR_ARG(str_first(text, 80)));
-		return false;
-	case CIDR_HOST_BITS:
-		diag_error(compiler->diag, node->place,
-			   "\"%.*s\" has bits behind the length of its network; write %s",
-			   STR_ARG(text), cidr_write(meant, ret_cidr));
-		return false;
-	}
-	unreachable();
-}
-
-static bool access_read(struct policy_compiler *compiler, const struct setting_texts *texts,
-			struct access *access)
-{
-	struct cidr *cidrs = arena_alloc_array(compiler->arena, texts->n_texts + 1, sizeof(*cidrs));
-	size_t n_cidrs = 0;
-	bool ok = true;
-
-	for (size_t i = 0; i < texts->n_texts; i++) {
-		if (str_eq(texts->texts[i], STR("unix")))
-			access->has_unix = true;
-		else if (access_read_one(compiler, texts->texts[i], texts->nodes[i],
-					 &cidrs[n_cidrs]))
-			n_cidrs++;
-		else
-			ok = false;
-	}
-	cidr_set_init(&access->set, cidrs, n_cidrs, compiler->arena);
-	return ok;
-}
 
 static struct policy *access_compile(struct policy_compiler *compiler, const struct node *node,
 				     const char *key)
@@ -73,7 +27,7 @@ static struct policy *access_compile(struct policy_compiler *compiler, const str
 	struct access_config config = { 0 };
 
 	if (!setting_read_value(&setting, node, &config, compiler->arena, compiler->diag) ||
-	    !access_read(compiler, &config.texts, access))
+	    !networks_compile(&access->networks, &config.texts, compiler->arena, compiler->diag))
 		return NULL;
 	return &access->policy;
 }
@@ -97,14 +51,9 @@ static struct policy *access_compile_deny(struct policy_compiler *compiler, cons
 /* The length of what has the client; -1: nothing, or no list. */
 static int access_find(const struct policy *policy, const struct ip *client)
 {
-	const struct access *access;
-
-	if (!policy)
-		return -1;
-	access = container_of(policy, struct access, policy);
-	if (!client)
-		return access->has_unix ? UNIX_BITS : -1;
-	return cidr_set_find(&access->set, client);
+	return policy ? networks_find(&container_of(policy, struct access, policy)->networks,
+				      client)
+		      : -1;
 }
 
 static enum admit access_admit(struct policy_run *run, const struct policy *policy)

@@ -87,7 +87,10 @@ static void policy_go(struct policy_run *run)
 
 void policy_admit(struct request *request)
 {
-	policy_go(request->policies);
+	if (request->policies)
+		policy_go(request->policies);
+	else
+		request_admitted(request);
 }
 
 void policy_pass(struct policy_run *run)
@@ -141,14 +144,18 @@ void policy_end(struct request *request)
 			run->of[id]->kind->end(run, run->of[id]);
 }
 
+/* Of a client that has gone already nothing is known: it is no unix client, and has the address
+ * that nobody has. */
 const struct ip *policy_client_ip(struct policy_run *run)
 {
+	struct str text = run->request->client_addr;
 	struct net_addr addr;
 
 	if (!run->client_known) {
 		run->client_known = true;
-		run->client_is_ip = net_addr_parse(run->request->client_addr, &addr) == 0 &&
-				    ip_of_addr(&addr, &run->client);
+		run->client_is_ip = !str_starts_with(text, STR("unix:"));
+		if (net_addr_parse(text, &addr) == 0)
+			net_addr_ip(&addr, &run->client);
 	}
 	return run->client_is_ip ? &run->client : NULL;
 }

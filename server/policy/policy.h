@@ -24,7 +24,7 @@
  * immutable and used by all loops. */
 #pragma once
 #include "conf/settings.h"
-#include "core/io/cidr.h"
+#include "core/base/cidr.h"
 #include "server/expr/template.h"
 #include "server/http/head.h"
 

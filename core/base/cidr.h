@@ -1,11 +1,10 @@
-/* core/io/cidr.h: numeric IP addresses, networks of them, and large sets of networks.
+/* core/base/cidr.h: numeric IP addresses, networks of them, and large sets of networks.
  *
  * An IPv4 address and the same one mapped into IPv6 (::ffff:10.0.0.1) are one and the same here:
  * a listener on [::] sees IPv4 clients in that form. The families are apart otherwise: ::/0 is
  * every IPv6 address and no IPv4 one. */
 #pragma once
 #include "core/base/arena.h"
-#include "core/io/net.h"
 
 struct ip {
 	uint8_t bytes[16]; /* IPv4: mapped into IPv6 */
@@ -13,8 +12,8 @@ struct ip {
 
 enum { IP_TEXT_MAX = 48 };
 
-bool ip_of_addr(const struct net_addr *addr, struct ip *ret_ip); /* false: it is none, as unix: */
-int ip_parse(struct str text, struct ip *ret_ip);                /* without brackets; -EINVAL */
+int ip_parse(struct str text, struct ip *ret_ip); /* without brackets; -EINVAL */
+struct ip ip_of_v4(const void *four_bytes);       /* in network order */
 bool ip_is_v4(const struct ip *ip);
 const char *ip_write(char out[IP_TEXT_MAX], const struct ip *ip); /* IPv4 as 10.0.0.1 */
 struct ip ip_mask(const struct ip *ip, unsigned bits);            /* its first bits, of 128 */

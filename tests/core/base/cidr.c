@@ -1,5 +1,5 @@
-/* tests/core/io/cidr.c: networks, and sets of them against a plain search. */
-#include "core/io/cidr.h"
+/* tests/core/base/cidr.c: networks, and sets of them against a plain search. */
+#include "core/base/cidr.h"
 #include "core/base/memory.h"
 #include "tests/lib/tap.h"
 #include <stdlib.h>

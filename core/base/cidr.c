@@ -1,5 +1,5 @@
-/* core/io/cidr.c */
-#include "core/io/cidr.h"
+/* core/base/cidr.c */
+#include "core/base/cidr.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -14,27 +14,32 @@ bool ip_is_v4(const struct ip *ip)
 	return memcmp(ip->bytes, mapped, sizeof(mapped)) == 0;
 }
 
-bool ip_of_addr(const struct net_addr *addr, struct ip *ret_ip)
+struct ip ip_of_v4(const void *four_bytes)
 {
-	if (addr->len && addr->sa.sa_family == AF_INET) {
-		memcpy(ret_ip->bytes, mapped, sizeof(mapped));
-		memcpy(ret_ip->bytes + 12, &addr->in4.sin_addr, 4);
-		return true;
-	}
-	if (addr->len && addr->sa.sa_family == AF_INET6) {
-		memcpy(ret_ip->bytes, &addr->in6.sin6_addr, 16);
-		return true;
-	}
-	return false;
+	struct ip ip;
+
+	memcpy(ip.bytes, mapped, sizeof(mapped));
+	memcpy(ip.bytes + 12, four_bytes, 4);
+	return ip;
 }
 
 int ip_parse(struct str text, struct ip *ret_ip)
 {
-	struct net_addr addr;
+	char copy[INET6_ADDRSTRLEN + 1];
+	struct in_addr v4;
+	struct in6_addr v6;
 
-	if (text.len == 0 || text.ptr[0] == '[' || net_addr_from_host(text, 0, &addr) < 0)
+	if (text.len == 0 || text.len >= sizeof(copy) || str_has(text, '\0'))
 		return -EINVAL;
-	ip_of_addr(&addr, ret_ip);
+	memcpy(copy, text.ptr, text.len);
+	copy[text.len] = '\0';
+	if (inet_pton(AF_INET, copy, &v4) == 1) {
+		*ret_ip = ip_of_v4(&v4);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, copy, &v6) != 1)
+		return -EINVAL;
+	memcpy(ret_ip->bytes, &v6, sizeof(v6));
 	return 0;
 }
 
