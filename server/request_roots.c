@@ -4,6 +4,7 @@
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
 #include "server/auth/identity.h"
+#include "server/body/form_data.h"
 #include "server/request_pairs.h"
 #include "server/tls_info.h"
 #include <errno.h>
@@ -61,10 +62,11 @@ static int query_find_all(struct arena *arena, struct str text, struct str key, 
 	return 0;
 }
 
-/* Past it the rest is not looked at. */
+/* Past it the rest is not looked at, or refused. */
 enum { QUERY_PAIRS_MAX = 1000 };
 
-/* The next pair that can be read. 1, 0 at the end, -EINVAL when `strict` and it cannot, -ENOMEM. */
+/* The next pair that can be read. 1, 0 at the end, -ENOMEM; when
+ * `strict` -EINVAL for one that cannot, -E2BIG when there are too many. */
 static int query_next(struct arena *arena, struct str *rest, unsigned *n_left, bool strict,
 		      struct str *name, struct str *value)
 {
@@ -77,6 +79,8 @@ static int query_next(struct arena *arena, struct str *rest, unsigned *n_left, b
 		if (r == -ENOMEM || strict)
 			return r;
 	}
+	if (strict && *n_left == 0 && http_query_next(rest, name, value))
+		return -E2BIG;
 	return 0;
 }
 
@@ -178,8 +182,76 @@ static int request_root_query(struct request *request, struct str text, bool all
 		   : query_find(&request->arena, text, key, ret);
 }
 
+/* ------------------------------------------------------------ multipart forms */
+
+/* The first of that name; null when there is none. */
+static struct value form_find(const struct form_data *form, struct str key)
+{
+	for (size_t i = 0; i < form->n_members; i++)
+		if (str_eq(value_str(form->members[i].key), key))
+			return form->members[i].value;
+	return value_null();
+}
+
+static int form_find_all(struct arena *arena, const struct form_data *form, struct str key,
+			 struct value *ret)
+{
+	struct value *items = arena_alloc_array(arena, form->n_members + 1, sizeof(*items));
+	size_t n_items = 0;
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < form->n_members; i++)
+		if (str_eq(value_str(form->members[i].key), key))
+			items[n_items++] = form->members[i].value;
+	*ret = value_list(items, n_items);
+	return 0;
+}
+
+/* Quadratic in the number of distinct names, which is bounded (FIELDS_MAX in body/form_data.c). */
+static int form_object(struct arena *arena, const struct form_data *form, bool all,
+		       struct value *ret)
+{
+	struct pairs pairs = { .arena = arena };
+
+	for (size_t i = 0; i < form->n_members; i++) {
+		struct str name = value_str(form->members[i].key);
+		struct value value = form->members[i].value;
+		int r = 0;
+
+		if (pairs_find(&pairs, name))
+			continue;
+		if (all)
+			r = form_find_all(arena, form, name, &value);
+		if (r == 0)
+			r = pairs_add(&pairs, name, value);
+		if (r < 0)
+			return r;
+	}
+	*ret = pairs_object(&pairs);
+	return 0;
+}
+
+static int request_root_form(struct request *request, bool all, struct str key, struct value *ret)
+{
+	const struct form_data *form = request->form;
+
+	if (!form && !request->is_form)
+		return 0;
+	if (!form)
+		return request_root_query(request, request->body, all, key, ret);
+	if (!key.ptr)
+		return form_object(&request->arena, form, all, ret);
+	if (all)
+		return form_find_all(&request->arena, form, key, ret);
+	*ret = form_find(form, key);
+	return 0;
+}
+
 int request_form(struct request *request, struct value *ret)
 {
+	if (request->form)
+		return form_object(&request->arena, request->form, false, ret);
 	return query_object(&request->arena, request->body, true, ret);
 }
 
@@ -425,9 +497,7 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 		return request_root_cookies(request, key, ret);
 	case ROOT_FORM:
 	case ROOT_FORM_ALL:
-		if (!request->is_form)
-			return 0;
-		return request_root_query(request, request->body, root == ROOT_FORM_ALL, key, ret);
+		return request_root_form(request, root == ROOT_FORM_ALL, key, ret);
 	case ROOT_BODY:
 		return request_root_body(request, key, ret);
 	case ROOT_REQUEST:

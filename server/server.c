@@ -14,6 +14,7 @@
 #include "core/task/home.h"
 #include "server/admin/admin.h"
 #include "server/auth/logins.h"
+#include "server/body/uploads.h"
 #include "server/cpus.h"
 #include "server/jq/jq_pool.h"
 #include "server/logger.h"
@@ -290,6 +291,24 @@ static void server_create_logins(struct server *server)
 		server->workers[i]->fetches.pool = logins_keys_queue(server->logins);
 }
 
+/* What a process before has left is removed now, not when the first file comes. Later is no harm: an
+ * upload tries again, and is refused as long as there is no folder. */
+static void server_open_uploads(struct server *server, const struct generation *generation)
+{
+	bool needed = false;
+	int r;
+
+	server->uploads = uploads_create(generation->settings.uploads);
+	for (size_t i = 0; i < generation->n_routes; i++)
+		needed |= generation->routes[i]->body.type == BODY_MULTIPART;
+	if (!needed)
+		return;
+	r = uploads_open(server->uploads);
+	if (r < 0)
+		log_warning("uploads are refused folder=%s error=%s, trying again for each",
+			    LOG_QUOTE(uploads_base(server->uploads)), strerrorname_np(-r));
+}
+
 static int server_open(struct server *server, struct generation *generation)
 {
 	const struct settings *settings = &generation->settings;
@@ -297,6 +316,7 @@ static int server_open(struct server *server, struct generation *generation)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of a file's size just fails */
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
 	server->spawner = spawner_create();
 	server->jq = jq_pool_create(server->spawner, server_n_threads(settings->compute_threads));
@@ -316,6 +336,7 @@ static int server_open(struct server *server, struct generation *generation)
 		return r;
 	}
 	server_create_logins(server);
+	server_open_uploads(server, generation);
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);
@@ -395,6 +416,7 @@ static void server_close(struct server *server)
 		queues_close(&server->generation->queues);
 	pool_destroy(server->pool);
 	logins_destroy(server->logins);
+	uploads_destroy(server->uploads);
 	if (server->main) {
 		worker_drain(server->main, true);
 		loop_run_once(server->main->loop, false);

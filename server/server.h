@@ -26,6 +26,7 @@ struct server {
 	const char *conf_path;
 	struct pool *pool;
 	struct logins *logins;
+	struct uploads *uploads; /* the files of forms */
 	struct spawner *spawner; /* starts programs */
 	struct jq_pool *jq;
 	struct homes *
