@@ -10,7 +10,7 @@
 #include "server/body/receive.h"
 #include "server/expr/json.h"
 #include "server/request.h"
-#include "server/request_roots.h"
+#include "server/request_query.h"
 #include "server/schema/schema.h"
 #include "server/server.h"
 #include <errno.h>
@@ -37,11 +37,18 @@ static void ready_refuse(struct request *request, const struct body_refusal *ref
 	request_refuse_body(request, body_refuse(request, refusal));
 }
 
+/* What is read of a body takes up to three times its text. With that much left of the request's own
+ * memory, it is all of leat that has none. */
 static void ready_refuse_memory(struct request *request)
 {
-	ready_refuse(request, &(struct body_refusal){
-				      .status = 413,
-				      .detail = STR("the body takes more memory than may be") });
+	const struct arena *arena = &request->arena;
+	bool too_large = arena->max - arena->used < 3 * request->body.len;
+
+	ready_refuse(request,
+		     &(struct body_refusal){
+			     .status = too_large ? 413 : 503,
+			     .detail = too_large ? STR("the body takes more memory than may be")
+						 : STR("there is no memory for the body") });
 }
 
 static void ready_refuse_json(struct request *request, const struct json_error *error)
