@@ -112,7 +112,8 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 /* False without memory. */
 static bool conn_tell_tls(struct conn *conn, struct request *request)
 {
-	if (!conn->stream.tls)
+	request->secure = conn->stream.tls != NULL;
+	if (!request->secure)
 		return true;
 	if (!conn->tls_info)
 		conn->tls_info = tls_info_create(conn->stream.tls);

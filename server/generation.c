@@ -36,7 +36,7 @@ const struct setting sections[] = {
 	{ "listen", SETTING_NODE, AT(listen),
 	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path; or a map for "
 		  "each.",
-	  .keys = listen_keys },
+	  .keys = listen_keys, .more_keys = policy_keys },
 	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
 	  .keys = server_keys },
 	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
@@ -60,8 +60,8 @@ const struct setting sections[] = {
 	{ "flows", SETTING_MAP, AT(flows),
 	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
-	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
-	  .keys = route_keys },
+	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
+	  .more_keys = policy_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };
@@ -270,7 +270,7 @@ static void load_upstreams(struct load *load)
 		const struct node_entry *entry = &node->entries[i];
 		const struct upstream *before = generation_find_upstream(load->before, entry->key);
 		struct upstream *upstream = upstream_compile(
-			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
+			entry, (struct upstream *)(uintptr_t)before, &generation->conf, load->diag);
 
 		/* one that is wrong is known all the same: what calls it needs no error of its
 		 * own */

@@ -135,6 +135,14 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 	return n < 0 ? -EAGAIN : n;
 }
 
+void stream_read_on(struct stream *stream)
+{
+	stream->error = 0;
+	stream->readable = stream->peer_closed = true;
+	if (stream->tls)
+		stream->tls->socket_readable = true;
+}
+
 int stream_peek(struct stream *stream)
 {
 	char byte;

@@ -83,6 +83,9 @@ static inline int stream_fd(const struct stream *stream)
  * without TLS's: what was read may have been cut short by somebody else than the peer. */
 ssize_t stream_read(struct stream *stream, char *bytes, size_t size);
 
+/* After sending has failed: what the peer has sent before may still be read, up to its end. */
+void stream_read_on(struct stream *stream);
+
 /* Whether a read would give something, whatever events have told: 1; 0 when the peer has ended;
  * -EAGAIN; or what went wrong. */
 int stream_peek(struct stream *stream);

@@ -172,6 +172,19 @@ static void write_loops(struct buf *out, struct server *server)
 	buf_add_char(out, ']');
 }
 
+/* By policy, those that have refused any. */
+static void write_refused(struct buf *out)
+{
+	unsigned n_written = 0;
+
+	buf_add_char(out, '{');
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (policy_kinds[id] && policy_n_refused(id))
+			buf_printf(out, "%s\"%s\":%" PRIu64, n_written++ ? "," : "",
+				   policy_kinds[id]->name, policy_n_refused(id));
+	buf_add_char(out, '}');
+}
+
 void admin_status(struct request *request)
 {
 	struct server *server = admin_server(request);
@@ -203,6 +216,8 @@ void admin_status(struct request *request)
 	buf_add(&json, STR(",\"loops\":"));
 	write_loops(&json, server);
 	write_files(&json, server);
+	buf_add(&json, STR(",\"refused\":"));
+	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
 	write_upstreams(&json, generation);
 	buf_add_char(&json, '}');
@@ -263,6 +278,16 @@ static void metric_routes(struct buf *out, const struct generation *generation)
 	for (size_t i = 0; i < generation->n_routes; i++)
 		metric_route(out, "leat_route_failures_total", generation->routes[i],
 			     atomic_load(&generation->routes[i]->stats.failures));
+}
+
+static void metric_policies(struct buf *out)
+{
+	metric_head(out, "leat_policy_refused_total", "counter",
+		    "Requests that a policy has answered instead of their route.");
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (policy_kinds[id] && policy_kinds[id]->admit)
+			buf_printf(out, "leat_policy_refused_total{policy=\"%s\"} %" PRIu64 "\n",
+				   policy_kinds[id]->name, policy_n_refused(id));
 }
 
 static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
@@ -329,6 +354,7 @@ void admin_metrics(struct request *request)
 		   server->n_reloads_refused);
 	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
 		   log.dropped);
+	metric_policies(&out);
 	metric_routes(&out, server->generation);
 	metric_upstreams(&out, server->generation);
 	reply.body = buf_str(&out);
