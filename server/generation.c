@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
+#include "server/jq/jq_check.h"
 #include "server/later.h"
 #include "server/route.h"
 #include "server/upstream_conf.h"
@@ -28,7 +29,7 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *shared, *flows, *routes, *jobs;
+		*defaults, *http, *shared, *compute, *flows, *routes, *jobs;
 };
 
 #define AT(field) offsetof(struct sections_config, field)
@@ -57,6 +58,8 @@ const struct setting sections[] = {
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "shared", SETTING_MAP, AT(shared),
 	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
+	{ "compute", SETTING_MAP, AT(compute),
+	  .help = "Queues of the threads that compute, by name.", .keys = compute_keys },
 	{ "flows", SETTING_MAP, AT(flows),
 	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
@@ -239,6 +242,12 @@ static void load_admin(struct load *load)
 		diag_error(load->diag, spec->place,
 			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
 			   spec->text.ptr);
+	else if (!net_addr_is_loopback(&spec->addr))
+		diag_error(
+			load->diag, spec->place,
+			"\"%s\" can be reached from elsewhere, and whoever reaches the admin API "
+			"may do everything; write unix:/path or 127.0.0.1:port",
+			spec->text.ptr);
 }
 
 /* ------------------------------------------------------------ what is compiled */
@@ -374,13 +383,15 @@ static void load_shared(struct load *load)
 
 	shared_compile(things, load->config.shared, arena, load->diag);
 	load->compiler.shared = things;
+	queues_compile(&load->generation->queues, load->config.compute, arena, load->diag);
+	load->compiler.queues = &load->generation->queues;
 }
 
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",  "limits",
-						"timeouts", "admin",  "http", "shared" };
+	static const char *const constant[] = { "listen", "server", "log",    "limits", "timeouts",
+						"admin",  "http",   "shared", "compute" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -440,6 +451,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 		load_sections(&load);
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
+		jq_check_destroy(load.compiler.jq_check);
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -460,6 +472,7 @@ void generation_destroy(struct generation *generation)
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	queues_close(&generation->queues);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);
 	conf_fini(&generation->conf);

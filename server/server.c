@@ -14,6 +14,7 @@
 #include "core/task/home.h"
 #include "server/admin/admin.h"
 #include "server/cpus.h"
+#include "server/jq/jq_pool.h"
 #include "server/logger.h"
 #include "server/notify.h"
 #include <errno.h>
@@ -290,6 +291,7 @@ static int server_open(struct server *server, struct generation *generation)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
 	server->spawner = spawner_create();
+	server->jq = jq_pool_create(server->spawner, server_n_threads(settings->compute_threads));
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
@@ -371,12 +373,17 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
+	for (size_t i = 0; i < server->n_old; i++)
+		queues_close(&server->old[i]->queues);
+	if (server->generation)
+		queues_close(&server->generation->queues);
 	pool_destroy(server->pool);
 	if (server->main) {
 		worker_drain(server->main, true);

@@ -25,6 +25,7 @@ struct server {
 	const char *conf_path;
 	struct pool *pool;
 	struct spawner *spawner; /* starts programs */
+	struct jq_pool *jq;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */

@@ -185,6 +185,27 @@ static void write_refused(struct buf *out)
 	buf_add_char(out, '}');
 }
 
+/* What computes: how much waits, and how long it has taken. */
+static void write_compute(struct buf *out, const struct compute_queues *queues)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < queues->n_queues; i++) {
+		struct pool_stats stats;
+
+		pool_queue_stats(queues->queues[i].open, &stats);
+		buf_add(out, i ? STR(",{\"name\":") : STR("{\"name\":"));
+		json_write_text(queues->queues[i].name, out);
+		buf_printf(out,
+			   ",\"waiting\":%zu,\"running\":%u,\"done\":%" PRIu64
+			   ",\"refused\":%" PRIu64 ",\"waited_ms\":%" PRIu64
+			   ",\"waited_max_ms\":%" PRIu64 ",\"ran_ms\":%" PRIu64 "}",
+			   stats.n_waiting, stats.n_running, stats.n_done, stats.n_refused,
+			   stats.waited_ns / NS_PER_MS, stats.waited_max_ns / NS_PER_MS,
+			   stats.ran_ns / NS_PER_MS);
+	}
+	buf_add_char(out, ']');
+}
+
 void admin_status(struct request *request)
 {
 	struct server *server = admin_server(request);
@@ -215,6 +236,8 @@ void admin_status(struct request *request)
 	write_listeners(&json, server);
 	buf_add(&json, STR(",\"loops\":"));
 	write_loops(&json, server);
+	buf_add(&json, STR(",\"compute\":"));
+	write_compute(&json, &generation->queues);
 	write_files(&json, server);
 	buf_add(&json, STR(",\"refused\":"));
 	write_refused(&json);
