@@ -3,44 +3,9 @@
  * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
+#include "server/request_pairs.h"
 #include "server/tls_info.h"
 #include <errno.h>
-
-/* Pairs in the order of the text, as they are collected. */
-struct pairs {
-	struct member *members;
-	size_t n_members, n_room;
-};
-
-static int pairs_add(struct arena *arena, struct pairs *pairs, struct str name, struct value value)
-{
-	if (pairs->n_members == pairs->n_room) {
-		size_t n_room = pairs->n_room ? pairs->n_room * 2 : 8;
-		struct member *members = arena_alloc_array(arena, n_room, sizeof(*members));
-
-		if (!members)
-			return -ENOMEM;
-		if (pairs->n_members)
-			memcpy(members, pairs->members, pairs->n_members * sizeof(*members));
-		pairs->members = members;
-		pairs->n_room = n_room;
-	}
-	pairs->members[pairs->n_members++] = (struct member){ value_text(name), value };
-	return 0;
-}
-
-static struct member *pairs_find(struct pairs *pairs, struct str name)
-{
-	for (size_t i = 0; i < pairs->n_members; i++)
-		if (str_eq(value_str(pairs->members[i].key), name))
-			return &pairs->members[i];
-	return NULL;
-}
-
-static struct value pairs_object(const struct pairs *pairs)
-{
-	return value_object(pairs->members, pairs->n_members);
-}
 
 /* ------------------------------------------------------------ query and form */
 
@@ -95,48 +60,126 @@ static int query_find_all(struct arena *arena, struct str text, struct str key, 
 	return 0;
 }
 
-/* All pairs as an object: the first value of each name, or with `all` the list of them.
- * Quadratic in the number of distinct names, which is bounded here: past 1,000 pairs the rest is
- * not looked at. */
-static int query_object(struct arena *arena, struct str text, bool all, bool strict,
-			struct value *ret)
+/* Past it the rest is not looked at. */
+enum { QUERY_PAIRS_MAX = 1000 };
+
+/* The next pair that can be read. 1, 0 at the end, -EINVAL when `strict` and it cannot, -ENOMEM. */
+static int query_next(struct arena *arena, struct str *rest, unsigned *n_left, bool strict,
+		      struct str *name, struct str *value)
 {
-	struct pairs pairs = { 0 };
-	struct str rest = text, name, value;
-	unsigned n_pairs = 0;
+	while (*n_left > 0 && http_query_next(rest, name, value)) {
+		int r = query_decode(arena, name, value);
 
-	while (n_pairs++ < 1000 && http_query_next(&rest, &name, &value)) {
-		struct value list;
-		int r = query_decode(arena, &name, &value);
-
-		if (r == -ENOMEM || (r < 0 && strict))
-			return r;
-		if (r < 0 || pairs_find(&pairs, name))
-			continue;
-		list = value_text(value);
-		if (all)
-			r = query_find_all(arena, text, name, &list);
+		--*n_left;
 		if (r == 0)
-			r = pairs_add(arena, &pairs, name, list);
-		if (r < 0)
+			return 1;
+		if (r == -ENOMEM || strict)
 			return r;
 	}
-	*ret = pairs_object(&pairs);
 	return 0;
+}
+
+/* All pairs as an object: the first value of each name. */
+static int query_object(struct arena *arena, struct str text, bool strict, struct value *ret)
+{
+	struct pairs pairs = { .arena = arena };
+	unsigned n_left = QUERY_PAIRS_MAX;
+	struct str name, value;
+	int r;
+
+	while ((r = query_next(arena, &text, &n_left, strict, &name, &value)) > 0)
+		if (!pairs_find(&pairs, name) && pairs_add(&pairs, name, value_text(value)) < 0)
+			return -ENOMEM;
+	*ret = pairs_object(&pairs);
+	return r;
+}
+
+/* What was read: whose it is, by the number of the name. */
+struct query_lists {
+	size_t n_values, n_room;
+	struct value *values;
+	uint32_t *owners;
+};
+
+static bool query_lists_add(struct arena *arena, struct query_lists *lists, uint32_t owner,
+			    struct str text)
+{
+	if (lists->n_values == lists->n_room) {
+		size_t n_room = MAX(lists->n_room * 2, (size_t)8);
+		struct value *values = arena_alloc_array(arena, n_room, sizeof(*values));
+		uint32_t *owners = arena_alloc_array(arena, n_room, sizeof(*owners));
+
+		if (!values || !owners)
+			return false;
+		if (lists->n_values) {
+			memcpy(values, lists->values, lists->n_values * sizeof(*values));
+			memcpy(owners, lists->owners, lists->n_values * sizeof(*owners));
+		}
+		*lists = (struct query_lists){ lists->n_values, n_room, values, owners };
+	}
+	lists->owners[lists->n_values] = owner;
+	lists->values[lists->n_values++] = value_text(text);
+	return true;
+}
+
+/* Gives each name its values, which stand behind one another in `sorted`. */
+static int query_lists_give(struct arena *arena, const struct query_lists *lists,
+			    struct pairs *pairs)
+{
+	struct value *sorted = arena_alloc_array(arena, lists->n_values + 1, sizeof(*sorted));
+	size_t *ends = arena_zalloc(arena, (pairs->n_members + 1) * sizeof(*ends));
+	size_t at = 0;
+
+	if (!sorted || !ends)
+		return -ENOMEM;
+	for (size_t i = 0; i < lists->n_values; i++)
+		ends[lists->owners[i]]++;
+	for (size_t i = 0; i < pairs->n_members; i++) {
+		pairs->members[i].value = value_list(sorted + at, ends[i]);
+		at += ends[i];
+		ends[i] = at - ends[i]; /* where its next one goes */
+	}
+	for (size_t i = 0; i < lists->n_values; i++)
+		sorted[ends[lists->owners[i]]++] = lists->values[i];
+	return 0;
+}
+
+/* All pairs as an object: the list of the values of each name. */
+static int query_lists(struct arena *arena, struct str text, struct value *ret)
+{
+	struct pairs pairs = { .arena = arena };
+	struct query_lists lists = { 0 };
+	unsigned n_left = QUERY_PAIRS_MAX;
+	struct str name, value;
+	int r;
+
+	while ((r = query_next(arena, &text, &n_left, false, &name, &value)) > 0) {
+		const struct member *member = pairs_find(&pairs, name);
+		size_t owner = member ? (size_t)(member - pairs.members) : pairs.n_members;
+
+		if ((!member && pairs_add(&pairs, name, value_null()) < 0) ||
+		    !query_lists_add(arena, &lists, (uint32_t)owner, value))
+			return -ENOMEM;
+	}
+	if (r == 0)
+		r = query_lists_give(arena, &lists, &pairs);
+	*ret = pairs_object(&pairs);
+	return r;
 }
 
 static int request_root_query(struct request *request, struct str text, bool all, struct str key,
 			      struct value *ret)
 {
 	if (!key.ptr)
-		return query_object(&request->arena, text, all, false, ret);
+		return all ? query_lists(&request->arena, text, ret)
+			   : query_object(&request->arena, text, false, ret);
 	return all ? query_find_all(&request->arena, text, key, ret)
 		   : query_find(&request->arena, text, key, ret);
 }
 
 int request_form(struct request *request, struct value *ret)
 {
-	return query_object(&request->arena, request->body, false, true, ret);
+	return query_object(&request->arena, request->body, true, ret);
 }
 
 struct str request_query(struct request *request, struct str name)
@@ -184,7 +227,7 @@ static int request_path_param(struct request *request, size_t at, struct value *
 static int request_root_path(struct request *request, struct str key, struct value *ret)
 {
 	const struct route_pattern *pattern = &request->route->pattern;
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = &request->arena };
 
 	*ret = value_null();
 	for (size_t i = 0; i < pattern->n_params; i++) {
@@ -198,7 +241,7 @@ static int request_root_path(struct request *request, struct str key, struct val
 			*ret = r < 0 ? value_null() : value;
 			return r;
 		}
-		r = pairs_add(&request->arena, &pairs, pattern->params[i], value);
+		r = pairs_add(&pairs, pattern->params[i], value);
 		if (r < 0)
 			return r;
 	}
@@ -221,7 +264,7 @@ static int request_lower(struct arena *arena, struct str text, struct str *ret)
 
 static int request_root_headers(struct request *request, struct str key, struct value *ret)
 {
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = &request->arena };
 
 	if (key.ptr) {
 		const struct http_field *field = http_head_find(&request->head, key);
@@ -234,8 +277,7 @@ static int request_root_headers(struct request *request, struct str key, struct 
 		int r = request_lower(&request->arena, request->head.fields[i].name, &name);
 
 		if (r == 0 && !pairs_find(&pairs, name))
-			r = pairs_add(&request->arena, &pairs, name,
-				      value_text(request->head.fields[i].value));
+			r = pairs_add(&pairs, name, value_text(request->head.fields[i].value));
 		if (r < 0)
 			return r;
 	}
@@ -248,7 +290,7 @@ static int request_root_cookies(struct request *request, struct str key, struct 
 {
 	const struct http_field *field = http_head_find(&request->head, STR("cookie"));
 	struct str rest = field ? field->value : STR_NONE, part;
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = &request->arena };
 
 	*ret = value_null();
 	while (str_next_part(&rest, ';', &part)) {
@@ -270,7 +312,7 @@ static int request_root_cookies(struct request *request, struct str key, struct 
 		}
 		r = key.ptr || pairs_find(&pairs, name)
 			    ? 0
-			    : pairs_add(&request->arena, &pairs, name, value_text(value));
+			    : pairs_add(&pairs, name, value_text(value));
 		if (r < 0)
 			return r;
 	}
@@ -289,7 +331,7 @@ struct named_text {
 static int request_named(struct arena *arena, const struct named_text *texts, size_t n_texts,
 			 struct str key, struct value *ret)
 {
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = arena };
 
 	*ret = value_null();
 	for (size_t i = 0; i < n_texts; i++) {
@@ -300,7 +342,7 @@ static int request_named(struct arena *arena, const struct named_text *texts, si
 			*ret = value;
 			return 0;
 		}
-		r = key.ptr ? 0 : pairs_add(arena, &pairs, texts[i].name, value);
+		r = key.ptr ? 0 : pairs_add(&pairs, texts[i].name, value);
 		if (r < 0)
 			return r;
 	}

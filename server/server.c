@@ -380,6 +380,10 @@ static void server_close(struct server *server)
 	homes_destroy(server->homes);
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
+	for (size_t i = 0; i < server->n_old; i++)
+		queues_close(&server->old[i]->queues);
+	if (server->generation)
+		queues_close(&server->generation->queues);
 	pool_destroy(server->pool);
 	if (server->main) {
 		worker_drain(server->main, true);

@@ -11,10 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 static void worker_on_arrival(struct loop *loop, int fd, uint32_t tag, uint32_t events)
 {
-	conn_accept(loop_user(loop), tag, fd, events); /* the tag is the listener's number */
+	struct worker *worker = loop_user(loop);
+
+	if (unlikely(worker->stopped)) { /* it came when the last of the others had gone */
+		close(fd);
+		server_conn_closed(worker);
+		return;
+	}
+	conn_accept(worker, tag, fd, events); /* the tag is the listener's number */
 }
 
 /* ------------------------------------------------------------ detached flows */

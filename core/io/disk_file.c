@@ -234,7 +234,8 @@ static bool disk_file_is_in_memory(struct disk_file *file, uint64_t at, uint64_t
 	uint64_t piece = at / DISK_PIECE;
 
 	if (disk_file_believes(file, piece, now_ns))
-		return file->blind || disk_file_has(file, end - 1, end);
+		return file->blind ||
+		       (disk_file_has(file, at, at + 1) && disk_file_has(file, end - 1, end));
 	if (file->blind)
 		return false;
 	if (end - at <= DISK_LOOK)

@@ -155,8 +155,13 @@ static bool tls_server_set_context(struct tls_server *server,
 static int tls_server_ask_clients(SSL_CTX *ctx, const struct tls_server_settings *settings,
 				  struct tls_fault *fault)
 {
-	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(settings->client_ca);
+	BIO *bio = tls_fault_open(settings->client_ca, fault, TLS_FAULT_CA);
+	STACK_OF(X509_NAME) * names;
 
+	if (!bio)
+		return -EINVAL;
+	BIO_free(bio);
+	names = SSL_load_client_CA_file(settings->client_ca);
 	if (!names)
 		return tls_fault_set(fault, TLS_FAULT_CA, "holds no certificate that can be read");
 	SSL_CTX_set_client_CA_list(ctx, names);

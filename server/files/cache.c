@@ -49,13 +49,22 @@ struct file *file_cache_find(struct file_cache *cache, struct str key)
 	return file;
 }
 
+static uint64_t file_bytes(const struct file *file)
+{
+	uint64_t size = file->bytes ? file->size : 0;
+
+	for (size_t i = 0; i < N_CODINGS; i++)
+		size += file->coded[i].len;
+	return size;
+}
+
 static void file_list_count(struct file_list *files, const struct file *file, bool more)
 {
 	size_t sign = more ? 1 : SIZE_MAX;
 
 	files->n_files += sign;
 	files->n_fds += file->disk ? sign : 0;
-	files->n_bytes += file->bytes ? sign * file->size : 0;
+	files->n_bytes += sign * file_bytes(file);
 }
 
 void file_cache_remove(struct file_cache *cache, struct file *file)
@@ -104,6 +113,22 @@ void file_cache_add(struct file_cache *cache, struct str key, struct file *file)
 	map_set(&cache->map, file->key, file);
 	list_add_first(&file_cache_list(cache, file)->files, &file->link);
 	file_list_count(file_cache_list(cache, file), file, true);
+	file_cache_trim(cache);
+}
+
+void file_cache_add_coded(struct file_cache *cache, struct file *file, enum coding coding,
+			  struct str bytes)
+{
+	struct file_coded *coded = &file->coded[coding];
+
+	if (!file->cached || coded->bytes || bytes.len == 0 || !file_charge(file, bytes.len))
+		return;
+	coded->bytes = malloc(bytes.len);
+	if (!coded->bytes)
+		return; /* what is charged goes with the file */
+	memcpy(coded->bytes, bytes.ptr, bytes.len);
+	coded->len = bytes.len;
+	cache->files.n_bytes += bytes.len;
 	file_cache_trim(cache);
 }
 

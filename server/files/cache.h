@@ -34,5 +34,10 @@ struct file *file_cache_find(struct file_cache *cache, struct str key); /* or NU
 void file_cache_add(struct file_cache *cache, struct str key, struct file *file);
 void file_cache_remove(struct file_cache *cache, struct file *file); /* NULL, or gone: no effect */
 
+/* A copy of the file's bytes as they are compressed, kept with it; no effect on a file that is not
+ * in the cache. May drop files that were used long ago. */
+void file_cache_add_coded(struct file_cache *cache, struct file *file, enum coding coding,
+			  struct str bytes);
+
 /* Closes the files that are kept open, as far as nobody is sent them: descriptors are short. */
 void file_cache_drop_fds(struct file_cache *cache);

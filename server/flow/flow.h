@@ -18,6 +18,7 @@ enum {
 };
 
 struct capture;
+struct compute_queues;
 struct jq_check;
 struct flow;
 struct flow_locals;
@@ -37,8 +38,9 @@ struct flow_compiler {
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
-	const char *const *path_names;      /* of the route that is compiled; see expr_names */
-	const struct shared_things *shared; /* `shared:`; NULL: nothing is declared */
+	const char *const *path_names;       /* of the route that is compiled; see expr_names */
+	const struct shared_things *shared;  /* `shared:`; NULL: nothing is declared */
+	const struct compute_queues *queues; /* of `compute:`; NULL: nothing computes */
 	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for

@@ -308,7 +308,7 @@ const struct policies *policies_of_pattern(const struct policy_list *list,
 
 /* ------------------------------------------------------------ one request */
 
-static unsigned policies_places(const struct policy_way *way, const struct policies *places[3])
+unsigned policies_places(const struct policy_way *way, const struct policies *places[3])
 {
 	const struct route *route = way->route;
 	const struct policies *all[] = {

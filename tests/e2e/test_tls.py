@@ -476,7 +476,7 @@ def test_files_are_checked_offline(certs):
             ({"key": certs.path("a.pem")}, "holds no private key in PEM"),
             ({"cert": certs.path("a.key")}, "holds no certificate in PEM"),
             ({"ocsp": certs.path("a.pem")}, "is not a successful OCSP response in DER"),
-            ({"client_ca": "/nonexistent"}, 'client_ca "/nonexistent" holds no certificate'),
+            ({"client_ca": "/nonexistent"}, 'client_ca "/nonexistent" cannot be read: No such file'),
             ({"ciphers": "NOPE"}, 'ciphers "NOPE" no such cipher'),
             ({"min": "1.1"}, "1.2"),
             ({"require": True}, "require is for certificates of clients"),

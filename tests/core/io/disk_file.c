@@ -222,7 +222,7 @@ static void what_is_in_memory_is_sent_without_the_pool_and_with_few_looks(void)
 	sender_open(&sender);
 	sender_send(&sender, 1 << 20, 1 << 20);
 	loop_run_once(loop, false);
-	is_true(n_looks > 0 && n_looks <= 3); /* one a turn */
+	is_true(n_looks > 0 && n_looks <= 6); /* two a turn */
 	sender_finish(&sender, 1 << 20, 1 << 20);
 	sender_close(&sender);
 	teardown();
