@@ -86,27 +86,25 @@ size_t server_job_home(const struct server *server, struct str name)
 
 /* ------------------------------------------------------------ shutdown */
 
-struct drain {
-	struct post post;
-	struct worker *worker;
-	bool cancel;
-};
-
 static void server_drain_here(struct post *post)
 {
-	struct drain *drain = container_of(post, struct drain, post);
-
-	worker_drain(drain->worker, drain->cancel);
-	free(drain);
+	worker_drain(container_of(post, struct worker, drain), false);
 }
 
+static void server_cancel_here(struct post *post)
+{
+	worker_drain(container_of(post, struct worker, cancel), true);
+}
+
+/* Each once; a loop that has stopped meanwhile leaves the post where it is. */
 static void server_drain_workers(struct server *server, bool cancel)
 {
 	for (size_t i = 0; i < server->n_workers; i++) {
-		struct drain *drain = mem_alloc(sizeof(*drain));
+		struct worker *worker = server->workers[i];
+		struct post *post = cancel ? &worker->cancel : &worker->drain;
 
-		*drain = (struct drain){ { .run = server_drain_here }, server->workers[i], cancel };
-		loop_post(server->workers[i]->loop, &drain->post);
+		post->run = cancel ? server_cancel_here : server_drain_here;
+		loop_post(worker->loop, post);
 	}
 }
 

@@ -74,7 +74,8 @@ struct worker {
 	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
-	atomic_bool sweep_posted; /* any thread's */
+	struct post drain, cancel; /* the main thread's, at the end of the process */
+	atomic_bool sweep_posted;  /* any thread's */
 };
 
 /* 0 or a negative errno. The thread is not started. */
