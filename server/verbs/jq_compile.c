@@ -130,6 +130,7 @@ static bool jq_compile_names(struct verb_compiler *compiler, const struct node *
 	struct arena *arena = compiler->flow->arena;
 	bool ok = true;
 
+	check(with);
 	for (size_t i = 0; i < with->n_entries; i++) {
 		struct str name = with->entries[i].key;
 
