@@ -186,15 +186,13 @@ static bool compress_is_forbidden(const struct reply *reply)
 	return false;
 }
 
-/* Whether the answer is one that some clients get compressed. A 304 speaks of one that was. */
+/* Whether the answer is one that some clients get compressed. A 304 speaks of one: it has the type
+ * of its body, which is not sent then, unless that was coded already. */
 static bool compress_concerns(const struct compress *compress, const struct reply *reply)
 {
-	if (compress_is_forbidden(reply))
-		return false;
-	if (reply->status == 304)
-		return reply->content_type.len == 0 || compress_has_type(compress, reply);
-	return reply_has_body(reply->status) && reply->status != 206 &&
-	       compress_has_type(compress, reply);
+	bool may = reply->status == 304 || (reply_has_body(reply->status) && reply->status != 206);
+
+	return may && !compress_is_forbidden(reply) && compress_has_type(compress, reply);
 }
 
 /* What the client likes best; the order of the configuration decides between equals. N_CODINGS:

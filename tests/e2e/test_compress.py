@@ -404,6 +404,15 @@ def test_ranges_conditions_images_and_nothing_are_not_compressed(folder):
         assert (answer.status, answer.get("content-encoding")) == (200, "gzip")  # a weak tag does not hold for it
 
 
+@pytest.mark.parametrize("name, accept", [("image.png", "gzip"), ("made.html", "br"), ("small.txt", None)])
+def test_304_has_the_tag_that_200_had(folder, name, accept):
+    first = get(folder, "/f/" + name, accept)
+    again = get(folder, "/f/" + name, accept, If_None_Match=first.get("etag"))
+    assert again.status == 304 and not first.get("etag").startswith("W/")
+    assert (again.get("etag"), again.get("vary")) == (first.get("etag"), first.get("vary"))
+    assert again.get("content-type") is None
+
+
 def test_head_of_a_file_tells_what_get_would(folder):
     with folder.connect() as client:
         for name in ("small.txt", "middle.js", "large.css"):

@@ -361,7 +361,7 @@ static void closing_in_the_middle_closes_the_connection(void)
 
 static void a_request_that_was_answered_early_goes_on_and_its_connection_is_not_kept(void)
 {
-	static char large[64 << 20]; /* more than the sockets hold */
+	static char large[64 << 20]; /* more than two sockets hold */
 
 	begin((struct step[]){ ACCEPT, READ_ANY, SEND(HEAD_LENGTH("6") "abc"), AWAIT, SEND("def"),
 			       AWAIT, GONE, END });
