@@ -64,16 +64,24 @@ static void conn_pass(struct conn *conn)
 	struct request *request = conn->request;
 	const struct http_head *head = &request->head;
 
-	if (request->route->body_type != BODY_ANY && !head->has_length && !head->chunked) {
+	const struct reply *refusal;
+
+	if (request->route->body.type != BODY_ANY && !head->has_length && !head->chunked) {
 		request->replied = true;
 		conn_answer(conn, policy_finish(request, reply_refusal(411)), request);
+		return;
+	}
+	refusal = body_begin(request);
+	if (refusal) {
+		request->replied = true;
+		conn_answer_early(conn, policy_finish(request, refusal));
 		return;
 	}
 	if (!conn_has_body(head)) {
 		conn_handle(conn);
 		return;
 	}
-	conn_begin_body(conn, head, request->route->body_max);
+	conn_begin_body(conn, head, request->route->body.max);
 	if (conn->state == CONN_READ_BODY && head->expects_continue)
 		conn_continue(conn);
 }

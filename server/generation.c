@@ -12,6 +12,7 @@
 #include "server/jq/jq_check.h"
 #include "server/later.h"
 #include "server/route.h"
+#include "server/schema/schema.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
 
@@ -75,6 +76,7 @@ const struct setting sections[] = {
 /* One load. */
 struct load {
 	struct flow_compiler compiler; /* first: its callbacks find the load */
+	struct schema_loader schemas;
 	struct generation *generation;
 	const struct generation *before;
 	struct diag *diag;
@@ -154,6 +156,10 @@ static void load_settings(struct load *load)
 	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
 	load_threads(load, settings->threads, "threads");
 	load_threads(load, settings->compute_threads, "compute_threads");
+	if (settings->uploads.len)
+		settings->uploads = conf_path(&load->generation->conf,
+					      node_find(load->config.server, "uploads")->place,
+					      settings->uploads);
 	load->generation->http_limits = (struct http_limits){
 		.line_max = settings->line,
 		.head_max = settings->head,
@@ -210,7 +216,7 @@ static void load_policies(struct load *load)
 	generation->no_route = arena_zalloc(generation->arena, sizeof(struct route));
 	*generation->no_route = (struct route){ .by_path = true,
 						.logged = true,
-						.body_max = generation->settings.body };
+						.body = { .max = generation->settings.body } };
 }
 
 struct admin_config {
@@ -350,7 +356,8 @@ static void load_routes(struct load *load)
 		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
-						    &generation->settings, &node->entries[i]);
+						    &load->schemas, &generation->settings,
+						    &node->entries[i]);
 
 		if (route && router_add(generation->router, &route->pattern, route->place, route,
 					load->diag))
@@ -448,7 +455,9 @@ struct generation *generation_load(const char *path, const struct generation *be
 	if (conf_load(&generation->conf, path, diag) == 0 && generation->conf.root) {
 		generation->arena = &generation->conf.arena;
 		loading = &load;
+		schema_loader_init(&load.schemas, generation->arena, diag);
 		load_sections(&load);
+		schema_loader_fini(&load.schemas);
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);

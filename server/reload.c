@@ -330,9 +330,11 @@ static void server_warn_fixed(struct server *server, const struct generation *ge
 	const struct settings *old = &server->generation->settings, *new = &generation->settings;
 
 	if (!str_eq(old->threads, new->threads) ||
-	    !str_eq(old->compute_threads, new->compute_threads))
+	    !str_eq(old->compute_threads, new->compute_threads) ||
+	    !str_eq(old->uploads, new->uploads))
 		diag_warning(diag, (struct place){ 0 },
-			     "server: threads are fixed for the life of the process; restart leat "
+			     "server: threads and uploads are fixed for the life of the process; "
+			     "restart leat "
 			     "to change them");
 }
 

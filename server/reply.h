@@ -80,6 +80,10 @@ void reply_write_head(const struct reply *reply, struct buf *out);
 struct reply reply_problem(struct arena *arena, int status, struct str code, struct str task,
 			   struct str request_id, struct str detail);
 
+/* The same of what a client sent: with the failure's detail and faults. */
+struct reply reply_problem_of(struct arena *arena, const struct failure *failure,
+			      struct str request_id);
+
 /* The same without an arena, for what is refused before there is a request: constant texts by
  * status. */
 const struct reply *reply_refusal(int status);

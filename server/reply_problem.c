@@ -33,9 +33,32 @@ struct reply reply_problem(struct arena *arena, int status, struct str code, str
 	return reply;
 }
 
-static const int refusals[] = {
-	400, 404, 405, 408, 411, 413, 414, 415, 417, 431, 500, 501, 503, 505
-};
+struct reply reply_problem_of(struct arena *arena, const struct failure *failure,
+			      struct str request_id)
+{
+	struct reply reply = { .status = failure_status(failure) };
+	struct buf out;
+
+	buf_init_arena(&out, arena);
+	buf_printf(&out, "{\"status\":%d", reply.status);
+	problem_add(&out, "title", http_status_reason(reply.status));
+	problem_add(&out, "code", failure_code(failure));
+	problem_add(&out, "detail", failure->detail);
+	problem_add(&out, "request_id", request_id);
+	if (failure->faults) {
+		buf_add(&out, STR(",\"errors\":"));
+		value_write_json(*failure->faults, &out);
+	}
+	buf_add_char(&out, '}');
+	if (!out.error) {
+		reply.content_type = STR("application/problem+json");
+		reply.body = buf_str(&out);
+	}
+	return reply;
+}
+
+static const int refusals[] = { 400, 404, 405, 408, 411, 413, 414, 415,
+				417, 422, 431, 500, 501, 503, 505, 507 };
 static struct reply refusal_replies[ARRAY_LEN(refusals)], plain_http_reply;
 static pthread_once_t refusals_made = PTHREAD_ONCE_INIT;
 

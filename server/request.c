@@ -10,7 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
-#include "server/expr/json.h"
+#include "server/body/body.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
 #include "server/policy/policy.h"
@@ -233,8 +233,7 @@ static void request_fail(struct request *request, const struct failure *failure)
 	const struct reply_spec *rule = route_error_reply(request->route, failure);
 	struct reply reply;
 
-	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)request->route)->stats.failures, 1,
-				  memory_order_relaxed);
+	request_count_failure(request);
 	request_log_failure(request, failure);
 	request->run.failure = *failure; /* what ${error} reads */
 	if (!rule || failure->code == ERROR_CANCELLED ||
@@ -283,71 +282,15 @@ static void request_on_run_end(struct flow_run *run)
 
 /* ------------------------------------------------------------ the body */
 
-static struct str request_content_type(const struct request *request)
+void request_count_failure(struct request *request)
 {
-	const struct http_field *field = http_head_find(&request->head, STR("content-type"));
-	struct str type = field ? field->value : STR_NONE;
-	ptrdiff_t semicolon = str_find_char(type, ';');
-
-	return str_trim(semicolon < 0 ? type : str_first(type, (size_t)semicolon));
+	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)request->route)->stats.failures, 1,
+				  memory_order_relaxed);
 }
 
-static bool type_is_json(struct str type)
+void request_refuse_body(struct request *request, const struct reply *reply)
 {
-	return str_eq_nocase(type, STR("application/json")) ||
-	       (type.len > 5 && str_eq_nocase(str_skip(type, type.len - 5), STR("+json")));
-}
-
-static bool type_is_form(struct str type)
-{
-	return str_eq_nocase(type, STR("application/x-www-form-urlencoded"));
-}
-
-static bool type_is_text(struct str type)
-{
-	return type.len == 0 || str_eq_nocase(str_first(type, 5), STR("text/"));
-}
-
-/* 0, or the status that refuses the body: 415 for a type that the route does not take, 400 for
- * what is not what it says to be. */
-static int request_read_body(struct request *request, struct str *ret_detail)
-{
-	struct str type = request_content_type(request);
-	bool json = type_is_json(type), form = type_is_form(type);
-	struct json_error error;
-
-	request->is_form = form;
-	if ((request->route->body_type == BODY_JSON && !json) ||
-	    (request->route->body_type == BODY_FORM && !form) ||
-	    (request->route->body_type == BODY_TEXT && !type_is_text(type)))
-		return 415;
-	request->body_value = request->body.len ? value_text(request->body) : value_null();
-	if (!(request->route->roots &
-	      (ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL))) &&
-	    request->route->body_type == BODY_ANY)
-		return 0;
-	if (json) {
-		if (!json_check(request->body, &error)) {
-			*ret_detail = arena_printf(&request->arena,
-						   "the body is not JSON: %s at byte %zu",
-						   error.what, error.offset + 1);
-			return 400;
-		}
-		return value_json(&request->body_value, &request->arena, request->body) < 0 ? 500
-											    : 0;
-	}
-	if (form)
-		return request_form(request, &request->body_value) < 0 ? 400 : 0;
-	return 0;
-}
-
-static void request_refuse(struct request *request, int status, struct str detail)
-{
-	struct str code = status == 415 || status == 400 ? STR("invalid_input") : STR_NONE;
-	struct reply reply =
-		reply_problem(&request->arena, status, code, STR_NONE, request->context.id, detail);
-
-	request_send(request, &reply);
+	request_send(request, reply);
 }
 
 void request_admitted(struct request *request)
@@ -370,8 +313,6 @@ void request_resume_body(struct request *request)
 void request_start(struct request *request)
 {
 	const struct route *route = request->route;
-	struct str detail = STR_NONE;
-	int status;
 
 	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
 				  memory_order_relaxed);
@@ -383,11 +324,13 @@ void request_start(struct request *request)
 		files_serve(route->files, request);
 		return;
 	}
-	status = request_read_body(request, &detail);
-	if (status != 0) {
-		request_refuse(request, status, detail);
-		return;
-	}
+	body_ready(request);
+}
+
+void request_go_on(struct request *request)
+{
+	const struct route *route = request->route;
+
 	flow_run_init(&request->run, route->flow, &request->context, request_on_run_end);
 	if (flow_is_empty(route->flow)) {
 		request_answer(request);

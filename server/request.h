@@ -9,6 +9,7 @@
 #include "server/route.h"
 #include "server/worker.h"
 
+struct form_data;
 struct request;
 
 /* Who brought the request and takes the answer. */
@@ -39,15 +40,17 @@ struct request {
 	struct http_head head;       /* all slices are in the arena */
 	struct http_path path;
 	struct router_match match;
-	struct body_intake *intake; /* that its body goes to; NULL: into `body` */
-	struct body_source *source; /* that the body of its answer comes from; or NULL */
-	struct str body;            /* whole, raw */
-	struct value body_value;    /* by its type; read when the body is whole */
-	struct str client_addr;     /* "127.0.0.1:4711" */
-	struct tls_info *tls;       /* a reference; NULL: it came without */
-	struct str peer_addr;       /* of the other end of the socket; differs behind a proxy */
-	bool by_proxy;              /* its peer is one of the listener's trusted_proxies */
-	bool secure;                /* it came over TLS, or such a proxy says that it did */
+	struct body_intake *intake;      /* that its body goes to; NULL: into `body` */
+	struct body_source *source;      /* that the body of its answer comes from; or NULL */
+	struct str body;                 /* whole, raw */
+	struct form_data *form;          /* of a multipart body; or NULL */
+	struct value body_value;         /* by its type; read when the body is whole */
+	const struct identity *identity; /* who sent it (auth); NULL: nobody knows */
+	struct str client_addr;          /* "127.0.0.1:4711" */
+	struct tls_info *tls;            /* a reference; NULL: it came without */
+	struct str peer_addr; /* of the other end of the socket; differs behind a proxy */
+	bool by_proxy;        /* its peer is one of the listener's trusted_proxies */
+	bool secure;          /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;
 	struct flow_run run;
 	struct file *file;                          /* that the answer is made of; or NULL */
@@ -79,6 +82,11 @@ void request_resume_body(struct request *request);
 
 /* The body is whole: runs the route. */
 void request_start(struct request *request);
+
+/* What body_ready() leads to: the tasks may run, or the answer is a refusal. */
+void request_go_on(struct request *request);
+void request_refuse_body(struct request *request, const struct reply *reply);
+void request_count_failure(struct request *request); /* of its route */
 
 /* The client has left: by on_disconnect the tasks are cancelled or go on; there will be no call
  * of the sink: the request destroys itself when it has ended. */

@@ -8,7 +8,8 @@
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
 	 ROOT_BIT(ROOT_HEADERS) | ROOT_BIT(ROOT_COOKIES) | ROOT_BIT(ROOT_FORM) |                   \
 	 ROOT_BIT(ROOT_FORM_ALL) | ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_REQUEST) |                  \
-	 ROOT_BIT(ROOT_TLS) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
+	 ROOT_BIT(ROOT_AUTH) | ROOT_BIT(ROOT_TLS) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) |   \
+	 ROOT_BIT(ROOT_SECRET))
 
 #define BODY_ROOTS                                                                                 \
 	(ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL) |                     \
@@ -22,24 +23,7 @@ struct route_config {
 	bool doubtful; /* it has a wrong key: what is missing may only be misspelt */
 };
 
-struct body_config {
-	int type;
-	uint64_t max;
-};
-
 static const char *const disconnect_choices[] = { "auto", "cancel", "finish", NULL };
-static const char *const body_choices[] = { "any", "json", "form", "text", NULL };
-
-#define AT(field) offsetof(struct body_config, field)
-static const struct setting body_keys[] = {
-	{ "type", SETTING_CHOICE, AT(type), "any",
-	  "What the body must be; another type answers 415.", .choices = body_choices },
-	{ "max", SETTING_SIZE, AT(max),
-	  .help = "The largest body; more answers 413. limits.body when not said." },
-	SETTINGS_END
-};
-#undef AT
-
 #define AT(field) offsetof(struct route_config, field)
 const struct setting route_keys[] = {
 	{ "tasks", SETTING_MAP, AT(tasks),
@@ -70,8 +54,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy", "events", "websocket",
-					     "cache", "auth",   "async" };
+	static const char *const later[] = { "proxy", "events", "websocket", "cache", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -84,19 +67,6 @@ static bool route_refuse_later(struct flow_compiler *compiler, const struct node
 		ok = false;
 	}
 	return ok;
-}
-
-static bool route_compile_body(struct flow_compiler *compiler, const struct settings *settings,
-			       const struct node *node, struct route *route)
-{
-	struct body_config config = { .max = settings->body };
-	const struct settings_part part = { body_keys, &config };
-
-	if (node && settings_read(&part, 1, node, "body", compiler->arena, compiler->diag) > 0)
-		return false;
-	route->body_max = config.max;
-	route->body_type = (enum body_type)config.type;
-	return true;
 }
 
 static bool route_method_is(const struct route *route, struct str method)
@@ -206,9 +176,8 @@ static bool route_compile_files(struct flow_compiler *compiler, const struct rou
 	return route->files != NULL;
 }
 
-static bool route_compile_parts(struct flow_compiler *compiler, const struct settings *settings,
-				const struct route_config *config, const struct node_entry *entry,
-				struct route *route)
+static bool route_compile_parts(struct flow_compiler *compiler, const struct route_config *config,
+				const struct node_entry *entry, struct route *route)
 {
 	struct expr_uses uses = { 0 };
 	struct expr_compiler expr = { .arena = compiler->arena,
@@ -217,9 +186,8 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct set
 	bool ok;
 
 	route->flow = flow_declare(compiler, entry->key);
-	ok = route_compile_body(compiler, settings, config->body, route);
 	flow_allow_streams(route->flow);
-	ok &= flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
+	ok = flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	if (config->files)
 		return ok && route_compile_files(compiler, config, route);
@@ -251,7 +219,7 @@ static const struct reply *route_constant(const struct route *route, struct aren
 {
 	const struct reply *reply;
 
-	if (!route->reply || !flow_is_empty(route->flow) || route->body_type != BODY_ANY ||
+	if (!route->reply || !flow_is_empty(route->flow) || route->body.type != BODY_ANY ||
 	    route->roots & BODY_ROOTS)
 		return NULL;
 	reply = reply_constant(route->reply);
@@ -259,7 +227,8 @@ static const struct reply *route_constant(const struct route *route, struct aren
 }
 
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
-			    const struct settings *settings, const struct node_entry *entry)
+			    struct schema_loader *schemas, const struct settings *settings,
+			    const struct node_entry *entry)
 {
 	struct route *route = arena_zalloc(compiler->arena, sizeof(*route));
 	struct route_config config = { .timeout_ms = settings->timeout_route };
@@ -279,7 +248,9 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 	route->timeout_ms = config.timeout_ms;
 	route->logged = config.log;
 	compiler->path_names = ok ? route_path_names(route, compiler->arena) : NULL;
-	compiled = route_compile_parts(compiler, settings, &config, entry, route);
+	compiled = body_compile(policies->conf, schemas, settings, config.body, &route->body,
+				compiler->diag);
+	compiled &= route_compile_parts(compiler, &config, entry, route);
 	compiler->path_names = NULL;
 	compiled &= ok && route_compile_policies(policies, &nodes, route);
 	if (!compiled || config.doubtful)

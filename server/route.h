@@ -1,5 +1,6 @@
 /* server/route.h: one entry of `routes:`, compiled. */
 #pragma once
+#include "server/body/body.h"
 #include "server/flow/flow.h"
 #include "server/generation.h"
 #include "server/reply.h"
@@ -7,8 +8,6 @@
 struct policies;
 struct policy_compiler;
 struct request;
-
-enum body_type { BODY_ANY, BODY_JSON, BODY_FORM, BODY_TEXT };
 
 /* Answers by itself; for the admin listener. Called on the request's loop when its body is
  * whole. Leads to exactly one request_reply(), now or later. */
@@ -40,8 +39,7 @@ struct route {
 	bool by_path;                    /* which prefix holds depends on the path */
 	uint64_t roots;                  /* ROOT_BIT()s that anything of the route reads */
 	uint64_t timeout_ms;
-	uint64_t body_max;
-	enum body_type body_type;
+	struct body_spec body;
 	bool finishes; /* on_disconnect: finish */
 	bool logged;   /* in the access log */
 	size_t n_error_rules;
@@ -51,7 +49,8 @@ struct route {
 
 /* Compiles one entry. NULL with errors in the compiler's diag. */
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
-			    const struct settings *settings, const struct node_entry *entry);
+			    struct schema_loader *schemas, const struct settings *settings,
+			    const struct node_entry *entry);
 
 /* The rule of on_error: for this failure, or NULL. */
 const struct reply_spec *route_error_reply(const struct route *route,

@@ -10,6 +10,7 @@
 #include "server/reply.h"
 #include "server/worker.h"
 
+struct logins;
 struct server;
 struct reload;
 
@@ -24,6 +25,8 @@ struct reload {
 struct server {
 	const char *conf_path;
 	struct pool *pool;
+	struct logins *logins;
+	struct uploads *uploads; /* the files of forms */
 	struct spawner *spawner; /* starts programs */
 	struct jq_pool *jq;
 	struct homes *

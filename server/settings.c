@@ -12,6 +12,9 @@ const struct setting server_keys[] = {
 	  "How many loops serve; auto: one for each CPU that may be used." },
 	{ "compute_threads", SETTING_TEXT, AT(compute_threads), "auto",
 	  "How many threads do what blocks or computes." },
+	{ "uploads", SETTING_TEXT, AT(uploads),
+	  .help = "The folder for files of forms, until their request ends; uploads in the state "
+		  "directory, or a folder in $TMPDIR, when not said." },
 	SETTINGS_END
 };
 
@@ -39,6 +42,9 @@ const struct setting limits_keys[] = {
 	{ "fields", SETTING_INT, AT(fields), "100", "Header fields of a request; more answers 431.",
 	  1, HTTP_FIELDS_MAX },
 	{ "body", SETTING_SIZE, AT(body), "1m", "The body of a request; more answers 413.", 0,
+	  INT64_C(1) << 40 },
+	{ "inflated", SETTING_SIZE, AT(inflated), "8m",
+	  "The body of a request without its Content-Encoding; more answers 413.", 0,
 	  INT64_C(1) << 40 },
 	{ "extensions", SETTING_SIZE, AT(extensions), "16k", "Chunk extensions of one message.", 0,
 	  1 << 30 },

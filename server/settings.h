@@ -5,6 +5,7 @@
 struct settings {
 	/* server: fixed for the life of the process */
 	struct str threads, compute_threads; /* "auto" or a number */
+	struct str uploads;                  /* a folder; empty: see server/body/uploads.h */
 	/* log */
 	int log_level;         /* enum log_level */
 	int log_format;        /* 0 text, 1 json */
@@ -13,7 +14,7 @@ struct settings {
 	int64_t connections;
 	uint64_t line, head;
 	int64_t fields;
-	uint64_t body, memory, total_memory, extensions, trailers;
+	uint64_t body, inflated, memory, total_memory, extensions, trailers;
 	int64_t requests; /* on one connection */
 	/* timeouts, in milliseconds */
 	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_route,

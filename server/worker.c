@@ -80,6 +80,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->live);
+	digest_cache_init(&worker->tokens, WORKER_TOKENS);
+	key_fetches_init(&worker->fetches);
 	desk_init(&worker->files, worker);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
@@ -158,6 +160,7 @@ void worker_destroy(struct worker *worker)
 		arena_fini(&request->arena);
 		free(request);
 	}
+	digest_cache_fini(&worker->tokens);
 	desk_fini(&worker->files);
 	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
@@ -227,6 +230,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	struct conn *conn;
 
 	worker->draining = true;
+	key_fetches_stop(&worker->fetches);
 	if (cancel)
 		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)

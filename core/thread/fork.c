@@ -41,7 +41,12 @@ static void fork_help(struct work *work)
 
 unsigned fork_n_threads(struct pool_queue *queue)
 {
-	return MIN(pool_n_threads(pool_queue_pool(queue)), (unsigned)FORK_HELPERS_MAX + 1);
+	unsigned n_threads = pool_n_threads(pool_queue_pool(queue));
+	unsigned running_max = pool_queue_running_max(queue);
+
+	if (running_max > 0)
+		n_threads = MIN(n_threads, running_max);
+	return MIN(n_threads, (unsigned)FORK_HELPERS_MAX + 1);
 }
 
 void fork_run(struct pool_queue *queue, size_t n_pieces, fork_fn *piece, void *data)

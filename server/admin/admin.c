@@ -89,7 +89,7 @@ const struct router *admin_router(void)
 
 		made->run = endpoints[i].run;
 		route->native = admin_enter;
-		route->body_max = 64 << 10;
+		route->body.max = 64 << 10;
 		check(route_pattern_read(str_of(endpoints[i].pattern), (struct place){ 0 }, &arena,
 					 &diag, &route->pattern));
 		check(router_add(router, &route->pattern, (struct place){ 0 }, route, &diag));

@@ -11,7 +11,7 @@ static void file_list_init(struct file_list *files)
 
 void file_cache_init(struct file_cache *cache)
 {
-	*cache = (struct file_cache){ 0 };
+	*cache = (struct file_cache){ .bytes_max = FILE_CACHE_BYTES_MAX };
 	map_init(&cache->map);
 	file_list_init(&cache->files);
 	file_list_init(&cache->misses);
@@ -49,22 +49,13 @@ struct file *file_cache_find(struct file_cache *cache, struct str key)
 	return file;
 }
 
-static uint64_t file_bytes(const struct file *file)
-{
-	uint64_t size = file->bytes ? file->size : 0;
-
-	for (size_t i = 0; i < N_CODINGS; i++)
-		size += file->coded[i].len;
-	return size;
-}
-
 static void file_list_count(struct file_list *files, const struct file *file, bool more)
 {
 	size_t sign = more ? 1 : SIZE_MAX;
 
 	files->n_files += sign;
 	files->n_fds += file->disk ? sign : 0;
-	files->n_bytes += sign * file_bytes(file);
+	files->n_bytes += sign * file->charged;
 }
 
 void file_cache_remove(struct file_cache *cache, struct file *file)
@@ -81,15 +72,18 @@ void file_cache_remove(struct file_cache *cache, struct file *file)
 
 static bool file_cache_is_over(const struct file_cache *cache)
 {
-	return cache->files.n_files > FILE_CACHE_MAX || cache->files.n_fds > FILE_CACHE_FDS_MAX ||
-	       cache->files.n_bytes > FILE_CACHE_BYTES_MAX;
+	const struct file_list *files = &cache->files;
+
+	return files->n_files > FILE_CACHE_MAX || files->n_fds > FILE_CACHE_FDS_MAX ||
+	       files->n_bytes > cache->bytes_max;
 }
 
 static void file_cache_trim(struct file_cache *cache)
 {
 	while (file_cache_is_over(cache))
 		file_cache_remove(cache, file_list_last(&cache->files));
-	while (cache->misses.n_files > FILE_CACHE_MISSES_MAX)
+	while (cache->misses.n_files > FILE_CACHE_MISSES_MAX ||
+	       cache->misses.n_bytes > cache->bytes_max / 4)
 		file_cache_remove(cache, file_list_last(&cache->misses));
 }
 
@@ -123,12 +117,12 @@ void file_cache_add_coded(struct file_cache *cache, struct file *file, enum codi
 
 	if (!file->cached || coded->bytes || bytes.len == 0 || !file_charge(file, bytes.len))
 		return;
+	cache->files.n_bytes += bytes.len; /* as what is charged, it goes with the file */
 	coded->bytes = malloc(bytes.len);
 	if (!coded->bytes)
-		return; /* what is charged goes with the file */
+		return;
 	memcpy(coded->bytes, bytes.ptr, bytes.len);
 	coded->len = bytes.len;
-	cache->files.n_bytes += bytes.len;
 	file_cache_trim(cache);
 }
 

@@ -6,7 +6,7 @@
 
 enum {
 	FILE_CACHE_MAX = 1024,
-	FILE_CACHE_BYTES_MAX = 16 << 20,
+	FILE_CACHE_BYTES_MAX = 16 << 20, /* at most; see file_cache.bytes_max */
 	FILE_CACHE_FDS_MAX = 64,
 	FILE_CACHE_MISSES_MAX = 1024, /* so that many wrong paths drop no file */
 	FILE_CACHE_KEY_MAX = 1024,    /* what has a longer one is not kept */
@@ -17,13 +17,14 @@ enum {
 struct file_list {
 	struct list files; /* most recently used first */
 	size_t n_files, n_fds;
-	uint64_t n_bytes;
+	size_t n_bytes; /* as charged */
 };
 
 struct file_cache {
 	struct map map;
 	struct file_list files, misses;
-	uint64_t epoch; /* another number after anything was removed */
+	size_t bytes_max; /* of the files; misses may have a quarter of it */
+	uint64_t epoch;   /* another number after anything was removed */
 };
 
 void file_cache_init(struct file_cache *cache);

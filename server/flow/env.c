@@ -106,14 +106,16 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 		*ret = value_null();
 		return 0;
 	}
-	members = arena_alloc_array(arena, 4, sizeof(*members));
+	members = arena_alloc_array(arena, 5, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
 	members[0] = (struct member){ value_text(STR("code")), value_text(failure_code(failure)) };
 	members[1] = (struct member){ value_text(STR("detail")), value_text(failure->detail) };
 	members[2] = (struct member){ value_text(STR("status")), value_int(status) };
 	members[3] = (struct member){ value_text(STR("task")), value_text(failure->task) };
-	*ret = value_object(members, 4);
+	if (failure->faults)
+		members[4] = (struct member){ value_text(STR("errors")), *failure->faults };
+	*ret = value_object(members, failure->faults ? 5 : 4);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 #include "core/base/str.h"
 
+struct value;
+
 enum error_code {
 	ERROR_NONE,
 	ERROR_TIMEOUT,
@@ -49,7 +51,8 @@ struct failure {
 	int status;             /* 0: that of the code */
 	struct str task;   /* the name of the task, with its group: "g.a"; empty: the flow itself */
 	struct str detail; /* for the log and ${error.detail}; never in an unmapped reply */
-	int upstream_status; /* for ERROR_UPSTREAM_STATUS */
+	int upstream_status;        /* for ERROR_UPSTREAM_STATUS */
+	const struct value *faults; /* of a body: a list of {pointer, keyword, detail}; or NULL */
 };
 
 struct str failure_code(const struct failure *failure);

@@ -81,7 +81,7 @@ static int check_ask(int fd, struct str program, struct str names, struct arena 
 					    .input_size = (uint32_t)names.len,
 					    .cpu_s = CHECK_CPU_S };
 	uint64_t deadline_ns = clock_monotonic_ns() + CHECK_TIMEOUT_MS * NS_PER_MS;
-	struct jq_answer answer = { .status = JQ_STATUS_OK };
+	struct jq_answer answer = { 0 };
 	char *message;
 	int r = check_send(fd, (struct str){ (const char *)&request, sizeof(request) },
 			   deadline_ns);
