@@ -5,13 +5,11 @@
 #include "server/jq/jq_worker.h"
 #include "core/base/buf.h"
 #include "core/base/memory.h"
+#include "server/jq/jq_confine.h"
 #include "server/jq/jq_wire.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #if WITH_JQ
@@ -23,8 +21,6 @@
 
 enum {
 	PROGRAMS_MAX = 64,
-	MEMORY_MAX = 512 << 20, /* address space */
-	FILES_MAX = 16,         /* one is opened at times: /etc/localtime */
 };
 
 struct program {
@@ -42,37 +38,6 @@ struct jq_worker {
 };
 
 /* ------------------------------------------------------------ the process */
-
-static void worker_limit(int resource, rlim_t max)
-{
-	const struct rlimit limit = { max, max };
-
-	setrlimit(resource, &limit); /* a sandbox may forbid it; the deadline holds all the same */
-}
-
-static void worker_confine(void)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	prctl(PR_SET_DUMPABLE, 0);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	worker_limit(RLIMIT_CORE, 0);
-	worker_limit(RLIMIT_FSIZE, 0);
-	worker_limit(RLIMIT_NOFILE, FILES_MAX);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-	worker_limit(RLIMIT_AS, MEMORY_MAX);
-#endif
-}
-
-/* So many seconds from now on; the hard limit stays open, as it can only be lowered. */
-static void worker_limit_cpu(uint32_t cpu_s)
-{
-	struct rlimit limit = { .rlim_max = RLIM_INFINITY };
-	struct rusage used;
-
-	getrusage(RUSAGE_SELF, &used);
-	limit.rlim_cur = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1) + cpu_s;
-	setrlimit(RLIMIT_CPU, &limit);
-}
 
 /* False at the end, or when the other side has gone. */
 static bool worker_read(char *bytes, size_t size)
@@ -295,7 +260,7 @@ static bool worker_serve(struct jq_worker *worker)
 	ok = worker_read(text, request.program_size) && worker_read(input, request.input_size);
 	if (ok) {
 		worker->n_requests++;
-		worker_limit_cpu(request.cpu_s);
+		jq_confine_cpu(request.cpu_s);
 		buf_init(&worker->message, JQ_MESSAGE_MAX);
 		buf_init(&worker->out, (size_t)request.output_max + 2);
 		status = request.op == JQ_OP_CHECK
@@ -314,7 +279,7 @@ int jq_worker_main(void)
 {
 	static struct jq_worker worker;
 
-	worker_confine();
+	jq_confine();
 	while (worker_serve(&worker))
 		;
 	_exit(0); /* what is compiled need not be taken apart */

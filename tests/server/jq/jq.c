@@ -4,12 +4,16 @@
 #include "core/task/home.h"
 #include "server/jq/jq_call.h"
 #include "server/jq/jq_check.h"
+#include "server/jq/jq_confine.h"
 #include "server/jq/jq_worker.h"
 #include "tests/lib/tap.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -433,6 +437,71 @@ static void it_has_neither_descriptors_nor_environment(void)
 	end();
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) &&                             \
+	(defined(__x86_64__) || defined(__aarch64__))
+
+/* In a process of its own; its exit code is the number of the first thing that it could do. */
+static int confined_main(void)
+{
+	char *bytes;
+	struct rlimit limit;
+	int fds[2];
+
+	jq_confine();
+	bytes = malloc(64 << 20);
+	if (!bytes)
+		return 1;
+	memset(bytes, 1, 64 << 20);
+	free(bytes);
+	if (open("/etc/passwd", O_RDONLY) >= 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0)
+		return 2;
+	if (pipe(fds) == 0 || dup(0) >= 0)
+		return 3;
+	if (kill(getppid(), 0) == 0 || kill(getpid(), 0) == 0 || fork() >= 0)
+		return 4;
+	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	    MAP_FAILED)
+		return 5;
+	if (prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) == 0 ||
+	    prlimit(0, RLIMIT_NOFILE, NULL, &limit) < 0)
+		return 6;
+	if (malloc((size_t)1 << 30) || write(1, "", 0) < 0)
+		return 7;
+	execl("/bin/true", "true", NULL);
+	return 0;
+}
+
+static void a_worker_that_is_taken_over_can_do_nothing(void)
+{
+	pid_t pid = fork();
+	int status = -1;
+
+	if (pid == 0)
+		_exit(confined_main());
+	is_int(waitpid(pid, &status, 0), pid);
+	is_true(WIFEXITED(status));
+	is_int(WEXITSTATUS(status), 0);
+}
+#else
+
+static void a_worker_that_is_taken_over_can_do_nothing(void)
+{
+}
+#endif
+
+static void the_processors_time_has_a_net(void)
+{
+	const struct jq_spec spec = { STR("def f: f; f"), STR("null"), 100, 0 };
+	struct query query;
+
+	begin(1);
+	query_start_spec(&query, &spec);
+	query_await(&query); /* nobody has left it */
+	is_int(query.end, JQ_END_DIED);
+	query_end(&query);
+	end();
+}
+
 /* ------------------------------------------------------------ workers that lie */
 
 enum { EVIL_NUMBER, EVIL_STATUS, EVIL_SIZE, EVIL_FIRST, EVIL_SHORT, N_EVILS };
@@ -620,6 +689,8 @@ int main(int argc, char **argv)
 	TEST(so_many_may_wait);
 	TEST(workers_run_at_once);
 	TEST(it_has_neither_descriptors_nor_environment);
+	TEST(a_worker_that_is_taken_over_can_do_nothing);
+	TEST(the_processors_time_has_a_net);
 	TEST(a_worker_that_lies_is_ended);
 	TEST(loops_share_the_workers);
 	TEST(programs_are_checked);
