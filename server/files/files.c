@@ -181,6 +181,8 @@ static void files_fail(const struct files *files, struct request *request, int e
 
 	switch (error) {
 	case -EISDIR:
+		if (fell_back)
+			break; /* `fallback` is a folder: nothing to be served */
 		files_redirect(request);
 		return;
 	case -EMFILE:
@@ -189,18 +191,17 @@ static void files_fail(const struct files *files, struct request *request, int e
 	case -EAGAIN:
 		files_refuse(request, 503);
 		return;
-	case -EIO:
-		files_refuse(request, 500);
-		return;
 	default:
-		if (!files->fallback.len || fell_back)
-			files_refuse(request, 404);
-		else if (ask_make_fallback(&ask, files, &request->head, &request->arena) ==
-			 ASK_MADE)
-			files_look(files, request, &ask, true);
-		else
-			files_refuse(request, 503);
+		break;
 	}
+	if (!file_error_is_lasting(error))
+		files_refuse(request, 500); /* whether it is there could not be found out */
+	else if (!files->fallback.len || fell_back)
+		files_refuse(request, 404);
+	else if (ask_make_fallback(&ask, files, &request->head, &request->arena) == ASK_MADE)
+		files_look(files, request, &ask, true);
+	else
+		files_refuse(request, 503);
 }
 
 static void files_take(const struct files *files, struct request *request, struct file *file,

@@ -81,6 +81,12 @@ def test_a_fallback_stands_in_for_what_is_missing(site):
     assert site.get("/app/some/view").body == b"abcdefghijklmnopqrstuvwxyz"
 
 
+def test_a_fallback_that_is_a_folder_is_nothing(stage):
+    daemon = stage.leat('routes: { "/{path...}": { files: { root: www, fallback: sub } } }\n', files={"www/sub/a": "a"})
+    assert daemon.get("/none").status == 404
+    assert daemon.get("/sub").get("location") == "/sub/"
+
+
 def test_a_large_file_is_sent_whole_and_in_parts(site):
     client = site.connect()
     assert client.get("/static/big").body == BIG

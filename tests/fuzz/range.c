@@ -15,6 +15,7 @@ static void try_fields(struct str text)
 		STR_INIT("if-range"),
 		STR_INIT("if-unmodified-since"),
 		STR_INIT("accept-encoding"),
+		STR_INIT("accept"),
 	};
 	const struct http_validators now = { STR("\"a\""), 1000, 2000 };
 
@@ -25,6 +26,7 @@ static void try_fields(struct str text)
 		check(http_condition_check(&head, &now) <= HTTP_CONDITION_FAILED);
 		http_if_range_holds(&head, &now);
 		check(http_coding_quality(&head, STR("br")) <= 1000);
+		check(http_type_quality(&head, STR("text/html")) <= 1000);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "tests/lib/tap.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,12 +55,17 @@ static void make_root(void)
 	check(mkfifo(path_of("pipe"), 0600) == 0);
 }
 
+static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *ftw)
+{
+	(void)stat;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
 static void remove_root(void)
 {
-	char *command = mem_printf("rm -rf %s", folder);
-
-	check(system(command) == 0);
-	free(command);
+	check(nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
 static struct file_query query_of(const char *path)
