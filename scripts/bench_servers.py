@@ -17,9 +17,9 @@ BENCHES = "build/release/tests/bench"
 N_CONNECTIONS = 64
 CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU, LOAD_CPU = CPUS[0], CPUS[-1]
+FILE_ROUTE = "  GET /files/{path...}: { files: files }\n"
 FILE_SIZES = {"1 KiB": 1 << 10, "1 MiB": 1 << 20}
 ROUTES = """
-  GET /files/{path...}: { files: files }
   GET /hello: { reply: "Hello World!\\n" }
   GET /user/{id}: { reply: { json: { id: "${path.id}" } } }
   GET /a: { reply: a }
