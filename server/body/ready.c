@@ -39,9 +39,7 @@ static void ready_refuse(struct request *request, const struct body_refusal *ref
 
 static void ready_refuse_memory(struct request *request)
 {
-	ready_refuse(request, &(struct body_refusal){
-				      .status = 413,
-				      .detail = STR("the body takes more memory than may be") });
+	request_refuse_body(request, body_refuse_memory(request, request->body.len));
 }
 
 static void ready_refuse_json(struct request *request, const struct json_error *error)

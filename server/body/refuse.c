@@ -59,3 +59,16 @@ const struct reply *body_refuse_status(struct request *request, int status)
 {
 	return body_refuse(request, &(struct body_refusal){ .status = status });
 }
+
+/* A byte of JSON becomes eight of values at most; a buffer that grows is there twice. */
+const struct reply *body_refuse_memory(struct request *request, uint64_t size)
+{
+	const struct arena *arena = &request->arena;
+	const struct body_refusal refusal = {
+		.status = 413, .detail = STR("the body takes more memory than a request may")
+	};
+
+	if (size > arena->max / 16 || arena->used + 8 * size > arena->max / 2)
+		return body_refuse(request, &refusal);
+	return body_refuse_status(request, 503);
+}
