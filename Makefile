@@ -53,6 +53,17 @@ LLHTTP_CFLAGS := $(shell pkg-config --cflags libllhttp) -DLLHTTP_STRICT_MODE=1
 endif
 CPPFLAGS += $(subst -I,-isystem ,$(LLHTTP_CFLAGS))
 
+# jq has no .pc file in Debian 12. `make WITH_JQ=no` leaves it out: then `jq:` is an error at load.
+export WITH_JQ ?= yes
+ifeq ($(WITH_JQ),no)
+CPPFLAGS += -DWITH_JQ=0
+else
+CPPFLAGS += -DWITH_JQ=1
+PKG_LIBS += -Wl,--push-state,--as-needed -ljq -Wl,--pop-state
+endif
+# the sources that ask for it are compiled anew when it has changed
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)
+
 # ------------------------------------------------------------------ what is built
 SOURCES := $(shell find core conf server -name '*.c' | sort)
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out server/main.c,$(SOURCES)))
@@ -177,6 +188,12 @@ $(OUT)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "CC $<"
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o: $(FEATURES)
+$(FEATURES):
+	@mkdir -p $(@D)
+	@rm -f $(OUT)/features-jq-*
+	@touch $@
 
 $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
 	@mkdir -p $(@D)

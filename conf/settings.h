@@ -43,6 +43,7 @@ struct setting {
 	bool required;
 	const struct setting
 		*keys; /* rows of the map that stands here, for the schema; may be NULL */
+	const struct setting *more_keys; /* rows of the same map from another table; or NULL */
 };
 
 /* A table ends with a row whose key is NULL. */

@@ -8,6 +8,7 @@
 #include "server/conn_output.h"
 #include "server/conn_proxy.h"
 #include "server/conn_time.h"
+#include "server/files/files.h"
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
@@ -20,26 +21,42 @@ enum { METHODS_BUT_TRACE = ((1 << HTTP_OTHER) - 1) & ~(1 << HTTP_TRACE) };
 
 /* ------------------------------------------------------------ the window */
 
+void conn_forget_input(struct conn *conn)
+{
+	arena_budget_give_back(conn_budget(conn), conn->in_room);
+	free(take(&conn->in));
+	conn->in_len = conn->in_room = 0;
+}
+
+/* Makes `in` as large as that. False without memory: limits.total_memory counts it. */
+static bool conn_grow_input(struct conn *conn, size_t room)
+{
+	struct arena_budget *budget = conn_budget(conn);
+	char *in;
+
+	if (!arena_budget_take(budget, room - conn->in_room))
+		return false;
+	in = realloc(conn->in, room);
+	if (!in) {
+		arena_budget_give_back(budget, room - conn->in_room);
+		return false;
+	}
+	conn->in = in;
+	conn->in_room = room;
+	return true;
+}
+
 /* Keeps `rest`, which is part of `in` or of the scratch. False without memory. */
 static bool conn_keep(struct conn *conn, struct str rest)
 {
 	if (rest.len == 0) {
-		free(take(&conn->in));
-		conn->in_len = conn->in_room = 0;
+		conn_forget_input(conn);
 		return true;
 	}
-	if (rest.len > conn->in_room) {
-		char *in = malloc(rest.len);
-
-		if (!in)
-			return false;
-		memcpy(in, rest.ptr, rest.len);
-		free(conn->in);
-		conn->in = in;
-		conn->in_room = rest.len;
-	} else {
-		memmove(conn->in, rest.ptr, rest.len);
-	}
+	/* what is part of `in` fits into it */
+	if (rest.len > conn->in_room && !conn_grow_input(conn, rest.len))
+		return false;
+	memmove(conn->in, rest.ptr, rest.len);
 	conn->in_len = rest.len;
 	return true;
 }
@@ -47,17 +64,10 @@ static bool conn_keep(struct conn *conn, struct str rest)
 /* Room behind what is kept, for one read. */
 static char *conn_in_reserve(struct conn *conn, size_t size)
 {
-	size_t room = MAX(conn->in_room * 2, conn->in_len + size);
-	char *in;
-
-	if (conn->in_room - conn->in_len >= size)
-		return conn->in + conn->in_len;
-	in = realloc(conn->in, room);
-	if (!in)
+	if (conn->in_room - conn->in_len < size &&
+	    !conn_grow_input(conn, MAX(conn->in_room * 2, conn->in_len + size)))
 		return NULL;
-	conn->in = in;
-	conn->in_room = room;
-	return in + conn->in_len;
+	return conn->in + conn->in_len;
 }
 
 /* Reads once. 1: the window has new bytes; 0: the socket is empty; negative: the end, or an
@@ -102,6 +112,7 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 		conn->after_route = NULL;
 		return;
 	}
+	check(!conn->after_generation);
 	conn->after_body = reply;
 	conn->after_route = route;
 	conn->after_generation = conn->worker->generation;
@@ -112,7 +123,8 @@ static void conn_answer_without(struct conn *conn, const struct http_head *head,
 /* False without memory. */
 static bool conn_tell_tls(struct conn *conn, struct request *request)
 {
-	if (!conn->stream.tls)
+	request->secure = conn->stream.tls != NULL;
+	if (!request->secure)
 		return true;
 	if (!conn->tls_info)
 		conn->tls_info = tls_info_create(conn->stream.tls);
@@ -168,10 +180,10 @@ static bool conn_is_looked_at(const struct conn *conn)
 	const struct generation *generation = conn->worker->generation;
 	const struct listen_spec *listen;
 
-	if (likely(!generation->listens_look))
+	if (likely(!generation->listens_look && !conn->guarded))
 		return false;
 	listen = generation_listen(generation, conn->listener);
-	return listen && listen_spec_looks(listen);
+	return listen ? listen_spec_looks(listen) : conn->guarded;
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)
@@ -202,11 +214,45 @@ static void conn_answer_no_route(struct conn *conn, const struct http_head *head
 		conn_answer_without(conn, head, NULL, server_no_route_reply(head, allowed));
 }
 
+static void route_count(const struct route *route)
+{
+	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
+				  memory_order_relaxed);
+}
+
+/* A small file that is in memory, with nothing else to be asked: as a constant reply. */
+static bool conn_take_file(struct conn *conn, const struct http_head *head, struct str bytes,
+			   const struct http_path *path, const struct router_match *match)
+{
+	const struct route *route = match->route;
+	struct worker *worker = conn->worker;
+	struct head_memo_entry *entry;
+	const struct reply *reply;
+	uint64_t until_ns;
+
+	if (!route->files || route->policies || route->prefix || route->by_path ||
+	    conn_has_body(head) || conn_is_looked_at(conn))
+		return false;
+	reply = files_hot(route->files, worker, head, path, match->rest_from, &until_ns);
+	if (!reply)
+		return false;
+	entry = head_memo_add(&worker->head_memo, bytes, head, route, reply);
+	if (entry) {
+		entry->until_ns = until_ns;
+		entry->epoch = worker->files.cache.epoch;
+	}
+	route_count(route);
+	conn_answer_constant(conn, route, head, reply);
+	return true;
+}
+
 static void conn_take_route(struct conn *conn, const struct http_head *head, struct str bytes,
 			    const struct http_path *path, const struct router_match *match)
 {
 	const struct route *route = match->route;
 
+	if (conn_take_file(conn, head, bytes, path, match))
+		return;
 	/* with a body it may come to a refusal, which has header fields of policies, too */
 	if (!route->constant || conn_is_looked_at(conn) ||
 	    (conn_has_body(head) && (route->policies || route->prefix)) ||
@@ -275,6 +321,8 @@ static void conn_begin(struct conn *conn, const struct http_head *head)
 	conn->http10 = head->minor == 0;
 	conn->is_head = head->method_id == HTTP_HEAD;
 	conn->listen = generation_listen(worker->generation, conn->listener);
+	if (conn->listen)
+		conn->guarded = listen_spec_looks(conn->listen);
 	conn->keep_alive = head->keep_alive && !worker->draining && conn->listen &&
 			   conn->n_requests < worker->generation->settings.requests;
 }
@@ -289,6 +337,8 @@ static void conn_head(struct conn *conn, struct str bytes)
 	conn_begin(conn, &head);
 	if (status != 0)
 		conn_refuse(conn, status);
+	else if (!conn->listen && conn->guarded)
+		conn_refuse(conn, 503); /* nobody says any more who may come in */
 	else
 		conn_route(conn, &head, bytes);
 }
@@ -302,6 +352,12 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 
 	if (!known || conn_is_looked_at(conn))
 		return 0;
+	if (known->until_ns != UINT64_MAX) { /* a file */
+		if (known->epoch != conn->worker->files.cache.epoch ||
+		    loop_now_ns(conn->worker->loop) >= known->until_ns)
+			return 0;
+		route_count(known->route);
+	}
 	conn_begin(conn, &known->head);
 	conn_answer_constant(conn, known->route, &known->head, known->reply);
 	return known->len;

@@ -6,6 +6,7 @@
  * request is in work, an answer must be sent first, or the body is held back. False when the
  * socket has nothing more for now. */
 bool conn_input(struct conn *conn);
+void conn_forget_input(struct conn *conn); /* drops what was read and not used */
 
 /* of connection.c, for the other parts */
 void conn_close(struct conn *conn); /* the memory stays while conn->processing */

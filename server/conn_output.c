@@ -10,6 +10,7 @@
 #include "server/conn_time.h"
 #include "server/http/status.h"
 #include "server/policy/policy.h"
+#include "server/server.h"
 #include <errno.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
@@ -245,14 +246,50 @@ size_t conn_unsent(const struct conn *conn)
 	return size;
 }
 
-/* The bytes will not stay: they are the scratch's, or a constant answer's whose generation
- * nobody has pinned. */
-static bool conn_is_borrowed(const struct conn *conn, const struct iovec *part)
+/* The scratch is of nobody in the next turn. */
+static bool conn_is_scratch(const struct conn *conn, const struct iovec *part)
 {
 	const char *at = part->iov_base;
 
-	return !conn->request ||
-	       (at >= conn->worker->out && at < conn->worker->out + WORKER_OUT_SIZE);
+	return at >= conn->worker->out && at < conn->worker->out + WORKER_OUT_SIZE;
+}
+
+/* What is the generation's is not copied, however many read it slowly: it stays as long as it is
+ * needed. (What is a request's is there as long as the request, whose generation is pinned.) */
+static void conn_pin_unsent(struct conn *conn)
+{
+	if (conn->request || conn->after_generation)
+		return;
+	conn->after_generation = conn->worker->generation;
+	worker_pin(conn->worker, conn->after_generation);
+}
+
+struct arena_budget *conn_budget(const struct conn *conn)
+{
+	return conn->worker->is_main ? NULL : &conn->worker->server->memory;
+}
+
+void conn_forget_unsent(struct conn *conn)
+{
+	arena_budget_give_back(conn_budget(conn), conn->unsent_size);
+	free(take(&conn->unsent));
+	conn->unsent_size = 0;
+}
+
+/* limits.total_memory counts it. */
+static char *conn_alloc_unsent(struct conn *conn, size_t size)
+{
+	struct arena_budget *budget = conn_budget(conn);
+
+	check(!conn->unsent);
+	if (!arena_budget_take(budget, size))
+		return NULL;
+	conn->unsent = malloc(size);
+	if (conn->unsent)
+		conn->unsent_size = size;
+	else
+		arena_budget_give_back(budget, size);
+	return conn->unsent;
 }
 
 static int conn_keep_unsent(struct conn *conn)
@@ -262,17 +299,19 @@ static int conn_keep_unsent(struct conn *conn)
 	char *at;
 
 	for (unsigned i = 0; i < stream->n_out; i++)
-		if (conn_is_borrowed(conn, &stream->out[i]))
+		if (conn_is_scratch(conn, &stream->out[i]))
 			size += stream->out[i].iov_len;
+		else
+			conn_pin_unsent(conn);
 	if (size == 0)
 		return 0;
-	conn->unsent = at = malloc(size);
+	at = conn_alloc_unsent(conn, size);
 	if (!at)
 		return -ENOMEM;
 	for (unsigned i = 0; i < stream->n_out; i++) {
 		struct iovec *part = &stream->out[i];
 
-		if (!conn_is_borrowed(conn, part))
+		if (!conn_is_scratch(conn, part))
 			continue;
 		memcpy(at, part->iov_base, part->iov_len);
 		part->iov_base = at;
@@ -302,6 +341,8 @@ static int conn_send_file(struct conn *conn)
 			continue;
 		}
 		conn->part_bytes_sent = true;
+		if (part->len)
+			stream_cork(&conn->stream);
 		r = stream_write(
 			&conn->stream,
 			&(struct iovec){ (void *)(uintptr_t)part->bytes.ptr, part->bytes.len }, 1);
@@ -328,6 +369,8 @@ int conn_send(struct conn *conn)
 	};
 	int r = conn_source_first(conn, parts + 3);
 
+	if (conn->file && conn->file->size > 0)
+		stream_cork(&conn->stream);
 	if (r >= 0)
 		r = stream_write(&conn->stream, parts, 3 + (size_t)r);
 	if (r == 0)

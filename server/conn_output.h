@@ -28,6 +28,8 @@ int conn_send(struct conn *conn);
 
 /* The rest of an answer: of its file, from its source. As conn_send(). */
 int conn_send_rest(struct conn *conn);
+struct arena_budget *conn_budget(const struct conn *conn); /* what it holds counts there */
+void conn_forget_unsent(struct conn *conn);  /* the copy of what could not be sent at once */
 size_t conn_unsent(const struct conn *conn); /* bytes that the client has not taken yet */
 
 /* Of the client: what a PROXY header says, else the socket's other end. "127.0.0.1:4711" */

@@ -33,6 +33,8 @@
 #include <sys/socket.h>
 
 enum {
+	IDLE_LONG_MS = 5000, /* then a connection may be closed to make room for another */
+	IDLE_LOOKED_AT = 32,
 	LINGER_MS = 2000,
 	LINGER_MAX = 4 << 20, /* bytes that are read and dropped */
 };
@@ -54,6 +56,36 @@ static void conn_check(const struct conn *conn)
 
 /* ------------------------------------------------------------ opening and closing */
 
+/* It waits for nothing that the client would miss, and has for a while. */
+static bool conn_is_idle(struct conn *conn)
+{
+	const uint64_t timeout_ms = conn->worker->generation->settings.timeout_idle;
+	const uint64_t long_ms = MIN(timeout_ms / 4, (uint64_t)IDLE_LONG_MS);
+
+	return conn->state == CONN_READ_HEAD && conn->in_len == 0 &&
+	       loop_now_ns(conn->worker->loop) + (timeout_ms - long_ms) * NS_PER_MS >=
+		       conn->deadline_ns &&
+	       !conn_has_unread(conn);
+}
+
+/* There are limits.connections of them: one that is idle goes, or those who keep many open would
+ * keep all others out. A few are looked at each time, those that were not for the longest. */
+static bool conn_make_room(struct worker *worker)
+{
+	for (unsigned n = 0; n < IDLE_LOOKED_AT && !list_is_empty(&worker->conns); n++) {
+		struct conn *conn = container_of(worker->conns.next, struct conn, link);
+
+		if (conn_is_idle(conn)) {
+			stream_end(&conn->stream);
+			conn_close(conn);
+			return true;
+		}
+		list_remove(&conn->link);
+		list_add(&worker->conns, &conn->link);
+	}
+	return false;
+}
+
 void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t events)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
@@ -66,7 +98,8 @@ void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t even
 	}
 	conn->worker = worker;
 	conn->listener = listener;
-	conn->refusing = !worker->is_main && server_is_full(worker->server);
+	conn->refusing = !worker->is_main && server_is_full(worker->server) &&
+			 !conn_make_room(worker);
 	stream_adopt(&conn->stream, worker->loop, fd, events, conn_on_readable, conn_on_sent);
 	timer_init(&conn->timer, worker->loop, conn_on_timer);
 	list_add(&worker->conns, &conn->link);
@@ -80,7 +113,12 @@ void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t even
 
 void conn_start(struct conn *conn, const struct listen_spec *listen)
 {
-	if (listen && listen->tls)
+	if (!listen) { /* it has just gone, and with it what would hold for the connection */
+		conn_close(conn);
+		return;
+	}
+	conn->guarded = listen_spec_looks(listen);
+	if (listen->tls)
 		conn_secure(conn, listen->tls);
 	else
 		conn_greet(conn);
@@ -124,8 +162,8 @@ void conn_close(struct conn *conn)
 	}
 	conn_forget_after(conn);
 	tls_info_unref(conn->tls_info);
-	free(conn->in);
-	free(conn->unsent);
+	conn_forget_input(conn);
+	conn_forget_unsent(conn);
 	list_remove(&conn->link);
 	server_conn_closed(worker);
 	if (!conn->processing)
@@ -147,8 +185,7 @@ static void conn_linger(struct conn *conn)
 	stream_shutdown(&conn->stream);
 	conn->state = CONN_LINGER;
 	conn->body_size = 0;
-	free(take(&conn->in));
-	conn->in_len = conn->in_room = 0;
+	conn_forget_input(conn);
 	conn_set_deadline(conn, LINGER_MS);
 	conn->stream.readable = true;
 	conn_on_readable(&conn->stream);
@@ -202,7 +239,7 @@ static void conn_go_on(struct conn *conn)
 /* What was in work is sent: the next request, or the end. */
 static void conn_next(struct conn *conn)
 {
-	free(take(&conn->unsent));
+	conn_forget_unsent(conn);
 	if (conn->resume) {
 		conn_go_on(conn);
 		return;

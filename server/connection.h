@@ -39,8 +39,10 @@ struct conn {
 		*listen;           /* what the worker's generation says of it, as of the request
 					     at hand; NULL: no more there */
 	struct tls_info *tls_info; /* a reference; made when first asked for */
+	bool guarded;              /* listen_spec_looks(), or did when it was last there */
 	char *in;                  /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
+	size_t unsent_size;
 	char *unsent;                  /* a copy of what a write of scratch bytes left over */
 	const struct reply_file *file; /* the rest of the answer being sent; or NULL */
 	struct conn_source *source;    /* that the answer being sent comes from; or NULL */
@@ -54,7 +56,8 @@ struct conn {
 	uint64_t body_size, body_started_ns, paused_ns;
 	struct buf body; /* what has come, in the request's arena */
 	/* The body is dropped, then `after_body` is sent. Without a request, it and the route belong
-	 * to `after_generation`, which is pinned meanwhile. */
+	 * to `after_generation`, which is pinned meanwhile; so is the generation of a constant answer
+	 * while it is being sent. */
 	const struct reply *after_body;
 	const struct route *after_route; /* for the log; or NULL */
 	struct generation *after_generation;

@@ -9,6 +9,7 @@
 #include "core/base/memory.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
+#include "server/jq/jq_check.h"
 #include "server/later.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
@@ -29,7 +30,7 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *shared, *flows, *routes, *jobs;
+		*defaults, *http, *shared, *compute, *flows, *routes, *jobs;
 };
 
 #define AT(field) offsetof(struct sections_config, field)
@@ -37,7 +38,7 @@ const struct setting sections[] = {
 	{ "listen", SETTING_NODE, AT(listen),
 	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path; or a map for "
 		  "each.",
-	  .keys = listen_keys },
+	  .keys = listen_keys, .more_keys = policy_keys },
 	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
 	  .keys = server_keys },
 	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
@@ -58,11 +59,13 @@ const struct setting sections[] = {
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "shared", SETTING_MAP, AT(shared),
 	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
+	{ "compute", SETTING_MAP, AT(compute),
+	  .help = "Queues of the threads that compute, by name.", .keys = compute_keys },
 	{ "flows", SETTING_MAP, AT(flows),
 	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
-	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.",
-	  .keys = route_keys },
+	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
+	  .more_keys = policy_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };
@@ -245,6 +248,12 @@ static void load_admin(struct load *load)
 		diag_error(load->diag, spec->place,
 			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
 			   spec->text.ptr);
+	else if (!net_addr_is_loopback(&spec->addr))
+		diag_error(
+			load->diag, spec->place,
+			"\"%s\" can be reached from elsewhere, and whoever reaches the admin API "
+			"may do everything; write unix:/path or 127.0.0.1:port",
+			spec->text.ptr);
 }
 
 /* ------------------------------------------------------------ what is compiled */
@@ -276,7 +285,7 @@ static void load_upstreams(struct load *load)
 		const struct node_entry *entry = &node->entries[i];
 		const struct upstream *before = generation_find_upstream(load->before, entry->key);
 		struct upstream *upstream = upstream_compile(
-			entry, (struct upstream *)(uintptr_t)before, generation->arena, load->diag);
+			entry, (struct upstream *)(uintptr_t)before, &generation->conf, load->diag);
 
 		/* one that is wrong is known all the same: what calls it needs no error of its
 		 * own */
@@ -381,13 +390,15 @@ static void load_shared(struct load *load)
 
 	shared_compile(things, load->config.shared, arena, load->diag);
 	load->compiler.shared = things;
+	queues_compile(&load->generation->queues, load->config.compute, arena, load->diag);
+	load->compiler.queues = &load->generation->queues;
 }
 
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",  "limits",
-						"timeouts", "admin",  "http", "shared" };
+	static const char *const constant[] = { "listen", "server", "log",    "limits", "timeouts",
+						"admin",  "http",   "shared", "compute" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -449,6 +460,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 		schema_loader_fini(&load.schemas);
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
+		jq_check_destroy(load.compiler.jq_check);
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -469,6 +481,7 @@ void generation_destroy(struct generation *generation)
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	queues_close(&generation->queues);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);
 	conf_fini(&generation->conf);

@@ -6,6 +6,7 @@
 #pragma once
 #include "conf/load.h"
 #include "server/flow/flow.h"
+#include "server/flow/queues.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
 #include "server/policy/policies.h"
@@ -36,9 +37,10 @@ struct generation {
 	struct job_spec **jobs;
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
-	struct map flows;            /* name to struct flow * */
-	struct flow *all_flows;      /* of routes and jobs too; flows_fini() */
-	unsigned n_holders;          /* workers that still have references; main thread */
+	struct compute_queues queues;
+	struct map flows;       /* name to struct flow * */
+	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
+	unsigned n_holders;     /* workers that still have references; main thread */
 	size_t *n_refs; /* by worker; each written by its worker only; made when it is applied */
 };
 

@@ -34,17 +34,19 @@ static struct str head_memo_move(struct str slice, struct str from, const char *
 	return (struct str){ to + (slice.ptr - from.ptr), slice.len };
 }
 
-void head_memo_add(struct head_memo *memo, struct str bytes, const struct http_head *head,
-		   const struct route *route, const struct reply *reply)
+struct head_memo_entry *head_memo_add(struct head_memo *memo, struct str bytes,
+				      const struct http_head *head, const struct route *route,
+				      const struct reply *reply)
 {
 	struct head_memo_entry *entry;
 
 	if (bytes.len < HEAD_MEMO_MIN || bytes.len > HEAD_MEMO_MAX)
-		return;
+		return NULL;
 	entry = &memo->entries[head_memo_slot(bytes)];
 	entry->len = bytes.len;
 	entry->route = route;
 	entry->reply = reply;
+	entry->until_ns = UINT64_MAX;
 	memcpy(entry->bytes, bytes.ptr, bytes.len);
 	entry->head = (struct http_head){
 		.method_id = head->method_id,
@@ -53,6 +55,7 @@ void head_memo_add(struct head_memo *memo, struct str bytes, const struct http_h
 		.minor = head->minor,
 		.keep_alive = head->keep_alive,
 	};
+	return entry;
 }
 
 void head_memo_clear(struct head_memo *memo)

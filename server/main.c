@@ -22,6 +22,7 @@ static const struct {
 	  "the task graph of a route, job or flow" },
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
 	{ "schema", cli_schema, "", "JSON Schema of the configuration, for editors" },
+	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself */
 };
 
 enum { OPT_ADMIN = 256, OPT_STRICT, OPT_JSON, OPT_RUNNING, OPT_DOT, OPT_MERMAID, OPT_VERSION };
@@ -42,7 +43,7 @@ static const struct option options[] = {
 static void print_help(FILE *file)
 {
 	fprintf(file, "usage: leat COMMAND [-c FILE] [options]\n\n");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+	for (size_t i = 0; i < ARRAY_LEN(commands) && commands[i].help; i++)
 		fprintf(file, "  %-8s %-48s %s\n", commands[i].name, commands[i].synopsis,
 			commands[i].help);
 	fprintf(file, "\n  -c FILE          the configuration; " CONF_DEFAULT " when not said\n"

@@ -55,6 +55,15 @@ static bool precondition_keeps(struct str name)
 	       str_eq_nocase(name, STR("content-location"));
 }
 
+/* Of the body, for policies: it is not sent. A body that was coded has none that they change. */
+static struct str precondition_type(const struct reply *reply)
+{
+	if (precondition_field(reply, STR("content-encoding")).len)
+		return STR_NONE;
+	return reply->content_type.len ? reply->content_type
+				       : precondition_field(reply, STR("content-type"));
+}
+
 static const struct reply *precondition_unchanged(struct request *request,
 						  const struct reply *reply)
 {
@@ -65,7 +74,7 @@ static const struct reply *precondition_unchanged(struct request *request,
 	if (!unchanged || !fields)
 		return reply_refusal(503);
 	*unchanged = (struct reply){ .status = 304,
-				     .content_type = reply->content_type, /* for policies */
+				     .content_type = precondition_type(reply),
 				     .fields = fields,
 				     .close = reply->close };
 	for (size_t i = 0; i < reply->n_fields; i++)

@@ -230,6 +230,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	generation->n_refs = mem_zalloc((server->n_workers + 1) * sizeof(size_t));
 	generation->n_holders = (unsigned)server->n_workers + 1;
 	server->generation = generation;
+	queues_open(&generation->queues, server->pool);
 	server_apply_settings(server);
 	worker_set_generation(server->main, generation);
 	server->n_unswapped = (unsigned)server->n_workers;

@@ -40,7 +40,8 @@ static struct request *request_alloc(struct worker *worker)
 	request = malloc(sizeof(*request));
 	if (request) {
 		arena_init(&request->arena, 0);
-		request->arena.budget = &worker->server->memory;
+		/* who looks after leat must be able to when others have used up what there is */
+		request->arena.budget = worker->is_main ? NULL : &worker->server->memory;
 	}
 	return request;
 }
@@ -132,6 +133,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
 		.processes = &worker->processes,
+		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 	};
 	list_add(&worker->live, &request->link);

@@ -40,16 +40,17 @@ struct request {
 	struct http_head head;       /* all slices are in the arena */
 	struct http_path path;
 	struct router_match match;
-	struct body_intake *intake; /* that its body goes to; NULL: into `body` */
-	struct body_source *source; /* that the body of its answer comes from; or NULL */
-	struct str body;            /* whole, raw */
-	struct form_data *form;     /* of a multipart body; or NULL */
-	struct value body_value;    /* by its type; read when the body is whole */
-	struct str client_addr;     /* "127.0.0.1:4711" */
-	struct tls_info *tls;       /* a reference; NULL: it came without */
-	struct str peer_addr;       /* of the other end of the socket; differs behind a proxy */
-	bool by_proxy;              /* its peer is one of the listener's trusted_proxies */
-	bool secure;                /* it came over TLS, or such a proxy says that it did */
+	struct body_intake *intake;      /* that its body goes to; NULL: into `body` */
+	struct body_source *source;      /* that the body of its answer comes from; or NULL */
+	struct str body;                 /* whole, raw */
+	struct form_data *form;          /* of a multipart body; or NULL */
+	struct value body_value;         /* by its type; read when the body is whole */
+	const struct identity *identity; /* who sent it (auth); NULL: nobody knows */
+	struct str client_addr;          /* "127.0.0.1:4711" */
+	struct tls_info *tls;            /* a reference; NULL: it came without */
+	struct str peer_addr; /* of the other end of the socket; differs behind a proxy */
+	bool by_proxy;        /* its peer is one of the listener's trusted_proxies */
+	bool secure;          /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;
 	struct flow_run run;
 	struct file *file;                          /* that the answer is made of; or NULL */

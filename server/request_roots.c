@@ -3,222 +3,11 @@
  * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
-#include "server/body/form_data.h"
+#include "server/auth/identity.h"
+#include "server/request_pairs.h"
+#include "server/request_query.h"
 #include "server/tls_info.h"
 #include <errno.h>
-
-/* Pairs in the order of the text, as they are collected. */
-struct pairs {
-	struct member *members;
-	size_t n_members, n_room;
-};
-
-static int pairs_add(struct arena *arena, struct pairs *pairs, struct str name, struct value value)
-{
-	if (pairs->n_members == pairs->n_room) {
-		size_t n_room = pairs->n_room ? pairs->n_room * 2 : 8;
-		struct member *members = arena_alloc_array(arena, n_room, sizeof(*members));
-
-		if (!members)
-			return -ENOMEM;
-		if (pairs->n_members)
-			memcpy(members, pairs->members, pairs->n_members * sizeof(*members));
-		pairs->members = members;
-		pairs->n_room = n_room;
-	}
-	pairs->members[pairs->n_members++] = (struct member){ value_text(name), value };
-	return 0;
-}
-
-static struct member *pairs_find(struct pairs *pairs, struct str name)
-{
-	for (size_t i = 0; i < pairs->n_members; i++)
-		if (str_eq(value_str(pairs->members[i].key), name))
-			return &pairs->members[i];
-	return NULL;
-}
-
-static struct value pairs_object(const struct pairs *pairs)
-{
-	return value_object(pairs->members, pairs->n_members);
-}
-
-/* ------------------------------------------------------------ query and form */
-
-static int query_decode(struct arena *arena, struct str *name, struct str *value)
-{
-	int r = http_decode(*name, true, arena, name);
-
-	return r < 0 ? r : http_decode(*value, true, arena, value);
-}
-
-/* The first value of `key`; null when there is none, or when its escapes are wrong. */
-static int query_find(struct arena *arena, struct str text, struct str key, struct value *ret)
-{
-	struct str name, value;
-
-	*ret = value_null();
-	while (http_query_next(&text, &name, &value)) {
-		int r = http_decode(name, true, arena, &name);
-
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0 || !str_eq(name, key))
-			continue;
-		r = http_decode(value, true, arena, &value);
-		if (r == 0)
-			*ret = value_text(value);
-		return r == -ENOMEM ? r : 0;
-	}
-	return 0;
-}
-
-static int query_find_all(struct arena *arena, struct str text, struct str key, struct value *ret)
-{
-	struct str rest = text, name, value;
-	struct value *items;
-	size_t n_pairs = 0, n_items = 0;
-
-	while (http_query_next(&rest, &name, &value))
-		n_pairs++;
-	items = arena_alloc_array(arena, n_pairs + 1, sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	while (http_query_next(&text, &name, &value)) {
-		int r = query_decode(arena, &name, &value);
-
-		if (r == -ENOMEM)
-			return r;
-		if (r == 0 && str_eq(name, key))
-			items[n_items++] = value_text(value);
-	}
-	*ret = value_list(items, n_items);
-	return 0;
-}
-
-/* All pairs as an object: the first value of each name, or with `all` the list of them.
- * Quadratic in the number of distinct names, which is bounded here: past 1,000 pairs the rest is
- * not looked at. */
-static int query_object(struct arena *arena, struct str text, bool all, bool strict,
-			struct value *ret)
-{
-	struct pairs pairs = { 0 };
-	struct str rest = text, name, value;
-	unsigned n_pairs = 0;
-
-	while (n_pairs++ < 1000 && http_query_next(&rest, &name, &value)) {
-		struct value list;
-		int r = query_decode(arena, &name, &value);
-
-		if (r == -ENOMEM || (r < 0 && strict))
-			return r;
-		if (r < 0 || pairs_find(&pairs, name))
-			continue;
-		list = value_text(value);
-		if (all)
-			r = query_find_all(arena, text, name, &list);
-		if (r == 0)
-			r = pairs_add(arena, &pairs, name, list);
-		if (r < 0)
-			return r;
-	}
-	if (strict && text.len && http_query_next(&rest, &name, &value))
-		return -E2BIG;
-	*ret = pairs_object(&pairs);
-	return 0;
-}
-
-static int request_root_query(struct request *request, struct str text, bool all, struct str key,
-			      struct value *ret)
-{
-	if (!key.ptr)
-		return query_object(&request->arena, text, all, false, ret);
-	return all ? query_find_all(&request->arena, text, key, ret)
-		   : query_find(&request->arena, text, key, ret);
-}
-
-/* ------------------------------------------------------------ multipart forms */
-
-/* The first of that name; null when there is none. */
-static struct value form_find(const struct form_data *form, struct str key)
-{
-	for (size_t i = 0; i < form->n_members; i++)
-		if (str_eq(value_str(form->members[i].key), key))
-			return form->members[i].value;
-	return value_null();
-}
-
-static int form_find_all(struct arena *arena, const struct form_data *form, struct str key,
-			 struct value *ret)
-{
-	struct value *items = arena_alloc_array(arena, form->n_members + 1, sizeof(*items));
-	size_t n_items = 0;
-
-	if (!items)
-		return -ENOMEM;
-	for (size_t i = 0; i < form->n_members; i++)
-		if (str_eq(value_str(form->members[i].key), key))
-			items[n_items++] = form->members[i].value;
-	*ret = value_list(items, n_items);
-	return 0;
-}
-
-/* Quadratic in the number of distinct names, which is bounded (FIELDS_MAX in body/form_data.c). */
-static int form_object(struct arena *arena, const struct form_data *form, bool all,
-		       struct value *ret)
-{
-	struct pairs pairs = { 0 };
-
-	for (size_t i = 0; i < form->n_members; i++) {
-		struct str name = value_str(form->members[i].key);
-		struct value value = form->members[i].value;
-		int r = 0;
-
-		if (pairs_find(&pairs, name))
-			continue;
-		if (all)
-			r = form_find_all(arena, form, name, &value);
-		if (r == 0)
-			r = pairs_add(arena, &pairs, name, value);
-		if (r < 0)
-			return r;
-	}
-	*ret = pairs_object(&pairs);
-	return 0;
-}
-
-static int request_root_form(struct request *request, bool all, struct str key, struct value *ret)
-{
-	const struct form_data *form = request->form;
-
-	if (!form && !request->is_form)
-		return 0;
-	if (!form)
-		return request_root_query(request, request->body, all, key, ret);
-	if (!key.ptr)
-		return form_object(&request->arena, form, all, ret);
-	if (all)
-		return form_find_all(&request->arena, form, key, ret);
-	*ret = form_find(form, key);
-	return 0;
-}
-
-int request_form(struct request *request, struct value *ret)
-{
-	if (request->form)
-		return form_object(&request->arena, request->form, false, ret);
-	return query_object(&request->arena, request->body, false, true, ret);
-}
-
-struct str request_query(struct request *request, struct str name)
-{
-	struct value value;
-
-	if (query_find(&request->arena, request->head.query, name, &value) < 0 ||
-	    value_is_null(value))
-		return STR_NONE;
-	return value_str(value);
-}
 
 /* ------------------------------------------------------------ path, headers, cookies */
 
@@ -255,7 +44,7 @@ static int request_path_param(struct request *request, size_t at, struct value *
 static int request_root_path(struct request *request, struct str key, struct value *ret)
 {
 	const struct route_pattern *pattern = &request->route->pattern;
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = &request->arena };
 
 	*ret = value_null();
 	for (size_t i = 0; i < pattern->n_params; i++) {
@@ -269,7 +58,7 @@ static int request_root_path(struct request *request, struct str key, struct val
 			*ret = r < 0 ? value_null() : value;
 			return r;
 		}
-		r = pairs_add(&request->arena, &pairs, pattern->params[i], value);
+		r = pairs_add(&pairs, pattern->params[i], value);
 		if (r < 0)
 			return r;
 	}
@@ -292,7 +81,7 @@ static int request_lower(struct arena *arena, struct str text, struct str *ret)
 
 static int request_root_headers(struct request *request, struct str key, struct value *ret)
 {
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = &request->arena };
 
 	if (key.ptr) {
 		const struct http_field *field = http_head_find(&request->head, key);
@@ -305,8 +94,7 @@ static int request_root_headers(struct request *request, struct str key, struct 
 		int r = request_lower(&request->arena, request->head.fields[i].name, &name);
 
 		if (r == 0 && !pairs_find(&pairs, name))
-			r = pairs_add(&request->arena, &pairs, name,
-				      value_text(request->head.fields[i].value));
+			r = pairs_add(&pairs, name, value_text(request->head.fields[i].value));
 		if (r < 0)
 			return r;
 	}
@@ -319,7 +107,7 @@ static int request_root_cookies(struct request *request, struct str key, struct 
 {
 	const struct http_field *field = http_head_find(&request->head, STR("cookie"));
 	struct str rest = field ? field->value : STR_NONE, part;
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = &request->arena };
 
 	*ret = value_null();
 	while (str_next_part(&rest, ';', &part)) {
@@ -341,7 +129,7 @@ static int request_root_cookies(struct request *request, struct str key, struct 
 		}
 		r = key.ptr || pairs_find(&pairs, name)
 			    ? 0
-			    : pairs_add(&request->arena, &pairs, name, value_text(value));
+			    : pairs_add(&pairs, name, value_text(value));
 		if (r < 0)
 			return r;
 	}
@@ -360,7 +148,7 @@ struct named_text {
 static int request_named(struct arena *arena, const struct named_text *texts, size_t n_texts,
 			 struct str key, struct value *ret)
 {
-	struct pairs pairs = { 0 };
+	struct pairs pairs = { .arena = arena };
 
 	*ret = value_null();
 	for (size_t i = 0; i < n_texts; i++) {
@@ -371,7 +159,7 @@ static int request_named(struct arena *arena, const struct named_text *texts, si
 			*ret = value;
 			return 0;
 		}
-		r = key.ptr ? 0 : pairs_add(arena, &pairs, texts[i].name, value);
+		r = key.ptr ? 0 : pairs_add(&pairs, texts[i].name, value);
 		if (r < 0)
 			return r;
 	}
@@ -460,9 +248,10 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 		return request_root_request(request, key, ret);
 	case ROOT_CLIENT:
 		return request_root_client(request, key, ret);
+	case ROOT_AUTH:
+		return identity_root(request->identity, &request->arena, key, ret);
 	case ROOT_TLS:
 		return tls_info_value(request->tls, &request->arena, key, ret);
-	case ROOT_AUTH:
 	case ROOT_RUN:
 	case ROOT_JOB:
 	case ROOT_MESSAGE:

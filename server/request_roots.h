@@ -5,7 +5,3 @@
 
 /* context_ops.root() of a request. */
 int request_root(struct context *context, enum expr_root root, struct str key, struct value *ret);
-
-/* The body as a form: an object whose members are texts (and files), the first of each name. -EINVAL
- * for a bad escape; -E2BIG for more than 1,000 fields; -ENOMEM. */
-int request_form(struct request *request, struct value *ret);

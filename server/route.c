@@ -8,7 +8,8 @@
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
 	 ROOT_BIT(ROOT_HEADERS) | ROOT_BIT(ROOT_COOKIES) | ROOT_BIT(ROOT_FORM) |                   \
 	 ROOT_BIT(ROOT_FORM_ALL) | ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_REQUEST) |                  \
-	 ROOT_BIT(ROOT_TLS) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
+	 ROOT_BIT(ROOT_AUTH) | ROOT_BIT(ROOT_TLS) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) |   \
+	 ROOT_BIT(ROOT_SECRET))
 
 #define BODY_ROOTS                                                                                 \
 	(ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL) |                     \
@@ -53,8 +54,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy", "events", "websocket",
-					     "cache", "auth",   "async" };
+	static const char *const later[] = { "proxy", "events", "websocket", "cache", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {

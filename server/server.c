@@ -13,8 +13,10 @@
 #include "core/base/version.h"
 #include "core/task/home.h"
 #include "server/admin/admin.h"
+#include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
+#include "server/jq/jq_pool.h"
 #include "server/logger.h"
 #include "server/notify.h"
 #include <errno.h>
@@ -84,27 +86,25 @@ size_t server_job_home(const struct server *server, struct str name)
 
 /* ------------------------------------------------------------ shutdown */
 
-struct drain {
-	struct post post;
-	struct worker *worker;
-	bool cancel;
-};
-
 static void server_drain_here(struct post *post)
 {
-	struct drain *drain = container_of(post, struct drain, post);
-
-	worker_drain(drain->worker, drain->cancel);
-	free(drain);
+	worker_drain(container_of(post, struct worker, drain), false);
 }
 
+static void server_cancel_here(struct post *post)
+{
+	worker_drain(container_of(post, struct worker, cancel), true);
+}
+
+/* Each once; a loop that has stopped meanwhile leaves the post where it is. */
 static void server_drain_workers(struct server *server, bool cancel)
 {
 	for (size_t i = 0; i < server->n_workers; i++) {
-		struct drain *drain = mem_alloc(sizeof(*drain));
+		struct worker *worker = server->workers[i];
+		struct post *post = cancel ? &worker->cancel : &worker->drain;
 
-		*drain = (struct drain){ { .run = server_drain_here }, server->workers[i], cancel };
-		loop_post(server->workers[i]->loop, &drain->post);
+		post->run = cancel ? server_cancel_here : server_drain_here;
+		loop_post(worker->loop, post);
 	}
 }
 
@@ -282,6 +282,13 @@ static void server_raise_files(const struct settings *settings)
 			    (unsigned long long)limit.rlim_cur, (long long)settings->connections);
 }
 
+static void server_create_logins(struct server *server)
+{
+	server->logins = logins_create(server->pool);
+	for (size_t i = 0; i < server->n_workers; i++)
+		server->workers[i]->fetches.pool = logins_keys_queue(server->logins);
+}
+
 /* What a process before has left is removed now, not when the first file comes. Later is no harm: an
  * upload tries again, and is refused as long as there is no folder. */
 static void server_open_uploads(struct server *server, const struct generation *generation)
@@ -310,6 +317,7 @@ static int server_open(struct server *server, struct generation *generation)
 	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of a file's size just fails */
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
 	server->spawner = spawner_create();
+	server->jq = jq_pool_create(server->spawner, server_n_threads(settings->compute_threads));
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
@@ -325,6 +333,7 @@ static int server_open(struct server *server, struct generation *generation)
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
 	}
+	server_create_logins(server);
 	server_open_uploads(server, generation);
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
@@ -392,13 +401,19 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
+	for (size_t i = 0; i < server->n_old; i++)
+		queues_close(&server->old[i]->queues);
+	if (server->generation)
+		queues_close(&server->generation->queues);
 	pool_destroy(server->pool);
+	logins_destroy(server->logins);
 	uploads_destroy(server->uploads);
 	if (server->main) {
 		worker_drain(server->main, true);

@@ -10,6 +10,7 @@
 #include "server/reply.h"
 #include "server/worker.h"
 
+struct logins;
 struct server;
 struct reload;
 
@@ -24,8 +25,10 @@ struct reload {
 struct server {
 	const char *conf_path;
 	struct pool *pool;
+	struct logins *logins;
 	struct uploads *uploads; /* the files of forms */
 	struct spawner *spawner; /* starts programs */
+	struct jq_pool *jq;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */

@@ -30,7 +30,9 @@ const struct setting log_keys[] = {
 
 const struct setting limits_keys[] = {
 	{ "connections", SETTING_INT, AT(connections), "10000",
-	  "Open connections; more are answered with 503.", 1, 10000000 },
+	  "Open connections; for one more one that is idle is closed, else it is answered "
+	  "with 503.",
+	  1, 10000000 },
 	{ "requests", SETTING_INT, AT(requests), "10000",
 	  "Requests on one connection before it is closed.", 1, UINT32_MAX },
 	{ "line", SETTING_SIZE, AT(line), "8k", "The request line; longer answers 414.", 64,

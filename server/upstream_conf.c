@@ -1,13 +1,14 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
 #include "core/base/memory.h"
+#include "server/upstream_tls.h"
 #include <errno.h>
 
 struct upstream_config {
 	struct str url;
 	struct setting_texts servers;
 	uint64_t timeout_ms;
-	const struct node *timeouts;
+	const struct node *timeouts, *tls;
 	int64_t max_idle;
 	uint64_t idle_close_ms, max_response;
 };
@@ -32,9 +33,13 @@ static const struct setting timeouts_keys[] = {
 
 #define AT(field) offsetof(struct upstream_config, field)
 const struct setting upstream_keys[] = {
-	{ "url", SETTING_TEXT, AT(url), .help = "http://host[:port][/prefix] of the only server." },
+	{ "url", SETTING_TEXT, AT(url),
+	  .help = "http:// or https://host[:port][/prefix] of the only server." },
 	{ "servers", SETTING_TEXTS, AT(servers),
 	  .help = "host:port of each server; calls go to them in turn." },
+	{ "tls", SETTING_MAP, AT(tls),
+	  .help = "How https:// servers are believed; with `servers` it means https.",
+	  .keys = upstream_tls_keys },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms), .help = "The same as timeouts: {total}.",
 	  .min = 1, .max = 86400000 },
 	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "How long each phase of a call may take.",
@@ -51,8 +56,8 @@ const struct setting upstream_keys[] = {
 
 static bool upstream_refuse_later(const struct node *node, struct diag *diag)
 {
-	static const char *const later[] = { "balance", "pool", "retry", "hedge", "breaker",
-					     "health",  "tls",  "proxy", "srv" };
+	static const char *const later[] = { "balance", "pool",   "retry", "hedge",
+					     "breaker", "health", "proxy", "srv" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -80,18 +85,14 @@ static bool upstream_read_url(struct upstream *upstream, struct str url, const s
 	struct str rest, authority;
 	ptrdiff_t slash;
 
-	if (str_starts_with(url, STR("https://"))) {
+	if (!upstream->tls && !str_starts_with(url, STR("http://"))) {
 		diag_error(diag, node->place,
-			   "TLS to upstreams is not in this version of leat yet; use http://");
-		return false;
-	}
-	if (!str_starts_with(url, STR("http://"))) {
-		diag_error(diag, node->place,
-			   "\"%.*s\" is not a URL of an upstream; write http://host:port",
+			   "\"%.*s\" is not a URL of an upstream; write http://host:port or "
+			   "https://host",
 			   STR_ARG(url));
 		return false;
 	}
-	rest = str_skip(url, 7);
+	rest = str_skip(url, upstream->tls ? 8 : 7);
 	slash = str_find_char(rest, '/');
 	authority = slash < 0 ? rest : str_first(rest, (size_t)slash);
 	rest = slash < 0 ? STR_NONE : str_skip(rest, (size_t)slash);
@@ -129,9 +130,23 @@ static bool upstream_read_servers(struct upstream *upstream, const struct settin
 	return ok;
 }
 
-static bool upstream_read(struct upstream *upstream, const struct node_entry *entry,
-			  struct arena *arena, struct diag *diag)
+/* TLS is what https:// says, or `tls` beside `servers`. */
+static bool upstream_read_tls(struct upstream *upstream, const struct upstream_config *config,
+			      struct conf *conf, struct diag *diag)
 {
+	bool https = str_starts_with(config->url, STR("https://"));
+
+	if (config->url.len && config->tls && !https) {
+		diag_error(diag, config->tls->place, "tls is for https; write url: https://…");
+		return false;
+	}
+	return (!https && !config->tls) || upstream_tls_compile(upstream, config->tls, conf, diag);
+}
+
+static bool upstream_read(struct upstream *upstream, const struct node_entry *entry,
+			  struct conf *conf, struct diag *diag)
+{
+	struct arena *arena = &conf->arena;
 	struct upstream_config config = { 0 };
 	struct timeouts_config timeouts = { 0 };
 	const struct settings_part part = { upstream_keys, &config },
@@ -158,6 +173,8 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	upstream->max_idle = (uint64_t)config.max_idle;
 	upstream->idle_close_ms = config.idle_close_ms;
 	upstream->response_max = config.max_response;
+	if (!upstream_read_tls(upstream, &config, conf, diag))
+		return false;
 	if (config.url.len)
 		return upstream_read_url(upstream, config.url, node_find(node, "url"), diag);
 	return upstream_read_servers(upstream, &config.servers, diag);
@@ -169,7 +186,9 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 	    !str_eq(a->prefix, b->prefix) ||
 	    memcmp(&a->timeouts, &b->timeouts, sizeof(a->timeouts)) != 0 ||
 	    a->max_idle != b->max_idle || a->idle_close_ms != b->idle_close_ms ||
-	    a->response_max != b->response_max)
+	    a->response_max != b->response_max || !a->tls != !b->tls ||
+	    !str_eq(a->server_name, b->server_name) ||
+	    memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) != 0)
 		return false;
 	for (size_t i = 0; i < a->n_servers; i++)
 		if (!str_eq(a->servers[i].host, b->servers[i].host) ||
@@ -179,11 +198,11 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 }
 
 struct upstream *upstream_compile(const struct node_entry *entry, struct upstream *before,
-				  struct arena *arena, struct diag *diag)
+				  struct conf *conf, struct diag *diag)
 {
 	struct upstream *upstream = upstream_create(entry->key);
 
-	if (!upstream_read(upstream, entry, arena, diag)) {
+	if (!upstream_read(upstream, entry, conf, diag)) {
 		upstream_unref(upstream);
 		return NULL;
 	}

@@ -11,10 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 static void worker_on_arrival(struct loop *loop, int fd, uint32_t tag, uint32_t events)
 {
-	conn_accept(loop_user(loop), tag, fd, events); /* the tag is the listener's number */
+	struct worker *worker = loop_user(loop);
+
+	if (unlikely(worker->stopped)) { /* it came when the last of the others had gone */
+		close(fd);
+		server_conn_closed(worker);
+		return;
+	}
+	conn_accept(worker, tag, fd, events); /* the tag is the listener's number */
 }
 
 /* ------------------------------------------------------------ detached flows */
@@ -72,6 +80,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->live);
+	digest_cache_init(&worker->tokens, WORKER_TOKENS);
+	key_fetches_init(&worker->fetches);
 	desk_init(&worker->files, worker);
 	list_init(&worker->detacher.runs);
 	worker->sweep.run = worker_sweep_here;
@@ -96,7 +106,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	if (!is_main) {
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
-		scheduler_set_processes(worker->scheduler, &worker->processes);
+		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
 	}
 	*ret_worker = worker;
 	return 0;
@@ -150,6 +160,7 @@ void worker_destroy(struct worker *worker)
 		arena_fini(&request->arena);
 		free(request);
 	}
+	digest_cache_fini(&worker->tokens);
 	desk_fini(&worker->files);
 	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
@@ -219,6 +230,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	struct conn *conn;
 
 	worker->draining = true;
+	key_fetches_stop(&worker->fetches);
 	if (cancel)
 		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)

@@ -5,6 +5,8 @@
  * otherwise. */
 #pragma once
 #include "core/io/process.h"
+#include "server/auth/digest_cache.h"
+#include "server/auth/key_source.h"
 #include "server/client/upstream.h"
 #include "server/compress/coders.h"
 #include "server/files/desk.h"
@@ -24,6 +26,7 @@ enum {
 		<< 10, /* one read where a head is expected: what is behind it may have to be kept */
 	WORKER_OUT_SIZE = 64 << 10, /* answers of one connection in one turn */
 	WORKER_HURRY_MS = 500, /* between TERM and KILL of programs, when a shutdown cancels all */
+	WORKER_TOKENS = 2048,  /* that are remembered: 80 KiB, once there is one */
 	WORKER_HEAD_END_LEN = 6 + HTTP_DATE_LEN + 4,
 };
 
@@ -65,11 +68,14 @@ struct worker {
 	struct str segments[HTTP_SEGMENTS_MAX], raw_segments[HTTP_SEGMENTS_MAX];
 	struct arena path_arena;    /* of the path being looked at */
 	struct head_memo head_memo; /* of `generation` and `router` */
+	struct digest_cache tokens; /* whose signatures were found good */
+	struct key_fetches fetches;
 	struct desk files;
 	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
-	atomic_bool sweep_posted; /* any thread's */
+	struct post drain, cancel; /* the main thread's, at the end of the process */
+	atomic_bool sweep_posted;  /* any thread's */
 };
 
 /* 0 or a negative errno. The thread is not started. */

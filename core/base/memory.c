@@ -35,13 +35,12 @@ static void mem_use_reserve(void)
 	free(atomic_exchange(&reserve, NULL));
 }
 
-static void *mem_require(void *ptr, size_t size)
+static void mem_require(const void *ptr, size_t size)
 {
-	if (unlikely(!ptr)) {
-		fprintf(stderr, "out of memory: %zu bytes could not be allocated\n", size);
-		abort();
-	}
-	return ptr;
+	if (likely(ptr))
+		return;
+	fprintf(stderr, "out of memory: %zu bytes could not be allocated\n", size);
+	abort();
 }
 
 void *mem_alloc(size_t size)
@@ -50,9 +49,11 @@ void *mem_alloc(size_t size)
 
 	if (unlikely(!ptr)) {
 		mem_use_reserve();
+		/* cppcheck-suppress memleak // it was NULL */
 		ptr = malloc(size ? size : 1);
+		mem_require(ptr, size);
 	}
-	return mem_require(ptr, size);
+	return ptr;
 }
 
 void *mem_zalloc(size_t size)
@@ -61,9 +62,11 @@ void *mem_zalloc(size_t size)
 
 	if (unlikely(!ptr)) {
 		mem_use_reserve();
+		/* cppcheck-suppress memleak // it was NULL */
 		ptr = calloc(1, size ? size : 1);
+		mem_require(ptr, size);
 	}
-	return mem_require(ptr, size);
+	return ptr;
 }
 
 void *mem_realloc(void *ptr, size_t size)
@@ -72,9 +75,11 @@ void *mem_realloc(void *ptr, size_t size)
 
 	if (unlikely(!moved)) {
 		mem_use_reserve();
+		/* cppcheck-suppress memleak // it was NULL */
 		moved = realloc(ptr, size ? size : 1);
+		mem_require(moved, size);
 	}
-	return mem_require(moved, size);
+	return moved;
 }
 
 void *mem_realloc_array(void *ptr, size_t n_items, size_t item_size)
@@ -108,7 +113,8 @@ char *mem_printf(const char *format, ...)
 	va_start(args, format);
 	len = vasprintf(&text, format, args);
 	va_end(args);
-	return mem_require(len < 0 ? NULL : text, 0);
+	mem_require(len < 0 ? NULL : text, 0);
+	return text;
 }
 
 void mem_free_ptr(void *ptr_addr)

@@ -195,19 +195,19 @@ static struct disk_read *disk_read_start(struct disk_file *file, struct disk_rea
 static bool disk_file_has(struct disk_file *file, uint64_t at, uint64_t end)
 {
 	enum { PAGE = 4096, N_PARTS = 64 };
-	char page[PAGE];
+	char page[PAGE] = { 0 };
 	struct iovec parts[N_PARTS];
 
 	for (int i = 0; i < N_PARTS; i++)
 		parts[i] = (struct iovec){ page, PAGE };
 	while (at < end) {
 		uint64_t size = MIN(end - at, (uint64_t)PAGE * N_PARTS);
-		int n_parts = (int)((size + PAGE - 1) / PAGE);
+		uint64_t last = (size - 1) / PAGE;
 		ssize_t n;
 
-		parts[n_parts - 1].iov_len = size - (uint64_t)(n_parts - 1) * PAGE;
-		n = preadv2(file->fd, parts, n_parts, (off_t)at, RWF_NOWAIT);
-		parts[n_parts - 1].iov_len = PAGE;
+		parts[last].iov_len = size - last * PAGE;
+		n = preadv2(file->fd, parts, (int)last + 1, (off_t)at, RWF_NOWAIT);
+		parts[last].iov_len = PAGE;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -234,7 +234,8 @@ static bool disk_file_is_in_memory(struct disk_file *file, uint64_t at, uint64_t
 	uint64_t piece = at / DISK_PIECE;
 
 	if (disk_file_believes(file, piece, now_ns))
-		return file->blind || disk_file_has(file, end - 1, end);
+		return file->blind ||
+		       (disk_file_has(file, at, at + 1) && disk_file_has(file, end - 1, end));
 	if (file->blind)
 		return false;
 	if (end - at <= DISK_LOOK)

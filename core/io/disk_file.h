@@ -3,7 +3,7 @@
  * sendfile() of bytes that are not in the page cache waits for the disk, whatever the socket
  * says. So whoever sends asks before each turn how many bytes are in memory; where there are
  * none, a piece of the file is read on the pool, and the sender is told. What was found to be in
- * memory is believed for DISK_BELIEVE_MS, with a look at one byte a turn: that is all that a hot
+ * memory is believed for DISK_BELIEVE_MS, with a look at two bytes a turn: that is all that a hot
  * file costs. A piece is read once, however many connections of the loop wait for it.
  *
  * All of it belongs to one loop; only the reading runs elsewhere. */

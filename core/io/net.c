@@ -130,6 +130,22 @@ bool net_addr_eq(const struct net_addr *a, const struct net_addr *b)
 	return a->len == b->len && memcmp(&a->storage, &b->storage, a->len) == 0;
 }
 
+bool net_addr_is_loopback(const struct net_addr *addr)
+{
+	switch (addr->len ? addr->sa.sa_family : AF_UNSPEC) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(addr->in4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&addr->in6.sin6_addr) &&
+			addr->in6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	default:
+		return false;
+	}
+}
+
 bool net_addr_ip(const struct net_addr *addr, struct ip *ret_ip)
 {
 	if (addr->len && addr->sa.sa_family == AF_INET) {

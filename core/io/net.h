@@ -36,7 +36,8 @@ void net_addr_of_ip(const struct ip *ip, uint16_t port, struct net_addr *ret_add
 /* The same text that net_addr_parse() reads. */
 const char *net_addr_write(char out[NET_ADDR_TEXT_MAX], const struct net_addr *addr);
 bool net_addr_eq(const struct net_addr *a, const struct net_addr *b);
-uint16_t net_addr_port(const struct net_addr *addr); /* 0 for unix */
+bool net_addr_is_loopback(const struct net_addr *addr); /* a unix socket, too */
+uint16_t net_addr_port(const struct net_addr *addr);    /* 0 for unix */
 
 /* 0, or a negative errno with *ret_fd untouched. A unix socket that nobody listens on is
  * replaced; one that is in use is -EADDRINUSE. */

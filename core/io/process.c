@@ -173,8 +173,6 @@ static void process_read(struct process *process, int index)
 		}
 		process->ops->on_output(process, index == 1 ? PROCESS_STDOUT : PROCESS_STDERR,
 					(struct str){ bytes, (size_t)n });
-		if (index == 1 && process->paused)
-			return;
 	}
 }
 
@@ -186,14 +184,27 @@ static void process_on_input(struct watch *watch, uint32_t events)
 
 static void process_on_stdout(struct watch *watch, uint32_t events)
 {
+	struct process *process = container_of(watch, struct process, watches[1]);
+
 	(void)events;
-	process_read(container_of(watch, struct process, watches[1]), 1);
+	if (process->pulled)
+		process->ops->on_readable(process);
+	else
+		process_read(process, 1);
 }
 
 static void process_on_stderr(struct watch *watch, uint32_t events)
 {
 	(void)events;
 	process_read(container_of(watch, struct process, watches[2]), 2);
+}
+
+/* What is pulled is told once: whoever pulls goes on until there is nothing. */
+static uint32_t process_events(const struct process *process, int index)
+{
+	if (index == 0)
+		return EPOLLOUT;
+	return index == 1 && process->pulled ? EPOLLIN | (uint32_t)EPOLLET : EPOLLIN;
 }
 
 /* A pipe that cannot be watched (the kernel's limit of them is reached) cannot be used. */
@@ -206,7 +217,7 @@ static void process_watch_pipe(struct process *process, int index)
 	if (process->fds[index] < 0 || process->watches[index].fd >= 0)
 		return;
 	r = loop_add(process->processes->loop, &process->watches[index], process->fds[index],
-		     index == 0 ? EPOLLOUT : EPOLLIN, on_events[index]);
+		     process_events(process, index), on_events[index]);
 	if (r == 0)
 		return;
 	process->error = r;
@@ -221,19 +232,22 @@ static void process_watch_pipes(struct process *process)
 		process_watch_pipe(process, i);
 }
 
-void process_pause(struct process *process, bool paused)
+ssize_t process_pull(struct process *process, char *bytes, size_t size)
 {
-	if (process->paused == paused)
-		return;
-	process->paused = paused;
-	if (process->state == PROCESS_STARTING || process->left)
-		return;
-	if (paused)
-		loop_remove(process->processes->loop, &process->watches[1]);
-	else
-		process_watch_pipe(process, 1);
-	if (!paused && process->killed)
-		timer_start(&process->timer, 0); /* whoever holds the pipe may never write */
+	ssize_t n;
+
+	check(process->pulled && size > 0);
+	if (process->state == PROCESS_STARTING)
+		return -EAGAIN;
+	if (process->fds[1] < 0)
+		return 0;
+	do {
+		n = read(process->fds[1], bytes, size);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0 || (n < 0 && errno == EAGAIN && !process->killed))
+		return n > 0 ? n : -EAGAIN;
+	process_close_pipe(process, 1);
+	return 0;
 }
 
 /* ------------------------------------------------------------ how it ends */
@@ -274,9 +288,12 @@ static void process_on_timer(struct timer *timer)
 	if (process->state != PROCESS_EXITED)
 		return;
 	process->killed = true;
-	for (int i = 1; i < 3; i++)
-		if (process->watches[i].fd >= 0)
-			process_read(process, i);
+	if (process->fds[2] >= 0)
+		process_read(process, 2);
+	if (process->fds[1] >= 0 && process->pulled)
+		process->ops->on_readable(process);
+	else if (process->fds[1] >= 0)
+		process_read(process, 1);
 }
 
 static void process_on_exit(struct child *child)
@@ -337,6 +354,7 @@ int process_start(struct process *process, struct processes *processes,
 				     .processes = processes,
 				     .input = spec->input,
 				     .kill_after_ms = spec->kill_after_ms,
+				     .pulled = spec->pulled,
 				     .work.run = process_on_spawn,
 				     .post.run = process_on_started };
 	for (int i = 0; i < 3; i++)

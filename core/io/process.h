@@ -27,9 +27,13 @@ struct processes;
 enum process_output { PROCESS_STDOUT, PROCESS_STDERR };
 
 struct process_ops {
-	/* Bytes that the program has written; gone when this returns. It may call process_leave(),
-	 * process_pause(). Not called after process_leave(). */
+	/* Bytes that the program has written; gone when this returns. It may call process_leave().
+	 * Not called after that. */
 	void (*on_output)(struct process *process, enum process_output output, struct str bytes);
+
+	/* Of one whose standard output is pulled: process_pull() may have something to give. As
+	 * on_output() otherwise. */
+	void (*on_readable)(struct process *process);
 
 	/* Once: nothing is left of it; the block may be freed. */
 	void (*on_end)(struct process *process);
@@ -41,6 +45,7 @@ struct process_spec {
 	const char *const *envp;
 	struct str input;       /* its standard input, must stay until the end or process_leave() */
 	uint64_t kill_after_ms; /* between TERM and KILL */
+	bool pulled; /* its standard output is read by process_pull(), not told by on_output() */
 };
 
 enum process_state { PROCESS_STARTING, PROCESS_RUNNING, PROCESS_EXITED };
@@ -67,7 +72,7 @@ struct process {
 	enum process_state state;
 	bool left;   /* process_leave() */
 	bool killed; /* by the timer: what can be read at once is all that is read */
-	bool paused; /* PROCESS_STDOUT is not read */
+	bool pulled; /* PROCESS_STDOUT: by its owner */
 };
 
 /* 0: on_end() will be called once, from the loop. A negative errno: it will not. */
@@ -78,8 +83,9 @@ int process_start(struct process *process, struct processes *processes,
  * said already. */
 void process_leave(struct process *process);
 
-/* Whether its standard output is read: one that is not read makes the program wait. */
-void process_pause(struct process *process, bool paused);
+/* Of one that is `pulled`: what its standard output has. Bytes read (> 0); 0 at its end; -EAGAIN:
+ * on_readable() will be called. While nobody pulls, the program waits when the pipe is full. */
+ssize_t process_pull(struct process *process, char *bytes, size_t size);
 
 /* ------------------------------------------------------------ those of one loop */
 

@@ -135,6 +135,14 @@ ssize_t stream_read(struct stream *stream, char *bytes, size_t size)
 	return n < 0 ? -EAGAIN : n;
 }
 
+void stream_read_on(struct stream *stream)
+{
+	stream->error = 0;
+	stream->readable = stream->peer_closed = true;
+	if (stream->tls)
+		stream->tls->socket_readable = true;
+}
+
 int stream_peek(struct stream *stream)
 {
 	char byte;
@@ -167,14 +175,15 @@ void stream_consume(struct stream *stream, size_t sent)
 static ssize_t stream_sendmsg(struct stream *stream)
 {
 	struct msghdr message = { .msg_iov = stream->out, .msg_iovlen = stream->n_out };
+	int flags = MSG_NOSIGNAL | (stream->corked ? MSG_MORE : 0);
 	ssize_t n;
 
 	do {
 		if (stream->n_out == 1) /* cheaper in the kernel, and the most frequent case */
 			n = send(stream->watch.fd, stream->out[0].iov_base, stream->out[0].iov_len,
-				 MSG_NOSIGNAL);
+				 flags);
 		else
-			n = sendmsg(stream->watch.fd, &message, MSG_NOSIGNAL);
+			n = sendmsg(stream->watch.fd, &message, flags);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -253,6 +262,7 @@ static int stream_push(struct stream *stream)
 		stream->sent_bytes += (size_t)n;
 		stream_consume(stream, (size_t)n);
 	}
+	stream->corked = false;
 	return stream->file_left ? stream_push_file(stream) : 1;
 }
 

@@ -38,6 +38,7 @@ struct stream {
 	bool readable;      /* a read may give something */
 	bool writable;      /* a write may take something */
 	bool peer_closed; /* EPOLLRDHUP was seen, or TLS's end: the peer has at least half-closed */
+	bool corked;      /* a file follows what is queued: no packet goes out between them */
 	bool held;        /* some of what was queued is encrypted, and not sent yet */
 	uint8_t n_out;
 	struct tls *tls;                  /* or NULL: plain */
@@ -83,6 +84,9 @@ static inline int stream_fd(const struct stream *stream)
  * without TLS's: what was read may have been cut short by somebody else than the peer. */
 ssize_t stream_read(struct stream *stream, char *bytes, size_t size);
 
+/* After sending has failed: what the peer has sent before may still be read, up to its end. */
+void stream_read_on(struct stream *stream);
+
 /* Whether a read would give something, whatever events have told: 1; 0 when the peer has ended;
  * -EAGAIN; or what went wrong. */
 int stream_peek(struct stream *stream);
@@ -91,6 +95,12 @@ int stream_peek(struct stream *stream);
  * and its bytes must stay until on_sent. Returns 1 when everything is sent, 0 when some is
  * queued, or a negative errno. At most STREAM_OUT_MAX parts may be unsent. */
 int stream_write(struct stream *stream, const struct iovec *parts, size_t n_parts);
+
+/* What is written next is followed by a file: they share their packets. */
+static inline void stream_cork(struct stream *stream)
+{
+	stream->corked = true;
+}
 
 /* The same for `size` bytes of a file, behind what is queued; one file at a time, and nothing
  * may be queued behind it before it is sent. A file that has become shorter is an error (-EIO):

@@ -2,6 +2,7 @@
 #include "core/io/tls_cert.h"
 #include "core/base/memory.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { OCSP_MAX = 64 << 10 };
 
@@ -40,20 +42,24 @@ int tls_fault_set(struct tls_fault *fault, int what, const char *otherwise)
 			     reason ? reason : "");
 }
 
-static BIO *tls_cert_open(const char *file, struct tls_fault *fault, int what)
+BIO *tls_fault_open(const char *file, struct tls_fault *fault, int what)
 {
-	FILE *stream = fopen(file, "re");
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait */
+	int error = fd < 0 ? errno : 0;
 	struct stat stat;
+	FILE *stream;
 	BIO *bio;
-	int error = stream ? 0 : errno;
 
-	if (stream && fstat(fileno(stream), &stat) == 0 && S_ISDIR(stat.st_mode))
-		error = EISDIR;
-	bio = error ? NULL : BIO_new_fp(stream, BIO_CLOSE);
+	if (!error && (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)))
+		error = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
+	stream = error ? NULL : fdopen(fd, "r");
+	bio = stream ? BIO_new_fp(stream, BIO_CLOSE) : NULL;
 	if (bio)
 		return bio;
 	if (stream)
 		fclose(stream);
+	else if (fd >= 0)
+		close(fd);
 	tls_fault_say(fault, what, "cannot be read: %s", strerror(error ? error : ENOMEM));
 	return NULL;
 }
@@ -132,7 +138,7 @@ static int tls_cert_read_chain(struct tls_cert *cert, BIO *bio, struct tls_fault
 
 static int tls_cert_read(struct tls_cert *cert, const char *file, struct tls_fault *fault)
 {
-	BIO *bio = tls_cert_open(file, fault, TLS_FAULT_CERT);
+	BIO *bio = tls_fault_open(file, fault, TLS_FAULT_CERT);
 	int r;
 
 	if (!bio)
@@ -159,7 +165,7 @@ static int tls_cert_on_password(char *to, int size, int writing, void *asked)
 
 static int tls_cert_read_key(struct tls_cert *cert, const char *file, struct tls_fault *fault)
 {
-	BIO *bio = tls_cert_open(file, fault, TLS_FAULT_KEY);
+	BIO *bio = tls_fault_open(file, fault, TLS_FAULT_KEY);
 	bool encrypted = false;
 
 	if (!bio)
@@ -242,7 +248,7 @@ void tls_cert_destroy(struct tls_cert *cert)
 static int tls_cert_read_file(const char *file, unsigned char **ret_bytes, size_t *ret_size,
 			      struct tls_fault *fault)
 {
-	BIO *bio = tls_cert_open(file, fault, TLS_FAULT_OCSP);
+	BIO *bio = tls_fault_open(file, fault, TLS_FAULT_OCSP);
 	unsigned char *bytes;
 	int n;
 

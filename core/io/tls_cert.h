@@ -39,5 +39,8 @@ int tls_cert_load(struct tls_cert **ret_cert, const char *cert_file, const char 
 int tls_cert_load_ocsp(struct tls_cert *cert, const char *file, struct tls_fault *ret_fault);
 void tls_cert_destroy(struct tls_cert *cert); /* NULL is accepted */
 
-/* "cannot be read: No such file or directory", or what OpenSSL says. */
+/* A regular file that can be read; else NULL and *fault: "cannot be read: Permission denied". */
+BIO *tls_fault_open(const char *file, struct tls_fault *fault, int what);
+
+/* What OpenSSL says, behind a text; -EINVAL. */
 int tls_fault_set(struct tls_fault *fault, int what, const char *otherwise);

@@ -4,6 +4,7 @@
 #include "core/io/net.h"
 #include "core/io/tls_session.h"
 #include "core/io/tls_settings.h"
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
@@ -53,8 +54,16 @@ static int tls_client_set(struct tls_client *client, const struct tls_client_set
 	SSL_CTX_set_session_cache_mode(ctx,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
 	SSL_CTX_sess_set_new_cb(ctx, tls_client_on_session);
-	if (settings->ca && SSL_CTX_load_verify_file(ctx, settings->ca) != 1)
-		return tls_fault_set(fault, TLS_FAULT_CA, "holds no certificate that can be read");
+	if (settings->ca) {
+		BIO *bio = tls_fault_open(settings->ca, fault, TLS_FAULT_CA);
+
+		if (!bio)
+			return -EINVAL;
+		BIO_free(bio);
+		if (SSL_CTX_load_verify_file(ctx, settings->ca) != 1)
+			return tls_fault_set(fault, TLS_FAULT_CA,
+					     "holds no certificate that can be read");
+	}
 	if (!settings->ca && client->verify && SSL_CTX_set_default_verify_paths(ctx) != 1)
 		return tls_fault_set(fault, TLS_FAULT_OTHER,
 				     "the system's authorities cannot be read");
@@ -118,6 +127,8 @@ SSL *tls_client_session(struct tls_client *client, struct str host, const struct
 	if (!ssl)
 		return NULL;
 	SSL_set_connect_state(ssl);
+	if (host.len > 1 && host.ptr[host.len - 1] == '.')
+		host.len--; /* of the name in the DNS, not of the server's own */
 	memcpy(text, host.ptr, MIN(host.len, sizeof(text) - 1));
 	text[MIN(host.len, sizeof(text) - 1)] = '\0';
 	if (host.len >= sizeof(text) || !tls_client_expect(client, ssl, text) ||

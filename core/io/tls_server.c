@@ -20,7 +20,7 @@
 
 enum {
 	NAME_MAX_LEN = 255,
-	/* a client's certificate is not looked at again before that */
+	/* a session with a client's certificate */
 	CLIENT_SESSION_S = 3600,
 };
 
@@ -124,6 +124,25 @@ static int tls_server_on_status(SSL *ssl, void *arg)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* Each resumption gives a new ticket, so a session could be handed on past the end of the
+ * certificate that it began with: then it is a full handshake again, which looks at it. */
+static SSL_TICKET_RETURN tls_server_on_ticket(SSL *ssl, SSL_SESSION *session,
+					      const unsigned char *name, size_t name_len,
+					      SSL_TICKET_STATUS status, void *arg)
+{
+	time_t now = (time_t)(clock_wall_ns() / (int64_t)NS_PER_S);
+	X509 *cert = session ? SSL_SESSION_get0_peer(session) : NULL;
+
+	(void)ssl;
+	(void)name;
+	(void)name_len;
+	(void)arg;
+	if ((status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) ||
+	    (cert && X509_cmp_time(X509_get0_notAfter(cert), &now) < 0))
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 /* ------------------------------------------------------------ making */
 
 /* See the head of the file. */
@@ -155,11 +174,17 @@ static bool tls_server_set_context(struct tls_server *server,
 static int tls_server_ask_clients(SSL_CTX *ctx, const struct tls_server_settings *settings,
 				  struct tls_fault *fault)
 {
-	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(settings->client_ca);
+	BIO *bio = tls_fault_open(settings->client_ca, fault, TLS_FAULT_CA);
+	STACK_OF(X509_NAME) * names;
 
+	if (!bio)
+		return -EINVAL;
+	BIO_free(bio);
+	names = SSL_load_client_CA_file(settings->client_ca);
 	if (!names)
 		return tls_fault_set(fault, TLS_FAULT_CA, "holds no certificate that can be read");
 	SSL_CTX_set_client_CA_list(ctx, names);
+	SSL_CTX_set_session_ticket_cb(ctx, NULL, tls_server_on_ticket, NULL);
 	if (SSL_CTX_load_verify_file(ctx, settings->client_ca) != 1)
 		return tls_fault_set(fault, TLS_FAULT_CA, "holds no certificate that can be read");
 	SSL_CTX_set_verify(ctx,

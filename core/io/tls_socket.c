@@ -7,7 +7,7 @@
  * its side can still be answered. */
 #include "core/io/tls_session.h"
 #include <errno.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +17,7 @@ enum {
 	UNSENT_MAX = 256 << 10,
 };
 
-static BIO_METHOD *method; /* never freed */
+static BIO_METHOD *_Atomic method; /* never freed */
 
 /* ------------------------------------------------------------ in */
 
@@ -200,23 +200,38 @@ static long tls_socket_on_control(BIO *bio, int command, long number, void *ptr)
 	return command == BIO_CTRL_FLUSH; /* it is flushed when the call is over */
 }
 
-static void tls_socket_init(void)
+static BIO_METHOD *tls_socket_make_method(void)
 {
-	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
-	if (!method)
-		return;
-	BIO_meth_set_read(method, tls_socket_on_read);
-	BIO_meth_set_write(method, tls_socket_on_write);
-	BIO_meth_set_ctrl(method, tls_socket_on_control);
+	BIO_METHOD *made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+
+	if (!made)
+		return NULL;
+	BIO_meth_set_read(made, tls_socket_on_read);
+	BIO_meth_set_write(made, tls_socket_on_write);
+	BIO_meth_set_ctrl(made, tls_socket_on_control);
+	return made;
+}
+
+/* Made when first asked for; without memory it is tried again the next time. */
+static const BIO_METHOD *tls_socket_method(void)
+{
+	BIO_METHOD *known = atomic_load_explicit(&method, memory_order_acquire), *made;
+
+	if (likely(known))
+		return known;
+	made = tls_socket_make_method();
+	if (made && !atomic_compare_exchange_strong(&method, &known, made)) {
+		BIO_meth_free(made);
+		made = known; /* another thread's */
+	}
+	return made;
 }
 
 BIO *tls_socket_bio(struct tls *tls)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	BIO *bio;
+	const BIO_METHOD *stream = tls_socket_method();
+	BIO *bio = stream ? BIO_new(stream) : NULL;
 
-	pthread_once(&once, tls_socket_init);
-	bio = method ? BIO_new(method) : NULL;
 	if (!bio)
 		return NULL;
 	BIO_set_data(bio, tls);

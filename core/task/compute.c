@@ -179,6 +179,11 @@ void compute_init(struct compute_task *compute, struct pool_queue *queue, struct
 	timer_init(&compute->timer, NULL, compute_on_timer);
 }
 
+bool compute_has_begun(const struct compute_task *compute)
+{
+	return compute->offload && atomic_load(&compute->offload->began_ns) > 0;
+}
+
 void compute_fini(struct compute_task *compute)
 {
 	check(compute->task.state != TASK_STARTED);

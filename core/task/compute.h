@@ -46,3 +46,6 @@ void compute_init(struct compute_task *compute, struct pool_queue *queue, struct
 		  const struct compute *limits, task_fn *on_end);
 void compute_fini(
 	struct compute_task *compute); /* drops the output: once, when it is IDLE or has ended */
+
+/* The work has been begun: cancelling the task would leave it behind on its thread. */
+bool compute_has_begun(const struct compute_task *compute);

@@ -131,6 +131,16 @@ struct pool *pool_queue_pool(const struct pool_queue *queue)
 	return queue->pool;
 }
 
+unsigned pool_queue_running_max(struct pool_queue *queue)
+{
+	unsigned running_max;
+
+	lock_acquire(&queue->pool->lock);
+	running_max = queue->limits.running_max;
+	lock_release(&queue->pool->lock);
+	return running_max;
+}
+
 struct str pool_queue_name(const struct pool_queue *queue)
 {
 	return (struct str){ queue->name, queue->name_len };

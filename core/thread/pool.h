@@ -64,6 +64,8 @@ void pool_queue_close(struct pool_queue *queue);
 int pool_queue_submit(struct pool_queue *queue, struct work *work);
 
 struct pool *pool_queue_pool(const struct pool_queue *queue);
+unsigned pool_queue_running_max(
+	struct pool_queue *queue); /* 0: no limit but the threads; any thread */
 struct str pool_queue_name(const struct pool_queue *queue);
 
 struct pool_stats {

@@ -192,6 +192,7 @@ bool admin_write_explain(const struct generation *generation, struct str method,
 		*ret_status = found ? 200 : match.allowed ? 405 : 404;
 		if (found) {
 			write_match(out, match.route, &match, &path);
+			policies_explain(generation, match.route, &path, out);
 			write_waves(out, ((const struct route *)match.route)->flow, 0);
 		} else {
 			buf_printf(out,

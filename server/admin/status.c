@@ -172,6 +172,40 @@ static void write_loops(struct buf *out, struct server *server)
 	buf_add_char(out, ']');
 }
 
+/* By policy, those that have refused any. */
+static void write_refused(struct buf *out)
+{
+	unsigned n_written = 0;
+
+	buf_add_char(out, '{');
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (policy_kinds[id] && policy_n_refused(id))
+			buf_printf(out, "%s\"%s\":%" PRIu64, n_written++ ? "," : "",
+				   policy_kinds[id]->name, policy_n_refused(id));
+	buf_add_char(out, '}');
+}
+
+/* What computes: how much waits, and how long it has taken. */
+static void write_compute(struct buf *out, const struct compute_queues *queues)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < queues->n_queues; i++) {
+		struct pool_stats stats;
+
+		pool_queue_stats(queues->queues[i].open, &stats);
+		buf_add(out, i ? STR(",{\"name\":") : STR("{\"name\":"));
+		json_write_text(queues->queues[i].name, out);
+		buf_printf(out,
+			   ",\"waiting\":%zu,\"running\":%u,\"done\":%" PRIu64
+			   ",\"refused\":%" PRIu64 ",\"waited_ms\":%" PRIu64
+			   ",\"waited_max_ms\":%" PRIu64 ",\"ran_ms\":%" PRIu64 "}",
+			   stats.n_waiting, stats.n_running, stats.n_done, stats.n_refused,
+			   stats.waited_ns / NS_PER_MS, stats.waited_max_ns / NS_PER_MS,
+			   stats.ran_ns / NS_PER_MS);
+	}
+	buf_add_char(out, ']');
+}
+
 void admin_status(struct request *request)
 {
 	struct server *server = admin_server(request);
@@ -202,7 +236,11 @@ void admin_status(struct request *request)
 	write_listeners(&json, server);
 	buf_add(&json, STR(",\"loops\":"));
 	write_loops(&json, server);
+	buf_add(&json, STR(",\"compute\":"));
+	write_compute(&json, &generation->queues);
 	write_files(&json, server);
+	buf_add(&json, STR(",\"refused\":"));
+	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
 	write_upstreams(&json, generation);
 	buf_add_char(&json, '}');
@@ -263,6 +301,16 @@ static void metric_routes(struct buf *out, const struct generation *generation)
 	for (size_t i = 0; i < generation->n_routes; i++)
 		metric_route(out, "leat_route_failures_total", generation->routes[i],
 			     atomic_load(&generation->routes[i]->stats.failures));
+}
+
+static void metric_policies(struct buf *out)
+{
+	metric_head(out, "leat_policy_refused_total", "counter",
+		    "Requests that a policy has answered instead of their route.");
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (policy_kinds[id] && policy_kinds[id]->admit)
+			buf_printf(out, "leat_policy_refused_total{policy=\"%s\"} %" PRIu64 "\n",
+				   policy_kinds[id]->name, policy_n_refused(id));
 }
 
 static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
@@ -329,6 +377,7 @@ void admin_metrics(struct request *request)
 		   server->n_reloads_refused);
 	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
 		   log.dropped);
+	metric_policies(&out);
 	metric_routes(&out, server->generation);
 	metric_upstreams(&out, server->generation);
 	reply.body = buf_str(&out);

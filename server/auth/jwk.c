@@ -26,13 +26,13 @@ static EVP_PKEY *public_of(const char *type, OSSL_PARAM_BLD *bld)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
 	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *pkey = NULL;
 
 	if (ctx && params && EVP_PKEY_fromdata_init(ctx) == 1)
-		EVP_PKEY_fromdata(ctx, &public, EVP_PKEY_PUBLIC_KEY, params);
+		EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params);
 	OSSL_PARAM_free(params);
 	EVP_PKEY_CTX_free(ctx);
-	return public;
+	return pkey;
 }
 
 static EVP_PKEY *rsa_of(struct str n, struct str e)
@@ -40,16 +40,16 @@ static EVP_PKEY *rsa_of(struct str n, struct str e)
 	BIGNUM *modulus = BN_bin2bn((const unsigned char *)n.ptr, (int)n.len, NULL);
 	BIGNUM *exponent = BN_bin2bn((const unsigned char *)e.ptr, (int)e.len, NULL);
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *pkey = NULL;
 
 	if (modulus && exponent && bld &&
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, modulus) == 1 &&
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, exponent) == 1)
-	public = public_of("RSA", bld);
+		pkey = public_of("RSA", bld);
 	OSSL_PARAM_BLD_free(bld);
 	BN_free(modulus);
 	BN_free(exponent);
-	return public;
+	return pkey;
 }
 
 /* The exponent is what a verification costs: 65537 has 17 bits, and 64 are the most that anybody
@@ -57,14 +57,14 @@ static EVP_PKEY *rsa_of(struct str n, struct str e)
 static const char *jwk_read_rsa(struct value object, struct arena *arena, struct key *key)
 {
 	struct str n = jwk_bytes(object, "n", arena), e = jwk_bytes(object, "e", arena);
-	EVP_PKEY *public;
+	EVP_PKEY *pkey;
 
 	if (!n.ptr || !e.ptr)
 		return "n or e is missing, or no base64url";
 	if (e.len > 8)
 		return "its exponent is longer than 64 bits";
-	public = rsa_of(n, e);
-	return public ? key_set_public(key, public) : "n and e make no RSA key";
+	pkey = rsa_of(n, e);
+	return pkey ? key_set_public(key, pkey) : "n and e make no RSA key";
 }
 
 /* The point as it is, uncompressed (SEC 1 §2.3.3). */
@@ -73,7 +73,7 @@ static EVP_PKEY *ec_of(const char *group, struct str x, struct str y, struct are
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
 	size_t size = 1 + x.len + y.len;
 	char *point = arena_alloc(arena, size);
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *pkey = NULL;
 	bool filled;
 
 	point[0] = POINT_CONVERSION_UNCOMPRESSED;
@@ -83,9 +83,9 @@ static EVP_PKEY *ec_of(const char *group, struct str x, struct str y, struct are
 		 OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, group, 0) == 1 &&
 		 OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, size) == 1;
 	if (filled)
-	public = public_of("EC", bld);
+		pkey = public_of("EC", bld);
 	OSSL_PARAM_BLD_free(bld);
-	return public;
+	return pkey;
 }
 
 static const struct alg *alg_of_curve(struct str curve)
@@ -101,28 +101,28 @@ static const char *jwk_read_ec(struct value object, struct arena *arena, struct 
 {
 	struct str x = jwk_bytes(object, "x", arena), y = jwk_bytes(object, "y", arena);
 	const struct alg *alg = alg_of_curve(object_text(object, STR("crv")));
-	EVP_PKEY *public;
+	EVP_PKEY *pkey;
 
 	if (!alg)
 		return "its curve is none of P-256, P-384 and P-521";
 	if (!x.ptr || !y.ptr || x.len != alg->number_size || y.len != alg->number_size)
 		return "x or y is missing, no base64url, or of the wrong length";
-	public = ec_of(alg->group, x, y, arena);
-	return public ? key_set_public(key, public) : "x and y are no point of its curve";
+	pkey = ec_of(alg->group, x, y, arena);
+	return pkey ? key_set_public(key, pkey) : "x and y are no point of its curve";
 }
 
 static const char *jwk_read_okp(struct value object, struct arena *arena, struct key *key)
 {
 	struct str x = jwk_bytes(object, "x", arena);
-	EVP_PKEY *public;
+	EVP_PKEY *pkey;
 
 	if (!str_eq(object_text(object, STR("crv")), STR("Ed25519")))
 		return "its curve is not Ed25519";
 	if (!x.ptr || x.len != 32)
 		return "x is missing, no base64url, or not of 32 bytes";
-	public = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, (const unsigned char *)x.ptr,
-						x.len);
-	return public ? key_set_public(key, public) : "x is no key of Ed25519";
+	pkey = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, (const unsigned char *)x.ptr,
+					      x.len);
+	return pkey ? key_set_public(key, pkey) : "x is no key of Ed25519";
 }
 
 static const char *jwk_read_secret(struct value object, struct arena *arena, struct key *key)

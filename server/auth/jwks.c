@@ -111,26 +111,28 @@ struct jwks *jwks_read(struct str text, struct jwks_report *ret_report)
 static EVP_PKEY *public_of_certificate(const unsigned char *der, long size)
 {
 	X509 *certificate = d2i_X509(NULL, &der, size);
-	EVP_PKEY *public = certificate ? X509_get_pubkey(certificate) : NULL;
+	EVP_PKEY *pkey = certificate ? X509_get_pubkey(certificate) : NULL;
 
 	X509_free(certificate);
-	return public;
+	return pkey;
 }
 
 /* One block. NULL, or why it is of no use. */
 static const char *pem_read_block(const char *name, const unsigned char *der, long size,
 				  struct key *key)
 {
-	EVP_PKEY *public;
+	EVP_PKEY *pkey;
 
 	if (strstr(name, "PRIVATE KEY"))
 		return "it is a private key, which verifying does not need; write its public one "
 		       "(openssl pkey -in FILE -pubout)";
 	if (strcmp(name, "CERTIFICATE") == 0)
-	public = public_of_certificate(der, size);
-	else if (strcmp(name, "PUBLIC KEY") == 0) public = d2i_PUBKEY(NULL, &der, size);
-	else return "it is neither a PUBLIC KEY nor a CERTIFICATE";
-	return public ? key_set_public(key, public) : "it cannot be read";
+		pkey = public_of_certificate(der, size);
+	else if (strcmp(name, "PUBLIC KEY") == 0)
+		pkey = d2i_PUBKEY(NULL, &der, size);
+	else
+		return "it is neither a PUBLIC KEY nor a CERTIFICATE";
+	return pkey ? key_set_public(key, pkey) : "it cannot be read";
 }
 
 static void jwks_add_block(struct jwks *jwks, const char *name, const unsigned char *der, long size,

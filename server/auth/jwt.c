@@ -102,7 +102,7 @@ enum jwt_fault jwt_read(struct jwt *jwt, struct str token, const struct jwt_rule
 	struct str parts[3];
 	int r;
 
-	*jwt = (struct jwt){ 0 };
+	*jwt = (struct jwt){ .token = token };
 	if (token.len > JWT_SIZE_MAX)
 		return JWT_TOO_LARGE;
 	if (!token.ptr || !jwt_split(token, parts))

@@ -53,6 +53,7 @@ struct jwt_rules {
 };
 
 struct jwt {
+	struct str token;
 	const struct alg *alg;
 	struct str kid;       /* .ptr NULL: none */
 	struct str input;     /* what is signed: slices of the token */

@@ -16,7 +16,7 @@ static const unsigned char *bytes_of(struct str text)
 
 static const char *key_set_rsa(struct key *key)
 {
-	int bits = EVP_PKEY_get_bits(key->public);
+	int bits = EVP_PKEY_get_bits(key->pkey);
 
 	if (bits < KEY_RSA_BITS_MIN)
 		return "an RSA key of less than 2048 bits is too short";
@@ -31,7 +31,7 @@ static const char *key_set_ec(struct key *key)
 	char group[32];
 	size_t len;
 
-	if (EVP_PKEY_get_group_name(key->public, group, sizeof(group), &len) != 1)
+	if (EVP_PKEY_get_group_name(key->pkey, group, sizeof(group), &len) != 1)
 		return "its curve is none of P-256, P-384 and P-521";
 	for (size_t i = 0; i < n_algs; i++) {
 		if (algs[i].kind != KEY_EC || strcmp(algs[i].group, group) != 0)
@@ -44,9 +44,9 @@ static const char *key_set_ec(struct key *key)
 }
 
 /* That a point is on its curve, and a modulus no even number. */
-static bool key_is_sound(EVP_PKEY *public)
+static bool key_is_sound(EVP_PKEY *pkey)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, public, NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
 	bool sound = ctx && EVP_PKEY_public_check(ctx) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
@@ -59,24 +59,24 @@ static const char *key_judge(struct key *key)
 {
 	const char *problem = NULL;
 
-	if (EVP_PKEY_is_a(key->public, "RSA"))
+	if (EVP_PKEY_is_a(key->pkey, "RSA"))
 		problem = key_set_rsa(key);
-	else if (EVP_PKEY_is_a(key->public, "EC"))
+	else if (EVP_PKEY_is_a(key->pkey, "EC"))
 		problem = key_set_ec(key);
-	else if (EVP_PKEY_is_a(key->public, "ED25519"))
+	else if (EVP_PKEY_is_a(key->pkey, "ED25519"))
 		key->kind = KEY_ED25519;
 	else
 		problem = "it is neither RSA nor EC nor Ed25519";
-	if (!problem && !key_is_sound(key->public))
+	if (!problem && !key_is_sound(key->pkey))
 		problem = "it is no valid public key";
 	return problem;
 }
 
-const char *key_set_public(struct key *key, EVP_PKEY *public)
+const char *key_set_public(struct key *key, EVP_PKEY *pkey)
 {
 	const char *problem;
 
-	key->public = public;
+	key->pkey = pkey;
 	problem = key_judge(key);
 	if (problem)
 		key_fini(key);
@@ -85,8 +85,8 @@ const char *key_set_public(struct key *key, EVP_PKEY *public)
 
 void key_fini(struct key *key)
 {
-	EVP_PKEY_free(key->public);
-	key->public = NULL;
+	EVP_PKEY_free(key->pkey);
+	key->pkey = NULL;
 	if (key->secret.len)
 		OPENSSL_cleanse((char *)(uintptr_t)key->secret.ptr, key->secret.len);
 	key->secret = STR_NONE;
@@ -165,7 +165,7 @@ static bool key_verify_by(const struct key *key, const struct alg *alg, struct s
 	EVP_PKEY_CTX *parameters; /* ctx's own */
 	bool good = ctx &&
 		    EVP_DigestVerifyInit(ctx, &parameters, alg->digest ? alg->digest() : NULL, NULL,
-					 key->public) == 1 &&
+					 key->pkey) == 1 &&
 		    key_set_padding(parameters, alg) &&
 		    EVP_DigestVerify(ctx, signature, size, bytes_of(bytes), bytes.len) == 1;
 

@@ -16,12 +16,12 @@ struct key {
 	const struct alg *only; /* the one algorithm that it is for; or NULL */
 	const char *curve;      /* of KEY_EC */
 	struct str secret;      /* of KEY_SECRET */
-	EVP_PKEY *public;       /* of the others; the key's own */
+	EVP_PKEY *pkey;         /* of the others; the key's own */
 };
 
-/* Takes `public` (freed when it is refused): its kind is found, and its strength is looked at.
+/* Takes `pkey` (freed when it is refused): its kind is found, and its strength is looked at.
  * NULL, or why it is of no use (static). */
-const char *key_set_public(struct key *key, EVP_PKEY *public);
+const char *key_set_public(struct key *key, EVP_PKEY *pkey);
 void key_fini(struct key *key);
 
 /* It is of the algorithm's kind, curve and size. */

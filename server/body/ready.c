@@ -10,7 +10,7 @@
 #include "server/body/receive.h"
 #include "server/expr/json.h"
 #include "server/request.h"
-#include "server/request_roots.h"
+#include "server/request_query.h"
 #include "server/schema/schema.h"
 #include "server/server.h"
 #include <errno.h>

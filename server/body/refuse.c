@@ -60,7 +60,8 @@ const struct reply *body_refuse_status(struct request *request, int status)
 	return body_refuse(request, &(struct body_refusal){ .status = status });
 }
 
-/* A byte of JSON becomes eight of values at most; a buffer that grows is there twice. */
+/* Of two bytes of JSON ("1,") comes a value of sixteen. With that much left of the request's own
+ * memory, it is all of leat that has none. */
 const struct reply *body_refuse_memory(struct request *request, uint64_t size)
 {
 	const struct arena *arena = &request->arena;
@@ -68,7 +69,7 @@ const struct reply *body_refuse_memory(struct request *request, uint64_t size)
 		.status = 413, .detail = STR("the body takes more memory than a request may")
 	};
 
-	if (size > arena->max / 16 || arena->used + 8 * size > arena->max / 2)
+	if (arena->max - MIN(arena->used, arena->max) < 9 * size)
 		return body_refuse(request, &refusal);
 	return body_refuse_status(request, 503);
 }

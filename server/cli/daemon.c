@@ -69,6 +69,21 @@ static void status_print_listeners(struct value status, struct arena *arena)
 										    : "");
 }
 
+/* "refused     rate_limit 12, deny 3" */
+static void status_print_refused(struct value status, struct arena *arena)
+{
+	struct value refused = cli_member(status, "refused", arena);
+
+	for (uint32_t i = 0; refused.kind == VALUE_OBJECT && i < refused.len; i++) {
+		struct str name = value_str(refused.members[i].key);
+
+		printf("%s%.*s %s", i ? ", " : "refused     ", STR_ARG(name),
+		       cli_text(refused, arena_str(arena, name).ptr, arena).ptr);
+	}
+	if (refused.kind == VALUE_OBJECT && refused.len)
+		putchar('\n');
+}
+
 static void status_print(struct value status, struct arena *arena)
 {
 	long long uptime_s = atoll(cli_text(status, "uptime_ms", arena).ptr) / 1000;
@@ -87,6 +102,7 @@ static void status_print(struct value status, struct arena *arena)
 	       cli_text(status, "accepted", arena).ptr);
 	printf("requests    %s answered, %s in work\n", cli_text(status, "requests", arena).ptr,
 	       cli_text(status, "requests_in_work", arena).ptr);
+	status_print_refused(status, arena);
 	status_print_listeners(status, arena);
 	status_print_upstreams(status, arena);
 }

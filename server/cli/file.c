@@ -3,12 +3,18 @@
 #include "server/admin/admin.h"
 #include "server/cli/cli.h"
 #include "server/generation.h"
+#include "server/jq/jq_worker.h"
 #include "server/server.h"
 #include <stdio.h>
 
 int cli_run(const struct cli *cli)
 {
 	return cli->n_args ? cli_usage("run takes no arguments") : server_run(cli->conf_path);
+}
+
+int cli_jq_worker(const struct cli *cli)
+{
+	return cli->n_args ? cli_usage("jq-worker takes no arguments") : jq_worker_main();
 }
 
 /* Loads without touching anything; prints what is wrong. NULL when something is. */

@@ -29,14 +29,22 @@ static void schema_choices(const struct setting *row, struct buf *out)
 	buf_add_char(out, ']');
 }
 
-static void schema_map(const struct setting *keys, struct buf *out)
+/* What the rows say of a map; of anything else they say nothing. */
+static void schema_properties(const struct setting *row, struct buf *out)
 {
-	buf_add(out, STR("\"type\":\"object\""));
-	if (!keys)
+	if (!row->keys)
 		return;
 	buf_add(out, STR(",\"additionalProperties\":false,\"properties\":{"));
-	schema_keys(keys, true, out);
+	schema_keys(row->keys, true, out);
+	if (row->more_keys)
+		schema_keys(row->more_keys, false, out);
 	buf_add_char(out, '}');
+}
+
+static void schema_map(const struct setting *row, struct buf *out)
+{
+	buf_add(out, STR("\"type\":\"object\""));
+	schema_properties(row, out);
 }
 
 static void schema_type(const struct setting *row, struct buf *out)
@@ -75,12 +83,13 @@ static void schema_type(const struct setting *row, struct buf *out)
 		buf_add(out, STR("\"type\":\"array\""));
 		return;
 	case SETTING_MAP:
-		schema_map(row->keys, out);
+		schema_map(row, out);
 		return;
 	case SETTING_VALUE:
 	case SETTING_NODE:
 		buf_add(out, STR("\"type\":[\"string\",\"number\",\"boolean\",\"null\",\"array\","
 				 "\"object\"]"));
+		schema_properties(row, out);
 		return;
 	}
 	unreachable();
@@ -122,16 +131,39 @@ static void schema_keys(const struct setting *table, bool first, struct buf *out
 	}
 }
 
+/* A list of what may also stand alone. */
+static void schema_list_of(const struct setting *row, struct buf *out)
+{
+	schema_type(row, out);
+	buf_add(out, STR(",\"items\":{"));
+	schema_type(row, out);
+	buf_add_char(out, '}');
+}
+
+/* `task`, and the rows for every prefix. */
+static void schema_defaults(const struct setting *row, struct buf *out)
+{
+	buf_add(out, STR("\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+			 "\"task\":{\"type\":\"object\"}},\"patternProperties\":{\"^/\":{"));
+	schema_map(row, out);
+	buf_add(out, STR("}}"));
+}
+
 static void schema_section(const struct setting *row, struct buf *out)
 {
 	json_write_text(str_of(row->key), out);
 	buf_add_char(out, ':');
 	if (!schema_is_named(row) || !row->keys) {
 		buf_add_char(out, '{');
-		schema_type(row, out);
+		if (strcmp(row->key, "listen") == 0)
+			schema_list_of(row, out);
+		else if (strcmp(row->key, "defaults") == 0)
+			schema_defaults(row, out);
+		else
+			schema_type(row, out);
 	} else {
 		buf_add(out, STR("{\"type\":\"object\",\"additionalProperties\":{"));
-		schema_map(row->keys, out);
+		schema_map(row, out);
 		buf_add_char(out, '}');
 	}
 	schema_text("description", row->help, out);

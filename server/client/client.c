@@ -6,6 +6,8 @@
 #include "server/client/client.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
+#include "core/io/tls_client.h"
+#include "core/thread/lock.h"
 #include "server/client/http_conn.h"
 #include <errno.h>
 #include <stdio.h>
@@ -13,12 +15,13 @@
 
 enum {
 	SWEEP_MS = 60000,
+	HTTPS_LEN = 8,     /* of "https://" */
 	SWEEP_MIN_MS = 20, /* between two sweeps: connections that are due one by one go together */
 };
 
 struct client_unnamed {
 	struct list link; /* in client->unnamed */
-	struct str key;   /* "host:port" in lower case; the upstream's name */
+	struct str key; /* "host:port" or "https://host:port" in lower case; the upstream's name */
 	struct upstream *upstream;
 	uint64_t used_ns;
 };
@@ -92,6 +95,8 @@ static void client_remove_pool(struct client *client, struct conn_pool *pool)
 	check_that(pool->n_calls == 0, "n_calls=%zu", pool->n_calls);
 	map_remove(&client->pools_by_upstream, client_pool_key(&pool->upstream));
 	list_remove(&pool->link);
+	for (size_t i = 0; i < pool->n_servers; i++)
+		tls_memory_forget(&pool->servers[i].memory);
 	upstream_release(pool->upstream);
 	free(pool);
 }
@@ -197,7 +202,24 @@ void client_destroy(struct client *client)
 
 /* ------------------------------------------------------------ unnamed upstreams */
 
-static struct client_unnamed *client_remember(struct client *client, struct str key)
+struct tls_client *client_usual_tls(void)
+{
+	static struct lock lock = LOCK_INIT; /* guards `usual` while it is made */
+	static struct tls_client *usual;     /* lives as long as the program */
+	const struct tls_client_settings settings = { 0 };
+	struct tls_client *made;
+	struct tls_fault fault;
+
+	lock_acquire(&lock);
+	if (!usual)
+		tls_client_create(&usual, &settings, &fault);
+	made = usual;
+	lock_release(&lock);
+	return made;
+}
+
+static struct client_unnamed *client_remember(struct client *client, struct str key,
+					      struct tls_client *tls)
 {
 	struct client_unnamed *unnamed = mem_zalloc(sizeof(*unnamed));
 
@@ -205,7 +227,9 @@ static struct client_unnamed *client_remember(struct client *client, struct str 
 		client_forget(client,
 			      container_of(client->unnamed.prev, struct client_unnamed, link));
 	unnamed->upstream = upstream_create(key);
-	check(upstream_add_server(unnamed->upstream, key) == 0);
+	if (tls)
+		upstream_secure(unnamed->upstream, tls_client_ref(tls), STR(""));
+	check(upstream_add_server(unnamed->upstream, str_skip(key, tls ? HTTPS_LEN : 0)) == 0);
 	unnamed->key = unnamed->upstream->name;
 	list_init(&unnamed->link);
 	map_set(&client->unnamed_by_authority, unnamed->key, unnamed);
@@ -213,25 +237,38 @@ static struct client_unnamed *client_remember(struct client *client, struct str 
 	return unnamed;
 }
 
-struct upstream *client_upstream(struct client *client, struct str authority)
+static struct upstream *client_find_upstream(struct client *client, struct str authority,
+					     struct tls_client *tls)
 {
-	char key[NAMES_HOST_MAX + 16];
+	char key[NAMES_HOST_MAX + 24];
 	struct upstream_server server;
 	struct client_unnamed *unnamed;
 	int len;
 
-	if (upstream_read_address(authority, &server) < 0)
+	if (upstream_read_address(authority, tls ? 443 : 80, &server) < 0)
 		return NULL;
-	len = snprintf(key, sizeof(key), str_has(server.host, ':') ? "[%.*s]:%u" : "%.*s:%u",
-		       STR_ARG(server.host), server.port);
+	len = snprintf(key, sizeof(key), str_has(server.host, ':') ? "%s[%.*s]:%u" : "%s%.*s:%u",
+		       tls ? "https://" : "", STR_ARG(server.host), server.port);
 	check(len > 0 && (size_t)len < sizeof(key));
 	for (int i = 0; i < len; i++)
 		key[i] = char_lower(key[i]);
 	unnamed = map_find(&client->unnamed_by_authority, (struct str){ key, (size_t)len });
 	if (!unnamed)
-		unnamed = client_remember(client, (struct str){ key, (size_t)len });
+		unnamed = client_remember(client, (struct str){ key, (size_t)len }, tls);
 	unnamed->used_ns = loop_now_ns(client->loop);
 	list_remove(&unnamed->link);
 	list_add_first(&client->unnamed, &unnamed->link);
 	return upstream_ref(unnamed->upstream);
+}
+
+struct upstream *client_upstream(struct client *client, struct str authority)
+{
+	return client_find_upstream(client, authority, NULL);
+}
+
+struct upstream *client_secure_upstream(struct client *client, struct str authority)
+{
+	struct tls_client *tls = client_usual_tls();
+
+	return tls ? client_find_upstream(client, authority, tls) : NULL;
 }

@@ -1,5 +1,6 @@
 /* server/client/client.h: what one loop's client holds. Internal to server/client. */
 #pragma once
+#include "core/io/tls.h"
 #include "server/client/upstream.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
 struct conn_pool_server {
 	struct list idle;
 	size_t n_idle;
+	struct tls_memory memory; /* of the last connection with TLS */
 };
 
 /* One loop's connections to one upstream. */
@@ -49,6 +51,7 @@ void upstream_release(struct upstream *upstream);
 bool upstream_is_called(const struct upstream *upstream); /* somebody may still make calls */
 
 /* "host", "host:port", "[ip6]:port" into slices of `address`. -EINVAL. */
-int upstream_read_address(struct str address, struct upstream_server *ret_server);
+int upstream_read_address(struct str address, uint16_t usual_port,
+			  struct upstream_server *ret_server);
 struct str upstream_authority(struct arena *arena, const struct upstream_server *server,
 			      bool with_port);

@@ -2,7 +2,7 @@
  *
  *   IDLE --> CONNECT --> SEND --> WAIT --> BODY --> DONE
  *             | ^ ^       | \___|______^  |          ^
- *             +-+ |       |     |          |          |
+ *             +-+ |       |     |          |          |     (with TLS: SECURE before SEND)
  *    next server  +-------+-----+          |          |
  *                   stale, once            |          |
  *   and from every one but IDLE to DONE ---+----------+   (error, timeout, cancel)
@@ -10,6 +10,7 @@
  *   IDLE     not started, or ended before it could
  *   CONNECT  `dial` looks up the name and connects; its own timer runs. An idle connection, when there is
  *            one, takes the call through it at once
+ *   SECURE   connected, and shaking hands; the timer is what is left of connect_ms
  *   SEND     a part of the request is not sent yet; the timer asks for progress (idle_ms)
  *   WAIT     the request is sent, the head of the response is not whole; the timer is first_byte_ms
  *   BODY     the body is coming; idle_ms between two reads. The request may still be going out
@@ -30,7 +31,7 @@
 
 void http_call_check(const struct http_call *call)
 {
-	bool has_conn = call->phase >= CALL_SEND && call->phase <= CALL_BODY;
+	bool has_conn = call->phase >= CALL_SECURE && call->phase <= CALL_BODY;
 
 	check(!loop_current() || loop_is_current(call->client->loop));
 	check_that((call->conn != NULL) == has_conn, "phase=%u", call->phase);
@@ -138,16 +139,25 @@ static const char *http_call_connect_detail(int error)
 
 static void http_call_reach(struct http_call *call);
 
+/* True: another server is being tried. */
+static bool http_call_reach_next(struct http_call *call)
+{
+	unsigned n_servers = (unsigned)call->pool->n_servers;
+
+	if (clock_monotonic_ns() >= call->connect_deadline_ns || call->n_servers_tried >= n_servers)
+		return false;
+	call->server = (call->server + 1) % n_servers;
+	http_call_reach(call);
+	return true;
+}
+
 static void http_call_connect_failed(struct http_call *call)
 {
 	const struct dial *dial = call->dial;
-	unsigned n_servers = (unsigned)call->pool->n_servers;
-	bool late = clock_monotonic_ns() >= call->connect_deadline_ns;
 
-	if (!late && call->n_servers_tried < n_servers) {
-		call->server = (call->server + 1) % n_servers;
-		http_call_reach(call);
-	} else if (dial->timed_out) {
+	if (http_call_reach_next(call))
+		return;
+	if (dial->timed_out) {
 		http_call_time_out(call, dial->looked_up ? "connect timed out"
 							 : "name look-up timed out");
 	} else if (dial->looked_up) {
@@ -157,6 +167,36 @@ static void http_call_connect_failed(struct http_call *call)
 		http_call_fail(call, HTTP_CALL_DNS_FAILED,
 			       dial->error == -ENOENT ? "no such name" : "name look-up failed");
 	}
+}
+
+static void http_call_on_secure(struct stream *stream)
+{
+	struct http_conn *conn = container_of(stream, struct http_conn, stream);
+	struct http_call *call = conn->call;
+	const char *detail;
+
+	http_call_check(call);
+	timer_stop(&call->timer);
+	if (!stream->error) {
+		http_exchange_start(call, conn);
+		return;
+	}
+	detail = http_conn_secure_failure(conn);
+	http_exchange_leave(call, false);
+	call->phase = CALL_CONNECT;
+	if (!http_call_reach_next(call))
+		http_call_fail(call, HTTP_CALL_TLS_FAILED, detail);
+}
+
+static void http_call_secure(struct http_call *call, struct http_conn *conn)
+{
+	call->conn = conn;
+	conn->call = call;
+	call->phase = CALL_SECURE;
+	if (http_conn_secure(conn, http_call_on_secure) < 0)
+		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for TLS");
+	else if (call->connect_deadline_ns != UINT64_MAX)
+		timer_start_at(&call->timer, call->connect_deadline_ns);
 }
 
 static void http_call_on_dialed(struct dial *dial)
@@ -175,7 +215,10 @@ static void http_call_on_dialed(struct dial *dial)
 		return;
 	}
 	http_call_count(&call->request.upstream->stats.connects);
-	http_exchange_start(call, conn);
+	if (call->request.upstream->tls)
+		http_call_secure(call, conn);
+	else
+		http_exchange_start(call, conn);
 }
 
 static void http_call_dial(struct http_call *call)

@@ -41,6 +41,7 @@ enum http_call_error {
 	HTTP_CALL_TIMEOUT,
 	HTTP_CALL_CONNECT_FAILED,
 	HTTP_CALL_DNS_FAILED,
+	HTTP_CALL_TLS_FAILED,   /* no handshake, or not with whom was meant */
 	HTTP_CALL_BAD_RESPONSE, /* not HTTP, cut short, or two readings possible */
 	HTTP_CALL_TOO_LARGE,
 	HTTP_CALL_MEMORY, /* the arena is full */

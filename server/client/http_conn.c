@@ -9,9 +9,15 @@ static void http_conn_count(atomic_int *counter, int by)
 	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
 }
 
+static bool http_conn_is_silent(struct http_conn *conn);
+
 static void http_conn_on_idle_event(struct stream *stream)
 {
-	http_conn_close(container_of(stream, struct http_conn, stream));
+	struct http_conn *conn = container_of(stream, struct http_conn, stream);
+
+	if (stream->tls && http_conn_is_silent(conn))
+		return;
+	http_conn_close(conn);
 }
 
 struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct dial *dial)
@@ -28,6 +34,26 @@ struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct
 		     http_conn_on_idle_event, http_conn_on_idle_event);
 	http_conn_count(&pool->upstream->stats.open, 1);
 	return conn;
+}
+
+int http_conn_secure(struct http_conn *conn, stream_fn *on_secure)
+{
+	const struct upstream *upstream = conn->pool->upstream;
+	struct str name = upstream->server_name.len ? upstream->server_name
+						    : upstream->servers[conn->server].host;
+	struct tls *tls =
+		tls_connect(upstream->tls, name, &conn->pool->servers[conn->server].memory);
+
+	if (tls && stream_secure(&conn->stream, tls, on_secure) == 0)
+		return 0;
+	tls_destroy(tls);
+	return -ENOMEM;
+}
+
+const char *http_conn_secure_failure(struct http_conn *conn)
+{
+	tls_memory_forget(&conn->pool->servers[conn->server].memory);
+	return tls_failure(conn->stream.tls);
 }
 
 static void http_conn_leave_idle(struct http_conn *conn)
@@ -89,6 +115,8 @@ void http_conn_keep(struct http_conn *conn)
 
 void http_conn_close(struct http_conn *conn)
 {
+	if (list_is_linked(&conn->link))
+		stream_end(&conn->stream);
 	http_conn_leave_idle(conn);
 	timer_stop(&conn->again);
 	stream_close(&conn->stream);

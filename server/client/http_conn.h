@@ -1,7 +1,8 @@
 /* server/client/http_conn.h: one connection to a server of an upstream: with a call, with the body
  * of a response that is passed on, or idle. Internal.
  *
- * An idle connection must stay silent: bytes, the end or an error on it close it at once. */
+ * An idle connection must stay silent: bytes, the end or an error on it close it at once. (What TLS
+ * says for itself is none of them: servers give tickets when they like.) */
 #pragma once
 #include "core/io/stream.h"
 #include "server/client/client.h"
@@ -25,6 +26,12 @@ struct http_conn {
 /* With the socket that was dialed. NULL without memory: then the socket is still the dial's. The
  * connection is the caller's to close() or keep(). */
 struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct dial *dial);
+
+/* Its upstream has TLS: begins the handshake. 0, or -ENOMEM. */
+int http_conn_secure(struct http_conn *conn, stream_fn *on_secure);
+
+/* Why the handshake failed: a static text. The next connection is not resumed. */
+const char *http_conn_secure_failure(struct http_conn *conn);
 
 /* The idle connection that was used last, or NULL. */
 struct http_conn *http_conn_take(struct conn_pool *pool, unsigned server);

@@ -47,7 +47,9 @@ void http_exchange_on_timer(struct timer *timer)
 	struct http_call *call = container_of(timer, struct http_call, timer);
 
 	http_call_check(call);
-	if (call->phase == CALL_BODY)
+	if (call->phase == CALL_SECURE)
+		http_call_time_out(call, "the TLS handshake took too long");
+	else if (call->phase == CALL_BODY)
 		http_call_time_out(call, "the body did not go on");
 	else if (call->phase == CALL_WAIT)
 		http_call_time_out(call, "no response");
@@ -216,8 +218,7 @@ static void http_exchange_on_send_error(struct http_call *call)
 {
 	struct stream *stream = &call->conn->stream;
 
-	stream->error = 0;
-	stream->readable = stream->peer_closed = true;
+	stream_read_on(stream);
 	while (http_exchange_read_some(call))
 		;
 	if (call->phase == CALL_SEND || call->phase == CALL_BODY)

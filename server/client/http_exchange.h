@@ -8,6 +8,7 @@
 enum call_phase { /* the diagram is in http_call.c */
 		  CALL_IDLE,
 		  CALL_CONNECT,
+		  CALL_SECURE,
 		  CALL_SEND,
 		  CALL_WAIT,
 		  CALL_BODY,

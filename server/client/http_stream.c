@@ -83,6 +83,7 @@ static int http_stream_errno(enum http_call_error error)
 	case HTTP_CALL_OK:
 	case HTTP_CALL_CONNECT_FAILED:
 	case HTTP_CALL_DNS_FAILED:
+	case HTTP_CALL_TLS_FAILED:
 	case HTTP_CALL_BAD_RESPONSE:
 		return -EPROTO;
 	}
@@ -194,8 +195,7 @@ static void http_stream_on_sent(struct stream *socket)
 {
 	if (!socket->error)
 		return;
-	socket->error = 0;
-	socket->readable = socket->peer_closed = true;
+	stream_read_on(socket);
 	http_stream_tell(container_of(socket, struct http_conn, stream)->body);
 }
 

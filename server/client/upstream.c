@@ -5,12 +5,14 @@
  * still call it, `n_holds` whether anybody still looks at its memory. */
 #include "server/client/upstream.h"
 #include "core/base/memory.h"
+#include "core/io/tls_client.h"
 #include "server/client/client.h"
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
 	PORT_HTTP = 80,
+	PORT_HTTPS = 443,
 	CONNECT_MS = 5000,
 	FIRST_BYTE_MS = 30000,
 	IDLE_MS = 30000,
@@ -62,6 +64,7 @@ void upstream_release(struct upstream *upstream)
 {
 	if (atomic_fetch_sub(&upstream->n_holds, 1) != 1)
 		return;
+	tls_client_unref(upstream->tls);
 	arena_fini(&upstream->arena);
 	free(upstream);
 }
@@ -100,9 +103,10 @@ static bool upstream_is_ip6(struct str host)
 	return net_addr_from_host(host, PORT_HTTP, &addr) == 0 && addr.sa.sa_family == AF_INET6;
 }
 
-int upstream_read_address(struct str address, struct upstream_server *ret_server)
+int upstream_read_address(struct str address, uint16_t usual_port,
+			  struct upstream_server *ret_server)
 {
-	struct upstream_server server = { .host = address, .port = PORT_HTTP };
+	struct upstream_server server = { .host = address, .port = usual_port };
 	bool bracketed = address.len > 0 && address.ptr[0] == '[';
 	ptrdiff_t end = str_find_char(address, bracketed ? ']' : ':');
 	struct str rest = STR_NONE;
@@ -137,10 +141,18 @@ struct str upstream_authority(struct arena *arena, const struct upstream_server 
 	return arena_printf(arena, "%.*s:%u", STR_ARG(host), server->port);
 }
 
+void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct str server_name)
+{
+	check(!upstream->tls && upstream->n_servers == 0);
+	upstream->tls = tls;
+	upstream->server_name = arena_str(&upstream->arena, server_name);
+}
+
 int upstream_add_server(struct upstream *upstream, struct str address)
 {
+	uint16_t usual_port = upstream->tls ? PORT_HTTPS : PORT_HTTP;
 	struct upstream_server server;
-	int r = upstream_read_address(address, &server);
+	int r = upstream_read_address(address, usual_port, &server);
 
 	if (r < 0)
 		return r;
@@ -150,6 +162,6 @@ int upstream_add_server(struct upstream *upstream, struct str address)
 	upstream->servers[upstream->n_servers++] = server;
 	if (upstream->authority.len == 0)
 		upstream->authority =
-			upstream_authority(&upstream->arena, &server, server.port != PORT_HTTP);
+			upstream_authority(&upstream->arena, &server, server.port != usual_port);
 	return 0;
 }

@@ -12,7 +12,9 @@
 #include "core/io/names.h"
 #include <stdatomic.h>
 
-enum { UPSTREAM_SERVERS_MAX = 64 };
+enum { UPSTREAM_SERVERS_MAX = 64, UPSTREAM_IDENTITY_SIZE = 32 };
+
+struct tls_client;
 
 struct upstream_server {
 	struct str host; /* name or number, without brackets */
@@ -41,6 +43,9 @@ struct upstream {
 	struct str name;      /* "users"; for an absolute URL "host:port" */
 	struct str authority; /* what Host says: the first server's, or that of `url:` */
 	struct str prefix; /* path that `url:` has before every request's path; never ends in '/' */
+	struct tls_client *tls; /* a reference; NULL: plain HTTP */
+	struct str server_name; /* that their certificates must have; empty: each its host */
+	unsigned char tls_identity[UPSTREAM_IDENTITY_SIZE]; /* of the settings and files of `tls` */
 	size_t n_servers;
 	struct upstream_server servers[UPSTREAM_SERVERS_MAX];
 	atomic_uint next; /* round robin */
@@ -55,7 +60,10 @@ struct upstream *upstream_create(struct str name);
 struct upstream *upstream_ref(struct upstream *upstream);
 void upstream_unref(struct upstream *upstream); /* any thread */
 
-/* "host", "host:port", "[::1]:80"; port 80 when none is said. -EINVAL. */
+/* Before it has servers: it speaks TLS with all of them. Takes the reference. */
+void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct str server_name);
+
+/* "host", "host:port", "[::1]:80"; port 80 when none is said, 443 with TLS. -EINVAL. */
 int upstream_add_server(struct upstream *upstream, struct str address);
 
 /* One loop's connections and resolver. */
@@ -69,6 +77,13 @@ struct loop *client_loop(const struct client *client);
  * are too old; called by its own timer, and after a reload. */
 void client_sweep(struct client *client);
 
+/* What absolute https:// URLs use: the system's authorities are believed. Made at the first call,
+ * which reads files: at load. NULL when OpenSSL does not make it. */
+struct tls_client *client_usual_tls(void);
+
 /* The unnamed upstream for the authority of an absolute URL ("host:port"); a reference that the
  * caller gives back. NULL when the authority is not valid. At most 1,000 a loop are remembered. */
 struct upstream *client_upstream(struct client *client, struct str authority);
+
+/* The same for https://; NULL also when there is no TLS (client_usual_tls()). */
+struct upstream *client_secure_upstream(struct client *client, struct str authority);

@@ -34,6 +34,7 @@ static bool zstd_begin(void *state, int level, uint64_t size)
 	       (size == UINT64_MAX || !ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(state, size)));
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the library writes to it */
 static int zstd_step(void *state, struct str *in, enum coder_op op, char *out, size_t room,
 		     size_t *ret_len)
 {

@@ -98,9 +98,9 @@ struct expr_names {
 	 * the end. NULL, or no function: any of expr_task_fields. */
 	const char *const *(*task_fields)(const struct expr_names *names, unsigned task);
 
-	/* Whether that task passes its body on and keeps nothing of it (`stream: true`). May be
-	 * NULL: none does. */
-	bool (*task_streams)(const struct expr_names *names, unsigned task);
+	/* The field of that task that it passes on and does not keep (`stream: true`); NULL, or no
+	 * function: there is none. */
+	const char *(*task_streams)(const struct expr_names *names, unsigned task);
 
 	/* The parameters of the path, NULL at the end. NULL: any may be asked for. */
 	const char *const *path_names;

@@ -69,11 +69,10 @@ static struct expr *make_folded(struct parser *parser, const struct expr *node, 
 
 struct expr *make_stream_error(struct parser *parser, struct str part)
 {
-	return parser_error(
-		parser, part,
-		"a body that is passed on (stream: true) is not kept: it can only be "
-		"the whole body of the route's reply; write reply: {body: ${x.body}}, or "
-		"remove `stream`");
+	return parser_error(parser, part,
+			    "a body that is passed on (stream: true) is not kept: it can only be "
+			    "the whole body of the route's reply; write reply: {body: ${x}}, or "
+			    "remove `stream`");
 }
 
 struct expr *make_done(struct parser *parser, struct expr *node, struct str part)
@@ -151,11 +150,12 @@ static void uses_add_task(struct parser *parser, unsigned task, struct str name)
 	uses->n_tasks++;
 }
 
-static bool task_streams(const struct parser *parser, unsigned task)
+/* The field that is passed on; NULL: none. */
+static const char *task_streams(const struct parser *parser, unsigned task)
 {
 	const struct expr_names *names = parser->compiler->names;
 
-	return names->task_streams && names->task_streams(names, task);
+	return names->task_streams ? names->task_streams(names, task) : NULL;
 }
 
 static struct expr *make_task(struct parser *parser, unsigned task, struct str name)
@@ -166,7 +166,7 @@ static struct expr *make_task(struct parser *parser, unsigned task, struct str n
 		uses_add_task(parser, task, name);
 	node->task = task;
 	node->key = STR("");
-	node->streams = task_streams(parser, task);
+	node->streams = task_streams(parser, task) != NULL;
 	return make_done(parser, node, name);
 }
 
@@ -325,16 +325,17 @@ static struct expr *make_task_field(struct parser *parser, const struct expr *of
 	static const char *const common[] = { "ok", "failed", "skipped", "error", "ms", NULL };
 	const struct expr_names *names = parser->compiler->names;
 	const char *const *fields = names->task_fields ? names->task_fields(names, of->task) : NULL;
+	struct str body = str_of(of->streams ? task_streams(parser, of->task) : NULL);
 	const char *nearest = diag_nearest(key, fields ? fields : expr_task_fields);
 	struct expr *node;
 
-	if (of->streams && str_eq(key, STR("text")))
+	if (body.len && str_eq(key, STR("text")) && !str_eq(key, body))
 		return make_stream_error(parser, part);
 	if (key_is_among(key, fields ? fields : expr_task_fields) || key_is_among(key, common)) {
 		node = make_node(parser, EXPR_TASK, NULL, 0);
 		node->task = of->task;
 		node->key = key;
-		node->streams = of->streams && str_eq(key, STR("body"));
+		node->streams = body.len && str_eq(key, body);
 		return make_done(parser, node, part);
 	}
 	if (nearest)

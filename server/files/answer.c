@@ -232,6 +232,8 @@ static bool answer_make(const struct files *files, struct request *request, stru
 		return true;
 	case HTTP_CONDITION_UNCHANGED:
 		answer_fields(files, file, reply);
+		if (!file->coding) /* for policies: of what was not compressed before */
+			reply->content_type = files_type(files, file->name);
 		reply->status = 304;
 		return true;
 	case HTTP_CONDITION_HOLDS:

@@ -7,3 +7,7 @@
  * the request's, the parts are in its arena. False without memory. */
 bool file_body_set(struct request *request, struct file *file, struct reply *reply,
 		   const struct reply_part *parts, size_t n_parts);
+
+/* The same body as a source, for who wants to change it on its way: `body` is that of an answer
+ * that was made by file_body_set() with one part and no bytes before it. NULL without memory. */
+struct body_source *file_body_source(struct arena *arena, const struct reply_file *body);

@@ -11,7 +11,7 @@ static void file_list_init(struct file_list *files)
 
 void file_cache_init(struct file_cache *cache)
 {
-	*cache = (struct file_cache){ 0 };
+	*cache = (struct file_cache){ .bytes_max = FILE_CACHE_BYTES_MAX };
 	map_init(&cache->map);
 	file_list_init(&cache->files);
 	file_list_init(&cache->misses);
@@ -55,7 +55,7 @@ static void file_list_count(struct file_list *files, const struct file *file, bo
 
 	files->n_files += sign;
 	files->n_fds += file->disk ? sign : 0;
-	files->n_bytes += file->bytes ? sign * file->size : 0;
+	files->n_bytes += sign * file->charged;
 }
 
 void file_cache_remove(struct file_cache *cache, struct file *file)
@@ -72,15 +72,18 @@ void file_cache_remove(struct file_cache *cache, struct file *file)
 
 static bool file_cache_is_over(const struct file_cache *cache)
 {
-	return cache->files.n_files > FILE_CACHE_MAX || cache->files.n_fds > FILE_CACHE_FDS_MAX ||
-	       cache->files.n_bytes > FILE_CACHE_BYTES_MAX;
+	const struct file_list *files = &cache->files;
+
+	return files->n_files > FILE_CACHE_MAX || files->n_fds > FILE_CACHE_FDS_MAX ||
+	       files->n_bytes > cache->bytes_max;
 }
 
 static void file_cache_trim(struct file_cache *cache)
 {
 	while (file_cache_is_over(cache))
 		file_cache_remove(cache, file_list_last(&cache->files));
-	while (cache->misses.n_files > FILE_CACHE_MISSES_MAX)
+	while (cache->misses.n_files > FILE_CACHE_MISSES_MAX ||
+	       cache->misses.n_bytes > cache->bytes_max / 4)
 		file_cache_remove(cache, file_list_last(&cache->misses));
 }
 
@@ -104,6 +107,22 @@ void file_cache_add(struct file_cache *cache, struct str key, struct file *file)
 	map_set(&cache->map, file->key, file);
 	list_add_first(&file_cache_list(cache, file)->files, &file->link);
 	file_list_count(file_cache_list(cache, file), file, true);
+	file_cache_trim(cache);
+}
+
+void file_cache_add_coded(struct file_cache *cache, struct file *file, enum coding coding,
+			  struct str bytes)
+{
+	struct file_coded *coded = &file->coded[coding];
+
+	if (!file->cached || coded->bytes || bytes.len == 0 || !file_charge(file, bytes.len))
+		return;
+	cache->files.n_bytes += bytes.len; /* as what is charged, it goes with the file */
+	coded->bytes = malloc(bytes.len);
+	if (!coded->bytes)
+		return;
+	memcpy(coded->bytes, bytes.ptr, bytes.len);
+	coded->len = bytes.len;
 	file_cache_trim(cache);
 }
 

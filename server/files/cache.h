@@ -6,7 +6,7 @@
 
 enum {
 	FILE_CACHE_MAX = 1024,
-	FILE_CACHE_BYTES_MAX = 16 << 20,
+	FILE_CACHE_BYTES_MAX = 16 << 20, /* at most; see file_cache.bytes_max */
 	FILE_CACHE_FDS_MAX = 64,
 	FILE_CACHE_MISSES_MAX = 1024, /* so that many wrong paths drop no file */
 	FILE_CACHE_KEY_MAX = 1024,    /* what has a longer one is not kept */
@@ -17,13 +17,14 @@ enum {
 struct file_list {
 	struct list files; /* most recently used first */
 	size_t n_files, n_fds;
-	uint64_t n_bytes;
+	size_t n_bytes; /* as charged */
 };
 
 struct file_cache {
 	struct map map;
 	struct file_list files, misses;
-	uint64_t epoch; /* another number after anything was removed */
+	size_t bytes_max; /* of the files; misses may have a quarter of it */
+	uint64_t epoch;   /* another number after anything was removed */
 };
 
 void file_cache_init(struct file_cache *cache);
@@ -33,6 +34,11 @@ struct file *file_cache_find(struct file_cache *cache, struct str key); /* or NU
 /* In place of what has that key. Takes a reference of its own. */
 void file_cache_add(struct file_cache *cache, struct str key, struct file *file);
 void file_cache_remove(struct file_cache *cache, struct file *file); /* NULL, or gone: no effect */
+
+/* A copy of the file's bytes as they are compressed, kept with it; no effect on a file that is not
+ * in the cache. May drop files that were used long ago. */
+void file_cache_add_coded(struct file_cache *cache, struct file *file, enum coding coding,
+			  struct str bytes);
 
 /* Closes the files that are kept open, as far as nobody is sent them: descriptors are short. */
 void file_cache_drop_fds(struct file_cache *cache);

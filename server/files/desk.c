@@ -114,6 +114,15 @@ static void look_run(struct work *work)
 
 /* ------------------------------------------------------------ on the loop */
 
+/* Of limits.total_memory, which may change: what is kept must leave room for what is in work. */
+static size_t desk_share(const struct desk *desk)
+{
+	const struct server *server = desk->worker->server;
+	size_t max = atomic_load_explicit(&server->memory.max, memory_order_relaxed);
+
+	return MIN(max / DESK_SHARE / server->n_workers, (size_t)FILE_CACHE_BYTES_MAX);
+}
+
 static bool look_is_short(const struct look *look)
 {
 	return look->result == -EMFILE || look->result == -ENFILE || look->result == -ENOMEM;
@@ -126,6 +135,7 @@ static struct file *look_file(struct look *look)
 	struct file_cache *cache = &look->desk->cache;
 	struct file *file = take(&look->found);
 
+	cache->bytes_max = desk_share(look->desk);
 	if (look->result == -EMFILE || look->result == -ENFILE)
 		file_cache_drop_fds(cache);
 	if (look->known && !file && (look->result == 0 || look_is_short(look))) {
@@ -172,10 +182,11 @@ static struct look *look_create(struct desk *desk, const struct files *files,
 				const struct file_query *query, struct str key)
 {
 	struct look *look = calloc(1, sizeof(*look) + key.len);
-	char *copy = (char *)(look + 1);
+	char *copy;
 
 	if (!look)
 		return NULL;
+	copy = (char *)(look + 1);
 	memcpy(copy, key.ptr, key.len);
 	*look = (struct look){ .work.run = look_run,
 			       .post.run = look_on_done,

@@ -8,7 +8,10 @@
 #include "server/files/cache.h"
 #include "server/files/config.h"
 
-enum { DESK_LOOKS_MAX = 1024 }; /* of the process, waiting for a thread; more are refused */
+enum {
+	DESK_LOOKS_MAX = 1024, /* of the process, waiting for a thread; more are refused */
+	DESK_SHARE = 8,        /* all caches together have an eighth of limits.total_memory */
+};
 
 struct desk;
 struct generation;

@@ -32,6 +32,8 @@ void file_unref(struct file *file)
 	disk_file_unref(file->disk);
 	free(file->bytes);
 	free(file->text);
+	for (size_t i = 0; i < N_CODINGS; i++)
+		free(file->coded[i].bytes);
 	free((char *)(uintptr_t)file->name.ptr);
 	free((char *)(uintptr_t)file->key.ptr);
 	free(file);

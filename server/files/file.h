@@ -7,6 +7,7 @@
 #include "core/base/arena.h"
 #include "core/base/list.h"
 #include "core/io/disk_file.h"
+#include "server/compress/coder.h"
 #include "server/files/open.h"
 #include "server/http/status.h"
 #include "server/reply.h"
@@ -58,6 +59,11 @@ struct file {
 	char modified[HTTP_DATE_LEN];
 	struct arena_budget *budget;
 	size_t charged; /* bytes of the budget */
+	/* `bytes` compressed, made by who serves them so (file_cache_add_coded()). */
+	struct file_coded {
+		char *bytes;
+		size_t len;
+	} coded[N_CODINGS];
 	/* Made by who serves it (server/files/answer.h), in `text`; constant. */
 	char *text;
 	struct reply whole, unchanged;

@@ -10,6 +10,7 @@ struct body_source;
 struct client;
 struct context;
 struct homes;
+struct jq_pool;
 struct processes;
 
 struct context_ops {
@@ -27,6 +28,7 @@ struct context {
 	void *generation;      /* what detached flows pin; opaque here */
 	struct detacher *detacher;
 	struct processes *processes; /* of the loop; NULL: no programs can be run here */
+	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct body_source *open; /* bodies that tasks have left to be passed on */
 };

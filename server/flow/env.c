@@ -113,9 +113,9 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 	members[1] = (struct member){ value_text(STR("detail")), value_text(failure->detail) };
 	members[2] = (struct member){ value_text(STR("status")), value_int(status) };
 	members[3] = (struct member){ value_text(STR("task")), value_text(failure->task) };
-	members[4] = (struct member){ value_text(STR("errors")),
-				      failure->faults ? *failure->faults : value_list(NULL, 0) };
-	*ret = value_object(members, 5);
+	if (failure->faults)
+		members[4] = (struct member){ value_text(STR("errors")), *failure->faults };
+	*ret = value_object(members, failure->faults ? 5 : 4);
 	return 0;
 }
 

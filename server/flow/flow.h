@@ -18,6 +18,8 @@ enum {
 };
 
 struct capture;
+struct compute_queues;
+struct jq_check;
 struct flow;
 struct flow_locals;
 struct flow_race;
@@ -36,12 +38,14 @@ struct flow_compiler {
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
-	const char *const *path_names;      /* of the route that is compiled; see expr_names */
-	const struct shared_things *shared; /* `shared:`; NULL: nothing is declared */
+	const char *const *path_names;       /* of the route that is compiled; see expr_names */
+	const struct shared_things *shared;  /* `shared:`; NULL: nothing is declared */
+	const struct compute_queues *queues; /* of `compute:`; NULL: nothing computes */
 	bool (*constant)(const struct expr_names *names, enum expr_root root, struct str name,
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
 						   tasks; or NULL */
+	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
 };

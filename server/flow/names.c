@@ -99,12 +99,13 @@ static const char *const *scope_task_fields(const struct expr_names *names, unsi
 	return verb->fields ? verb->fields : none;
 }
 
-static bool scope_task_streams(const struct expr_names *names, unsigned task)
+static const char *scope_task_streams(const struct expr_names *names, unsigned task)
 {
 	const struct scope_list *list =
 		container_of(names->task_names, const struct scope_list, names);
+	const struct step *step = scope_step(list->scope, task);
 
-	return scope_step(list->scope, task)->streams;
+	return step->streams ? step->known_verb->main_field : NULL;
 }
 
 bool scope_may_stream(const struct flow_scope *scope)

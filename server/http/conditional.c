@@ -182,6 +182,8 @@ static unsigned range_match(struct str range, struct str type)
 {
 	size_t half = (size_t)str_find_char(type, '/') + 1;
 
+	if (!range.ptr)
+		return 0;
 	if (str_eq_nocase(range, type))
 		return 3;
 	if (range.len == half + 1 && range.ptr[half] == '*' &&

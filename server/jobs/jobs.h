@@ -48,8 +48,9 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 
-/* Where the runs' programs are; before the first one. */
-void scheduler_set_processes(struct scheduler *scheduler, struct processes *processes);
+/* Where the runs' programs and jq are; before the first one. */
+void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,
+			    struct jq_pool *jq);
 
 /* What each run from now on may use, and what all of them share with others (NULL: nothing). */
 void scheduler_set_memory(struct scheduler *scheduler, size_t memory_max,

@@ -249,9 +249,11 @@ void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes)
 	scheduler->homes = homes;
 }
 
-void scheduler_set_processes(struct scheduler *scheduler, struct processes *processes)
+void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,
+			    struct jq_pool *jq)
 {
 	scheduler->processes = processes;
+	scheduler->jq = jq;
 }
 
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,

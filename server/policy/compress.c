@@ -1,19 +1,16 @@
 /* server/policy/compress.c: `compress:`.
  *
  * Which coding the client takes decides (RFC 9110 §12.5.3), where the body is of a type that gains
- * by it. A body that is small goes at once and keeps a length; a larger one is compressed while it
- * is sent, in the loop's share for it. What is constant is compressed once. Such an answer is
- * another representation of the same: its tag is a weak one, and ranges are of the other. */
+ * by it (how: compress_body.c). Such an answer is another representation of the same: its tag is a
+ * weak one, and ranges are of the other. */
 #include "server/policy/compress.h"
 #include "server/compress/coded_cache.h"
-#include "server/compress/compress_source.h"
 #include "server/http/conditional.h"
 #include "server/http/fields.h"
+#include "server/policy/compress_body.h"
 #include "server/policy/policies.h"
 #include "server/request.h"
 #include <errno.h>
-
-enum { AT_ONCE_MAX = 16 << 10 };
 
 struct compress {
 	struct policy policy;
@@ -189,15 +186,13 @@ static bool compress_is_forbidden(const struct reply *reply)
 	return false;
 }
 
-/* Whether the answer is one that some clients get compressed. A 304 speaks of one that was. */
+/* Whether the answer is one that some clients get compressed. A 304 speaks of one: it has the type
+ * of its body, which is not sent then, unless that was coded already. */
 static bool compress_concerns(const struct compress *compress, const struct reply *reply)
 {
-	if (compress_is_forbidden(reply))
-		return false;
-	if (reply->status == 304)
-		return reply->content_type.len == 0 || compress_has_type(compress, reply);
-	return reply_has_body(reply->status) && reply->status != 206 && !reply->file &&
-	       compress_has_type(compress, reply);
+	bool may = reply->status == 304 || (reply_has_body(reply->status) && reply->status != 206);
+
+	return may && !compress_is_forbidden(reply) && compress_has_type(compress, reply);
 }
 
 /* What the client likes best; the order of the configuration decides between equals. N_CODINGS:
@@ -252,102 +247,27 @@ static void compress_describe(struct policy_run *run, struct reply *reply, enum 
 	compress_weaken(run, reply);
 }
 
-/* The body is that of a constant reply, which lives as long as the policy. */
-static bool compress_is_constant(const struct request *request, struct str body)
-{
-	const struct reply *constant = request->route->reply ? reply_constant(request->route->reply)
-							     : NULL;
-
-	return constant && constant->body.ptr == body.ptr && constant->body.len == body.len;
-}
-
-/* Keeps a constant body that was compressed while it was sent. */
-struct compress_keeping {
-	struct compress_keeper keeper;
-	struct coded_cache *cache;
-	struct str body;
-	enum coding coding;
-};
-
-static void compress_on_whole(struct compress_keeper *keeper, struct str bytes)
-{
-	struct compress_keeping *keeping = container_of(keeper, struct compress_keeping, keeper);
-
-	coded_cache_add(keeping->cache, keeping->body, keeping->coding, bytes);
-}
-
-static struct compress_keeper *compress_keeper(struct policy_run *run,
-					       const struct compress *compress, struct str body,
-					       enum coding coding)
-{
-	struct compress_keeping *keeping;
-
-	if (body.len == 0 || !compress_is_constant(run->request, body))
-		return NULL;
-	keeping = arena_alloc(run->arena, sizeof(*keeping));
-	if (!keeping)
-		return NULL;
-	*keeping = (struct compress_keeping){
-		{ compress_on_whole, CODED_BODY_MAX }, compress->cache, body, coding
-	};
-	return &keeping->keeper;
-}
-
-/* While it is sent. */
-static bool compress_flow(struct policy_run *run, const struct compress *compress,
-			  struct reply *reply, enum coding coding)
-{
-	const struct compress_from from = { reply->source, reply->body,
-					    compress_keeper(run, compress, reply->body, coding) };
-	struct body_source *source = compress_source_create(
-		run->arena, &run->request->worker->coders, coding, (int)compress->level, &from);
-
-	if (!source)
-		return false;
-	reply->source = source;
-	reply->body = STR_NONE;
-	return true;
-}
-
-/* All of it now. */
-static bool compress_at_once(struct policy_run *run, const struct compress *compress,
-			     struct reply *reply, enum coding coding)
-{
-	bool constant = compress_is_constant(run->request, reply->body);
-	struct str bytes = constant ? coded_cache_find(compress->cache, reply->body, coding)
-				    : STR_NONE;
-
-	if (!bytes.ptr && reply->body.len <= AT_ONCE_MAX) {
-		bytes = compress_bytes(run->arena, &run->request->worker->coders, coding,
-				       (int)compress->level, reply->body);
-		if (constant && bytes.ptr)
-			coded_cache_add(compress->cache, reply->body, coding, bytes);
-	}
-	if (bytes.ptr)
-		reply->body = bytes;
-	return bytes.ptr != NULL;
-}
-
 /* What cannot be compressed, as there is no memory or it would not be smaller, goes as it is. */
 static void compress_finish(struct policy_run *run, const struct policy *policy,
 			    struct reply *reply)
 {
 	const struct compress *compress = container_of(policy, struct compress, policy);
-	enum coding coding;
+	struct compress_how how = { .request = run->request,
+				    .arena = run->arena,
+				    .cache = compress->cache,
+				    .level = (int)compress->level };
 
 	if (!compress_concerns(compress, reply))
 		return;
 	policy_reply_vary(run, reply, STR("Accept-Encoding"));
-	coding = compress_choose(compress, run->request,
-				 reply->status == 304 ? UINT64_MAX : reply_size(reply));
-	if (coding == N_CODINGS)
+	how.coding = compress_choose(compress, run->request,
+				     reply->status == 304 ? UINT64_MAX : reply_size(reply));
+	if (how.coding == N_CODINGS)
 		return;
 	if (reply->status == 304)
 		compress_weaken(run, reply);
-	else if ((!reply->source && compress_at_once(run, compress, reply, coding)) ||
-		 ((reply->source || reply->body.len > AT_ONCE_MAX) &&
-		  compress_flow(run, compress, reply, coding)))
-		compress_describe(run, reply, coding);
+	else if (compress_body(&how, reply))
+		compress_describe(run, reply, how.coding);
 }
 
 const struct policy_kind policy_compress = {

@@ -1,6 +1,7 @@
 /* server/policy/policies.c */
 #include "server/policy/policies.h"
 #include "conf/load.h"
+#include "server/auth/rules.h"
 #include "server/policy/compress.h"
 #include "server/policy/cors.h"
 #include "server/policy/headers.h"
@@ -39,6 +40,9 @@ const struct setting policy_keys[] = {
 	  .help = "Tells the client the id of its request: true, or {header: X-Request-Id, trust: "
 		  "false}.",
 	  .keys = request_id_keys },
+	{ "auth", SETTING_NODE, AT(POLICY_AUTH),
+	  .help = "Who may come in: basic, api_key, jwt; any of those that are written will do.",
+	  .keys = auth_keys },
 	{ "compress", SETTING_NODE, AT(POLICY_COMPRESS),
 	  .help = "Compresses answers for clients that take it: true, or {codings, types, min, "
 		  "level}.",
@@ -54,6 +58,7 @@ const struct setting policy_keys[] = {
 const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_ALLOW] = &policy_allow,
 	[POLICY_DENY] = &policy_deny,
+	[POLICY_AUTH] = &policy_auth,
 	[POLICY_CORS] = &policy_cors,
 	[POLICY_LIMIT] = &policy_limit,
 	[POLICY_RATE_LIMIT] = &policy_rate_limit,
@@ -308,7 +313,7 @@ const struct policies *policies_of_pattern(const struct policy_list *list,
 
 /* ------------------------------------------------------------ one request */
 
-static unsigned policies_places(const struct policy_way *way, const struct policies *places[3])
+unsigned policies_places(const struct policy_way *way, const struct policies *places[3])
 {
 	const struct route *route = way->route;
 	const struct policies *all[] = {

@@ -73,6 +73,9 @@ struct policy_way {
 	const struct http_path *path;
 };
 
+/* The places that say something, the innermost first. */
+unsigned policies_places(const struct policy_way *way, const struct policies *places[3]);
+
 /* The policy that holds there; NULL: none. */
 const struct policy *policies_find(const struct policy_way *way, enum policy_id id);
 bool policies_hold(const struct policy_way *way); /* any place says something */
@@ -89,3 +92,7 @@ const struct reply *policies_bake(const struct route *route, const struct reply 
 
 /* Fills request->policies (NULL: none hold). False without memory. */
 bool policies_begin(struct request *request);
+
+/* A line for each policy that holds: where it stands. */
+void policies_explain(const struct generation *generation, const struct route *route,
+		      const struct http_path *path, struct buf *out);

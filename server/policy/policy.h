@@ -184,5 +184,6 @@ void policy_count_refused(enum policy_id id);
 bool policy_refuse_scalar(struct policy_compiler *compiler, const struct node *node,
 			  const char *key, const char *mend);
 
-extern const struct policy_kind policy_allow, policy_compress, policy_cors, policy_deny,
-	policy_headers, policy_limit, policy_rate_limit, policy_redirect_https, policy_request_id;
+extern const struct policy_kind policy_allow, policy_auth, policy_compress, policy_cors,
+	policy_deny, policy_headers, policy_limit, policy_rate_limit, policy_redirect_https,
+	policy_request_id;

@@ -6,32 +6,15 @@
  * too much output, it ends at once, and the block goes on until the process is gone; it holds the
  * permit as long, so that `running` counts processes, not tasks. */
 #include "server/verbs/exec.h"
-#include "core/io/process.h"
-#include "core/task/resource.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
 enum { STDERR_LINE_MAX = 200 };
 
-struct exec_run {
-	struct step_run *step; /* NULL: its task has ended */
-	struct wait_task permit;
-	struct process process;
-	struct exec_input input; /* in the step's arena */
-	struct buf out[2];       /* what it has written; by enum process_output */
-};
-
-struct exec_state {
-	struct exec_run *run; /* NULL: not started, or over */
-	bool ran;             /* the rest is known */
-	struct child_exit exit;
-	struct value text, error_text;
-};
-
 /* ------------------------------------------------------------ the end */
 
-static void exec_run_destroy(struct exec_run *run)
+void exec_run_destroy(struct exec_run *run)
 {
 	permit_release(&run->permit);
 	buf_fini(&run->out[0]);
@@ -39,8 +22,7 @@ static void exec_run_destroy(struct exec_run *run)
 	free(run);
 }
 
-/* The task ends without waiting for the process. */
-static void exec_abandon(struct exec_run *run, enum error_code code, struct str detail)
+void exec_abandon(struct exec_run *run, enum error_code code, struct str detail)
 {
 	struct step_run *step = take(&run->step);
 	struct exec_state *state = step->state;
@@ -52,7 +34,7 @@ static void exec_abandon(struct exec_run *run, enum error_code code, struct str 
 	step_done(step, code, detail);
 }
 
-static const char *exec_name(const struct exec_config *config)
+const char *exec_name(const struct exec_config *config)
 {
 	const char *slash = strrchr(config->program, '/');
 
@@ -90,26 +72,25 @@ static struct str exec_signal_name(int number)
 	return str_of(name ? name : "");
 }
 
-/* "convert ended with status 2: no such file": what an operator wants to read first. */
-static struct str exec_describe(struct step_run *step, const struct exec_state *state)
+struct str exec_describe(const struct exec_config *config, const struct child_exit *exit,
+			 struct str error_text, struct arena *arena)
 {
-	struct str line = str_trim_space(value_str(state->error_text));
-	struct arena *arena = step_arena(step);
+	struct str line = str_trim_space(error_text);
 	ptrdiff_t end = str_find_char(line, '\n');
-	const char *name = exec_name(step->config);
+	const char *name = exec_name(config);
 	struct str how;
 
 	line = str_first(str_trim_space(end < 0 ? line : str_first(line, (size_t)end)),
 			 STDERR_LINE_MAX);
-	if (state->exit.signal)
+	if (exit->signal)
 		how = arena_printf(arena, "%s was ended by SIG%.*s", name,
-				   STR_ARG(exec_signal_name(state->exit.signal)));
+				   STR_ARG(exec_signal_name(exit->signal)));
 	else
-		how = arena_printf(arena, "%s ended with status %d", name, state->exit.status);
+		how = arena_printf(arena, "%s ended with status %d", name, exit->status);
 	return line.len ? arena_printf(arena, "%.*s: %.*s", STR_ARG(how), STR_ARG(line)) : how;
 }
 
-static bool exec_is_accepted(const struct exec_config *config, const struct child_exit *exit)
+bool exec_is_accepted(const struct exec_config *config, const struct child_exit *exit)
 {
 	return exit->status >= 0 &&
 	       (config->accepted[exit->status / 8] >> exit->status % 8 & 1) != 0;
@@ -123,11 +104,18 @@ static int exec_take_output(struct step_run *step, const struct buf *out, struct
 	return text.ptr ? 0 : -ENOMEM;
 }
 
-static void exec_finish(struct step_run *step, const struct exec_run *run)
+void exec_finish(struct exec_run *run)
 {
+	struct step_run *step = take(&run->step);
 	struct exec_state *state = step->state;
-	int r = exec_take_output(step, &run->out[PROCESS_STDOUT], &state->text);
+	int r;
 
+	state->run = NULL;
+	if (run->process.error) {
+		exec_fail_start(step, run->process.error);
+		return;
+	}
+	r = exec_take_output(step, &run->out[PROCESS_STDOUT], &state->text);
 	if (r == 0)
 		r = exec_take_output(step, &run->out[PROCESS_STDERR], &state->error_text);
 	if (r < 0) {
@@ -136,39 +124,35 @@ static void exec_finish(struct step_run *step, const struct exec_run *run)
 	}
 	state->ran = true;
 	state->exit = run->process.exit;
-	if (exec_is_accepted(step->config, &state->exit))
+	if (exec_is_accepted(run->config, &state->exit))
 		step_done(step, ERROR_NONE, STR_NONE);
 	else
-		step_done(step, ERROR_EXEC_FAILED, exec_describe(step, state));
+		step_done(step, ERROR_EXEC_FAILED,
+			  exec_describe(run->config, &state->exit, value_str(state->error_text),
+					step_arena(step)));
 }
 
 static void exec_on_end(struct process *process)
 {
 	struct exec_run *run = container_of(process, struct exec_run, process);
-	struct step_run *step = run->step;
 
-	if (step) {
-		struct exec_state *state = step->state;
-
-		state->run = NULL;
-		if (process->error)
-			exec_fail_start(step, process->error);
-		else
-			exec_finish(step, run);
-	}
+	if (run->step)
+		exec_finish(run);
 	exec_run_destroy(run);
+}
+
+struct str exec_too_large(const struct exec_run *run)
+{
+	return arena_printf(run->context->arena, "%s has written more than %llu bytes",
+			    exec_name(run->config), (unsigned long long)run->config->max_output);
 }
 
 static void exec_on_output(struct process *process, enum process_output output, struct str bytes)
 {
 	struct exec_run *run = container_of(process, struct exec_run, process);
-	const struct exec_config *config = run->step->config;
 
-	if (run->out[0].len + run->out[1].len + bytes.len > config->max_output) {
-		exec_abandon(run, ERROR_TOO_LARGE,
-			     arena_printf(step_arena(run->step),
-					  "%s has written more than %llu bytes", exec_name(config),
-					  (unsigned long long)config->max_output));
+	if (run->out[0].len + run->out[1].len + bytes.len > run->config->max_output) {
+		exec_abandon(run, ERROR_TOO_LARGE, exec_too_large(run));
 		return;
 	}
 	buf_add(&run->out[output], bytes);
@@ -176,7 +160,8 @@ static void exec_on_output(struct process *process, enum process_output output, 
 		exec_abandon(run, ERROR_MEMORY_LIMIT, STR("no memory for its output"));
 }
 
-static const struct process_ops exec_process_ops = { exec_on_output, exec_on_end };
+static const struct process_ops exec_process_ops = { .on_output = exec_on_output,
+						     .on_end = exec_on_end };
 
 /* ------------------------------------------------------------ the start */
 
@@ -203,12 +188,13 @@ static int exec_start_process(struct step_run *step, struct exec_run *run)
 		.envp = run->input.envp,
 		.input = run->input.input,
 		.kill_after_ms = config->kill_after_ms,
+		.pulled = config->stream,
 	};
 
 	if (!spec.path)
 		return -ENOENT;
 	return process_start(&run->process, step->run->context->processes, &spec,
-			     &exec_process_ops);
+			     config->stream ? &exec_stream_ops : &exec_process_ops);
 }
 
 static void exec_on_permit(struct task *task)
@@ -261,6 +247,9 @@ static void exec_start(struct step_run *step)
 		return;
 	}
 	state->run->step = step;
+	state->run->config = config;
+	state->run->context = context;
+	state->run->budget = context->arena->budget;
 	state->run->input = input;
 	buf_init(&state->run->out[0], config->max_output);
 	buf_init(&state->run->out[1], config->max_output);
@@ -316,4 +305,5 @@ const struct verb verb_exec = {
 	.start = exec_start,
 	.cancel = exec_cancel,
 	.field = exec_field,
+	.source = exec_source,
 };

@@ -1,6 +1,7 @@
 /* server/verbs/exec_compile.c: the keys of `exec:`. */
 #include "core/io/spawn.h"
 #include "server/verbs/exec.h"
+#include "server/verbs/stream.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,6 +26,12 @@ const struct setting exec_keys[] = {
 	  .help = "The exit statuses that are no failure; 0 when not said." },
 	{ "kill_after", SETTING_DURATION, AT(kill_after_ms), "2s",
 	  "How long after SIGTERM a program that does not end is killed.", .min = 0, .max = 60000 },
+	{ "stream", SETTING_BOOL, AT(stream), "false",
+	  "Whether what it writes is not kept, but passed on as the reply's whole body while it "
+	  "comes." },
+	{ "idle", SETTING_DURATION, AT(idle_ms), "60s",
+	  "With `stream`: how long it may write nothing, then it is ended.", .min = 1,
+	  .max = 86400000 },
 	SETTINGS_END
 };
 #undef AT
@@ -213,6 +220,9 @@ bool exec_compile(struct verb_compiler *compiler, const struct node *value, void
 		config->input = template_tree_compile(compiler->expr, config->stdin_node);
 		ok &= config->input != NULL;
 	}
+	config->bounded = node_find(compiler->step->node, "max_output") != NULL;
+	if (config->stream)
+		ok &= stream_compile(compiler);
 	config->permits = scope_path(compiler->names, compiler->task_name, compiler->flow->arena);
 	return ok;
 }

@@ -14,6 +14,8 @@ static enum error_code http_error_code(enum http_call_error error)
 		return ERROR_CONNECT_FAILED;
 	case HTTP_CALL_DNS_FAILED:
 		return ERROR_DNS_FAILED;
+	case HTTP_CALL_TLS_FAILED:
+		return ERROR_TLS_FAILED;
 	case HTTP_CALL_BAD_RESPONSE:
 		return ERROR_BAD_RESPONSE;
 	case HTTP_CALL_TOO_LARGE:
@@ -88,7 +90,9 @@ static void http_start(struct step_run *run)
 	}
 	state->run = run;
 	if (!request.upstream) {
-		request.upstream = state->upstream = client_upstream(client, authority);
+		request.upstream = state->upstream =
+			config->secure ? client_secure_upstream(client, authority)
+				       : client_upstream(client, authority);
 		if (!request.upstream) {
 			step_done(run, ERROR_UNAVAILABLE, STR("too many hosts are called"));
 			return;

@@ -28,6 +28,7 @@ struct http_config {
 	enum http_method method_id;
 	struct upstream *upstream; /* of `http:`; NULL: an absolute URL */
 	struct str authority;      /* of an absolute URL */
+	bool secure;               /* it is https:// */
 	struct template *host;     /* it, when it is a template; then one of `hosts` */
 	struct template *target;
 	struct http_pairs headers, query, form;

@@ -1,5 +1,6 @@
 /* server/verbs/http_compile.c: the keys of the HTTP verbs. */
 #include "server/verbs/http.h"
+#include "server/verbs/stream.h"
 
 #define AT(field) offsetof(struct http_config, field)
 #define HTTP_KEYS                                                                                  \
@@ -88,39 +89,6 @@ static bool http_compile_expect(struct verb_compiler *compiler, struct http_conf
 			   STR_ARG(str_first(expect->texts[i], 80)));
 		ok = false;
 	}
-	return ok;
-}
-
-/* ------------------------------------------------------------ stream */
-
-/* Whoever would have to pass the body on is not there, or the key promises what cannot be kept. */
-static bool http_compile_stream(struct verb_compiler *compiler, const struct http_config *config)
-{
-	static const char *const others[] = { "lock", "acquire" };
-	const struct node *node = compiler->step->node;
-	bool ok = true;
-
-	if (!config->stream)
-		return true;
-	if (!scope_may_stream(compiler->names)) {
-		diag_error(compiler->flow->diag, node_entry_find(node, "stream")->key_place,
-			   "only a task of a route itself can `stream`, since its reply passes the "
-			   "body on: not one in a job, a flow, a group or a race, with each, "
-			   "repeat or detach; remove it");
-		ok = false;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		const struct node_entry *entry = node_entry_find(node, others[i]);
-
-		if (!entry)
-			continue;
-		diag_error(compiler->flow->diag, entry->key_place,
-			   "a task with `stream` ends before its body does, so `%s` would not be "
-			   "held as long; remove one of them",
-			   others[i]);
-		ok = false;
-	}
-	step_note(compiler->step, compiler->flow->arena, STR("stream"));
 	return ok;
 }
 
@@ -228,7 +196,8 @@ bool http_compile(struct verb_compiler *compiler, const struct node *value, void
 
 	return http_compile_method(compiler, value, config) &
 	       http_compile_url(compiler, value, config) & http_compile_expect(compiler, config) &
-	       http_compile_stream(compiler, config) & http_compile_headers(compiler, config) &
+	       (!config->stream || stream_compile(compiler)) &
+	       http_compile_headers(compiler, config) &
 	       http_compile_pairs(compiler, config->query_node, &config->query) &
 	       http_compile_body(compiler, config);
 }

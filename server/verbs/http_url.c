@@ -180,7 +180,7 @@ static bool url_compile_authority(struct verb_compiler *compiler, const struct n
 static bool url_compile_absolute(struct verb_compiler *compiler, const struct node *node,
 				 struct http_config *config)
 {
-	size_t start = sizeof("http://") - 1;
+	size_t start = config->secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
 	struct str rest = str_skip(node->text, start);
 	size_t end = url_find(rest, "/?#");
 
@@ -233,19 +233,21 @@ bool http_compile_url(struct verb_compiler *compiler, const struct node *value,
 			   compiler->step->verb->name);
 		return false;
 	}
-	if (str_starts_with(text, STR("http://")))
-		return url_compile_absolute(compiler, value, config);
-	if (str_starts_with(text, STR("https://"))) {
-		diag_error(diag, url_place(value, 0),
-			   "TLS to upstreams comes later: this version speaks only http://");
+	config->secure = str_starts_with(text, STR("https://"));
+	if (config->secure && !client_usual_tls()) {
+		diag_error(
+			diag, url_place(value, 0),
+			"the authorities of this system cannot be read; install ca-certificates");
 		return false;
 	}
+	if (config->secure || str_starts_with(text, STR("http://")))
+		return url_compile_absolute(compiler, value, config);
 	colon = url_find(text, ":/?#");
 	if (colon < text.len && text.ptr[colon] == ':' && name_is_valid(str_first(text, colon)) &&
 	    !str_starts_with(str_skip(text, colon), STR("://")))
 		return url_compile_named(compiler, value, colon, config);
 	diag_error(diag, url_place(value, 0),
-		   "a URL begins with the name of an upstream or with http://, and that is "
+		   "a URL begins with the name of an upstream, http:// or https://, and that is "
 		   "constant; write users:/path or http://host/path");
 	return false;
 }

@@ -17,10 +17,11 @@ class Stage:
     def __init__(self):
         self.daemons, self.backends = [], []
 
-    def leat(self, conf, **more):
+    def leat(self, conf, start=True, **more):
         daemon = Daemon(conf, start=False, **more)
         self.daemons.append(daemon)
-        daemon.start()
+        if start:
+            daemon.start()
         return daemon
 
     def backend(self, handler=None):

@@ -46,6 +46,15 @@ enum function {
 	SOCKET,
 	CONNECT,
 	WRITE,
+	SSL_NEW,
+	SSL_DO_HANDSHAKE,
+	SSL_READ_EX,
+	SSL_PEEK_EX,
+	SSL_WRITE_EX,
+	SSL_CTX_NEW,
+	BIO_NEW,
+	RAND_BYTES,
+	CIPHER_INIT,
 };
 
 struct faults {
@@ -324,4 +333,69 @@ long syscall(long number, ...)
 		a[i] = va_arg(args, long);
 	va_end(args);
 	return how ? fail(how) : NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* ------------------------------------------------------------ OpenSSL: by name, for not every
+ * process that this is loaded into has it */
+
+enum { ERROR_OF_SSL = 20, REASON_MEMORY = 256 | 1 };
+
+static int ssl_fail(int result)
+{
+	void (*begin)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "ERR_new");
+	void (*set)(int, int, const char *, ...) =
+		(void (*)(int, int, const char *, ...))dlsym(RTLD_DEFAULT, "ERR_set_error");
+
+	if (begin && set) {
+		begin();
+		set(ERROR_OF_SSL, REASON_MEMORY, NULL);
+	}
+	return result;
+}
+
+void *SSL_new(void *ctx)
+{
+	return fault(SSL_NEW) ? (ssl_fail(0), NULL) : NEXT(SSL_new)(ctx);
+}
+
+int SSL_do_handshake(void *ssl)
+{
+	return fault(SSL_DO_HANDSHAKE) ? ssl_fail(-1) : NEXT(SSL_do_handshake)(ssl);
+}
+
+int SSL_read_ex(void *ssl, void *bytes, size_t size, size_t *n)
+{
+	return fault(SSL_READ_EX) ? ssl_fail(0) : NEXT(SSL_read_ex)(ssl, bytes, size, n);
+}
+
+int SSL_peek_ex(void *ssl, void *bytes, size_t size, size_t *n)
+{
+	return fault(SSL_PEEK_EX) ? ssl_fail(0) : NEXT(SSL_peek_ex)(ssl, bytes, size, n);
+}
+
+int SSL_write_ex(void *ssl, const void *bytes, size_t size, size_t *n)
+{
+	return fault(SSL_WRITE_EX) ? ssl_fail(0) : NEXT(SSL_write_ex)(ssl, bytes, size, n);
+}
+
+void *SSL_CTX_new(const void *kind)
+{
+	return fault(SSL_CTX_NEW) ? (ssl_fail(0), NULL) : NEXT(SSL_CTX_new)(kind);
+}
+
+void *BIO_new(const void *kind)
+{
+	return fault(BIO_NEW) ? (ssl_fail(0), NULL) : NEXT(BIO_new)(kind);
+}
+
+int RAND_bytes(unsigned char *bytes, int size)
+{
+	return fault(RAND_BYTES) ? ssl_fail(0) : NEXT(RAND_bytes)(bytes, size);
+}
+
+int EVP_CipherInit_ex(void *ctx, const void *kind, void *engine, const unsigned char *key,
+		      const unsigned char *iv, int encrypts)
+{
+	return fault(CIPHER_INIT) ? ssl_fail(0)
+				  : NEXT(EVP_CipherInit_ex)(ctx, kind, engine, key, iv, encrypts);
 }

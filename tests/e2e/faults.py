@@ -10,7 +10,9 @@ import tempfile
 from leat import FLAVOR
 
 FUNCTIONS = ["nothing", "malloc", "calloc", "realloc", "accept4", "epoll_ctl", "epoll_wait", "recv", "send", "sendmsg",
-             "sendfile", "pread", "openat2", "fstat", "socket", "connect", "write"]
+             "sendfile", "pread", "openat2", "fstat", "socket", "connect", "write",
+             "SSL_new", "SSL_do_handshake", "SSL_read_ex", "SSL_peek_ex", "SSL_write_ex", "SSL_CTX_new", "BIO_new",
+             "RAND_bytes", "EVP_CipherInit_ex"]
 MEMORY = FUNCTIONS[1:4]
 LEAST = -1  # does the least it can: one byte, one part
 NEVER = 1 << 30

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from backends import answering
-from leat import check, cli
+from leat import Client, check, cli
 
 CONF = """
 http: { users: { url: "http://127.0.0.1:9001" } }
@@ -191,6 +191,29 @@ def test_the_admin_address_can_be_given(daemon):
 def test_the_admin_can_be_on_a_port(leat):
     daemon = leat("admin: { listen: \"127.0.0.1:0\" }\nroutes: { GET /: { reply: x } }")
     assert daemon.cli("status", "--admin", f"127.0.0.1:{daemon.admin_address[1]}").returncode == 0
+
+
+def test_the_admin_answers_no_page_of_another_site(leat):
+    daemon = leat("admin: { listen: \"127.0.0.1:0\" }\nroutes: { GET /: { reply: x } }")
+    port = daemon.admin_address[1]
+
+    def ask(method, host, **headers):
+        with Client(daemon.admin_address) as client:
+            return client.request(method, "/v1/reload" if method == "POST" else "/v1/status", host=host, headers=headers,
+                                  body=b"" if method == "POST" else None).status
+    for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}", "leat", "LOCALHOST"):
+        assert ask("GET", host) == 200
+        assert ask("POST", host, Origin=f"http://{host}") == 200
+        assert ask("POST", host, Origin="http://localhost:1") == 403
+        assert ask("POST", host, Origin="null") == 403
+    for host in ("evil.example", f"evil.example:{port}", "10.0.0.1", "localhost.evil.example", "127.0.0.1.evil.example"):
+        assert ask("GET", host) == ask("POST", host) == ask("POST", host, Origin=f"http://{host}") == 403
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "*:1", "[::]:1", "10.0.0.1:1", "[fe80::1]:1"])
+def test_the_admin_is_not_reached_from_elsewhere(address):
+    code, text = check(f"admin: {{ listen: \"{address}\" }}\nroutes: {{ GET /: {{ reply: x }} }}\n")
+    assert code == 1 and "can be reached from elsewhere" in text
 
 
 def test_the_schema_is_a_json_schema():

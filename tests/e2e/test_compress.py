@@ -336,6 +336,103 @@ routes:
     assert answer.get("vary") == "Accept-Encoding"
 
 
+# ------------------------------------------------------------------ files
+
+@pytest.fixture
+def folder(leat):
+    daemon = leat("""
+routes:
+  GET /f/{path...}: { compress: true, files: { root: www, precompressed: [br] } }
+""", start=False)
+    daemon.write("www/small.txt", TEXT)
+    daemon.write("www/middle.js", LARGE[:60000])
+    daemon.write("www/large.css", LARGE)
+    daemon.write("www/image.png", TEXT)
+    daemon.write("www/empty.txt", "")
+    daemon.write("www/made.html", TEXT)
+    daemon.write("www/made.html.br", "made before")
+    daemon.start()
+    return daemon
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("name", ["small.txt", "middle.js", "large.css"])
+def test_a_file_is_compressed_a_small_one_once(folder, coding, name):
+    text = {"small.txt": TEXT, "middle.js": LARGE[:60000], "large.css": LARGE}[name]
+    bodies = []
+    with folder.connect() as client:
+        for _ in range(4):
+            answer = client.get("/f/" + name, headers={"Accept-Encoding": coding})
+            assert (answer.status, answer.get("content-encoding")) == (200, coding)
+            assert answer.get("vary") == "Accept-Encoding" and answer.get("accept-ranges") is None
+            assert answer.get("etag").startswith('W/"') and text_of(answer) == text
+            bodies.append(answer)
+    assert all(answer.body == bodies[0].body for answer in bodies)
+    # what is kept has a length: a small one at once, one of middle size when it was sent first, a large one never
+    lengths = [answer.get("content-length") is not None for answer in bodies]
+    assert lengths == {"small.txt": [True] * 4, "middle.js": [False, True, True, True], "large.css": [False] * 4}[name]
+
+
+def test_a_compressed_file_follows_its_changes(folder):
+    assert text_of(get(folder, "/f/small.txt", "gzip")) == TEXT
+    assert text_of(get(folder, "/f/middle.js", "gzip")) == LARGE[:60000]
+    folder.write("www/small.txt", TEXT + "more\n")
+    folder.write("www/middle.js", LARGE[:50000])
+    await_true(lambda: text_of(get(folder, "/f/small.txt", "gzip")) == TEXT + "more\n")
+    await_true(lambda: text_of(get(folder, "/f/middle.js", "gzip")) == LARGE[:50000])
+
+
+def test_what_was_compressed_before_is_served_as_it_is(folder):
+    answer = get(folder, "/f/made.html", "br, gzip")
+    assert (answer.get("content-encoding"), answer.body) == ("br", b"made before")
+    assert answer.get("vary") == "Accept-Encoding" and not answer.get("etag").startswith("W/")
+    answer = get(folder, "/f/made.html", "gzip")
+    assert answer.get("content-encoding") == "gzip" and text_of(answer) == TEXT
+    assert answer.get("vary") == "Accept-Encoding"
+
+
+def test_ranges_conditions_images_and_nothing_are_not_compressed(folder):
+    answer = get(folder, "/f/small.txt", "gzip", Range="bytes=0-9")
+    assert (answer.status, answer.get("content-encoding"), answer.text) == (206, None, TEXT[:10])
+    assert get(folder, "/f/image.png", "gzip").get("content-encoding") is None
+    assert get(folder, "/f/empty.txt", "gzip").body == b""
+    for name in ("small.txt", "large.css"):
+        etag = get(folder, "/f/" + name, "gzip").get("etag")
+        answer = get(folder, "/f/" + name, "gzip", If_None_Match=etag)
+        assert (answer.status, answer.get("etag"), answer.get("vary")) == (304, etag, "Accept-Encoding")
+        answer = get(folder, "/f/" + name, "gzip", Range="bytes=0-9", If_Range=etag)
+        assert (answer.status, answer.get("content-encoding")) == (200, "gzip")  # a weak tag does not hold for it
+
+
+@pytest.mark.parametrize("name, accept", [("image.png", "gzip"), ("made.html", "br"), ("small.txt", None)])
+def test_304_has_the_tag_that_200_had(folder, name, accept):
+    first = get(folder, "/f/" + name, accept)
+    again = get(folder, "/f/" + name, accept, If_None_Match=first.get("etag"))
+    assert again.status == 304 and not first.get("etag").startswith("W/")
+    assert (again.get("etag"), again.get("vary")) == (first.get("etag"), first.get("vary"))
+    assert again.get("content-type") is None
+
+
+def test_head_of_a_file_tells_what_get_would(folder):
+    with folder.connect() as client:
+        for name in ("small.txt", "middle.js", "large.css"):
+            for _ in range(2):
+                got = client.get("/f/" + name, headers={"Accept-Encoding": "zstd"})
+            head = client.request("HEAD", "/f/" + name, headers={"Accept-Encoding": "zstd"})
+            for field in ("content-encoding", "content-length", "etag", "vary", "content-type"):
+                assert head.get(field) == got.get(field), (name, field)
+
+
+def test_a_client_that_takes_nothing_of_a_compressed_file_is_waited_for(folder):
+    folder.write("www/noise.txt", random.Random(4).randbytes(8 << 20))
+    client = folder.connect(receive_buffer=4096)
+    client.send("GET /f/noise.txt HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n")
+    answer = client.head()
+    for _ in range(20):
+        assert get(folder, "/f/small.txt", "gzip").status == 200
+    assert decode(answer.get("content-encoding"), client._chunks()) == random.Random(4).randbytes(8 << 20)
+
+
 # ------------------------------------------------------------------ what is refused
 
 @pytest.mark.parametrize("what, words", [

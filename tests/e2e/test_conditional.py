@@ -23,6 +23,10 @@ routes:
   GET /tagged/made: {{ reply: {{ text: "${{query.q}}", etag: true }} }}
   GET /tagged/json: {{ reply: {{ json: {{ a: "${{query.q}}" }}, etag: true, status: "${{number(query.s)}}" }} }}
   GET /tagged/coded: {{ compress: true, reply: {{ text: "${{query.q}}", etag: true }} }}
+  GET /304/text: {{ compress: true, reply: {{ text: "{"a" * 2000}", headers: {{ ETag: '"a"' }} }} }}
+  GET /304/typed: {{ compress: true, reply: {{ body: "{"a" * 2000}", headers: {{ ETag: '"a"', Content-Type: text/x }} }} }}
+  GET /304/image: {{ compress: true, reply: {{ body: "{"a" * 2000}", headers: {{ ETag: '"a"', Content-Type: image/png }} }} }}
+  GET /304/coded: {{ compress: true, reply: {{ text: "{"a" * 2000}", headers: {{ ETag: '"a"', Content-Encoding: x }} }} }}
   GET /stream:
     tasks: {{ x: {{ get: up:/s, stream: true }} }}
     reply: {{ body: "${{x}}", headers: {{ ETag: "${{x.headers.etag}}" }} }}
@@ -141,6 +145,15 @@ def test_a_compressed_body_has_a_weak_tag_that_can_be_asked_by(site):
         assert answer.get("vary") == "Accept-Encoding"
         answer = ask(site, target, If_None_Match=tag)
         assert (answer.status, answer.get("etag")) == (304, plain.get("etag"))
+
+
+@pytest.mark.parametrize("kind, weak", [("text", True), ("typed", True), ("image", False), ("coded", False)])
+def test_304_has_the_tag_that_200_had(site, kind, weak):
+    first = ask(site, "/304/" + kind, Accept_Encoding="gzip")
+    again = ask(site, "/304/" + kind, Accept_Encoding="gzip", If_None_Match='"a"')
+    assert (again.status, again.get("etag")) == (304, first.get("etag")) and first.get("etag").startswith("W/") == weak
+    assert again.get("vary") == first.get("vary")
+    assert again.get("content-type") is None and again.get("content-encoding") is None
 
 
 @pytest.mark.parametrize("reply, words", [

@@ -111,7 +111,6 @@ def test_a_trap_of_yaml_is_told_with_its_mend(text, mend):
     ("log: { format: xml }\n", "text|json"),
     ("server: { threads: none }\n", "threads"),
     ("http: { u: { url: ftp://x } }\n", "http://"),
-    ("http: { u: { url: \"https://x\" } }\n", "TLS"),
     ("http: { u: {} }\n", "url|server"),
     ("routes: { GET: { reply: x } }\n", "/"),
     ("routes: { \"GET /a/{x}/{x}\": { reply: x } }\n", "twice|x"),

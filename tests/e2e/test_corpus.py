@@ -1,9 +1,14 @@
 """tests/e2e/test_corpus.py: the corpus of raw HTTP/1.1 exchanges, against the daemon."""
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 
+import pytest
+
+from certs import Certs
 from leat import SLOW
 
 CORPUS = os.path.join(os.path.dirname(__file__), "corpus")
@@ -16,10 +21,17 @@ routes:
 """
 
 
-def test_exactly_the_listed_cases_fail(leat, tmp_path):
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+def test_exactly_the_listed_cases_fail(leat, tmp_path, tls):
     (tmp_path / "a.txt").write_text("abcdefghijklmnopqrstuvwxyz")
-    command = [sys.executable, os.path.join(CORPUS, "run.py"), "--port", str(leat(CONF, STATIC=tmp_path).port),
-               "--timeout", str(5 * SLOW), "--known", os.path.join(CORPUS, "known")]
+    conf = CONF
+    if tls:
+        with contextlib.closing(Certs().make("a", "DNS:a.test")) as certs:
+            for suffix in ("pem", "key"):
+                shutil.copy(certs.path(f"a.{suffix}"), tmp_path)
+        conf += "listen: { address: 127.0.0.1:0, tls: { cert: '@STATIC@/a.pem', key: '@STATIC@/a.key' } }\n"
+    command = [sys.executable, os.path.join(CORPUS, "run.py"), "--port", str(leat(conf, STATIC=tmp_path).port),
+               "--timeout", str(5 * SLOW), "--known", os.path.join(CORPUS, "known"), *(["--tls"] if tls else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120 * SLOW, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^[1-9]\d\d passed, 0 failed$", done.stdout, re.M), done.stdout

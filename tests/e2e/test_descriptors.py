@@ -79,3 +79,18 @@ def test_a_reload_without_descriptors_fails_or_succeeds_but_serves_on(leat):
     daemon.signal(1)
     daemon.await_line("reload (done|refused)")
     assert clients[0].get("/").text == "x"
+
+
+def test_a_file_without_a_descriptor_is_answered_with_503_and_served_later(leat):
+    daemon = leat("limits: { connections: 1000 }\nroutes:\n  GET /f/{path...}: { files: www }\n  GET /: { reply: x }\n",
+                  files={"www/small": "small", "www/large": b"l" * 100000}, shell=f"ulimit -n {LIMIT};")
+    clients = [Client(daemon.addresses[0]) for _ in range(LIMIT)]
+    daemon.clients += clients
+    daemon.await_line("accept failed .*EMFILE")
+    for target in ("small", "large"):
+        assert clients[0].get(f"/f/{target}").status in (200, 503)
+        assert clients[0].get("/").text == "x"
+    for client in clients[1:]:
+        client.close()
+    for target, size in (("small", 5), ("large", 100000)):
+        await_true(lambda t=target, n=size: len(clients[0].get(f"/f/{t}").body) == n, seconds=30, what="recovery")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from leat import await_true, check
+from leat import FLAVOR, await_true, check
 
 PLAIN = "reply: { json: \"${p}\" }"
 
@@ -447,3 +447,23 @@ routes:
     for text in HOSTILE:
         if text:
             assert daemon.get("/" + quote(text, safe="")).text == text
+
+
+# ------------------------------------------------------------------ where little is allowed
+
+# As the unit has it by MemoryDenyWriteExecute= and NoNewPrivileges=; a kernel before 6.3 does not know the first.
+CONFINED = ('exec /usr/bin/python3 -c "import ctypes, os, sys; libc = ctypes.CDLL(None); '
+            'libc.prctl(65, 1, 0, 0, 0); assert libc.prctl(38, 1, 0, 0, 0) == 0; os.execv(sys.argv[1], sys.argv[1:])" "$0" "$@"; ')
+
+
+@pytest.mark.skipif(FLAVOR != "release", reason="sanitizers make memory that is both")
+def test_programs_run_where_no_memory_may_be_made_executable(leat):
+    jq = "" if os.environ.get("WITH_JQ") == "no" else "GET /jq: { tasks: { p: { jq: '[1, 2] | map(tostring | test(\"1\"))' } }, reply: { json: \"${p}\" } }"
+    daemon = leat(f'''
+routes:
+  GET /: {{ tasks: {{ p: {{ exec: [echo, hello] }} }}, reply: "${{p}}" }}
+  {jq}
+''', shell=CONFINED)
+    assert daemon.get("/").text == "hello\n"
+    if jq:
+        assert daemon.get("/jq").json() == [True, False]

@@ -346,3 +346,210 @@ def test_a_file_that_shrinks_while_it_is_sent_cuts_the_connection(site):
 def test_a_root_that_is_not_there_is_an_error():
     code, text = check("routes: { 'GET /x/{p...}': { files: nowhere } }\n")
     assert code != 0 and "cannot open the folder" in text
+
+
+# ------------------------------------------------------------------ hot files
+
+def without_date(answer):
+    return (answer.status, [field for field in answer.fields if field[0] != "date"], answer.body)
+
+
+def test_a_hot_file_is_answered_as_it_was_when_it_was_cold(site):
+    client = site.connect()
+    for method, headers in (("GET", {}), ("HEAD", {}), ("GET", {"Accept-Encoding": "gzip"}), ("GET", {"X-Other": "1"})):
+        for path in ("/static/a.txt", "/any/style.css", "/one", "/static/sub/", "/app/some/view"):
+            answers = [without_date(client.request(method, path, headers=headers)) for _ in range(3)]
+            assert answers[0] == answers[1] == answers[2], (method, path)
+            assert answers[0][0] == 200
+    answer = client.get("/static/a.txt", headers={"Connection": "close"})
+    assert answer.get("connection") == "close" and answer.status == 200
+
+
+def test_a_hot_file_is_looked_at_once_a_second(site):
+    client = site.connect()
+    client.get("/static/a.txt")
+    before, started = site.status()["files"]["look_ups"]["done"], time.monotonic()
+    for i in range(600):
+        assert client.get("/static/a.txt", headers={"X-Number": str(i // 2)}).status == 200
+    assert site.status()["files"]["look_ups"]["done"] - before <= 2 + time.monotonic() - started
+
+
+def test_hot_files_are_answered_in_order_in_one_write(site):
+    site.get("/static/a.txt")
+    client = site.connect()
+    get = "GET /static/a.txt HTTP/1.1\r\nHost: a\r\n\r\n"
+    big = "GET /static/big HTTP/1.1\r\nHost: a\r\n\r\n"
+    client.send(get + get + big + get.replace("GET", "HEAD") + get)
+    for expected in (site.get("/static/a.txt").body,) * 2 + (BIG,):
+        assert client.response().body == expected
+    assert client.response(head=True).get("content-length") == "26"
+    assert client.response().body == b"abcdefghijklmnopqrstuvwxyz"
+
+
+def test_conditions_hold_for_hot_files_too(site):
+    client = site.connect()
+    first = client.get("/any/style.css")
+    etag, modified = first.get("etag"), first.get("last-modified")
+    for _ in range(3):
+        answer = client.get("/any/style.css", headers={"If-None-Match": f'"x", W/{etag}'})
+        assert (answer.status, answer.get("etag"), answer.get("cache-control")) == (304, etag, "max-age=60")
+        assert answer.get("vary") == "Accept-Encoding" and answer.get("content-length") is None
+        assert client.get("/any/style.css", headers={"If-Modified-Since": modified}).status == 304
+        assert client.get("/any/style.css", headers={"If-None-Match": '"x"', "If-Modified-Since": modified}).status == 200
+        assert client.get("/any/style.css", headers={"If-Match": "*"}).status == 200
+        assert client.get("/any/style.css", headers={"If-Match": '"x"'}).status == 412
+        assert client.get("/any/style.css", headers={"If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}).status == 412
+        assert client.get("/any/style.css").body == b"plain"
+
+
+def test_the_same_head_gets_the_changed_file(site):
+    client = site.connect()
+    for _ in range(5):
+        assert client.get("/static/a.txt").body == b"abcdefghijklmnopqrstuvwxyz"
+    site.write("www/a.txt", "changed")
+    await_true(lambda: client.get("/static/a.txt").body == b"changed")
+    os.unlink(os.path.join(site.dir, "www/a.txt"))
+    await_true(lambda: client.get("/static/a.txt").status == 404)
+
+
+def test_policies_are_asked_for_hot_files(stage):
+    daemon = Daemon("""
+routes:
+  GET /free/{path...}: { files: www }
+  GET /own/{path...}: { files: www, deny: [127.0.0.0/8] }
+  GET /named/{path...}: { files: www, headers: { set: { X-Mine: here } } }
+defaults:
+  /under: { deny: [127.0.0.0/8] }
+""", start=False, files={"www/a": "a"})
+    daemon.write_conf(open(daemon.path, encoding="utf-8").read().replace(
+        "  GET /own", "  GET /under/{path...}: { files: www }\n  GET /own"), whole=True)
+    stage.daemons.append(daemon)
+    daemon.start()
+    for _ in range(3):
+        assert daemon.get("/free/a").status == 200
+        assert daemon.get("/own/a").status == 403
+        assert daemon.get("/under/a").status == 403
+        assert daemon.get("/named/a").get("x-mine") == "here"
+
+
+def test_routes_of_one_folder_do_not_share_what_they_answer(stage):
+    daemon = Daemon("""
+routes:
+  /a/{path...}: { files: { root: www, cache_control: no-cache, etag: false } }
+  /b/{path...}: { files: { root: www, types: { txt: text/x-mine }, cache_control: private } }
+  /c/{path...}: { files: { root: www, symlinks: none } }
+  /d/{path...}: { files: www }
+""", start=False, files={"www/a.txt": "text"})
+    os.symlink("a.txt", os.path.join(daemon.dir, "www/link"))
+    stage.daemons.append(daemon)
+    daemon.start()
+    client = daemon.connect()
+    for _ in range(3):
+        answer = client.get("/a/a.txt")
+        assert (answer.get("cache-control"), answer.get("etag")) == ("no-cache", None)
+        assert answer.get("last-modified") and answer.get("content-type") == "text/plain; charset=utf-8"
+        answer = client.get("/b/a.txt")
+        assert (answer.get("cache-control"), answer.get("content-type")) == ("private", "text/x-mine")
+        assert answer.get("etag")
+        assert client.get("/c/link").status == 404 and client.get("/d/link").status == 200
+
+
+def test_a_reload_serves_by_the_new_settings_at_once(site):
+    client = site.connect()
+    assert client.get("/static/a.txt").get("cache-control") is None
+    assert site.reload(CONF.replace("files: www }", "files: { root: www, cache_control: no-store } }")).returncode == 0
+    for _ in range(3):
+        assert client.get("/static/a.txt").get("cache-control") == "no-store"
+
+
+# ------------------------------------------------------------------ ranges
+
+@pytest.mark.parametrize("path, content", [("a.txt", b"abcdefghijklmnopqrstuvwxyz"), ("big", BIG)], ids=["small", "large"])
+def test_every_form_of_range_is_answered(site, path, content):
+    client, size = site.connect(), len(content)
+
+    def ranged(value, **headers):
+        return client.get("/static/" + path, headers={"Range": value, **headers})
+    for value, first, last in (("bytes=0-0", 0, 0), ("bytes=3-7", 3, 7), ("bytes=10-", 10, size - 1),
+                               ("bytes=-4", size - 4, size - 1), (f"bytes=5-{size * 9}", 5, size - 1),
+                               (f"bytes=-{size * 9}", 0, size - 1), ("bytes= 1-2", 1, 2)):
+        answer = ranged(value)
+        assert (answer.status, answer.body) == (206, content[first:last + 1]), value
+        assert answer.get("content-range") == f"bytes {first}-{last}/{size}"
+    for value in ("bytes=5-2", "bytes=x", "items=0-1", "bytes", "bytes=--1", "bytes=1-2-3"):
+        answer = ranged(value)
+        assert (answer.status, answer.body) == (200, content), value
+    for value in (f"bytes={size}-", "bytes=-0"):
+        answer = ranged(value)
+        assert (answer.status, answer.get("content-range")) == (416, f"bytes */{size}"), value
+    answer = client.request("HEAD", "/static/" + path, headers={"Range": "bytes=0-1"})
+    assert (answer.status, answer.get("content-length")) == (200, str(size))
+
+
+@pytest.mark.parametrize("path, content", [("a.txt", b"abcdefghijklmnopqrstuvwxyz"), ("big", BIG)], ids=["small", "large"])
+def test_several_ranges_come_in_parts(site, path, content):
+    size = len(content)
+    answer = site.get("/static/" + path, headers={"Range": "bytes=1-3, 20-24 ,-2"})
+    boundary = re.fullmatch(r"multipart/byteranges; boundary=(\S+)", answer.get("content-type"))[1].encode()
+    type_ = site.get("/static/" + path).get("content-type").encode()
+    expected = b"".join(b"\r\n--" + boundary + b"\r\nContent-Type: " + type_ + b"\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
+                        % (first, last, size) + content[first:last + 1]
+                        for first, last in ((1, 3), (20, 24), (size - 2, size - 1)))
+    assert answer.status == 206 and answer.body == expected[2:] + b"\r\n--" + boundary + b"--\r\n"
+    assert answer.get("content-range") is None
+    many = ",".join(f"{i}-{i}" for i in range(17))
+    assert site.get("/static/" + path, headers={"Range": "bytes=" + many}).status == 200  # more than is sensible
+
+
+def test_if_range_decides_whether_a_part_is_enough(site):
+    os.utime(os.path.join(site.dir, "www/a.txt"), (1e9, 1e9))
+    first = site.get("/static/a.txt")
+    for value, status in ((first.get("etag"), 206), ("W/" + first.get("etag"), 200), ('"other"', 200),
+                          (first.get("last-modified"), 206), ("Sun, 06 Nov 1994 08:49:37 GMT", 200), ("nonsense", 200)):
+        answer = site.get("/static/a.txt", headers={"Range": "bytes=0-1", "If-Range": value})
+        assert answer.status == status, value
+    answer = site.get("/static/a.txt", headers={"Range": "bytes=0-1", "If-None-Match": first.get("etag")})
+    assert answer.status == 304
+
+
+# ------------------------------------------------------------------ codings
+
+def test_the_coding_is_what_the_client_likes_best(stage):
+    daemon = Daemon("""
+routes:
+  /{path...}: { files: { root: www, precompressed: [br, zst, gz] } }
+""", start=False, files={"www/a.js": "plain", "www/a.js.br": "BR", "www/a.js.zst": "ZSTD", "www/a.js.gz": "GZIP",
+                         "www/b.js": "plain", "www/b.js.gz": "GZIP", "www/c.js.gz": "GZIP"})
+    stage.daemons.append(daemon)
+    daemon.start()
+    for accept, body, coding in (
+            ("br, zstd, gzip", b"BR", "br"), ("gzip, zstd", b"ZSTD", "zstd"), ("gzip", b"GZIP", "gzip"),
+            ("br;q=0.1, gzip;q=0.9", b"GZIP", "gzip"), ("br;q=0, *", b"ZSTD", "zstd"), ("*;q=0.5", b"BR", "br"),
+            ("identity", b"plain", None), ("gzip;q=0", b"plain", None), ("gzip;q=0.5, identity;q=0.8", b"plain", None),
+            ("GZIP", b"GZIP", "gzip"), ("deflate", b"plain", None), ("", b"plain", None),
+            ("identity;q=0, gzip", b"GZIP", "gzip"), ("gzip;q=bad", b"plain", None)):
+        answer = daemon.get("/a.js", headers={"Accept-Encoding": accept})
+        assert (answer.body, answer.get("content-encoding")) == (body, coding), accept
+        assert answer.get("vary") == "Accept-Encoding"
+        assert answer.get("content-type") == "text/javascript; charset=utf-8"
+    tags = {daemon.get("/a.js", headers={"Accept-Encoding": a}).get("etag") for a in ("br", "zstd", "gzip", "identity")}
+    assert len(tags) == 4  # each is another representation
+    answer = daemon.get("/b.js", headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    assert answer.body == b"GZIP"  # the next best is there
+    answer = daemon.get("/b.js", headers={"Accept-Encoding": "gzip", "Range": "bytes=1-2"})
+    assert (answer.status, answer.body, answer.get("content-encoding")) == (206, b"ZI", "gzip")
+    assert daemon.get("/c.js", headers={"Accept-Encoding": "gzip"}).status == 404  # nothing stands in for what is not there
+    assert daemon.get("/a.js.gz").get("content-type") == "application/gzip"
+
+
+def test_what_is_kept_of_files_leaves_memory_to_requests(stage):
+    files = {f"www/{i}": bytes([65 + i % 26]) * 60000 for i in range(100)}
+    daemon = stage.leat("""
+limits: { total_memory: 2m }
+routes: { "GET /f/{path...}": { files: www }, "POST /echo": { reply: "${request.body}" } }
+""", files=files)
+    for i in range(100):
+        assert daemon.get(f"/f/{i}").body == files[f"www/{i}"]
+    for i in range(3000):
+        assert daemon.get(f"/f/none/{i}").status == 404
+    assert daemon.post("/echo", b"x" * 500000).body == b"x" * 500000

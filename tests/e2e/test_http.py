@@ -365,6 +365,29 @@ def test_connections_past_the_limit_get_503_and_no_reset(leat):
     assert [client.get("/").status for client in inside[1:]] == [200] * 3
 
 
+def test_a_connection_that_is_idle_makes_room_when_there_is_none(leat):
+    daemon = leat("server: { threads: 1 }\nlimits: { connections: 4 }\ntimeouts: { idle: 8s, head: 60s }\n"
+                  "routes: { GET /: { reply: x }, GET /slow: { tasks: { w: { wait: 20s } }, reply: x } }")
+    inside = [daemon.connect() for _ in range(4)]
+    inside[0].send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    inside[1].send("GET / HT")
+    assert [client.get("/").status for client in inside[2:]] == [200] * 2
+
+    def served():
+        with daemon.connect() as client:
+            return client.get("/").status == 200
+    await_true(served, what="room for one")  # after two seconds; after eight all would have gone
+    n_left = 0
+    for client in inside[2:]:
+        try:
+            n_left += client.get("/").status == 200
+        except Closed:
+            pass
+    assert n_left == 1
+    assert inside[1].send("TP/1.1\r\nHost: a\r\n\r\n").response().status == 200
+    assert daemon.status()["requests_in_work"] == 1
+
+
 def test_a_connection_ends_after_its_number_of_requests(leat):
     daemon = leat("limits: { requests: 3 }\nroutes: { GET /: { reply: x } }")
     with daemon.connect() as client:

@@ -34,7 +34,9 @@ def test_flows_between_answers_that_do_not_fit_the_socket(leat):
 def test_a_body_that_is_dropped_while_the_file_is_reloaded(leat):
     daemon = leat(CONF.format(big="x"), n=0)
     with daemon.connect() as client:
-        client.send("POST /constant HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf.")
+        client.send("GET /constant HTTP/1.1\r\nHost: a\r\n\r\n"
+                    "POST /constant HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf.")
+        assert client.response().text == "constant 0"  # and so what came with it was read
         for n in range(1, 4):
             daemon.names["n"] = n
             assert daemon.reload(CONF.format(big="x")).returncode == 0

@@ -1,7 +1,9 @@
 """tests/e2e/test_policies.py: where policies stand and which hold; `allow:` and `deny:`."""
+import json
+
 import pytest
 
-from leat import check
+from leat import check, cli
 
 CONF = """
 listen:
@@ -117,3 +119,80 @@ def test_a_wrong_key_of_defaults_is_an_error_of_loading():
     assert code == 1 and 'unknown key "api" in defaults' in out
     code, out = check('listen: 127.0.0.1:0\ndefaults: { "/a/{b}": { allow: [unix] } }\nroutes: { /x: { reply: x } }\n')
     assert code == 1 and "a prefix of defaults has no parameters" in out
+
+
+# ------------------------------------------------------------------ what people see
+
+def test_explain_says_where_each_policy_stands(leat):
+    daemon = leat("""
+listen:
+  - { address: 127.0.0.1:0, deny: [10.0.0.0/8], headers: { set: { X-A: a } }, request_id: true }
+defaults:
+  /api: { headers: { set: { X-B: b } }, rate_limit: 10/s, request_id: off }
+routes:
+  GET /api/x: { reply: x, headers: { set: { X-C: c } }, rate_limit: 5/s }
+  GET /y/{rest...}: { reply: y }
+  GET /{any...}: { reply: any }
+""")
+    def explain(target):
+        done = daemon.cli("explain", "GET", target)
+        assert done.returncode == 0, done.err
+        return [line.replace(daemon.path, "F") for line in done.out.splitlines() if line.startswith("policy")]
+    assert explain("/api/x") == [
+        "policy   request_id: defaults of /api: off",
+        "policy   deny: listener 127.0.0.1:0 (F:7)",
+        "policy   rate_limit: the route (F:11)",
+        "policy   headers: the route (F:11), then defaults of /api (F:9)",
+        "policy   headers: listener 127.0.0.1:0 (F:7)"]
+    assert explain("/y/z") == [
+        "policy   request_id: listener 127.0.0.1:0 (F:7)",
+        "policy   deny: listener 127.0.0.1:0 (F:7)",
+        "policy   headers: listener 127.0.0.1:0 (F:7)"]
+    assert "policy   rate_limit: defaults of /api (F:9)" in explain("/api/z")
+
+
+def test_refusals_are_counted_by_policy(leat):
+    daemon = leat("routes:\n  GET /a: { deny: [127.0.0.1], reply: a }\n  GET /b: { rate_limit: 1/d, reply: b }\n"
+                  "  GET /c: { redirect_https: true, reply: c }\n")
+    for path in ("/a", "/a", "/b", "/b", "/b", "/b", "/c"):
+        daemon.get(path)
+    assert daemon.status()["refused"] == {"deny": 2, "redirect_https": 1, "rate_limit": 3}
+    metrics = daemon.admin("GET", "/metrics").text
+    assert 'leat_policy_refused_total{policy="deny"} 2\n' in metrics
+    assert 'leat_policy_refused_total{policy="limit"} 0\n' in metrics
+    assert "refused     deny 2, redirect_https 1, rate_limit 3\n" in daemon.cli("status").out
+
+
+def test_the_schema_has_every_policy_in_each_place():
+    properties = json.loads(cli("schema").out)["properties"]
+    places = (properties["routes"]["additionalProperties"], properties["listen"]["items"],
+              properties["defaults"]["patternProperties"]["^/"])
+    for place in places:
+        assert {"allow", "deny", "cors", "rate_limit", "limit", "headers", "redirect_https", "request_id"} <= set(place["properties"])
+        assert "credentials" in place["properties"]["cors"]["properties"]
+        assert all(row["description"] for row in place["properties"].values() if "$ref" not in row)
+
+
+def test_combined_policies_hold_in_their_order(leat):
+    """A preflight is answered before the rate is counted; who is denied takes no token; refusals can be read by the page."""
+    daemon = leat("""
+listen: { address: 127.0.0.1:0, headers: { set: { X-Frame-Options: DENY } }, request_id: true }
+defaults:
+  /api: { cors: { origins: ["https://a.test"] }, rate_limit: 2/d, limit: 1 }
+routes:
+  GET /api/x: { reply: x }
+  GET /api/no: { reply: no, deny: [127.0.0.1] }
+""")
+    origin = {"Origin": "https://a.test"}
+    for _ in range(5):
+        answer = daemon.request("OPTIONS", "/api/x", headers={**origin, "Access-Control-Request-Method": "GET"})
+        assert answer.status == 204
+        assert daemon.get("/api/no", headers=origin).status == 403
+    statuses = [daemon.get("/api/x", headers=origin) for _ in range(3)]
+    assert [answer.status for answer in statuses] == [200, 200, 429]
+    for answer in statuses:
+        assert answer.get("access-control-allow-origin") == "https://a.test"
+        assert answer.get("x-frame-options") == "DENY"
+        assert answer.get("ratelimit-limit") == "2"
+        assert len(answer.get("x-request-id")) == 20
+    assert statuses[2].json()["request_id"] == statuses[2].get("x-request-id")

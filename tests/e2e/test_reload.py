@@ -159,6 +159,19 @@ def test_a_listener_can_be_added_and_removed(leat):
         await_true(refused, what="the end of the first listener")
 
 
+def test_who_is_kept_out_by_a_listener_is_not_let_in_when_that_goes(leat):
+    routes = "routes: { GET /: { reply: x }, GET /t: { tasks: { w: { wait: 1ms } }, reply: y } }\n"
+    daemon = leat('listen: [127.0.0.1:0, { address: "unix:@DIR@/guarded", deny: [unix] }]\n' + routes)
+    address = next(a for a in daemon.addresses if isinstance(a, str))
+    kept = [daemon.connect(address) for _ in range(3)]  # the third one has not asked yet
+    assert [c.get("/").status for c in kept[:2]] == [403, 403]
+    assert daemon.reload("listen: 127.0.0.1:0\n" + routes).returncode == 0
+    for client, target in zip(kept, ["/", "/t", "/"]):
+        assert client.get(target).status == 503
+        assert client.is_closed()
+    assert daemon.get("/").text == "x"
+
+
 def test_a_listener_that_cannot_be_opened_refuses_the_reload(leat):
     daemon, other = leat(ONE), leat(ONE)
     done = daemon.reload(f"listen: [127.0.0.1:0, \"unix:@DIR@/new.sock\", 127.0.0.1:{other.port}]\n" + TWO)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from leat import check
+from leat import SLOW, check
 
 CONF = r"""
 secrets: { dir: "@DIR@/secrets" }
@@ -190,3 +190,35 @@ def test_a_secret_reaches_the_upstream_and_nobody_else(leat, backend):
         assert "hunter2" not in daemon.stderr + "".join(daemon.access_lines(1)) + json.dumps(daemon.status())
     finally:
         daemon.stop()
+
+
+NAMES = """
+routes:
+  POST /form: { body: { type: form, max: 2m }, reply: { json: ["${form}", "${form_all}"] } }
+  GET /cookies: { reply: { json: "${cookies}" } }
+  GET /query: { reply: { json: ["${query}", "${query_all}"] } }
+"""
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def test_names_that_come_again_are_in_their_order(leat):
+    daemon = leat(NAMES)
+    first, lists = daemon.get("/query?a=1&b=2&a=3&%61=4&c&b=&bad=%zz").json()
+    assert first == {"a": "1", "b": "2", "c": ""}
+    assert lists == {"a": ["1", "3", "4"], "b": ["2", ""], "c": [""]}
+    pairs = [(f"n{i % 300}", str(i)) for i in range(900)]
+    first, lists = daemon.post("/form", "&".join(f"{n}={v}" for n, v in pairs), headers=FORM).json()
+    assert list(first) == list(lists) == [f"n{i}" for i in range(300)]
+    assert first == {f"n{i}": str(i) for i in range(300)}
+    assert lists == {f"n{i}": [str(i), str(i + 300), str(i + 600)] for i in range(300)}
+
+
+def test_many_names_cost_no_more_each_than_few(leat):
+    daemon = leat(NAMES + "limits: { head: 64k, memory: 64m }\n")
+    cookies = "; ".join(f"{i:x}=" for i in range(9000))
+    form = "&".join(f"{i:x}=" + "v" * 1000 for i in range(1000))
+    before = daemon.cpu_seconds()
+    for _ in range(5):
+        assert len(daemon.get("/cookies", headers={"Cookie": cookies}).json()) == 9000
+        assert len(daemon.post("/form", form, headers=FORM).json()[1]) == 1000
+    assert daemon.cpu_seconds() - before < 0.5 * SLOW

@@ -476,7 +476,7 @@ def test_files_are_checked_offline(certs):
             ({"key": certs.path("a.pem")}, "holds no private key in PEM"),
             ({"cert": certs.path("a.key")}, "holds no certificate in PEM"),
             ({"ocsp": certs.path("a.pem")}, "is not a successful OCSP response in DER"),
-            ({"client_ca": "/nonexistent"}, 'client_ca "/nonexistent" holds no certificate'),
+            ({"client_ca": "/nonexistent"}, 'client_ca "/nonexistent" cannot be read: No such file'),
             ({"ciphers": "NOPE"}, 'ciphers "NOPE" no such cipher'),
             ({"min": "1.1"}, "1.2"),
             ({"require": True}, "require is for certificates of clients"),
@@ -524,3 +524,14 @@ def test_handshakes_are_counted(serve, certs):
     metrics = daemon.admin("GET", "/metrics").text
     for name, value in (("", 2), ("_resumed", 1), ("_failed", 1)):
         assert f"\nleat_tls_handshakes{name}_total {value}\n" in metrics
+
+
+def test_plain_requests_are_sent_to_https_and_secure_ones_are_served(serve, certs):
+    tls = json.dumps(pair(certs, "a"))
+    daemon = serve(f"listen: [ 127.0.0.1:0, {{ address: 127.0.0.2:0, tls: {tls} }} ]\n"
+                   "defaults: { /: { redirect_https: true } }\n")
+    answer = daemon.get("/tls?x=1")
+    assert answer.status == 308 and answer.get("location") == "https://leat.test/tls?x=1"
+    with connect(daemon, context(certs), address=daemon.addresses[1]) as client:
+        assert client.get("/").text == "hello"
+        assert client.get("/tls").json()["scheme"] == "https"

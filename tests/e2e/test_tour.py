@@ -68,3 +68,14 @@ def test_the_jobs_of_the_tour_run(tour):
     for job in jobs:
         assert tour.admin("POST", f"/v1/jobs/{job['name']}/runs").status in (202, 409)
         await_true(lambda job=job: any(r["outcome"] == "ok" for r in tour.history(job["name"])), what=job["name"])
+
+
+def test_the_policies_of_the_tour_do_what_they_say(tour):
+    assert [tour.get("/seldom").status for _ in range(7)][-1] == 429  # some were taken by the examples above
+    origin = {"Origin": "https://app.example.org"}
+    answer = tour.request("OPTIONS", "/shop/cart", headers={**origin, "Access-Control-Request-Method": "GET"})
+    assert (answer.status, answer.get("access-control-max-age")) == (204, "600")
+    answer = tour.get("/shop/cart", headers=origin)
+    assert answer.get("access-control-allow-origin") == "https://app.example.org"
+    assert (answer.json(), answer.get("cache-control")) == ({"items": []}, "no-store")
+    assert tour.get("/shop/pay").text == "paid\n"

@@ -21,6 +21,7 @@
  * once more without the cuts, and must have the same answers. */
 #include "tests/fuzz/connection/answers.h"
 #include "tests/fuzz/connection/host.h"
+#include "tests/fuzz/connection/secure.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -32,6 +33,8 @@ enum mode {
 	MODE_ADMIN = 1,        /* the clients' requests go to the admin listener */
 	MODE_SMALL_BUFFER = 2, /* of what the server sends */
 	MODE_HALF_CLOSE = 4,   /* the client half-closes at the end */
+	MODE_TLS = 8,          /* the script's bytes go through a session of TLS */
+	MODE_RAW = 16,         /* they come as they are where TLS is spoken */
 };
 
 enum {
@@ -47,19 +50,44 @@ struct client_end {
 	bool stopped; /* does not read */
 	bool half_closed;
 	bool ended; /* the server has closed */
+	SSL *ssl;   /* NULL: without TLS */
 	struct buf sent, got;
 };
 
 static struct client_end clients[N_CLIENTS];
 
-/* The number of the listener by which a client comes: the first one is in both configurations. */
+/* The number of the listener by which a client comes: the first one is in both configurations, the
+ * second one speaks TLS and is, too. */
 static uint32_t client_listener(const struct client_end *client, unsigned mode)
 {
 	const struct generation *generation = server.generation;
 
 	if (mode & MODE_ADMIN)
 		return generation->admin.number;
+	if (mode & (MODE_TLS | MODE_RAW))
+		return generation->listens[1].number;
 	return generation->listens[client == clients ? 0 : generation->n_listens - 1].number;
+}
+
+/* Until it is done, or the server has closed. */
+static void client_shake_hands(struct client_end *client)
+{
+	char bytes[16384];
+
+	client->ssl = secure_create();
+	while (SSL_do_handshake(client->ssl) != 1) {
+		ssize_t n;
+
+		secure_flush(client->ssl, client->fd);
+		settle();
+		n = recv(client->fd, bytes, sizeof(bytes), 0);
+		if (n <= 0) {
+			client->ended = true;
+			return;
+		}
+		secure_take(client->ssl, bytes, (size_t)n);
+	}
+	secure_flush(client->ssl, client->fd);
 }
 
 static void client_connect(struct client_end *client, unsigned mode)
@@ -76,6 +104,8 @@ static void client_connect(struct client_end *client, unsigned mode)
 	check(to);
 	check(loop_give(to->loop, pair[1], client_listener(client, mode),
 			EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) == 0);
+	if (mode & MODE_TLS && !(mode & MODE_ADMIN))
+		client_shake_hands(client);
 }
 
 /* True when something came. */
@@ -88,12 +118,18 @@ static bool client_read(struct client_end *client)
 	if (client->fd < 0 || client->stopped || client->ended)
 		return false;
 	while ((n = recv(client->fd, bytes, sizeof(bytes), 0)) > 0) {
-		buf_add(&client->got, (struct str){ bytes, (size_t)n });
-		check(!client->got.error);
+		if (client->ssl)
+			secure_take(client->ssl, bytes, (size_t)n);
+		else
+			buf_add(&client->got, (struct str){ bytes, (size_t)n });
 		any = true;
 	}
-	if (n == 0 || errno != EAGAIN)
-		client->ended = true;
+	client->ended = n == 0 || errno != EAGAIN;
+	if (client->ssl && any) {
+		client->ended |= secure_read(client->ssl, &client->got);
+		secure_flush(client->ssl, client->fd);
+	}
+	check(!client->got.error);
 	return any;
 }
 
@@ -112,8 +148,15 @@ static void pump(void)
 
 static void client_send(struct client_end *client, struct str bytes)
 {
-	if (client->fd < 0 || client->half_closed)
+	if (client->fd < 0 || client->half_closed || (client->ssl && client->ended))
 		return;
+	if (client->ssl && bytes.len > 0) {
+		ERR_clear_error();
+		if (SSL_write(client->ssl, bytes.ptr, (int)bytes.len) == (int)bytes.len)
+			buf_add(&client->sent, bytes);
+		secure_flush(client->ssl, client->fd);
+		return;
+	}
 	while (bytes.len > 0) {
 		ssize_t n = send(client->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
 
@@ -124,11 +167,25 @@ static void client_send(struct client_end *client, struct str bytes)
 	}
 }
 
+static void client_half_close(struct client_end *client)
+{
+	client->half_closed = true;
+	if (client->fd < 0)
+		return;
+	if (client->ssl && !client->ended) {
+		SSL_shutdown(client->ssl);
+		secure_flush(client->ssl, client->fd);
+	}
+	shutdown(client->fd, SHUT_WR);
+}
+
 static void client_close(struct client_end *client)
 {
 	if (client->fd >= 0)
 		close(client->fd);
 	client->fd = -1;
+	SSL_free(client->ssl);
+	client->ssl = NULL;
 }
 
 /* ------------------------------------------------------------ a script */
@@ -198,9 +255,7 @@ static void script_act(struct script *script, uint8_t letter)
 		script_pass(script, 30000);
 		break;
 	case 'h':
-		if (client->fd >= 0)
-			shutdown(client->fd, SHUT_WR);
-		client->half_closed = true;
+		client_half_close(client);
 		break;
 	case 'r':
 		client_close(client);
@@ -313,7 +368,8 @@ static void script_end(struct script *script)
 		      !one->out_body.len);
 		check(server.generation->n_refs[i] == 1);
 		list_each(request, &one->requests, struct request, link)
-			kept += request->arena.used;
+			kept += one == worker ? request->arena.used
+					      : 0; /* the admin's do not count */
 		list_each(file, &one->files.cache.files.files, struct file, link)
 			kept += file->charged;
 		list_each(file, &one->files.cache.misses.files, struct file, link)
@@ -358,7 +414,7 @@ static void run(struct script *script, const uint8_t *data, size_t size)
 	script->mode = data[1];
 	script_run(script, data + 2, size - 2, data[0]);
 	atomic_store(&server.memory.max, 4 << 20);
-	for (size_t i = 0; i < N_CLIENTS; i++)
+	for (size_t i = 0; i < N_CLIENTS && !(script->mode & MODE_RAW); i++)
 		client_check(&clients[i], script);
 	script_end(script);
 }
@@ -387,7 +443,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ended = clients[0].ended;
 	clients[0].got = (struct buf){ 0 };
 	forget();
-	if (script.timeless && !(data[1] & MODE_ADMIN)) {
+	if (script.timeless && !(data[1] & (MODE_ADMIN | MODE_RAW))) {
 		run(&at_once, data, size);
 		check_that(str_eq(buf_str(&got), buf_str(&clients[0].got)) &&
 				   ended == clients[0].ended,

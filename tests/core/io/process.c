@@ -28,7 +28,7 @@ struct run {
 	char *out[2];
 	size_t len[2];
 	size_t leave_at; /* bytes of stdout after which it is left; 0: never */
-	bool ended, pauses;
+	bool ended, readable;
 };
 
 static void on_output(struct process *process, enum process_output output, struct str bytes)
@@ -40,8 +40,6 @@ static void on_output(struct process *process, enum process_output output, struc
 	run->len[output] += bytes.len;
 	if (run->leave_at && run->len[PROCESS_STDOUT] >= run->leave_at)
 		process_leave(process);
-	if (run->pauses)
-		process_pause(process, true);
 	loop_stop(loop); /* whoever awaits something looks again */
 }
 
@@ -54,7 +52,7 @@ static void on_end(struct process *process)
 	loop_stop(loop);
 }
 
-static const struct process_ops ops = { on_output, on_end };
+static const struct process_ops ops = { .on_output = on_output, .on_end = on_end };
 
 static struct run *run_create(void)
 {
@@ -488,51 +486,121 @@ static void a_hurry_shortens_the_grace(void)
 	end();
 }
 
-static void output_that_is_not_read_makes_it_wait(void)
+/* Reads what is there, when it is told to. */
+static void on_readable(struct process *process)
+{
+	struct run *run = container_of(process, struct run, process);
+
+	run->readable = true;
+	loop_stop(loop);
+}
+
+static const struct process_ops pull_ops = { .on_output = on_output,
+					     .on_readable = on_readable,
+					     .on_end = on_end };
+
+static struct run *start_pulled(const char *script, uint64_t kill_after_ms)
+{
+	static const char *const envp[] = { "PATH=/usr/bin:/bin", NULL };
+	const char *const argv[] = { "/bin/sh", "-c", script, NULL };
+	const struct process_spec spec = { .path = argv[0],
+					   .argv = argv,
+					   .envp = envp,
+					   .kill_after_ms = kill_after_ms,
+					   .pulled = true };
+	struct run *run = run_create();
+	char byte;
+
+	is_int(process_start(&run->process, &processes, &spec, &pull_ops), 0);
+	is_int(process_pull(&run->process, &byte, 1), -EAGAIN); /* it is not there yet */
+	return run;
+}
+
+/* Up to `size` bytes in all; true at the end of the output. */
+static bool pull(struct run *run, size_t size)
+{
+	while (run->len[0] < size) {
+		ssize_t n = process_pull(&run->process, run->out[0] + run->len[0],
+					 MIN(size - run->len[0], (size_t)10000));
+
+		if (n == 0)
+			return true;
+		if (n > 0)
+			run->len[0] += (size_t)n;
+		for (run->readable = false; n < 0 && !run->readable;)
+			loop_run(loop);
+	}
+	return false;
+}
+
+static void output_that_is_not_pulled_makes_it_wait(void)
 {
 	struct run *run;
-	size_t len;
 
 	begin();
-	run = start_script("head -c 300000 /dev/zero");
-	run->pauses = true;
-	await_output(run, 1);
-	len = run->len[0];
+	run = start_pulled("head -c 300000 /dev/zero; echo err >&2", 20000);
+	is_false(pull(run, 1));
 	for (int i = 0; i < 50; i++) {
 		loop_run_once(loop, false);
 		usleep(1000);
 	}
-	is_int(run->len[0], len);
-	is_false(run->ended);
-	run->pauses = false;
-	process_pause(&run->process, false);
+	is_int(run->len[PROCESS_STDERR], 0); /* it has not come so far */
+	is_int(run->process.state, PROCESS_RUNNING);
+	is_false(pull(run, 300000));
+	is_true(pull(run, 300001));
 	await_end(run);
 	is_int(run->len[0], 300000);
+	is_str(out(run, PROCESS_STDERR), STR("err\n"));
+	is_int(run->process.exit.status, 0);
 	run_destroy(run);
 	end();
 }
 
-static void output_that_is_paused_at_the_end_is_not_lost(void)
+static void output_that_is_pulled_late_is_not_lost(void)
 {
-	static const char *const argv[] = { "/bin/sh", "-c", "head -c 60000 /dev/zero", NULL };
-	static const char *const envp[] = { "PATH=/usr/bin:/bin", NULL };
-	const struct process_spec spec = {
-		.path = argv[0], .argv = argv, .envp = envp, .kill_after_ms = 10
-	};
 	struct run *run;
 
 	begin();
-	run = start_with(&spec);
-	run->pauses = true;
-	await_output(run, 1);
+	run = start_pulled("head -c 60000 /dev/zero; exit 3", 10);
+	is_false(pull(run, 1));
 	while (!run->process.killed)
 		loop_run_once(loop, false);
 	is_false(run->ended);
-	run->pauses = false;
-	process_pause(&run->process, false);
-	await_end(run);
+	is_true(pull(run, 60001));
 	is_int(run->len[0], 60000);
-	is_int(run->process.exit.status, 0);
+	await_end(run);
+	is_int(run->process.exit.status, 3);
+	run_destroy(run);
+	end();
+}
+
+/* Somebody outside of the group holds the pipe, and writes nothing. */
+static void pulled_output_that_never_ends_is_ended(void)
+{
+	struct run *run;
+
+	begin();
+	run = start_pulled("setsid sleep 3 & echo $!", 10);
+	is_true(pull(run, 1000));
+	is_true(run->len[0] > 1);
+	await_end(run);
+	run_destroy(run);
+	end();
+}
+
+static void a_pulled_program_can_be_left(void)
+{
+	struct run *run;
+	char byte;
+
+	begin();
+	run = start_pulled("yes", 20000);
+	is_false(pull(run, 100000));
+	process_leave(&run->process);
+	is_int(process_pull(&run->process, &byte, 1), 0);
+	await_end(run);
+	is_true(run->process.exit.signal == SIGTERM || run->process.exit.signal == SIGPIPE ||
+		run->process.exit.status > 0);
 	run_destroy(run);
 	end();
 }
@@ -656,8 +724,10 @@ int main(void)
 	TEST(it_can_be_left_while_it_is_started);
 	TEST(it_can_be_left_from_within_its_output);
 	TEST(a_hurry_shortens_the_grace);
-	TEST(output_that_is_not_read_makes_it_wait);
-	TEST(output_that_is_paused_at_the_end_is_not_lost);
+	TEST(output_that_is_not_pulled_makes_it_wait);
+	TEST(output_that_is_pulled_late_is_not_lost);
+	TEST(pulled_output_that_never_ends_is_ended);
+	TEST(a_pulled_program_can_be_left);
 	TEST(many_run_at_once);
 	TEST(no_descriptor_is_left);
 	TEST(a_program_is_found_in_the_path);

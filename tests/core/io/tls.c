@@ -355,7 +355,7 @@ static void what_was_cut_off_does_not_end_with_a_word(void)
 	stream_close(&a.stream);
 	for (unsigned i = 0; i < 1000 && carry(&a, &b, 1 << 20); i++) {
 		turn();
-		while ((n = stream_read(&b.stream, bytes, 65536)) > 0)
+		while (stream_read(&b.stream, bytes, 65536) > 0)
 			;
 	}
 	shutdown(b.wire_fd, SHUT_WR);

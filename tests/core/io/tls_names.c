@@ -300,6 +300,24 @@ static void a_session_without_a_certificate_is_not_resumed_where_one_is_needed(v
 	use_client(NULL);
 }
 
+static void a_session_ends_with_the_certificate_that_it_began_with(void)
+{
+	const struct tls_server_settings must = { .client_ca = cert_path("clients", "pem"),
+						  .require_client = true };
+	struct tls_memory memory = { NULL };
+
+	use_server(&must, "a");
+	use_client_cert("ada");
+	is_false(resumes(&memory));
+	is_true(resumes(&memory));
+	clock_freeze(clock_monotonic_ns(), clock_wall_ns() + INT64_C(31) * 86400000000000);
+	is_false(
+		resumes(&memory)); /* OpenSSL's own clock goes on: it still takes the certificate */
+	clock_thaw();
+	tls_memory_forget(&memory);
+	use_client(NULL);
+}
+
 static void without_tickets_nothing_is_resumed(void)
 {
 	const struct tls_server_settings settings = { .no_tickets = true };
@@ -494,6 +512,7 @@ int main(void)
 	TEST(a_session_is_resumed_also_by_another_server_of_the_process);
 	TEST(keys_of_tickets_are_good_for_two_turns);
 	TEST(a_session_without_a_certificate_is_not_resumed_where_one_is_needed);
+	TEST(a_session_ends_with_the_certificate_that_it_began_with);
 	TEST(without_tickets_nothing_is_resumed);
 	TEST(records_without_data_have_an_end);
 	TEST(an_answer_of_the_authority_is_stapled_while_it_is_good);

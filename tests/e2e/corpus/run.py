@@ -56,7 +56,7 @@ Each response must also be well formed in itself: status-line, CRLF line ends, t
 names, no Content-Length together with Transfer-Encoding, no framing fields in 1xx/204,
 a body that ends where its framing says, and no stray bytes after the last one.
 """
-import argparse, base64, concurrent.futures, json, os, re, select, socket, sys, time
+import argparse, base64, concurrent.futures, json, os, re, select, socket, ssl, sys, time
 
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 STATUS = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) ?([\t\x20-\x7e\x80-\xff]*)\Z")
@@ -146,10 +146,15 @@ def parse_one(buf, pos, head, closed):
     return r, len(buf)
 
 
+TLS = None  # an ssl.SSLContext: the same cases over TLS
+
+
 class Conn:
     def __init__(self, host, port, timeout):
         self.s = socket.create_connection((host, port), timeout=timeout)
         self.s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if TLS:
+            self.s = TLS.wrap_socket(self.s, suppress_ragged_eofs=True)
         self.s.setblocking(False)
         self.buf = bytearray()
         self.closed = self.reset = self.wdead = False
@@ -160,12 +165,11 @@ class Conn:
         """Read whatever is there, waiting at most `wait` seconds. True if something happened."""
         if self.closed:
             return False
-        r, _, _ = select.select([self.s], [], [], max(0.0, wait))
-        if not r:
+        if not (TLS and self.s.pending()) and not select.select([self.s], [], [], max(0.0, wait))[0]:
             return False
         try:
             d = self.s.recv(262144)
-        except BlockingIOError:
+        except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
             d, self.reset = b"", True
@@ -187,7 +191,7 @@ class Conn:
                 try:
                     n = self.s.send(view[:65536])
                     view = view[n:]
-                except BlockingIOError:
+                except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                     pass
                 except OSError:
                     self.wdead = True
@@ -350,7 +354,7 @@ def run_case(case, host, port, timeout):
                 c.wait_until(time.monotonic() + 2.0, stop=lambda: b"\r\n\r\n" in c.buf)
             elif "shutdown" in s:
                 try:
-                    c.s.shutdown(socket.SHUT_WR)
+                    socket.socket.shutdown(c.s, socket.SHUT_WR)  # an SSLSocket's own forgets its TLS
                 except OSError:
                     pass
         t_sent = time.monotonic()
@@ -416,6 +420,7 @@ def main():
     ap = argparse.ArgumentParser(description="run raw HTTP/1.x cases against a server")
     ap.add_argument("--host", default="127.0.0.1")
     ap.add_argument("--port", type=int, required=True)
+    ap.add_argument("--tls", action="store_true", help="over TLS, whatever its certificate")
     ap.add_argument("--timeout", type=float, default=5.0, help="seconds per case, not counting its own delays")
     ap.add_argument("--jobs", type=int, default=8)
     ap.add_argument("--area", action="append", help="only these areas (repeatable)")
@@ -427,6 +432,10 @@ def main():
     ap.add_argument("--known", metavar="FILE", help="ids of cases that may fail")
     ap.add_argument("files", nargs="*", metavar="FILE")
     a = ap.parse_args()
+    if a.tls:
+        global TLS
+        TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        TLS.check_hostname, TLS.verify_mode = False, ssl.CERT_NONE
     a.files = a.files or [os.path.join(os.path.dirname(os.path.abspath(__file__)), "h1-cases.jsonl")]
     known = set()
     if a.known:

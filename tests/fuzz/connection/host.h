@@ -9,12 +9,13 @@
 #include "core/task/home.h"
 #include "server/admin/admin.h"
 #include "server/server.h"
+#include "tests/fuzz/connection/secure.h"
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define WALL_NS (INT64_C(1700000000) * (int64_t)NS_PER_S)
+#define WALL_NS (INT64_C(1800000000) * (int64_t)NS_PER_S)
 
 static const char settings_text[] =
 	"admin: { listen: \"unix:@DIR@/admin\" }\n"
@@ -22,12 +23,14 @@ static const char settings_text[] =
 	"log: { access: off, level: error }\n"
 	"limits: { line: 300, head: 2k, fields: 20, body: 3k, extensions: 64, trailers: 200,\n"
 	"  requests: 30, memory: 64k, total_memory: 4m, connections: 4 }\n"
-	"timeouts: { head: 100ms, body: 200ms, idle: 300ms, write: 200ms, route: 400ms, shutdown: "
+	"timeouts: { head: 100ms, body: 200ms, idle: 300ms, write: 200ms, handshake: 300ms, route: "
+	"400ms, shutdown: "
 	"1s }\n"
 	"shared: { pool: { permits: 1 }, box: { queue: 2 } }\n";
 
 static const char routes_text[] =
-	"listen: [\"unix:@DIR@/first\", \"unix:@DIR@/second\"]\n"
+	"listen: [\"unix:@DIR@/first\", { address: \"unix:@DIR@/tls\", tls: { cert: pem, key: pem "
+	"} }, \"unix:@DIR@/second\"]\n"
 	"routes:\n"
 	"  GET /c: { reply: hello }\n"
 	"  POST /c: { reply: { status: 201, headers: { X-A: b }, json: { a: 1 } } }\n"
@@ -66,7 +69,8 @@ static const char routes_text[] =
 	"  GET /app/{path...}: { files: { root: files, fallback: a.txt } }\n";
 
 static const char other_text[] =
-	"listen: \"unix:@DIR@/first\"\n"
+	"listen: [\"unix:@DIR@/first\", { address: \"unix:@DIR@/tls\", tls: { cert: pem, key: pem, "
+	"tickets: false } }]\n"
 	"routes:\n"
 	"  GET /c: { reply: other }\n"
 	"  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
@@ -117,16 +121,27 @@ static void write_served(void)
 	write_file("files/a.txt", "abcdefghijklmnopqrstuvwxyz");
 	write_file("files/a.txt.gz", "not really");
 	write_file("files/.hidden", "secret");
+	write_file("pem", secure_pem);
 	write_file("files/sub/a.txt", "index");
 	write_file("files/large.bin", large);
 }
 
 static void remove_folder(void)
 {
-	static const char *const names[] = { "files/a.txt",     "files/a.txt.gz",  "files/.hidden",
-					     "files/sub/a.txt", "files/large.bin", "files/sub",
-					     "files",           "one.yaml",        "two.yaml",
-					     "first",           "second",          "admin" };
+	static const char *const names[] = { "files/a.txt",
+					     "files/a.txt.gz",
+					     "files/.hidden",
+					     "files/sub/a.txt",
+					     "files/large.bin",
+					     "files/sub",
+					     "files",
+					     "one.yaml",
+					     "two.yaml",
+					     "first",
+					     "second",
+					     "tls",
+					     "pem",
+					     "admin" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		scoped(mem_free_ptr) char *path = mem_printf("%s/%s", folder, names[i]);
@@ -154,6 +169,7 @@ static void settle(void)
 			    (server.reloading && server.n_unswapped == 0);
 		if (elsewhere)
 			sched_yield();
+		check(!worker->stopped || list_is_empty(&worker->conns));
 	} while (elsewhere || !loop_is_settled(worker->loop) ||
 		 !loop_is_settled(server.main->loop));
 }

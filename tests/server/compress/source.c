@@ -233,6 +233,15 @@ static void begin(enum coding coding, uint64_t size, const struct telling *telli
 	source->on_more = on_more;
 }
 
+/* Until it waits for the source that it pulls from, and not for its share of a turn. */
+static void run_until_it_waits(void)
+{
+	const struct compress_source *own = container_of(source, struct compress_source, source);
+
+	while (!own->waiting || !own->inner_waits || list_is_linked(&own->turn.link))
+		loop_run_once(loop, false);
+}
+
 static void run_to_the_end(void)
 {
 	read_on();
@@ -287,23 +296,22 @@ static void before_it_waits_all_that_has_come_can_be_read(void)
 {
 	static const struct telling tellings[] = { { GIVE, 10 }, { WAIT, 0 }, { GIVE, 20000 },
 						   { WAIT, 0 },  { WAIT, 0 }, { END, 0 } };
+	size_t len;
 
 	for (unsigned coding = 0; coding < N_CODINGS; coding++) {
 		begin((enum coding)coding, BODY_SIZE_UNKNOWN, tellings);
 		told.held = true;
 		read_on();
-		is_int(result, -EAGAIN);
+		run_until_it_waits();
 		is_coded((enum coding)coding, buf_str(&got), (struct str){ text, 10 }, false);
 		is_true(got.len > 0);
 		told.source.on_more(&told.source);
-		while (told.n_reads < 4)
-			loop_run_once(loop, false);
+		run_until_it_waits();
 		is_coded((enum coding)coding, buf_str(&got), (struct str){ text, 20010 }, false);
-		is_int(result, -EAGAIN);
-		told.source.on_more(
-			&told.source); /* it has nothing after all: nothing is flushed again */
-		is_int(result, -EAGAIN);
-		is_coded((enum coding)coding, buf_str(&got), (struct str){ text, 20010 }, false);
+		len = got.len;
+		told.source.on_more(&told.source); /* it has nothing after all */
+		run_until_it_waits();
+		is_int(got.len, len); /* and nothing is flushed again */
 		told.source.on_more(&told.source);
 		while (result == -EAGAIN)
 			loop_run_once(loop, false);
@@ -352,17 +360,17 @@ static void one_that_is_closed_in_the_middle_leaves_nothing(void)
 {
 	static const struct telling tellings[] = { { GIVE, TEXT_SIZE }, { WAIT, 0 } };
 	struct str piece;
+	int r;
 
 	for (unsigned coding = 0; coding < N_CODINGS; coding++) {
 		begin((enum coding)coding, BODY_SIZE_UNKNOWN, tellings);
-		is_int(body_source_read(source, &piece), 1);
+		r = body_source_read(source, &piece);
+		is_true(r == 1 || r == -EAGAIN); /* its share of the turn may be used */
 		end();
 		begin((enum coding)coding, BODY_SIZE_UNKNOWN, tellings);
 		told.held = true;
 		read_on();
-		while (told.n_reads < 2)
-			loop_run_once(loop, false);
-		is_int(result, -EAGAIN);
+		run_until_it_waits();
 		end();
 	}
 }

@@ -165,10 +165,11 @@ static void verbs_check_their_own_keys(void)
 
 static void urls_are_checked(void)
 {
-	refused("tasks:\n  a: {get: https://h/}\n",
-		"2:12: TLS to upstreams comes later: this version speaks only http://");
+	refused("tasks:\n  a: {get: \"https:///\"}\n", "2:21: \"\" is not a host");
+	refused("tasks:\n  a: {get: \"https://${query.h}/x\"}\n",
+		"2:21: the host of a URL is constant");
 	refused("tasks:\n  a: {get: /path}\n",
-		"2:12: a URL begins with the name of an upstream or with http://");
+		"2:12: a URL begins with the name of an upstream, http:// or https://");
 	refused("tasks:\n  a: {get: \"${query.u}\"}\n", "2:13: a URL begins with the name");
 	refused("tasks:\n  a: {get: \"ftp://h/\"}\n", "2:13: a URL begins with the name");
 	refused("tasks:\n  a: {get: users:/x}\n",

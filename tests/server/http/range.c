@@ -93,8 +93,31 @@ static void codings_have_weights(void)
 	is_int((int)http_coding_quality(&head, STR("zstd")), 0);
 }
 
+static int type_quality(const char *accept, const char *type)
+{
+	struct http_field field = { STR("Accept"), str_of(accept) };
+	struct http_head head = { .n_fields = accept ? 1 : 0, .fields = &field };
+
+	return (int)http_type_quality(&head, str_of(type));
+}
+
+static void media_types_have_the_weight_of_what_says_most_of_them(void)
+{
+	is_int(type_quality(NULL, "text/html"), 1000);
+	is_int(type_quality("text/html", "text/html"), 1000);
+	is_int(type_quality("text/html", "application/json"), 0);
+	is_int(type_quality("*/*;q=0.2", "application/json"), 200);
+	is_int(type_quality("text/*;q=0.3, */*;q=0.8", "text/html"), 300);
+	is_int(type_quality("*/*, text/*;q=0.3, TEXT/HTML;level=1;q=0.4", "text/html"), 400);
+	is_int(type_quality("text/html;q=0, */*", "text/html"), 0);
+	is_int(type_quality("te/*, text/ht, tex*, *", "text/html"), 0);
+	is_int(type_quality("", "text/html"), 0);
+	is_int(type_quality(";q=1,,/,*/html", "text/html"), 0);
+}
+
 int main(void)
 {
+	TEST(media_types_have_the_weight_of_what_says_most_of_them);
 	TEST(ranges_are_clipped_to_the_size);
 	TEST(what_is_no_range_is_ignored);
 	TEST(a_range_outside_is_unsatisfiable);
