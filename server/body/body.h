@@ -57,5 +57,9 @@ struct body_refusal {
 /* The answer for it, in the request's arena, by the route's on_error:. */
 const struct reply *body_refuse(struct request *request, const struct body_refusal *refusal);
 
+/* Memory is gone. 413 when the request has come to its own ceiling, or would with `size` bytes that
+ * came; 503 when it is all of leat that has none. */
+const struct reply *body_refuse_memory(struct request *request, uint64_t size);
+
 /* The same with nothing but a status. */
 const struct reply *body_refuse_status(struct request *request, int status);

@@ -45,7 +45,8 @@ static bool form_refuse(struct form_reader *reader, int status, const char *deta
 
 static bool form_no_memory(struct form_reader *reader)
 {
-	return form_refuse(reader, 413, "the form is larger than may be");
+	reader->refusal = body_refuse_memory(reader->request, reader->texts_size);
+	return false;
 }
 
 /* ------------------------------------------------------------ files */
@@ -168,9 +169,9 @@ static bool form_part_data(struct form_reader *reader, struct str bytes)
 		return form_add_to_file(reader, bytes);
 	reader->texts_size += bytes.len;
 	buf_add(&reader->text, bytes);
-	if (reader->texts_size > reader->request->generation->settings.body || reader->text.error)
-		return form_no_memory(reader);
-	return true;
+	if (reader->texts_size > reader->request->generation->settings.body)
+		return form_refuse(reader, 413, "the form is larger than may be");
+	return !reader->text.error || form_no_memory(reader);
 }
 
 static bool form_end_part(struct form_reader *reader)

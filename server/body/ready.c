@@ -37,18 +37,9 @@ static void ready_refuse(struct request *request, const struct body_refusal *ref
 	request_refuse_body(request, body_refuse(request, refusal));
 }
 
-/* What is read of a body takes up to three times its text. With that much left of the request's own
- * memory, it is all of leat that has none. */
 static void ready_refuse_memory(struct request *request)
 {
-	const struct arena *arena = &request->arena;
-	bool too_large = arena->max - arena->used < 3 * request->body.len;
-
-	ready_refuse(request,
-		     &(struct body_refusal){
-			     .status = too_large ? 413 : 503,
-			     .detail = too_large ? STR("the body takes more memory than may be")
-						 : STR("there is no memory for the body") });
+	request_refuse_body(request, body_refuse_memory(request, request->body.len));
 }
 
 static void ready_refuse_json(struct request *request, const struct json_error *error)

@@ -45,15 +45,6 @@ static enum intake receiver_refuse_with(struct receiver *receiver, int status, s
 									     .detail = detail }));
 }
 
-/* The buffer, which doubles, has come to the ceiling of the request's own memory; else it is all of
- * leat that has none. */
-static bool receiver_is_at_its_ceiling(const struct receiver *receiver)
-{
-	const struct arena *arena = &receiver->request->arena;
-
-	return receiver->text.cap * 2 > arena->max - arena->used;
-}
-
 /* Plain bytes. */
 static enum intake receiver_sink(struct receiver *receiver, struct str bytes)
 {
@@ -71,9 +62,7 @@ static enum intake receiver_sink(struct receiver *receiver, struct str bytes)
 	buf_add(&receiver->text, bytes);
 	if (!receiver->text.error)
 		return INTAKE_TAKEN;
-	return receiver_refuse(
-		receiver, body_refuse_status(receiver->request,
-					     receiver_is_at_its_ceiling(receiver) ? 413 : 503));
+	return receiver_refuse(receiver, body_refuse_memory(receiver->request, receiver->size));
 }
 
 /* What is left of the piece waits; it may be in `pending_room` already. */

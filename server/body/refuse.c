@@ -59,3 +59,17 @@ const struct reply *body_refuse_status(struct request *request, int status)
 {
 	return body_refuse(request, &(struct body_refusal){ .status = status });
 }
+
+/* Of two bytes of JSON ("1,") comes a value of sixteen. With that much left of the request's own
+ * memory, it is all of leat that has none. */
+const struct reply *body_refuse_memory(struct request *request, uint64_t size)
+{
+	const struct arena *arena = &request->arena;
+	const struct body_refusal refusal = {
+		.status = 413, .detail = STR("the body takes more memory than a request may")
+	};
+
+	if (arena->max - MIN(arena->used, arena->max) < 9 * size)
+		return body_refuse(request, &refusal);
+	return body_refuse_status(request, 503);
+}

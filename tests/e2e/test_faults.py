@@ -4,6 +4,7 @@ A scripted run asks for one of everything.  It is run once to count the calls of
 them with that one failing.  LEAT_FAULTS_ALL=1 tries every number; otherwise no more than MOST of them, spread evenly.
 """
 import errno
+import gzip
 import json
 import os
 
@@ -19,7 +20,7 @@ EVERY = os.environ.get("LEAT_FAULTS_ALL") == "1"
 MOST = 40 if FLAVOR == "release" else 12
 
 CONF = """
-server: { threads: 1, compute_threads: 1 }
+server: { threads: 1, compute_threads: 1, uploads: "@DIR@/uploads" }
 log: { access: "@DIR@/access.log", level: error }
 timeouts: { head: 5s, body: 5s, idle: 20s, write: 5s, route: 5s, shutdown: 5s }
 http: { u: { url: @url@, max_idle: 0 } }
@@ -30,6 +31,8 @@ routes:
   POST /echo: { reply: "${request.body}" }
   POST /json: { body: { type: json }, reply: { json: "${body.a}" } }
   POST /form: { body: { type: form }, reply: { json: "${form}" } }
+  POST /order: { body: { type: json, schema: order.json }, reply: { json: "${body.n}" } }
+  POST /upload: { body: { type: multipart }, reply: { json: ["${form.a}", "${form.f.size}"] } }
   GET /both:
     tasks: { a: { get: "u:/a" }, b: { post: "u:/b", json: { x: "${query.q}" } }, w: { wait: 1ms } }
     reply: { json: ["${a.body}", "${b.body}"] }
@@ -49,6 +52,14 @@ SMALL, LARGE, BODY = "small file " * 100, b"0123456789abcdef" * 20000, "x" * 300
 UPSTREAM = {"up": "stream"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
+CODED = {**JSON, "Content-Encoding": "gzip"}
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
+PARTS = ('--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+         '--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + "x" * 200000 + "\r\n--b--")
+SCHEMA = """{ "properties": { "n": { "type": "integer" }, "list": { "uniqueItems": true } },
+              "patternProperties": { "^[a-z]+$": {} }, "unevaluatedProperties": false }"""
+ORDER = json.dumps({"n": 7, "list": [[i] for i in range(20)]})
+LARGE_ORDER = json.dumps({"n": 7, "list": ["x" * 1000 + str(i) for i in range(100)]})
 
 # what is asked for, and what a good answer is
 REQUESTS = [
@@ -57,6 +68,10 @@ REQUESTS = [
     ("POST", "/echo", BODY, {}, 200, BODY.encode()),
     ("POST", "/json", '{"a": [1, 2, "three"]}', JSON, 200, b'[1,2,"three"]'),
     ("POST", "/form", "a=1&b=%41", FORM, 200, b'{"a":"1","b":"A"}'),
+    ("POST", "/order", ORDER, JSON, 200, b"7"),
+    ("POST", "/order", LARGE_ORDER, JSON, 200, b"7"),
+    ("POST", "/order", gzip.compress(ORDER.encode()), CODED, 200, b"7"),
+    ("POST", "/upload", PARTS, MULTIPART, 200, b'["1",200000]'),
     ("GET", "/both?q=z", None, {}, 200, json.dumps([UPSTREAM, UPSTREAM]).replace(", ", ",").encode()),
     ("GET", "/shared?q=n", None, {}, 200, b"done"),
     ("GET", "/each", None, {}, 200, b"[2,4,6]"),
@@ -70,7 +85,7 @@ REQUESTS = [
     ("GET", "/new/@N@.txt", None, {}, 200, SMALL.encode()),
     ("GET", "/new/@N@.bin", None, {}, 200, LARGE),
 ]
-FAULT_STATUSES = {404, 500, 502, 503, 504}  # 404: a file that cannot be opened is not there
+FAULT_STATUSES = {404, 500, 502, 503, 504, 507}  # 404: a file that cannot be opened is not there
 
 
 def new_files(daemon):
@@ -139,7 +154,7 @@ def good_again(daemon, before):
 
 def start(stage, faults, upstream):
     daemon = stage.leat(CONF.replace(", level: error", ""), url=upstream.url, env=faults.env, files={
-        "files/small.txt": SMALL, "files/large.bin": LARGE, "new/0.txt": SMALL})
+        "order.json": SCHEMA, "files/small.txt": SMALL, "files/large.bin": LARGE, "new/0.txt": SMALL})
     return daemon
 
 
