@@ -37,10 +37,17 @@ ROUTES = """
 """
 
 
+def free_ports(n):
+    """Different ones: all are held until the last is known."""
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.socket()) for _ in range(n)]
+        for sock in socks:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in socks]
+
+
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def receive_answer(sock):
@@ -51,7 +58,7 @@ def receive_answer(sock):
     head, body = data.split(b"\r\n\r\n", 1)
     length = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1))
     while len(body) < length:
-        body += sock.recv(65536)
+        body += sock.recv(65536) or sys.exit("bench: a server closed the connection")
     return head + b"\r\n\r\n" + body
 
 
@@ -188,8 +195,8 @@ def start_leat(directory, name="leat", before=(), port=None, **config):
     return Server(name, [*before, LEAT, "run", "-c", path], port)
 
 
-def start_nginx(directory, more=""):
-    port = free_port()
+def start_nginx(directory, more="", port=None):
+    port = port or free_port()
     path = write_nginx_config(directory, port, more)
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     return Server("nginx", [nginx, "-e", "stderr", "-p", directory, "-c", path], port)
@@ -212,20 +219,21 @@ class Round:
         self.rate, self.us, self.busy = rate, us, rate * us / 1e6
 
 
-def wrk(port, path, seconds=1, connections=N_CONNECTIONS, script=None, scheme="http"):
+def wrk(port, path, seconds=1, connections=N_CONNECTIONS, script=None, scheme="http", who=""):
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *(["-s", script] if script else []),
                f"{scheme}://127.0.0.1:{port}{path}"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True,
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60,
                             preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CPU})).stdout
     if "Non-2xx" in output or "Socket errors" in output:
-        print(f"bench: errors under load of port {port}:\n{output}", file=sys.stderr)
+        sys.exit(f"bench: errors under load of {who or port}:\n{output}")  # its figures would mean nothing
     requests, unit_seconds = re.search(r"(\d+) requests in ([\d.]+)s", output).groups()
     return int(requests), float(unit_seconds)
 
 
 def measure(server, path="/hello", script=None, port=None, scheme="http", connections=N_CONNECTIONS):
     before = server.cpu_ns()
-    requests, seconds = wrk(port or server.port, path, script=script, scheme=scheme, connections=connections)
+    requests, seconds = wrk(port or server.port, path, script=script, scheme=scheme, connections=connections,
+                            who=server.name)
     return Round(requests / seconds, (server.cpu_ns() - before) / 1000 / max(requests, 1))
 
 

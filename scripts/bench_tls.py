@@ -2,19 +2,38 @@
 import contextlib
 import os
 import re
-import socket
 import ssl
 import statistics
 import subprocess
+import sys
 import time
 
-from bench_servers import LOAD_CPU, connect, free_port, get, interleave, row, row_ratio, row_round, running, start_leat, \
-    start_nginx
+from bench_servers import (FILE_ROUTE, LOAD_CPU, connect, free_ports, get, interleave, row, row_ratio, row_round,
+                           running, start_leat, start_nginx)
 
 SIZES = {"4 KiB": 4 << 10, "16 KiB": 16 << 10, "64 KiB": 64 << 10}
 N_HANDSHAKES = 200
 N_LATENCIES = 400
 N_IDLE_TLS = 500
+
+
+def path_of(name):
+    return "/files/" + name.replace(" ", "") + ".txt"
+
+
+@contextlib.contextmanager
+def on_load_cpu():
+    """This process is the load: it keeps off the servers' core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CPU})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def receive(sock):
+    return sock.recv(262144) or sys.exit("bench: a server closed the connection")
 
 
 def make_certificate(directory, kind):
@@ -31,25 +50,23 @@ class Both:
     def __init__(self, directory, stack):
         self.ports = {"leat": {}, "nginx": {}}
         listen, servers = [], ""
+        plain, other_plain, *ports = free_ports(6)
         for kind in ("ecdsa", "rsa"):
             make_certificate(directory, kind)
-            port, other = (free_port() for _ in range(2))
+            port, other = ports.pop(), ports.pop()
             self.ports["leat"][kind], self.ports["nginx"][kind] = port, other
             listen.append(f'  - {{ address: "127.0.0.1:{port}", tls: {{ cert: {kind}.pem, key: {kind}.key }} }}')
             servers += (f"server {{ listen 127.0.0.1:{other} ssl; ssl_certificate {directory}/{kind}.pem; "
                         f"ssl_certificate_key {directory}/{kind}.key; ssl_protocols TLSv1.2 TLSv1.3; "
                         f"location / {{ root {directory}; }} }}\n")
-        routes = ""
-        for name, size in SIZES.items():
-            path = name.replace(" ", "")
-            with open(f"{directory}/{path}", "w", encoding="ascii") as file:
+        for name, size in SIZES.items():  # both serve the same files
+            with open(directory + path_of(name), "w", encoding="ascii") as file:
                 file.write("x" * size)
-            routes += f"  GET /{path}: {{ reply: \"{'x' * size}\" }}\n"
-        plain = free_port()
-        self.nginx = stack.enter_context(running(start_nginx(directory, servers)))[0]
+        self.nginx = stack.enter_context(running(start_nginx(directory, servers, other_plain)))[0]
         listen.append(f'  - "127.0.0.1:{plain}"')
         self.leat = stack.enter_context(running(start_leat(
-            directory, "tls", port=plain, listen="\n" + "\n".join(listen), more_routes=routes)))[0]
+            directory, "tls", port=plain, listen="\n" + "\n".join(listen),
+            more_routes=FILE_ROUTE)))[0]
 
 
 def context(version=ssl.TLSVersion.TLSv1_3):
@@ -62,17 +79,19 @@ def context(version=ssl.TLSVersion.TLSv1_3):
 def latencies(port, path):
     """Microseconds of each answer on one connection that is kept alive, in order of size."""
     took = []
-    with contextlib.closing(context().wrap_socket(connect(port))) as sock:
+    with on_load_cpu(), contextlib.closing(context().wrap_socket(connect(port))) as sock:
         for _ in range(N_LATENCIES):
             started = time.perf_counter()
             sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            data = sock.recv(65536)
+            data = b""
             while b"\r\n\r\n" not in data:
-                data += sock.recv(65536)
+                data += receive(sock)
             head, body = data.split(b"\r\n\r\n", 1)
+            if b" 200 " not in head.split(b"\r\n")[0]:
+                sys.exit(f"bench: port {port} answers {path} with {head!r}")
             left = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1)) - len(body)
             while left > 0:
-                left -= len(sock.recv(262144))
+                left -= len(receive(sock))
             took.append((time.perf_counter() - started) * 1e6)
     return sorted(took)
 
@@ -83,36 +102,43 @@ def handshakes(server, port, resume):
     if resume:
         with contextlib.closing(made.wrap_socket(connect(port))) as sock:
             session = sock.session
-    before, started = server.cpu_ns(), time.perf_counter()
-    for _ in range(N_HANDSHAKES):
-        with contextlib.closing(made.wrap_socket(socket.create_connection(("127.0.0.1", port)), session=session)) as sock:
-            assert sock.session_reused == resume
+    with on_load_cpu():
+        before, started = server.cpu_ns(), time.perf_counter()
+        for _ in range(N_HANDSHAKES):
+            with contextlib.closing(made.wrap_socket(connect(port), session=session)) as sock:
+                assert sock.session_reused == resume
     return ((server.cpu_ns() - before) / 1000 / N_HANDSHAKES, (time.perf_counter() - started) * 1e6 / N_HANDSHAKES)
 
 
 def bench_latency(both):
-    print("HTTPS, one connection kept alive, p50 of an answer:")
+    print("HTTPS, one connection kept alive, of each answer:")
     for name in SIZES:
-        path = "/" + name.replace(" ", "")
-        p50 = {"leat": [], "nginx": []}
-        for _ in range(5):
+        p50, slowest = {"leat": [], "nginx": []}, {"leat": 0, "nginx": 0}
+        for _ in range(7):
             for who, results in p50.items():
-                results.append(latencies(both.ports[who]["ecdsa"], path)[N_LATENCIES // 2])
+                took = latencies(both.ports[who]["ecdsa"], path_of(name))
+                results.append(took[len(took) // 2])
+                slowest[who] = max(slowest[who], took[-1])
         ours, theirs = (statistics.median(p50[who]) for who in ("leat", "nginx"))
-        row(f"p50 over TLS, {name}", f"{ours / theirs:.2f}", f"of nginx's {theirs:.0f} us; to reach: 1.2")
+        row(f"p50 over TLS, {name}", f"{ours / theirs:.2f}",
+            f"of nginx's {theirs:.0f} us; to reach: 1.2; slowest {slowest['leat'] / 1000:.1f} and "
+            f"{slowest['nginx'] / 1000:.1f} ms")
 
 
 def bench_handshakes(both):
     print(f"handshakes (TLS 1.2, {N_HANDSHAKES} one after the other), CPU each:")
     for kind, resume in (("ecdsa", False), ("rsa", False), ("ecdsa", True)):
-        cpu = {"leat": [], "nginx": []}
-        for _ in range(3):
-            for who, results in cpu.items():
+        cpu, took = {"leat": [], "nginx": []}, {"leat": [], "nginx": []}
+        for _ in range(5):
+            for who in cpu:
                 server = both.leat if who == "leat" else both.nginx
-                results.append(handshakes(server, both.ports[who][kind], resume)[0])
+                cpu_us, time_us = handshakes(server, both.ports[who][kind], resume)
+                cpu[who].append(cpu_us)
+                took[who].append(time_us)
         ours, theirs = (statistics.median(cpu[who]) for who in ("leat", "nginx"))
+        rates = [1e6 / statistics.median(took[who]) for who in ("leat", "nginx")]
         row(f"handshake, {'resumed' if resume else kind}", f"{ours / theirs:.2f}",
-            f"of nginx's CPU; {ours:.0f} and {theirs:.0f} us")
+            f"of nginx's CPU; {ours:.0f} and {theirs:.0f} us; {rates[0]:.0f} and {rates[1]:.0f} a second")
 
 
 def bench_idle_tls(both):
@@ -132,8 +158,8 @@ def bench_tls(directory, n_rounds):
         few = max(3, n_rounds // 2)
         print(f"HTTPS, 4 KiB, 64 connections kept alive, median of {few} rounds of 1 s:")
         of_leat, of_nginx = interleave(
-            few, (both.leat, "/4KiB", None, both.ports["leat"]["ecdsa"], "https"),
-            (both.nginx, "/4KiB", None, both.ports["nginx"]["ecdsa"], "https"))
+            few, (both.leat, path_of("4 KiB"), None, both.ports["leat"]["ecdsa"], "https"),
+            (both.nginx, path_of("4 KiB"), None, both.ports["nginx"]["ecdsa"], "https"))
         row_round("leat, HTTPS 4 KiB", of_leat)
         row_round("nginx, HTTPS 4 KiB", of_nginx)
         row_ratio("leat / nginx, HTTPS 4 KiB", of_leat, of_nginx, "; to reach: CPU 0.9")
@@ -142,10 +168,12 @@ def bench_tls(directory, n_rounds):
         bench_idle_tls(both)
 
 
-def p99_ms(port, connections):
-    command = ["wrk", "-t1", f"-c{connections}", "-d3s", "--latency", f"http://127.0.0.1:{port}/hello"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True,
+def p99_ms(server, connections):
+    command = ["wrk", "-t1", f"-c{connections}", "-d3s", "--latency", f"http://127.0.0.1:{server.port}/hello"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60,
                             preexec_fn=lambda: os.sched_setaffinity(0, {LOAD_CPU})).stdout
+    if "Socket errors" in output:
+        sys.exit(f"bench: errors under load of {server.name}:\n{output}")
     number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
@@ -159,6 +187,8 @@ def bench_connections(directory, n_rounds):
             of_leat, of_nginx = interleave(few, (leat, "/hello", None, None, "http", connections),
                                            (nginx, "/hello", None, None, "http", connections))
             row_ratio(f"leat / nginx, {connections:,} connections", of_leat, of_nginx)
-        ours, theirs = ([p99_ms(server.port, 10000) for _ in range(3)] for server in (leat, nginx))
-        row("p99 at 10,000 connections", f"{statistics.median(ours) / statistics.median(theirs):.2f}",
-            f"of nginx's {statistics.median(theirs):.0f} ms; to reach: 1")
+        for connections in (10, 100, 1000, 10000):
+            pairs = [(p99_ms(leat, connections), p99_ms(nginx, connections)) for _ in range(5)]
+            ours, theirs = (statistics.median(column) for column in zip(*pairs))
+            row(f"p99 at {connections:,} connections", f"{ours / theirs:.2f}",
+                f"of nginx's {theirs:.2f} ms{'; to reach: 1' if connections == 10000 else ''}")
