@@ -63,7 +63,6 @@ static void conn_pass(struct conn *conn)
 {
 	struct request *request = conn->request;
 	const struct http_head *head = &request->head;
-
 	const struct reply *refusal;
 
 	if (request->route->body.type != BODY_ANY && !head->has_length && !head->chunked) {
@@ -104,21 +103,6 @@ void conn_begin_request_body(struct conn *conn)
 		conn_admit(conn);
 	else
 		conn_pass(conn);
-}
-
-/* What was put out (100 Continue, a refusal) goes out, and what was read is used. */
-static void conn_move_on(struct conn *conn)
-{
-	if (conn->processing)
-		return;
-	conn->processing = true;
-	if (conn->state != CONN_HANDLE && (conn_has_output(conn) || conn->state == CONN_WRITE))
-		conn_flush(conn);
-	conn->processing = false;
-	if (conn->state == CONN_CLOSED)
-		free(conn);
-	else
-		conn_process(conn);
 }
 
 void conn_on_admitted(struct request *request)

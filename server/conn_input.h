@@ -13,6 +13,10 @@ void conn_close(struct conn *conn); /* the memory stays while conn->processing *
 void conn_flush(struct conn *conn);
 void conn_flush_alone(struct conn *conn); /* outside of a round; it may be freed */
 void conn_process(struct conn *conn);
+
+/* The end of a round that did not begin with what was read: what was put out goes out, and what was
+ * read is used. It may be freed. Within a round there is nothing to do. */
+void conn_move_on(struct conn *conn);
 void conn_go_on_sending(struct conn *conn); /* it may be freed */
 
 /* Goes to CONN_HANDLE and starts the request, or does so when what stands before it is sent. */

@@ -287,6 +287,13 @@ void conn_flush_alone(struct conn *conn)
 		free(conn);
 }
 
+/* What stands in the scratch, if anything does, at the end of a step. */
+static void conn_put_out(struct conn *conn)
+{
+	if (conn->state != CONN_CLOSED && (conn_has_output(conn) || conn->state == CONN_WRITE))
+		conn_flush(conn);
+}
+
 /* Uses what was read as far as it goes, then reads on, until the socket is empty or a request is
  * in work. */
 void conn_process(struct conn *conn)
@@ -297,9 +304,7 @@ void conn_process(struct conn *conn)
 	while (conn->state == CONN_READ_HEAD || (conn->state == CONN_READ_BODY && !conn->paused)) {
 		bool more = conn_input(conn);
 
-		if (conn->state != CONN_CLOSED &&
-		    (conn_has_output(conn) || conn->state == CONN_WRITE))
-			conn_flush(conn);
+		conn_put_out(conn);
 		if (!more)
 			break;
 	}
@@ -311,6 +316,19 @@ void conn_process(struct conn *conn)
 		free(conn);
 	else
 		conn_check(conn);
+}
+
+void conn_move_on(struct conn *conn)
+{
+	if (conn->processing)
+		return;
+	conn->processing = true;
+	conn_put_out(conn);
+	conn->processing = false;
+	if (conn->state == CONN_CLOSED)
+		free(conn);
+	else
+		conn_process(conn);
 }
 
 /* What was queued is sent, or the source has more: the rest of the answer, then what follows it. */
@@ -331,13 +349,8 @@ void conn_go_on_sending(struct conn *conn)
 	}
 	conn->processing = true; /* conn_next() may close it */
 	conn_next(conn);
-	if (conn->state == CONN_WRITE)
-		conn_flush(conn);
 	conn->processing = false;
-	if (conn->state == CONN_CLOSED)
-		free(conn);
-	else
-		conn_process(conn);
+	conn_move_on(conn);
 }
 
 static void conn_on_sent(struct stream *stream)
@@ -400,15 +413,7 @@ static void conn_reply(struct request *request, const struct reply *reply)
 		check(conn->state == CONN_HANDLE);
 		conn_answer(conn, reply, request);
 	}
-	if (conn->processing)
-		return;
-	conn->processing = true;
-	conn_flush(conn);
-	conn->processing = false;
-	if (conn->state == CONN_CLOSED)
-		free(conn);
-	else
-		conn_process(conn);
+	conn_move_on(conn);
 }
 
 const struct request_sink conn_sink = {

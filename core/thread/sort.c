@@ -256,13 +256,14 @@ static void reduce_piece(void *data, size_t index)
 {
 	const struct reducing *reducing = data;
 	const struct reduce *reduce = reducing->reduce;
-	const char *at =
-		(const char *)reduce->elements + index * reducing->piece_len * reduce->size;
-	size_t n = MIN(reducing->piece_len, reduce->n - index * reducing->piece_len);
-	char *into = reducing->parts + index * reduce->into_size;
+	size_t first = index * reducing->piece_len;
+	const char *at = (const char *)reduce->elements + first * reduce->size;
+	size_t n = MIN(reducing->piece_len, reduce->n - first);
+	char *part = reducing->parts + index * reduce->into_size;
 
+	reduce->begin(part, reduce->context);
 	for (size_t i = 0; i < n; i++)
-		reduce->combine(into, at + i * reduce->size, reduce->context);
+		reduce->combine(part, at + i * reduce->size, reduce->context);
 }
 
 int reduce_run(struct pool_queue *queue, const struct reduce *reduce)
@@ -270,16 +271,20 @@ int reduce_run(struct pool_queue *queue, const struct reduce *reduce)
 	size_t n_pieces = sort_n_pieces(queue, reduce->n, PIECES_PER_THREAD);
 	struct reducing reducing = { reduce, NULL, (reduce->n + n_pieces - 1) / n_pieces };
 
-	n_pieces = reducing.piece_len ? (reduce->n + reducing.piece_len - 1) / reducing.piece_len
-				      : 0;
-	reducing.parts = calloc(MAX(n_pieces, (size_t)1), reduce->into_size);
+	if (reduce->n == 0)
+		return 0;
+	n_pieces = (reduce->n + reducing.piece_len - 1) / reducing.piece_len;
+	reducing.parts = calloc(n_pieces, reduce->into_size);
 	if (!reducing.parts)
 		return -ENOMEM;
-	for (size_t i = 0; i < n_pieces; i++)
-		memcpy(reducing.parts + i * reduce->into_size, reduce->into, reduce->into_size);
 	fork_run(queue, n_pieces, reduce_piece, &reducing);
-	for (size_t i = 0; i < n_pieces; i++)
-		reduce->join(reduce->into, reducing.parts + i * reduce->into_size, reduce->context);
+	for (size_t i = 0; i < n_pieces; i++) {
+		char *part = reducing.parts + i * reduce->into_size;
+
+		reduce->join(reduce->into, part, reduce->context);
+		if (reduce->end)
+			reduce->end(part, reduce->context);
+	}
 	free(reducing.parts);
 	return 0;
 }

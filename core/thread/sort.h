@@ -9,8 +9,7 @@
 /* Less than, equal to, or greater than 0, as for qsort(). Called by several threads at once. */
 typedef int compare_fn(const void *a, const void *b, void *context);
 
-/* Adds `element` to what `into` has so far; both are of the array's kind, or of the caller's own
- * (reduce_spec.into_size). Must be associative: a+(b+c) = (a+b)+c. */
+/* Adds `element` to what `into` has so far. */
 typedef void combine_fn(void *into, const void *element, void *context);
 
 struct sort {
@@ -27,18 +26,20 @@ void sort_run(struct pool_queue *queue, const struct sort *sort);
  * n_runs may be 0 for an empty array. `starts` has room for one more; it is overwritten. */
 void sort_merge(struct pool_queue *queue, const struct sort *sort, size_t *starts, size_t n_runs);
 
-/* Combines n elements into *into (which has its first value: 0 for a sum), in the order of the
- * array: pieces are combined apart, each from a copy of that first value, and then joined by
- * `join`. That value must change nothing: combine(first, x) is x. */
+/* Pieces of the array are combined apart, each into an `into` of its own, and joined in the order of
+ * the array: joining must be associative, a+(b+c) = (a+b)+c. Several threads call these at once, each
+ * with another `into`. */
 struct reduce {
 	const void *elements;
 	size_t n, size;
-	void *into;
+	void *into; /* begun by the caller; then what all elements make */
 	size_t into_size;
-	combine_fn *combine; /* an element into an `into` */
-	combine_fn *join;    /* an `into` into an `into` */
+	void (*begin)(void *into, void *context); /* makes one of no elements, out of zero bytes */
+	combine_fn *combine;
+	void (*join)(void *into, void *part, void *context); /* `part` stands behind `into` */
+	void (*end)(void *part, void *context); /* of what was joined; NULL: it holds nothing */
 	void *context;
 };
 
-/* 0, or -ENOMEM. */
+/* 0, or -ENOMEM with *into as it was. */
 int reduce_run(struct pool_queue *queue, const struct reduce *reduce);

@@ -5,6 +5,7 @@
  * is called again, with `again`, when that is over. */
 #pragma once
 #include "core/task/compute.h"
+#include "server/auth/credentials.h"
 #include "server/auth/digest_cache.h"
 #include "server/auth/identity.h"
 #include "server/auth/rules.h"
@@ -55,6 +56,9 @@ enum verdict asking_basic(struct asking *asking);
 
 /* The verdict, and for the log its reason (static). */
 enum verdict asking_say(struct asking *asking, enum verdict verdict, const char *reason);
+
+/* Whether there is something to look at; false with the verdict when there is not. */
+bool asking_shows(struct asking *asking, enum credential credential, enum verdict *ret_verdict);
 
 /* It waits for the offload. */
 enum verdict asking_compute(struct asking *asking, struct pool_queue *queue,

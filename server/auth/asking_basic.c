@@ -88,6 +88,7 @@ enum verdict asking_basic(struct asking *asking)
 {
 	const struct auth_basic *basic = asking->auth->basic;
 	struct request *request = asking->run->request;
+	enum verdict verdict;
 	struct login login;
 	struct str text;
 	int r;
@@ -96,14 +97,9 @@ enum verdict asking_basic(struct asking *asking)
 		return VERDICT_NOTHING;
 	if (asking->again)
 		return asking_checked(asking);
-	switch (credential_authorization(&request->head, STR("Basic"), &text)) {
-	case CREDENTIAL_NONE:
-		return VERDICT_NOTHING;
-	case CREDENTIAL_SEVERAL:
-		return asking_say(asking, VERDICT_BAD, "the field stands there twice");
-	case CREDENTIAL_FOUND:
-		break;
-	}
+	if (!asking_shows(asking, credential_authorization(&request->head, STR("Basic"), &text),
+			  &verdict))
+		return verdict;
 	r = login_read(text, &request->arena, &login);
 	if (r == -ENOMEM)
 		return asking_say(asking, VERDICT_UNABLE, "no memory for it");

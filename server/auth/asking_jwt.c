@@ -197,22 +197,15 @@ enum verdict asking_jwt(struct asking *asking)
 	const struct auth_jwt *jwt = asking->auth->jwt;
 	struct request *request = asking->run->request;
 	enum jwt_fault fault;
+	enum verdict verdict;
 	struct str token;
 
 	if (!jwt)
 		return VERDICT_NOTHING;
 	if (asking->again)
 		return asking->computed ? asking_verified_slowly(asking) : asking_keys(asking);
-	switch (credential_find(request, &jwt->from, &token)) {
-	case CREDENTIAL_NONE:
-		return VERDICT_NOTHING;
-	case CREDENTIAL_SEVERAL:
-		return asking_say(asking, VERDICT_BAD, "the field stands there twice");
-	case CREDENTIAL_FOUND:
-		break;
-	}
-	if (jwt->from.from == CREDENTIAL_QUERY)
-		credential_hide(request, jwt->from.name);
+	if (!asking_shows(asking, credential_find(request, &jwt->from, &token), &verdict))
+		return verdict;
 	asking->token_shown = true;
 	fault = jwt_read(&asking->jwt, token, &jwt->rules, &request->arena);
 	return fault == JWT_FINE ? asking_keys(asking) : asking_fault(asking, fault);

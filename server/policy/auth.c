@@ -21,6 +21,21 @@ enum verdict asking_say(struct asking *asking, enum verdict verdict, const char 
 	return verdict;
 }
 
+bool asking_shows(struct asking *asking, enum credential credential, enum verdict *ret_verdict)
+{
+	switch (credential) {
+	case CREDENTIAL_NONE:
+		*ret_verdict = VERDICT_NOTHING;
+		return false;
+	case CREDENTIAL_SEVERAL:
+		*ret_verdict = asking_say(asking, VERDICT_BAD, "the field stands there twice");
+		return false;
+	case CREDENTIAL_FOUND:
+		return true;
+	}
+	unreachable();
+}
+
 /* ------------------------------------------------------------ on the pool */
 
 static void asking_on_computed(struct task *task)
@@ -60,20 +75,13 @@ enum verdict asking_api_key(struct asking *asking)
 {
 	const struct auth_api_key *api_key = asking->auth->api_key;
 	struct request *request = asking->run->request;
+	enum verdict verdict;
 	struct str text, name;
 
 	if (!api_key)
 		return VERDICT_NOTHING;
-	switch (credential_find(request, &api_key->from, &text)) {
-	case CREDENTIAL_NONE:
-		return VERDICT_NOTHING;
-	case CREDENTIAL_SEVERAL:
-		return asking_say(asking, VERDICT_BAD, "the field stands there twice");
-	case CREDENTIAL_FOUND:
-		break;
-	}
-	if (api_key->from.from == CREDENTIAL_QUERY)
-		credential_hide(request, api_key->from.name);
+	if (!asking_shows(asking, credential_find(request, &api_key->from, &text), &verdict))
+		return verdict;
 	name = api_keys_find(&api_key->keys, text);
 	if (!name.ptr)
 		return asking_say(asking, VERDICT_BAD, "no such key");
@@ -263,6 +271,24 @@ static void auth_end(struct policy_run *run, const struct policy *policy)
 	run->request->identity = NULL;
 }
 
+static void auth_hide(struct policy_run *run, const struct credential_place *place)
+{
+	if (place->from == CREDENTIAL_QUERY)
+		credential_hide(run->request, place->name);
+}
+
+/* What the query shows is for no log, also when another policy answers or the client leaves before
+ * anybody has looked at it. */
+static void auth_begin(struct policy_run *run, const struct policy *policy)
+{
+	const struct auth *auth = container_of(policy, struct auth, policy);
+
+	if (auth->api_key)
+		auth_hide(run, &auth->api_key->from);
+	if (auth->jwt)
+		auth_hide(run, &auth->jwt->from);
+}
+
 static struct policy *auth_policy_compile(struct policy_compiler *compiler, const struct node *node,
 					  const struct policy *before)
 {
@@ -281,6 +307,7 @@ const struct policy_kind policy_auth = {
 	.id = POLICY_AUTH,
 	.name = "auth",
 	.compile = auth_policy_compile,
+	.begin = auth_begin,
 	.admit = auth_admit,
 	.leave = auth_leave,
 	.end = auth_end,

@@ -373,6 +373,9 @@ bool policies_begin(struct request *request)
 	for (unsigned id = 0; id < N_POLICIES; id++)
 		run->of[id] = policies_innermost(places, n_places, id);
 	request->policies = run;
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (run->of[id] && run->of[id]->kind->begin)
+			run->of[id]->kind->begin(run, run->of[id]);
 	return true;
 }
 

@@ -77,6 +77,9 @@ struct policy_kind {
 				  const struct policy *before);
 
 	/* Each of these may be NULL. */
+
+	/* It holds for this request, and no policy has been asked yet. */
+	void (*begin)(struct policy_run *run, const struct policy *policy);
 	enum admit (*admit)(struct policy_run *run, const struct policy *policy);
 
 	/* It waits, and the client has left. True: it is over, nothing will be called any more.

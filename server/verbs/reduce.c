@@ -1,20 +1,17 @@
 /* server/verbs/reduce.c: `reduce:`: what the elements of a list make together, of all of them or
  * of each group.
  *
- * Each thread reduces pieces of the list into a table of its own; the tables are joined in the order
+ * Each piece of the list is reduced into a table of its own (core/thread/sort.h); the tables are joined in the order
  * of the list, so that the groups stand in the order in which they first appear. Integers are added
  * exactly as long as they fit; what does not is an error, never a wrong number. */
 #include "core/base/map.h"
-#include "core/base/memory.h"
-#include "core/thread/fork.h"
+#include "core/thread/sort.h"
 #include "server/expr/number.h"
 #include "server/verbs/all.h"
 #include "server/verbs/array.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-
-enum { REDUCE_PIECES_MAX = 64, REDUCE_PIECE_MIN = 4096 };
 
 enum combine {
 	COMBINE_SUM,
@@ -43,35 +40,37 @@ struct group {
 struct group_table {
 	struct arena arena; /* of one piece */
 	struct map by_name;
+	struct buf name; /* of the group that is looked for */
 	struct group *first, **last;
 	int error;
 	const char *what; /* with -EINVAL */
 };
 
-struct reduce_job {
-	struct array_work *work;
-	struct value list;
-	size_t piece_len;
-	struct group_table *tables;
-};
-
 /* ------------------------------------------------------------ tables */
 
-static void table_init(struct group_table *table, const struct array_work *work)
+static void table_begin(void *into, void *context)
 {
-	*table = (struct group_table){ .last = NULL };
+	struct group_table *table = into;
+	const struct array_work *work = context;
+
 	arena_init(&table->arena, work->arena.max);
 	table->arena.budget = work->arena.budget;
 	map_init(&table->by_name);
+	buf_init(&table->name, work->arena.max);
 	table->last = &table->first;
 }
 
-static void table_fini(struct group_table *table)
+static void table_end(void *part, void *context)
 {
+	struct group_table *table = part;
+
+	(void)context;
+	buf_fini(&table->name);
 	map_fini(&table->by_name);
 	arena_fini(&table->arena);
 }
 
+/* Made when it is not there, with a name of its own. NULL without memory. */
 static struct group *table_group(struct group_table *table, struct str name)
 {
 	struct group *group = map_find(&table->by_name, name);
@@ -79,12 +78,13 @@ static struct group *table_group(struct group_table *table, struct str name)
 	if (group)
 		return group;
 	group = arena_zalloc(&table->arena, sizeof(*group));
-	if (!group) {
+	if (group)
+		group->name = arena_str(&table->arena, name);
+	if (!group || !group->name.ptr) {
 		table->error = -ENOMEM;
 		return NULL;
 	}
-	group->name = name;
-	map_set(&table->by_name, name, group);
+	map_set(&table->by_name, group->name, group);
 	*table->last = group;
 	table->last = &group->next;
 	return group;
@@ -206,58 +206,49 @@ static void group_join(struct group_table *table, struct group *into, const stru
 
 /* ------------------------------------------------------------ on the pool */
 
-/* A text is its own name behind a quote, so that no other kind of key can be taken for it. */
-static struct str reduce_name(struct group_table *table, struct value key)
+/* The key as JSON: a text is behind a quote, so that no other kind can be taken for it. */
+static struct str table_name(struct group_table *table, struct value key)
 {
-	struct buf name;
-
-	buf_init_arena(&name, &table->arena);
-	value_write_json(key, &name);
-	if (name.error)
+	buf_clear(&table->name);
+	value_write_json(key, &table->name);
+	if (table->name.error)
 		table->error = -ENOMEM;
-	return buf_str(&name);
+	return buf_str(&table->name);
 }
 
-static void reduce_element(struct group_table *table, const struct array_work *work,
-			   struct value element)
+static void table_combine(void *into, const void *element, void *context)
 {
-	struct value value = array_at(element, &work->of);
-	struct str name = work->n_keys ? reduce_name(table, array_at(element, &work->keys[0]))
-				       : STR("");
-	struct group *group = table->error ? NULL : table_group(table, name);
+	struct group_table *table = into;
+	const struct value *of = element;
+	const struct array_work *work = context;
+	struct value value = array_at(*of, &work->of);
+	struct str name = STR("");
+	struct group *group;
 
+	if (table->error)
+		return;
+	if (work->n_keys)
+		name = table_name(table, array_at(*of, &work->keys[0]));
+	group = table->error ? NULL : table_group(table, name);
 	if (group && !value_is_null(value))
 		group_take(table, group, value, (enum combine)work->combine);
 }
 
-static void reduce_piece(void *data, size_t index)
+static void table_join(void *into, void *part, void *context)
 {
-	const struct reduce_job *job = data;
-	struct group_table *table = &job->tables[index];
-	size_t end = MIN((index + 1) * job->piece_len, (size_t)job->list.len);
+	struct group_table *table = into;
+	const struct group_table *from = part;
+	const struct array_work *work = context;
 
-	for (size_t i = index * job->piece_len; i < end && !table->error; i++)
-		reduce_element(table, job->work, job->list.items[i]);
-}
+	if (!table->error && from->error) {
+		table->error = from->error;
+		table->what = from->what;
+	}
+	for (struct group *group = from->first; group && !table->error; group = group->next) {
+		struct group *own = table_group(table, group->name);
 
-/* All into the first. */
-static void reduce_join(struct reduce_job *job, size_t n_pieces)
-{
-	struct group_table *all = &job->tables[0];
-
-	for (size_t i = 0; i < n_pieces && !all->error; i++) {
-		const struct group_table *table = &job->tables[i];
-
-		if (table->error && i > 0) {
-			all->error = table->error;
-			all->what = table->what;
-		}
-		for (struct group *group = table->first; i > 0 && group; group = group->next) {
-			struct group *into = table_group(all, group->name);
-
-			if (into)
-				group_join(all, into, group, (enum combine)job->work->combine);
-		}
+		if (own)
+			group_join(table, own, group, (enum combine)work->combine);
 	}
 }
 
@@ -301,36 +292,34 @@ static void reduce_write(struct array_work *work, const struct group_table *tabl
 	work->error = out.error ? -ENOMEM : 0;
 }
 
-static void reduce_tables(struct reduce_job *job, size_t n_pieces)
-{
-	struct array_work *work = job->work;
-
-	for (size_t i = 0; i < n_pieces; i++)
-		table_init(&job->tables[i], work);
-	fork_run(work->queue, n_pieces, reduce_piece, job);
-	reduce_join(job, n_pieces);
-	if (job->tables[0].error == -EINVAL)
-		array_fail(work, "%s", job->tables[0].what);
-	else if (job->tables[0].error)
-		work->error = job->tables[0].error;
-	else
-		reduce_write(work, &job->tables[0]);
-	for (size_t i = 0; i < n_pieces; i++)
-		table_fini(&job->tables[i]);
-}
-
 static void reduce_on_pool(struct array_work *work)
 {
-	struct group_table tables[REDUCE_PIECES_MAX];
-	struct reduce_job job = { .work = work, .tables = tables };
-	size_t n_pieces;
+	struct group_table table = { .first = NULL };
+	struct reduce reduce = {
+		.size = sizeof(struct value),
+		.into = &table,
+		.into_size = sizeof(table),
+		.begin = table_begin,
+		.combine = table_combine,
+		.join = table_join,
+		.end = table_end,
+		.context = work,
+	};
+	struct value list;
 
-	if (!array_read(work, &job.list))
+	if (!array_read(work, &list))
 		return;
-	n_pieces = MIN(job.list.len / REDUCE_PIECE_MIN + 1, (size_t)REDUCE_PIECES_MAX);
-	n_pieces = MIN(n_pieces, (size_t)fork_n_threads(work->queue) * 4);
-	job.piece_len = (job.list.len + n_pieces - 1) / n_pieces;
-	reduce_tables(&job, n_pieces);
+	reduce.elements = list.items;
+	reduce.n = list.len;
+	table_begin(&table, work);
+	work->error = reduce_run(work->queue, &reduce);
+	if (work->error == 0)
+		work->error = table.error;
+	if (work->error == -EINVAL)
+		array_fail(work, "%s", table.what);
+	else if (work->error == 0)
+		reduce_write(work, &table);
+	table_end(&table, work);
 }
 
 /* ------------------------------------------------------------ the verb */

@@ -61,7 +61,7 @@ static struct sort_key sort_key_of(struct value value)
 static void sort_key_piece(void *data, size_t index)
 {
 	struct sort_job *job = data;
-	size_t n_keys = MAX(job->work->n_keys, (size_t)1);
+	size_t n_keys = job->work->n_keys;
 	size_t end = MIN((index + 1) * KEY_PIECE, (size_t)job->list.len);
 	unsigned ranks[ARRAY_KEYS_MAX] = { 0 };
 
@@ -83,7 +83,7 @@ static bool sort_check_ranks(struct sort_job *job)
 	static const char *const names[] = { "null", "boolean", "number", "text",
 					     "a list or an object" };
 
-	for (size_t k = 0; k < MAX(job->work->n_keys, (size_t)1); k++) {
+	for (size_t k = 0; k < job->work->n_keys; k++) {
 		unsigned ranks = job->ranks[k] & ~(1U << RANK_NULL);
 
 		if (ranks & 1U << RANK_OTHER) {
@@ -125,7 +125,7 @@ static int sort_compare(const void *a, const void *b, void *context)
 	const struct sort_entry *x = a, *y = b;
 	const struct array_work *work = context;
 
-	for (size_t k = 0; k < MAX(work->n_keys, (size_t)1); k++) {
+	for (size_t k = 0; k < work->n_keys; k++) {
 		int order = sort_compare_key(&x->keys[k], &y->keys[k]);
 
 		if (order)
@@ -139,7 +139,7 @@ static int sort_compare(const void *a, const void *b, void *context)
 static bool sort_take_keys(struct sort_job *job)
 {
 	struct array_work *work = job->work;
-	size_t n = job->list.len, n_keys = MAX(work->n_keys, (size_t)1);
+	size_t n = job->list.len, n_keys = work->n_keys;
 
 	job->keys = arena_alloc_array(&work->arena, n * n_keys + 1, sizeof(*job->keys));
 	job->entries = arena_alloc_array(&work->arena, 2 * n + 1, sizeof(*job->entries));
@@ -286,6 +286,8 @@ static bool sort_compile(struct verb_compiler *compiler, const struct node *valu
 	struct sort_config *own = config;
 	bool ok = array_compile_keys(compiler, own->by, "by", own->spec.keys, &own->spec.n_keys);
 
+	if (!own->by) /* the element itself: a path without names */
+		own->spec.n_keys = 1;
 	own->spec.take = own->take ? (size_t)own->take : SIZE_MAX;
 	own->queue = queues_find(compiler->flow, own->queue_node);
 	own->list = verb_public_tree(compiler, value, compiler->step->verb_name.ptr);

@@ -418,6 +418,12 @@ class Daemon:
         return await_true(read, what=f"{at_least} access lines") if at_least else read()
 
 
+def by(daemon, number, method, target, **more):
+    """One request by the listener of that number."""
+    with daemon.connect(daemon.addresses[number]) as client:
+        return client.request(method, target, **more)
+
+
 def parse_address(text):
     if text.startswith("unix:"):
         return text[5:]

@@ -43,6 +43,10 @@ routes:
   GET /key/query:
     auth: {{ api_key: {{ from: "query:api_key", keys: {{ ci: "${{secret.ci}}" }} }} }}
     reply: ${{auth.key}}
+  GET /key/denied:
+    deny: [127.0.0.0/8]
+    auth: {{ api_key: {{ from: "query:api_key", keys: {{ ci: "${{secret.ci}}" }} }} }}
+    reply: ${{auth.key}}
   GET /key/cookie:
     auth: {{ api_key: {{ from: "cookie:k", keys: {{ ci: "${{secret.ci}}" }} }} }}
     reply: ${{auth.key}}
@@ -186,6 +190,12 @@ def test_other_api_keys_are_refused(site, key):
     answer = site.get("/key", headers={"X-API-Key": key})
     assert answer.status == 401
     assert challenges(answer) == ['ApiKey realm="leat"']
+
+
+def test_a_credential_of_the_query_is_in_no_log_also_when_another_policy_refuses(site):
+    assert site.get("/key/denied?api_key=hidden-key&n=4").status == 403
+    line = await_true(lambda: [line for line in site.access_lines(1) if "n=4" in line])[0]
+    assert 'path="/key/denied?api_key=...&n=4"' in line and "hidden-key" not in line
 
 
 def test_a_credential_of_the_query_is_in_no_log(site):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from leat import check, cli
+from leat import by, check, cli
 
 CONF = """
 listen:
@@ -34,11 +34,6 @@ routes:
 @pytest.fixture(scope="module")
 def site(module_stage):
     return module_stage.leat(CONF)
-
-
-def by(site, number, method, target, **more):
-    with site.connect(site.addresses[number]) as client:
-        return client.request(method, target, **more)
 
 
 def test_a_denied_client_gets_a_problem_of_403(site):

@@ -1,7 +1,7 @@
 """tests/e2e/test_policy_cors.py: `cors:`, by the Fetch standard."""
 import pytest
 
-from leat import check
+from leat import by, check
 
 CONF = """
 listen:
@@ -27,11 +27,6 @@ APP = "https://app.example.org"
 @pytest.fixture(scope="module")
 def site(module_stage):
     return module_stage.leat(CONF)
-
-
-def by(site, number, method, target, **more):
-    with site.connect(site.addresses[number]) as client:
-        return client.request(method, target, **more)
 
 
 def preflight(site, target, method, origin=APP, number=0, **more):

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from leat import await_true, check
+from leat import await_true, by, check
 
 CONF = """
 listen:
@@ -35,11 +35,6 @@ routes:
 @pytest.fixture(scope="module")
 def site(module_stage):
     return module_stage.leat(CONF)
-
-
-def by(site, number, method, target, **more):
-    with site.connect(site.addresses[number]) as client:
-        return client.request(method, target, **more)
 
 
 def places(answer):

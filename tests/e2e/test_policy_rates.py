@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from leat import Closed, await_true, check
+from leat import Closed, await_true, by, check
 
 # rates that give nothing back while a test runs
 CONF = """
@@ -31,11 +31,6 @@ routes:
 @pytest.fixture
 def site(leat):
     return leat(CONF)
-
-
-def by(site, number, method, target, **more):
-    with site.connect(site.addresses[number]) as client:
-        return client.request(method, target, **more)
 
 
 def rate_fields(answer):

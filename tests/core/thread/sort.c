@@ -187,10 +187,16 @@ static void add_key(void *into, const void *element, void *context)
 	*(uint64_t *)into += ((const struct element *)element)->key;
 }
 
-static void add_sum(void *into, const void *part, void *context)
+static void add_sum(void *into, void *part, void *context)
 {
 	(void)context;
 	*(uint64_t *)into += *(const uint64_t *)part;
+}
+
+static void no_sum(void *into, void *context)
+{
+	(void)context;
+	is_int(*(uint64_t *)into, 0);
 }
 
 static void reduce_some(struct pool_queue *queue)
@@ -201,8 +207,14 @@ static void reduce_some(struct pool_queue *queue)
 		size_t n = sizes[i];
 		struct element *elements = calloc(n + 1, sizeof(*elements));
 		uint64_t sum = 0, want = 0;
-		const struct reduce reduce = { elements,    n,       sizeof(*elements), &sum,
-					       sizeof(sum), add_key, add_sum,           NULL };
+		const struct reduce reduce = { .elements = elements,
+					       .n = n,
+					       .size = sizeof(*elements),
+					       .into = &sum,
+					       .into_size = sizeof(sum),
+					       .begin = no_sum,
+					       .combine = add_key,
+					       .join = add_sum };
 
 		fill(elements, n, 1000000);
 		for (size_t k = 0; k < n; k++)
