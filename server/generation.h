@@ -7,6 +7,7 @@
 #include "conf/load.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
+#include "server/gpu/gpu_set.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
 #include "server/policy/policies.h"
@@ -38,6 +39,7 @@ struct generation {
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
 	struct compute_queues queues;
+	struct gpu_set gpu;
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */

@@ -19,6 +19,7 @@ enum {
 
 struct capture;
 struct compute_queues;
+struct gpu_set;
 struct jq_check;
 struct flow;
 struct flow_locals;
@@ -45,6 +46,7 @@ struct flow_compiler {
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
 						   tasks; or NULL */
+	struct gpu_set *gpu;       /* `gpu:` and the programs of kernels; NULL: there can be none */
 	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
