@@ -3,7 +3,6 @@
 
 #define AT(field) offsetof(struct later_config, field)
 const struct setting later_sections[] = { { "redis", SETTING_NODE, AT(ignored) },
-					  { "sql", SETTING_NODE, AT(ignored) },
 					  { "kafka", SETTING_NODE, AT(ignored) },
 					  { "queues", SETTING_NODE, AT(ignored) },
 					  { "actors", SETTING_NODE, AT(ignored) },

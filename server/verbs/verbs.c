@@ -3,10 +3,11 @@
 #include "server/verbs/all.h"
 
 const struct verb *const verbs[] = {
-	&verb_get,   &verb_post, &verb_put,    &verb_patch, &verb_delete,  &verb_head,
-	&verb_http,  &verb_wait, &verb_value,  &verb_log,   &verb_fail,    &verb_call,
-	&verb_tasks, &verb_race, &verb_signal, &verb_await, &verb_enqueue, &verb_dequeue,
-	&verb_exec,  &verb_jq,   &verb_sort,   &verb_merge, &verb_reduce,  NULL,
+	&verb_get,   &verb_post,    &verb_put,     &verb_patch, &verb_delete,
+	&verb_head,  &verb_http,    &verb_wait,    &verb_value, &verb_log,
+	&verb_fail,  &verb_call,    &verb_tasks,   &verb_race,  &verb_signal,
+	&verb_await, &verb_enqueue, &verb_dequeue, &verb_exec,  &verb_jq,
+	&verb_sort,  &verb_merge,   &verb_reduce,  &verb_sql,   NULL,
 };
 
 const struct verb *verb_find(struct str name)
