@@ -37,7 +37,7 @@ ifneq ($(CI)$(WERROR),)
 WARNINGS += -Werror
 endif
 
-PACKAGES := zlib libbrotlienc libbrotlidec libzstd yaml-0.1 libsystemd libcares libssl libcrypto libcrypt libpcre2-8
+PACKAGES := liburing zlib libbrotlienc libbrotlidec libzstd sqlite3 yaml-0.1 libsystemd libcares libssl libcrypto libcrypt libpcre2-8
 ALL_CFLAGS = -std=gnu11 -pthread $(WARNINGS) $(HARDENING) $(CFLAGS_$(FLAVOR)) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -pthread $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)

@@ -13,6 +13,7 @@
 #include "server/policy/policies.h"
 #include "server/router.h"
 #include "server/settings.h"
+#include "server/sql/sql_section.h"
 
 struct route;
 struct job_spec;
@@ -38,6 +39,8 @@ struct generation {
 	struct job_spec **jobs;
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
+	struct sql_section sql;
+	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
 	struct natives natives; /* `modules:` */
 	struct map flows;       /* name to struct flow * */

@@ -26,6 +26,7 @@ struct flow_locals;
 struct flow_race;
 struct shared_things;
 struct flow_run;
+struct sql_db;
 struct step; /* a compiled task */
 struct upstream;
 
@@ -36,6 +37,9 @@ struct flow_compiler {
 	/* The `http:` upstream of that name, or NULL. */
 	struct upstream *(*upstream)(struct flow_compiler *compiler, struct str name);
 	const char *const *upstream_names; /* for suggestions, NULL at the end */
+	/* The database of that name in `sql:`, or NULL. */
+	struct sql_db *(*sql)(struct flow_compiler *compiler, struct str name);
+	const char *const *sql_names;
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
