@@ -8,8 +8,8 @@
  * happens from the loop's ready list, so no chain of tasks needs stack. The timer is that of
  * `timeout:`, or, in PAUSED, that of the next try when this comes sooner. */
 #include "server/flow/step.h"
+#include "core/base/backoff.h"
 #include "core/base/clock.h"
-#include "core/base/map.h"
 #include <errno.h>
 
 struct expr_env *step_env(struct step_run *run)
@@ -145,29 +145,13 @@ static bool step_may_retry(const struct step_run *run)
 		statuses_has(&retry->statuses, failure->upstream_status));
 }
 
-/* Half to whole of wait × 2^(tries - 1), at most 10 s (or `wait` itself, when that is more). */
-static uint64_t step_pause_ns(const struct step_run *run)
-{
-	enum { PAUSE_MAX_MS = 10000 };
-	static _Thread_local uint64_t seed;
-	uint64_t wait_ms = run->step->retry->wait_ms;
-	uint64_t max_ms = MAX(wait_ms, (uint64_t)PAUSE_MAX_MS);
-	unsigned doublings = MIN(run->n_tries - 1, 20u);
-	uint64_t pause_ns = MIN(wait_ms << doublings, max_ms) * NS_PER_MS;
-
-	if (pause_ns == 0)
-		return 0;
-	seed += UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)clock_wall_ns();
-	return pause_ns -
-	       str_hash((struct str){ (const char *)&seed, sizeof(seed) }) % (pause_ns / 2 + 1);
-}
-
 static void step_pause(struct step_run *run)
 {
+	enum { PAUSE_MAX_MS = 10000 };
 	uint64_t now = clock_monotonic_ns();
 
 	run->status = STEP_PAUSED;
-	run->resume_ns = now + step_pause_ns(run);
+	run->resume_ns = now + backoff_ns(run->step->retry->wait_ms, PAUSE_MAX_MS, run->n_tries);
 	timer_start_at(&run->timer, MIN(run->resume_ns, run->timeout_ns));
 }
 
