@@ -216,7 +216,8 @@ $(OUT)/%.o: %.c
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
-$(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o: $(FEATURES)
+$(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
+$(OUT)/server/admin/metrics.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
 	@rm -f $(OUT)/features-*
