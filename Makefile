@@ -61,13 +61,22 @@ else
 CPPFLAGS += -DWITH_JQ=1
 PKG_LIBS += -Wl,--push-state,--as-needed -ljq -Wl,--pop-state
 endif
-# the sources that ask for it are compiled anew when it has changed
-FEATURES := $(OUT)/features-jq-$(WITH_JQ)
+# Servers of SQL: `make WITH_POSTGRES=no` leaves one out: then its URLs are errors at load.
+export WITH_POSTGRES ?= yes
+ifeq ($(WITH_POSTGRES),no)
+CPPFLAGS += -DWITH_POSTGRES=0
+LEFT_OUT += server/sql/pg_cancel.c server/sql/pg_conn.c server/sql/pg_pool.c server/sql/pg_run.c
+else
+CPPFLAGS += -DWITH_POSTGRES=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libpq 2>/dev/null))
+PKG_LIBS += $(shell pkg-config --libs libpq 2>/dev/null)
+endif
+# the sources that ask for them are compiled anew when they have changed
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)-postgres-$(WITH_POSTGRES)
 
 # ------------------------------------------------------------------ what is built
-SOURCES := $(shell find core conf server -name '*.c' | sort)
+SOURCES := $(filter-out $(LEFT_OUT),$(shell find core conf server -name '*.c' | sort))
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out server/main.c,$(SOURCES)))
-TEST_SOURCES := $(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort)
+TEST_SOURCES := $(filter-out $(LEFT_OUT:%=tests/%),$(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort))
 TESTS := $(patsubst %.c,$(OUT)/%,$(TEST_SOURCES))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
@@ -189,10 +198,10 @@ $(OUT)/%.o: %.c
 	@echo "CC $<"
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o: $(FEATURES)
+$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o $(OUT)/server/sql/sql_drivers.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
-	@rm -f $(OUT)/features-jq-*
+	@rm -f $(OUT)/features-*
 	@touch $@
 
 $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
