@@ -31,7 +31,7 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *sql, *shared, *compute, *flows, *routes, *jobs;
+		*defaults, *modules, *http, *sql, *shared, *compute, *flows, *routes, *jobs;
 	struct str files_root;
 };
 
@@ -58,6 +58,9 @@ const struct setting sections[] = {
 	  .help = "Modifiers for every task: {task: {timeout: …}}, and policies for prefixes of "
 		  "paths: {/api: {cors: …}}.",
 	  .keys = policy_keys },
+	{ "modules", SETTING_NODE, AT(modules),
+	  .help = "Files of native modules (shared objects), relative to this file, whose "
+		  "functions and verbs tasks may use." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "sql", SETTING_MAP, AT(sql), .help = "Databases by name.", .keys = sql_keys },
 	{ "files_root", SETTING_TEXT, AT(files_root),
@@ -312,25 +315,6 @@ static void load_flows(struct load *load)
 		load_flow_one(load, &node->entries[i]);
 }
 
-/* DECISIONS 14: "/static" leads to "/static/", unless a route of its own says otherwise. */
-static void load_folder(struct load *load, struct route *route)
-{
-	struct route_pattern pattern = route->pattern;
-	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
-	struct diag unheard;
-
-	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
-		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
-	if (!route->files || !pattern.has_rest || rest <= 0)
-		return;
-	pattern.path = arena_str(load->generation->arena, str_first(pattern.path, (size_t)rest));
-	pattern.has_rest = false;
-	pattern.n_params--;
-	diag_init(&unheard);
-	router_add(load->generation->router, &pattern, route->place, route, &unheard);
-	diag_fini(&unheard);
-}
-
 static void load_routes(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -350,7 +334,7 @@ static void load_routes(struct load *load)
 			generation->routes[generation->n_routes++] = route;
 	}
 	for (size_t i = 0; i < generation->n_routes; i++)
-		load_folder(load, generation->routes[i]);
+		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
 
 static void load_jobs(struct load *load)
@@ -367,6 +351,16 @@ static void load_jobs(struct load *load)
 		if (spec)
 			generation->jobs[generation->n_jobs++] = spec;
 	}
+}
+
+/* Before flows: modules have verbs. */
+static void load_modules(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	natives_load(&generation->natives, load->config.modules, &generation->conf,
+		     load->before ? &load->before->natives : NULL, load->diag);
+	load->compiler.natives = &generation->natives;
 }
 
 static void load_shared(struct load *load)
@@ -416,6 +410,7 @@ static void load_sections(struct load *load)
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
+	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
 	load_policies(load);
@@ -451,6 +446,8 @@ struct generation *generation_load(const char *path, const struct generation *be
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);
+		if (!checking && diag->n_errors == 0)
+			natives_start(&generation->natives, diag);
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -472,6 +469,7 @@ void generation_destroy(struct generation *generation)
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);

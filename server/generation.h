@@ -9,6 +9,7 @@
 #include "server/flow/queues.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
+#include "server/native/natives.h"
 #include "server/policy/policies.h"
 #include "server/router.h"
 #include "server/settings.h"
@@ -41,6 +42,7 @@ struct generation {
 	struct sql_section sql;
 	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
+	struct natives natives; /* `modules:` */
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */

@@ -20,6 +20,7 @@ enum {
 struct capture;
 struct compute_queues;
 struct jq_check;
+struct natives;
 struct flow;
 struct flow_locals;
 struct flow_race;
@@ -49,6 +50,7 @@ struct flow_compiler {
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
 						   tasks; or NULL */
+	const struct natives *natives;          /* of `modules:`; NULL: there are none */
 	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
