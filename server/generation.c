@@ -31,7 +31,7 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *modules, *http, *sql, *shared, *compute, *flows, *routes, *jobs;
+		*defaults, *modules, *http, *redis, *sql, *shared, *compute, *flows, *routes, *jobs;
 	struct str files_root;
 };
 
@@ -62,6 +62,7 @@ const struct setting sections[] = {
 	  .help = "Files of native modules (shared objects), relative to this file, whose "
 		  "functions and verbs tasks may use." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
+	{ "redis", SETTING_MAP, AT(redis), .help = "Redis servers by name.", .keys = redis_keys },
 	{ "sql", SETTING_MAP, AT(sql), .help = "Databases by name.", .keys = sql_keys },
 	{ "files_root", SETTING_TEXT, AT(files_root),
 	  .help = "The folder that data is kept in, which nothing leaves; relative to this file. "
@@ -275,6 +276,16 @@ static void load_upstreams(struct load *load)
 	load->compiler.upstream_names = names;
 }
 
+static void load_redis_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	redis_section_compile(&generation->redis, load->config.redis,
+			      load->before ? &load->before->redis : NULL, &generation->conf,
+			      load->diag);
+	load->compiler.redis = &generation->redis;
+}
+
 static void load_sql_section(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -377,9 +388,9 @@ static void load_shared(struct load *load)
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",       "limits",
-						"timeouts", "admin",  "http",      "shared",
-						"compute",  "sql",    "files_root" };
+	static const char *const constant[] = { "listen",   "server", "log",  "limits",
+						"timeouts", "admin",  "http", "shared",
+						"compute",  "redis",  "sql",  "files_root" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -418,6 +429,7 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
+	load_redis_section(load);
 	load_sql_section(load);
 	load_shared(load);
 	load_flows(load);
@@ -465,6 +477,7 @@ void generation_destroy(struct generation *generation)
 		job_spec_fini(generation->jobs[i]);
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		upstream_unref(generation->upstreams[i]);
+	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);

@@ -11,6 +11,7 @@
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
 #include "server/policy/policies.h"
+#include "server/redis_conf.h"
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
@@ -40,6 +41,7 @@ struct generation {
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
 	struct sql_section sql;
+	struct redis_section redis;
 	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
 	struct natives natives; /* `modules:` */
