@@ -93,70 +93,6 @@ static void write_upstreams(struct buf *out, const struct generation *generation
 	buf_add_char(out, ']');
 }
 
-static void write_redis(struct buf *out, struct redis *redis)
-{
-	struct redis_stats *stats = &redis->stats;
-	char problem[REDIS_PROBLEM_MAX];
-	int connections = atomic_load(&stats->connections);
-
-	redis_problem(redis, problem);
-	buf_add(out, STR("{\"name\":"));
-	json_write_text(redis->name, out);
-	buf_printf(out,
-		   ",\"mode\":\"%s\",\"state\":\"%s\",\"connections\":%d,\"pipelined\":%d,"
-		   "\"waiting\":%d,\"commands\":%" PRIu64 ",\"errors\":%" PRIu64
-		   ",\"connects\":%" PRIu64 ",\"reconnects\":%" PRIu64 ",\"problem\":",
-		   redis_mode_name(redis->mode),
-		   problem[0]        ? "down"
-		   : connections > 0 ? "up"
-				     : "idle",
-		   connections, atomic_load(&stats->pipelined), atomic_load(&stats->waiting),
-		   atomic_load(&stats->commands), atomic_load(&stats->errors),
-		   atomic_load(&stats->connects), atomic_load(&stats->reconnects));
-	json_write_text(str_of(problem), out);
-	buf_add_char(out, '}');
-}
-
-static void write_redises(struct buf *out, const struct generation *generation)
-{
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < generation->redis.n_redises; i++) {
-		if (i)
-			buf_add_char(out, ',');
-		write_redis(out, generation->redis.redises[i]);
-	}
-	buf_add_char(out, ']');
-}
-
-static void write_sql(struct buf *out, const struct sql_db *db)
-{
-	static const char *const states[] = { "idle", "up", "down" };
-	const struct sql_stats *stats = &db->stats;
-
-	buf_add(out, STR("{\"name\":"));
-	json_write_text(db->name, out);
-	buf_printf(out,
-		   ",\"kind\":\"%s\",\"state\":\"%s\",\"open\":%d,\"in_use\":%d,\"waiting\":%d,"
-		   "\"queries\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"connects\":%" PRIu64
-		   ",\"refused\":%" PRIu64 "}",
-		   db->driver->scheme, states[atomic_load(&stats->state)],
-		   atomic_load(&stats->open), atomic_load(&stats->in_use),
-		   atomic_load(&stats->waiting), atomic_load(&stats->queries),
-		   atomic_load(&stats->errors), atomic_load(&stats->connects),
-		   atomic_load(&stats->refused));
-}
-
-static void write_sqls(struct buf *out, const struct generation *generation)
-{
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < generation->sql.n_dbs; i++) {
-		if (i)
-			buf_add_char(out, ',');
-		write_sql(out, generation->sql.dbs[i]);
-	}
-	buf_add_char(out, ']');
-}
-
 void admin_upstreams(struct request *request)
 {
 	struct buf json;
@@ -314,9 +250,9 @@ void admin_status(struct request *request)
 	buf_add(&json, STR(",\"upstreams\":"));
 	write_upstreams(&json, generation);
 	buf_add(&json, STR(",\"redis\":"));
-	write_redises(&json, generation);
+	admin_write_redises(&json, generation);
 	buf_add(&json, STR(",\"sql\":"));
-	write_sqls(&json, generation);
+	admin_write_sqls(&json, generation);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }
