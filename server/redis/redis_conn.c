@@ -126,6 +126,7 @@ void redis_conn_write(struct redis_conn *conn)
 	}
 	/* an error: what the server has said before its end is read first */
 	if (r < 0) {
+		conn->broken = true;
 		stream_read_on(&conn->stream);
 		loop_ready(conn->node->pool->rloop->loop, &conn->again);
 	}
@@ -282,6 +283,16 @@ static bool conn_feed(struct redis_conn *conn, struct str bytes)
 	return true;
 }
 
+/* A unix socket tells that its peer has gone before it gives what that has said last: why, often. */
+static bool conn_may_read_on(struct redis_conn *conn)
+{
+	if (conn->broken)
+		return false;
+	conn->broken = true;
+	stream_read_on(&conn->stream);
+	return true;
+}
+
 static void conn_read(struct redis_conn *conn)
 {
 	struct redis_loop *rloop = conn->node->pool->rloop;
@@ -291,12 +302,12 @@ static void conn_read(struct redis_conn *conn)
 
 		if (n == -EAGAIN)
 			return;
-		if (n == 0) {
-			redis_conn_lost(conn, REDIS_LOST, "the server has closed the connection");
-			return;
-		}
-		if (n < 0) {
-			redis_conn_lost(conn, REDIS_LOST, "the connection is broken");
+		if (n < 0 && conn_may_read_on(conn))
+			continue;
+		if (n <= 0) {
+			redis_conn_lost(conn, REDIS_LOST,
+					conn->broken ? "the connection is broken"
+						     : "the server has closed the connection");
 			return;
 		}
 		if (!conn_feed(conn, (struct str){ rloop->scratch, (size_t)n }))

@@ -38,6 +38,7 @@ struct redis_conn {
 	struct buf out;     /* handed to the stream, unless it is empty */
 	enum redis_login_step login[REDIS_LOGIN_MAX];
 	unsigned n_login, login_at;
+	bool broken;   /* sending or reading has failed; what came before is still read */
 	bool in_reply; /* resp_begin() was called for the first of `sent` */
 	bool asking;   /* the next reply is ASKING's, of the first of `sent` */
 	struct resp_reader reader;
