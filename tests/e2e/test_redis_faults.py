@@ -10,6 +10,7 @@ from redis_servers import FalseServer, RedisServer, free_port, needs_redis
 
 CONF = r'''
 server: { threads: 1, compute_threads: 1 }
+limits: { requests: 10000000 }
 redis: { main: { url: "@URL@"@MORE@ } }
 routes:
   GET /get/{key}: { tasks: { r: { redis: main, command: [GET, "${path.key}"] } }, reply: { json: "${r}" } }
