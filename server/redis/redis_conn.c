@@ -142,8 +142,14 @@ static bool conn_may_send(const struct redis_conn *conn)
  * failed. */
 static bool conn_hand_over(struct redis_conn *conn, struct redis_ticket *ticket)
 {
-	char *room = buf_reserve(&conn->out, ticket->size + 32);
+	char *room;
 
+	if (ticket->transaction && conn->no_multi) {
+		conn_take_waiting(conn, ticket);
+		ticket_fail(ticket, REDIS_REPLIED, "NOPERM at MULTI");
+		return true;
+	}
+	room = buf_reserve(&conn->out, ticket->size + 32);
 	if (!room) {
 		conn->out.error = 0;
 		if (conn->out.len > 0)

@@ -19,6 +19,7 @@ routes:
   POST /patient/{key}: { tasks: { r: { redis: main, command: [INCR, "${path.key}"], retry: { times: 8, wait: 50ms } } }, reply: { json: "${r}" } }
   GET /why/{key}: { tasks: { r: { redis: main, optional: true, command: [GET, "${path.key}"] } }, reply: { json: { code: "${r.error.code}", detail: "${r.error.detail}", value: "${r}" } } }
   POST /why/{key}: { tasks: { r: { redis: main, optional: true, command: [INCR, "${path.key}"] } }, reply: { json: { code: "${r.error.code}", detail: "${r.error.detail}" } } }
+  POST /both/{key}: { tasks: { r: { redis: main, transaction: true, commands: [[INCR, "${path.key}"], [INCR, "${path.key}"]] } }, reply: ok, on_error: { redis_error: "${error.detail}" } }
   GET /ping: { reply: pong }
 '''
 
@@ -51,8 +52,8 @@ def false():
 
 def login(link):
     """Answers what every connection begins with."""
-    assert link.read() == [b"PING"]
-    link.sock.sendall(b"+PONG\r\n")
+    assert [link.read() for _ in range(3)] == [[b"MULTI"], [b"EXEC"], [b"PING"]]
+    link.sock.sendall(b"+OK\r\n*0\r\n+PONG\r\n")
 
 
 def why(daemon, key="k", method="GET"):
@@ -272,7 +273,8 @@ def test_a_client_that_leaves_leaves_nothing_behind(leat, false):
 
 # ------------------------------------------------------------------ lies
 
-@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$-7\r\n", b"*1\r\n" * 200 + b":1\r\n", b":12x\r\n"])
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$-7\r\n", b"*1\r\n" * 200 + b":1\r\n", b":12x\r\n"],
+                         ids=["http", "length", "depth", "number"])
 def test_what_is_no_reply_closes_the_connection(leat, false, garbage):
     def serve(link):
         login(link)
@@ -344,6 +346,16 @@ def test_a_user_who_may_do_little_may_do_that(leat, redis):
     daemon = leat(CONF, URL=server.url, MORE=', user: eve, password: "pw"')
     assert daemon.get("/get/k").json() == "v"
     assert why(daemon, method="POST") == ("redis_error", "main: NOPERM")
+
+
+@needs_redis
+def test_a_transaction_of_a_user_who_may_have_none_does_nothing(leat, redis):
+    server = redis("--user", "eve", "on", ">pw", "~*", "+incr")
+    daemon = leat(CONF, URL=server.url, MORE=', user: eve, password: "pw"')
+    for _ in range(2):
+        assert daemon.post("/both/k").text == "main: command 1: NOPERM at MULTI"
+    assert server.ask("GET", "k") is None
+    assert daemon.post("/incr/k").json() == 1
 
 
 @needs_redis
