@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static enum error_code http_error_code(enum http_call_error error)
+enum error_code http_error_code(enum http_call_error error)
 {
 	switch (error) {
 	case HTTP_CALL_OK:
