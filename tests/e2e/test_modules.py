@@ -361,8 +361,14 @@ def test_a_module_that_is_named_no_more_is_unloaded(leat):
 
 # ------------------------------------------------------------------ the examples
 
+def example_conf(name):
+    """As it is, but for its addresses."""
+    conf = read(example(name + ".yaml")).decode()
+    return conf.replace("listen: 127.0.0.1:8080", "listen: 127.0.0.1:0").replace("unix:/tmp/", "unix:@DIR@/")
+
+
 def test_the_matrix_service_multiplies(stage):
-    conf = read(example("matrix.yaml")).decode().replace("listen: 127.0.0.1:8080", "listen: 127.0.0.1:0")
+    conf = example_conf("matrix")
     daemon = stage.leat(conf, files={"matrix.so": read(example("matrix.so"))})
     product = post(daemon, "/multiply", {"a": [[1, 2, 3], [4, 5, 6]], "b": [[7, 8], [9, 10], [11, 12]]})
     assert product.json() == [[58, 64], [139, 154]]
@@ -376,7 +382,7 @@ def test_the_matrix_service_multiplies(stage):
 
 
 def test_the_smallest_module_greets(stage):
-    conf = read(example("hello.yaml")).decode().replace("listen: 127.0.0.1:8080", "listen: 127.0.0.1:0")
+    conf = example_conf("hello")
     daemon = stage.leat(conf, files={"hello.so": read(example("hello.so"))})
     assert daemon.get("/greet/Ada").json() == {"text": "Hello, Ada!"}
     assert daemon.get("/greet/" + "x" * 101).status == 400
@@ -483,7 +489,7 @@ def test_a_shutdown_ends_calls_that_wait_for_nothing(leat):
 
 def test_the_first_of_several_services_answers(stage, backend):
     slow, quick = backend(lambda call: call.hang()), backend(lambda call: call.json({"from": "west"}))
-    conf = read(example("first.yaml")).decode().replace("listen: 127.0.0.1:8080", "listen: 127.0.0.1:0")
+    conf = example_conf("first")
     conf = conf.replace("http://127.0.0.1:8080/east", f"http://127.0.0.1:{slow.port}")
     conf = conf.replace("http://127.0.0.1:8080/west", f"http://127.0.0.1:{quick.port}")
     daemon = stage.leat(conf, files={"first.so": read(example("first.so"))})
