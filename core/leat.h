@@ -1,3 +1,4 @@
+/* long: one header is all that a module includes, and its manual */
 /* leat.h: native modules for leat: functions and verbs in C (C11; C++11 as well).
  *
  * A module is a shared object that exports one symbol, `leat_module`. The smallest one:
