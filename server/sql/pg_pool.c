@@ -30,6 +30,9 @@ const char *const pg_parameters[] = { "sslmode",
 				      "tcp_user_timeout",
 				      NULL };
 
+static const char *const pg_sslmodes[] = { "disable",   "allow",       "prefer", "require",
+					   "verify-ca", "verify-full", NULL };
+
 /* ------------------------------------------------------------ jobs and connections */
 
 static struct sql_job *pool_take(struct pg_pool *pool)
@@ -280,6 +283,7 @@ const struct sql_driver sql_driver_postgres = {
 	.dialect = SQL_POSTGRES,
 	.is_remote = true,
 	.parameters = pg_parameters,
+	.sslmodes = pg_sslmodes,
 	.submit = pg_submit,
 	.leave = pg_leave,
 	.stop = pg_stop,

@@ -126,3 +126,41 @@ class Postgres(Server):
     @property
     def socket_url(self):
         return f"postgres://boss@{self.dir.replace('/', '%2F')}:{self.port}/postgres"
+
+
+class MariaDB(Server):
+    def __init__(self):
+        self.program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/libexec")
+        if not self.program or not shutil.which("mariadb-install-db"):
+            pytest.skip("needs the package mariadb-server")
+        super().__init__(user_for("mysql"))
+        self.data, self.socket = os.path.join(self.dir, "data"), os.path.join(self.dir, "sock")
+        self.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
+                  "--skip-test-db", "--innodb-log-file-size=8M"])
+        self.start()
+        self.sql("create database shop; create user boss@'127.0.0.1'; grant all on *.* to boss@'127.0.0.1'; "
+                 "create user boss@localhost; grant all on *.* to boss@localhost;"
+                 "create user guarded@'127.0.0.1' identified by 'right#p@ss/'; grant all on shop.* to guarded@'127.0.0.1'", database="")
+
+    def start(self):
+        self.spawn([self.program, "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}", "--bind-address=127.0.0.1",
+                    f"--port={self.port}", f"--pid-file={self.dir}/pid", "--skip-name-resolve", "--max-connections=12",
+                    "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+                    "--character-set-server=utf8mb4"])
+        self.await_ready(lambda: subprocess.run(self.client("") + ["-e", "select 1"], capture_output=True, check=False).returncode == 0)
+
+    def client(self, database):
+        return ["mariadb", "--no-defaults", "-N", "-B", f"--socket={self.socket}", "-u", "root", *([database] if database else [])]
+
+    def sql(self, text, database="shop"):
+        done = subprocess.run(self.client(database), input=text, capture_output=True, text=True, timeout=60 * SLOW, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def url(self):
+        return f"mysql://boss@127.0.0.1:{self.port}/shop"
+
+    @property
+    def socket_url(self):
+        return f"mariadb://boss@{self.socket.replace('/', '%2F')}/shop"
