@@ -12,6 +12,7 @@
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
 #include "server/policy/policies.h"
+#include "server/redis_conf.h"
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
@@ -41,6 +42,7 @@ struct generation {
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
 	struct sql_section sql;
+	struct redis_section redis;
 	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
 	struct gpu_set gpu;

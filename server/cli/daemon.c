@@ -69,6 +69,25 @@ static void status_print_listeners(struct value status, struct arena *arena)
 										    : "");
 }
 
+static void status_print_redises(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "redis", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+		struct str problem = cli_text(one, "problem", arena);
+
+		printf("redis       %s: %s, %s connections, %s pipelined, %s waiting, %s commands, "
+		       "%s errors, %s reconnects%s%.*s\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
+		       cli_text(one, "connections", arena).ptr,
+		       cli_text(one, "pipelined", arena).ptr, cli_text(one, "waiting", arena).ptr,
+		       cli_text(one, "commands", arena).ptr, cli_text(one, "errors", arena).ptr,
+		       cli_text(one, "reconnects", arena).ptr, problem.len ? ": " : "",
+		       STR_ARG(problem));
+	}
+}
+
 static void status_print_sqls(struct value status, struct arena *arena)
 {
 	struct value list = cli_member(status, "sql", arena);
@@ -121,6 +140,7 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_refused(status, arena);
 	status_print_listeners(status, arena);
 	status_print_upstreams(status, arena);
+	status_print_redises(status, arena);
 	status_print_sqls(status, arena);
 }
 
