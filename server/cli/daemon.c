@@ -104,6 +104,42 @@ static void status_print_sqls(struct value status, struct arena *arena)
 	}
 }
 
+/* Those that have done anything. */
+static void status_print_compute(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "compute", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+		struct str done = cli_text(one, "done", arena);
+
+		if (str_eq(done, STR("0")) && str_eq(cli_text(one, "running", arena), STR("0")))
+			continue;
+		printf("compute     %s: %s waiting, %s running, %s done, %s refused; waited %s ms, "
+		       "at "
+		       "most %s ms, ran %s ms\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "waiting", arena).ptr,
+		       cli_text(one, "running", arena).ptr, done.ptr,
+		       cli_text(one, "refused", arena).ptr, cli_text(one, "waited_ms", arena).ptr,
+		       cli_text(one, "waited_max_ms", arena).ptr,
+		       cli_text(one, "ran_ms", arena).ptr);
+	}
+}
+
+static void status_print_gpu(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "gpu", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("gpu         %s: %s running, %s left behind, %s done, %s failed\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "running", arena).ptr,
+		       cli_text(one, "left", arena).ptr, cli_text(one, "done", arena).ptr,
+		       cli_text(one, "failed", arena).ptr);
+	}
+}
+
 /* "refused     rate_limit 12, deny 3" */
 static void status_print_refused(struct value status, struct arena *arena)
 {
@@ -142,6 +178,8 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_upstreams(status, arena);
 	status_print_redises(status, arena);
 	status_print_sqls(status, arena);
+	status_print_compute(status, arena);
+	status_print_gpu(status, arena);
 }
 
 int cli_status(const struct cli *cli)
