@@ -89,7 +89,7 @@ static bool maria_log_in(MYSQL *mysql, const struct sql_db *db, struct sql_job *
 {
 	const struct sql_address *address = &db->address;
 	unsigned connect_s = maria_seconds(db->settings.connect_ms);
-	unsigned read_s = maria_seconds(db->settings.timeout_ms) + 1, none = 0;
+	unsigned read_s = maria_seconds(db->settings.timeout_ms) + 1, none = 0, protocol;
 	const char *host, *path;
 	char ip[INET6_ADDRSTRLEN];
 	struct arena arena;
@@ -105,6 +105,8 @@ static bool maria_log_in(MYSQL *mysql, const struct sql_db *db, struct sql_job *
 	arena_fini(&arena);
 	if (!maria_find_host(address, verifies, job, ip, &host, &path))
 		return false;
+	protocol = path ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* also for "localhost" */
+	mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
 	if (mysql_real_connect(mysql, host, address->user.ptr, address->password.ptr,
 			       address->database.len ? address->database.ptr : NULL,
 			       address->port ? address->port : MARIA_PORT, path, 0))
@@ -207,7 +209,7 @@ struct maria_kill {
 static void *maria_kill_main(void *arg)
 {
 	struct maria_kill *kill = arg;
-	struct sql_job *job = sql_job_create(NULL, 4096, 1);
+	struct sql_job *job = sql_job_create(NULL, 4096, NULL, 1);
 	char text[64];
 	MYSQL *mysql;
 

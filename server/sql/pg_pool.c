@@ -110,7 +110,8 @@ static void pool_on_retry(struct timer *timer)
 	pg_pool_idle(container_of(timer, struct pg_pool, retry));
 }
 
-/* While others are open, those who wait wait for them: the server has too many, perhaps. */
+/* While others are open or on their way, those who wait wait for them: the server has too many,
+ * perhaps. */
 void pg_pool_failed(struct pg_pool *pool, enum error_code code, const char *message)
 {
 	struct sql_job why = { .code = code };
@@ -118,7 +119,7 @@ void pg_pool_failed(struct pg_pool *pool, enum error_code code, const char *mess
 	snprintf(why.message, sizeof(why.message), "%s", message);
 	if (!pool->stopped)
 		sql_db_failed(pool->db, &why);
-	if (pool->n_open == 0)
+	if (pool->n_open + pool->n_opening == 0)
 		pool_fail_all(pool, code, message);
 }
 
