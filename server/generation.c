@@ -14,6 +14,7 @@
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/upstream_conf.h"
+#include "server/upstream_servers.h"
 #include <stdlib.h>
 
 struct flow_config {
@@ -112,6 +113,13 @@ static struct upstream *load_upstream(struct flow_compiler *compiler, struct str
 		if (str_eq(generation->upstreams[i]->name, name))
 			return generation->upstreams[i];
 	return NULL;
+}
+
+static const struct node *load_upstream_key(struct flow_compiler *compiler, struct str name)
+{
+	const struct load *load = container_of(compiler, struct load, compiler);
+
+	return upstream_hash_key(node_find(load->config.http, name.ptr));
 }
 
 static struct flow *load_flow(struct flow_compiler *compiler, struct str name)
@@ -420,6 +428,7 @@ static void load_sections(struct load *load)
 		.arena = generation->arena,
 		.diag = load->diag,
 		.upstream = load_upstream,
+		.upstream_key = load_upstream_key,
 		.flow = load_flow,
 		.constant = load_constant,
 	};

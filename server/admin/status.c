@@ -1,4 +1,4 @@
-/* server/admin/status.c: status, upstreams, health, metrics, reload. */
+/* server/admin/status.c: status, health, metrics, reload. */
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "core/base/version.h"
@@ -55,51 +55,6 @@ static struct totals admin_totals(const struct server *server)
 			totals.status[j] += atomic_load(&stats->status[j]);
 	}
 	return totals;
-}
-
-static void write_upstream(struct buf *out, struct upstream *upstream)
-{
-	struct upstream_stats *stats = &upstream->stats;
-
-	buf_add(out, STR("{\"name\":"));
-	json_write_text(upstream->name, out);
-	buf_add(out, STR(",\"servers\":["));
-	for (size_t i = 0; i < upstream->n_servers; i++) {
-		struct upstream_server *server = &upstream->servers[i];
-		bool v6 = str_has(server->host, ':');
-
-		buf_printf(out, "%s\"%s%.*s%s:%u\"", i ? "," : "", v6 ? "[" : "",
-			   STR_ARG(server->host), v6 ? "]" : "", server->port);
-	}
-	buf_printf(out,
-		   "],\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"connects\":%" PRIu64
-		   ",\"reused\":%" PRIu64 ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
-		   atomic_load(&stats->calls), atomic_load(&stats->failed),
-		   atomic_load(&stats->connects), atomic_load(&stats->reused),
-		   atomic_load(&stats->in_flight), atomic_load(&stats->idle),
-		   atomic_load(&stats->open));
-}
-
-static void write_upstreams(struct buf *out, const struct generation *generation)
-{
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < generation->n_upstreams; i++) {
-		if (i)
-			buf_add_char(out, ',');
-		write_upstream(out, generation->upstreams[i]);
-	}
-	buf_add_char(out, ']');
-}
-
-void admin_upstreams(struct request *request)
-{
-	struct buf json;
-
-	buf_init_arena(&json, &request->arena);
-	buf_add(&json, STR("{\"upstreams\":"));
-	write_upstreams(&json, request->generation);
-	buf_add_char(&json, '}');
-	admin_finish_json(request, &json);
 }
 
 static bool listener_is_secure(const struct listener *listener)
@@ -242,7 +197,7 @@ void admin_status(struct request *request)
 	buf_add(&json, STR(",\"refused\":"));
 	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
-	write_upstreams(&json, generation);
+	admin_write_upstreams(generation, &json);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }
@@ -269,7 +224,7 @@ static void metric_head(struct buf *out, const char *name, const char *type, con
 }
 
 /* A label's value: backslash, quote and newline are escaped. */
-static void metric_label(struct buf *out, struct str value)
+void admin_write_label(struct str value, struct buf *out)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.ptr[i] == '\\' || value.ptr[i] == '"')
@@ -285,7 +240,7 @@ static void metric_route(struct buf *out, const char *name, const struct route *
 			 uint64_t number)
 {
 	buf_printf(out, "%s{route=\"", name);
-	metric_label(out, route->pattern.text);
+	admin_write_label(route->pattern.text, out);
 	buf_printf(out, "\"} %" PRIu64 "\n", number);
 }
 
@@ -311,27 +266,6 @@ static void metric_policies(struct buf *out)
 		if (policy_kinds[id] && policy_kinds[id]->admit)
 			buf_printf(out, "leat_policy_refused_total{policy=\"%s\"} %" PRIu64 "\n",
 				   policy_kinds[id]->name, policy_n_refused(id));
-}
-
-static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
-			    uint64_t number)
-{
-	buf_printf(out, "%s{upstream=\"", name);
-	metric_label(out, upstream->name);
-	buf_printf(out, "\"} %" PRIu64 "\n", number);
-}
-
-static void metric_upstreams(struct buf *out, const struct generation *generation)
-{
-	metric_head(out, "leat_upstream_calls_total", "counter", "Calls to an upstream.");
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		metric_upstream(out, "leat_upstream_calls_total", generation->upstreams[i],
-				atomic_load(&generation->upstreams[i]->stats.calls));
-	metric_head(out, "leat_upstream_failed_total", "counter",
-		    "Calls that got no usable response.");
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		metric_upstream(out, "leat_upstream_failed_total", generation->upstreams[i],
-				atomic_load(&generation->upstreams[i]->stats.failed));
 }
 
 static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
@@ -379,7 +313,7 @@ void admin_metrics(struct request *request)
 		   log.dropped);
 	metric_policies(&out);
 	metric_routes(&out, server->generation);
-	metric_upstreams(&out, server->generation);
+	admin_write_upstream_metrics(server->generation, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

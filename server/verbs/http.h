@@ -31,6 +31,7 @@ struct http_config {
 	bool secure;               /* it is https:// */
 	struct template *host;     /* it, when it is a template; then one of `hosts` */
 	struct template *target;
+	struct template *key; /* that the upstream's calls are balanced by, or NULL */
 	struct http_pairs headers, query, form;
 	struct template_tree *json;
 	struct template *body;

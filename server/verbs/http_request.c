@@ -176,6 +176,20 @@ static int request_body(struct step_run *run, const struct http_config *config,
 	return out.error;
 }
 
+static int request_key(struct step_run *run, const struct http_config *config,
+		       struct http_call_request *request)
+{
+	struct str key;
+	int r;
+
+	if (!config->key)
+		return 0;
+	r = template_eval(config->key, step_env(run), &key);
+	if (r == 0)
+		request->hash = roster_hash(key);
+	return r;
+}
+
 int http_make_request(struct step_run *run, const struct http_config *config,
 		      struct http_call_request *request)
 {
@@ -193,5 +207,7 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 		r = request_fields(run, config, request);
 	if (r == 0)
 		r = request_body(run, config, request);
+	if (r == 0)
+		r = request_key(run, config, request);
 	return r;
 }

@@ -190,6 +190,19 @@ static bool url_compile_absolute(struct verb_compiler *compiler, const struct no
 
 /* ------------------------------------------------------------ users:/path */
 
+/* What an upstream's calls are balanced by is read in each of its tasks. */
+static bool url_compile_key(struct verb_compiler *compiler, struct http_config *config)
+{
+	struct flow_compiler *flow = compiler->flow;
+	const struct node *key =
+		flow->upstream_key ? flow->upstream_key(flow, config->upstream->name) : NULL;
+
+	if (!key)
+		return true;
+	config->key = template_compile(compiler->expr, key, TEMPLATE_PLAIN);
+	return config->key != NULL;
+}
+
 static bool url_compile_named(struct verb_compiler *compiler, const struct node *node, size_t colon,
 			      struct http_config *config)
 {
@@ -216,7 +229,8 @@ static bool url_compile_named(struct verb_compiler *compiler, const struct node 
 			   "the path begins with /; write %.*s:/…", STR_ARG(name));
 		return false;
 	}
-	return url_compile_target(compiler, node, colon + 1, config);
+	return url_compile_key(compiler, config) &
+	       url_compile_target(compiler, node, colon + 1, config);
 }
 
 bool http_compile_url(struct verb_compiler *compiler, const struct node *value,
