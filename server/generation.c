@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/files_root.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
 #include "server/jq/jq_check.h"
@@ -14,7 +15,6 @@
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/upstream_conf.h"
-#include "server/upstream_servers.h"
 #include <stdlib.h>
 
 struct flow_config {
@@ -31,7 +31,8 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *shared, *compute, *flows, *routes, *jobs;
+		*defaults, *modules, *http, *sql, *shared, *compute, *flows, *routes, *jobs;
+	struct str files_root;
 };
 
 #define AT(field) offsetof(struct sections_config, field)
@@ -57,7 +58,14 @@ const struct setting sections[] = {
 	  .help = "Modifiers for every task: {task: {timeout: …}}, and policies for prefixes of "
 		  "paths: {/api: {cors: …}}.",
 	  .keys = policy_keys },
+	{ "modules", SETTING_NODE, AT(modules),
+	  .help = "Files of native modules (shared objects), relative to this file, whose "
+		  "functions and verbs tasks may use." },
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
+	{ "sql", SETTING_MAP, AT(sql), .help = "Databases by name.", .keys = sql_keys },
+	{ "files_root", SETTING_TEXT, AT(files_root),
+	  .help = "The folder that data is kept in, which nothing leaves; relative to this file. "
+		  "The state directory's `files` when not said." },
 	{ "shared", SETTING_MAP, AT(shared),
 	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
 	{ "compute", SETTING_MAP, AT(compute),
@@ -107,19 +115,20 @@ static bool load_constant(const struct expr_names *names, enum expr_root root, s
 
 static struct upstream *load_upstream(struct flow_compiler *compiler, struct str name)
 {
-	struct generation *generation = container_of(compiler, struct load, compiler)->generation;
-
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		if (str_eq(generation->upstreams[i]->name, name))
-			return generation->upstreams[i];
-	return NULL;
+	return upstream_section_find(
+		&container_of(compiler, struct load, compiler)->generation->http, name);
 }
 
 static const struct node *load_upstream_key(struct flow_compiler *compiler, struct str name)
 {
-	const struct load *load = container_of(compiler, struct load, compiler);
+	return upstream_section_key(
+		&container_of(compiler, struct load, compiler)->generation->http, name);
+}
 
-	return upstream_hash_key(node_find(load->config.http, name.ptr));
+static struct sql_db *load_sql(struct flow_compiler *compiler, struct str name)
+{
+	return sql_section_find(&container_of(compiler, struct load, compiler)->generation->sql,
+				name);
 }
 
 static struct flow *load_flow(struct flow_compiler *compiler, struct str name)
@@ -227,53 +236,7 @@ static void load_policies(struct load *load)
 						.body = { .max = generation->settings.body } };
 }
 
-struct admin_config {
-	struct str listen;
-};
-
-static void load_admin(struct load *load)
-{
-	static const struct setting keys[] = {
-		{ "listen", SETTING_TEXT, offsetof(struct admin_config, listen),
-		  "unix:/run/leat/admin.sock",
-		  "The address: a unix socket, or a loopback address; off: none." },
-		SETTINGS_END
-	};
-	struct listen_spec *spec = &load->generation->admin;
-	struct admin_config config = { 0 };
-	const struct settings_part part = { keys, &config };
-
-	if (!load->config.admin)
-		settings_defaults(keys, &config, load->generation->arena);
-	else if (settings_read(&part, 1, load->config.admin, "admin", load->generation->arena,
-			       load->diag) > 0)
-		return;
-	if (str_eq(config.listen, STR("off")))
-		return;
-	spec->text = config.listen;
-	spec->place = load->config.admin ? load->config.admin->place : (struct place){ 0 };
-	if (net_addr_parse(spec->text, &spec->addr) < 0)
-		diag_error(load->diag, spec->place,
-			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
-			   spec->text.ptr);
-	else if (!net_addr_is_loopback(&spec->addr))
-		diag_error(
-			load->diag, spec->place,
-			"\"%s\" can be reached from elsewhere, and whoever reaches the admin API "
-			"may do everything; write unix:/path or 127.0.0.1:port",
-			spec->text.ptr);
-}
-
 /* ------------------------------------------------------------ what is compiled */
-
-static const struct upstream *generation_find_upstream(const struct generation *generation,
-						       struct str name)
-{
-	for (size_t i = 0; generation && i < generation->n_upstreams; i++)
-		if (str_eq(generation->upstreams[i]->name, name))
-			return generation->upstreams[i];
-	return NULL;
-}
 
 static size_t node_n_entries(const struct node *node)
 {
@@ -283,26 +246,22 @@ static size_t node_n_entries(const struct node *node)
 static void load_upstreams(struct load *load)
 {
 	struct generation *generation = load->generation;
-	const struct node *node = load->config.http;
-	size_t n_entries = node_n_entries(node);
-	const char **names = arena_alloc_array(generation->arena, n_entries + 1, sizeof(char *));
 
-	generation->upstreams =
-		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct upstream *));
-	for (size_t i = 0; i < n_entries; i++) {
-		const struct node_entry *entry = &node->entries[i];
-		const struct upstream *before = generation_find_upstream(load->before, entry->key);
-		struct upstream *upstream = upstream_compile(
-			entry, (struct upstream *)(uintptr_t)before, &generation->conf, load->diag);
+	upstream_section_compile(&generation->http, load->config.http,
+				 load->before ? &load->before->http : NULL, &generation->conf,
+				 load->diag);
+	load->compiler.upstream_names = generation->http.names;
+}
 
-		/* one that is wrong is known all the same: what calls it needs no error of its
-		 * own */
-		generation->upstreams[generation->n_upstreams++] =
-			upstream ? upstream : upstream_create(entry->key);
-		names[i] = entry->key.ptr;
-	}
-	names[n_entries] = NULL;
-	load->compiler.upstream_names = names;
+static void load_sql_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	generation->files_root = files_root(&generation->conf);
+	sql_section_compile(&generation->sql, load->config.sql,
+			    load->before ? &load->before->sql : NULL, generation->files_root,
+			    &generation->conf, load->diag);
+	load->compiler.sql_names = generation->sql.names;
 }
 
 static void load_flow_one(struct load *load, const struct node_entry *entry)
@@ -334,25 +293,6 @@ static void load_flows(struct load *load)
 		load_flow_one(load, &node->entries[i]);
 }
 
-/* DECISIONS 14: "/static" leads to "/static/", unless a route of its own says otherwise. */
-static void load_folder(struct load *load, struct route *route)
-{
-	struct route_pattern pattern = route->pattern;
-	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
-	struct diag unheard;
-
-	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
-		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
-	if (!route->files || !pattern.has_rest || rest <= 0)
-		return;
-	pattern.path = arena_str(load->generation->arena, str_first(pattern.path, (size_t)rest));
-	pattern.has_rest = false;
-	pattern.n_params--;
-	diag_init(&unheard);
-	router_add(load->generation->router, &pattern, route->place, route, &unheard);
-	diag_fini(&unheard);
-}
-
 static void load_routes(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -372,7 +312,7 @@ static void load_routes(struct load *load)
 			generation->routes[generation->n_routes++] = route;
 	}
 	for (size_t i = 0; i < generation->n_routes; i++)
-		load_folder(load, generation->routes[i]);
+		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
 
 static void load_jobs(struct load *load)
@@ -391,6 +331,16 @@ static void load_jobs(struct load *load)
 	}
 }
 
+/* Before flows: modules have verbs. */
+static void load_modules(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	natives_load(&generation->natives, load->config.modules, &generation->conf,
+		     load->before ? &load->before->natives : NULL, load->diag);
+	load->compiler.natives = &generation->natives;
+}
+
 static void load_shared(struct load *load)
 {
 	struct arena *arena = load->generation->arena;
@@ -405,8 +355,9 @@ static void load_shared(struct load *load)
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen", "server", "log",    "limits", "timeouts",
-						"admin",  "http",   "shared", "compute" };
+	static const char *const constant[] = { "listen",   "server", "log",       "limits",
+						"timeouts", "admin",  "http",      "shared",
+						"compute",  "sql",    "files_root" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -429,6 +380,7 @@ static void load_sections(struct load *load)
 		.diag = load->diag,
 		.upstream = load_upstream,
 		.upstream_key = load_upstream_key,
+		.sql = load_sql,
 		.flow = load_flow,
 		.constant = load_constant,
 	};
@@ -437,12 +389,15 @@ static void load_sections(struct load *load)
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
+	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
 	load_policies(load);
 	load_listens(load);
-	load_admin(load);
+	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
+				  load->diag);
 	load_upstreams(load);
+	load_sql_section(load);
 	load_shared(load);
 	load_flows(load);
 	load_routes(load);
@@ -470,6 +425,8 @@ struct generation *generation_load(const char *path, const struct generation *be
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);
+		if (!checking && diag->n_errors == 0)
+			natives_start(&generation->natives, diag);
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -485,11 +442,12 @@ void generation_destroy(struct generation *generation)
 		return;
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		upstream_unref(generation->upstreams[i]);
+	upstream_section_fini(&generation->http);
+	sql_section_fini(&generation->sql);
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);

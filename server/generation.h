@@ -9,13 +9,15 @@
 #include "server/flow/queues.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
+#include "server/native/natives.h"
 #include "server/policy/policies.h"
 #include "server/router.h"
 #include "server/settings.h"
+#include "server/sql/sql_section.h"
+#include "server/upstream_section.h"
 
 struct route;
 struct job_spec;
-struct upstream;
 
 struct generation {
 	uint64_t number; /* counts from 1 */
@@ -35,9 +37,11 @@ struct generation {
 	struct route **routes; /* in the order of the file */
 	size_t n_jobs;
 	struct job_spec **jobs;
-	size_t n_upstreams;
-	struct upstream **upstreams; /* `http:`, each a reference */
+	struct upstream_section http;
+	struct sql_section sql;
+	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
+	struct natives natives; /* `modules:` */
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */

@@ -21,7 +21,8 @@ static const struct {
 	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]",
 	  "the task graph of a route, job or flow" },
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
-	{ "schema", cli_schema, "", "JSON Schema of the configuration, for editors" },
+	{ "schema", cli_schema, "[-c FILE]",
+	  "JSON Schema of the configuration, for editors; with the verbs of FILE's modules" },
 	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself */
 };
 
@@ -68,6 +69,7 @@ static bool read_options(int argc, char **argv, struct cli *cli, int *ret_code)
 		switch (option) {
 		case 'c':
 			cli->conf_path = optarg;
+			cli->has_conf = true;
 			break;
 		case OPT_ADMIN:
 			cli->admin = optarg;

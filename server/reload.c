@@ -10,7 +10,6 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
-#include "server/client/upstream.h"
 #include "server/log_output.h"
 #include "server/logger.h"
 #include "server/notify.h"
@@ -232,8 +231,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	generation->n_holders = (unsigned)server->n_workers + 1;
 	server->generation = generation;
 	queues_open(&generation->queues, server->pool);
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		upstream_apply(generation->upstreams[i]);
+	upstream_section_apply(&generation->http);
 	server_apply_settings(server);
 	worker_set_generation(server->main, generation);
 	server->n_unswapped = (unsigned)server->n_workers;

@@ -276,3 +276,21 @@ const struct reply_spec *route_error_reply(const struct route *route, const stru
 	}
 	return any;
 }
+
+void route_add_folder(struct route *route, struct router *router, struct arena *arena)
+{
+	struct route_pattern pattern = route->pattern;
+	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
+	struct diag unheard;
+
+	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
+		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
+	if (!route->files || !pattern.has_rest || rest <= 0)
+		return;
+	pattern.path = arena_str(arena, str_first(pattern.path, (size_t)rest));
+	pattern.has_rest = false;
+	pattern.n_params--;
+	diag_init(&unheard);
+	router_add(router, &pattern, route->place, route, &unheard);
+	diag_fini(&unheard);
+}

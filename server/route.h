@@ -47,6 +47,10 @@ struct route {
 	struct route_stats stats;
 };
 
+/* DECISIONS 14: of one with `files`, "/static" leads to "/static/", unless a route of its own says
+ * otherwise: when all routes have been added. */
+void route_add_folder(struct route *route, struct router *router, struct arena *arena);
+
 /* Compiles one entry. NULL with errors in the compiler's diag. */
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
 			    struct schema_loader *schemas, const struct settings *settings,

@@ -6,6 +6,7 @@
 #include "server/expr/json.h"
 #include "server/logger.h"
 #include "server/server.h"
+#include "server/sql/sql_db.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -55,6 +56,35 @@ static struct totals admin_totals(const struct server *server)
 			totals.status[j] += atomic_load(&stats->status[j]);
 	}
 	return totals;
+}
+
+static void write_sql(struct buf *out, const struct sql_db *db)
+{
+	static const char *const states[] = { "idle", "up", "down" };
+	const struct sql_stats *stats = &db->stats;
+
+	buf_add(out, STR("{\"name\":"));
+	json_write_text(db->name, out);
+	buf_printf(out,
+		   ",\"kind\":\"%s\",\"state\":\"%s\",\"open\":%d,\"in_use\":%d,\"waiting\":%d,"
+		   "\"queries\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"connects\":%" PRIu64
+		   ",\"refused\":%" PRIu64 "}",
+		   db->driver->scheme, states[atomic_load(&stats->state)],
+		   atomic_load(&stats->open), atomic_load(&stats->in_use),
+		   atomic_load(&stats->waiting), atomic_load(&stats->queries),
+		   atomic_load(&stats->errors), atomic_load(&stats->connects),
+		   atomic_load(&stats->refused));
+}
+
+static void write_sqls(struct buf *out, const struct generation *generation)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < generation->sql.n_dbs; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		write_sql(out, generation->sql.dbs[i]);
+	}
+	buf_add_char(out, ']');
 }
 
 static bool listener_is_secure(const struct listener *listener)
@@ -198,6 +228,8 @@ void admin_status(struct request *request)
 	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
 	admin_write_upstreams(generation, &json);
+	buf_add(&json, STR(",\"sql\":"));
+	write_sqls(&json, generation);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }

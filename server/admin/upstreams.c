@@ -112,10 +112,10 @@ static void write_upstream(struct buf *out, struct upstream *upstream)
 void admin_write_upstreams(const struct generation *generation, struct buf *out)
 {
 	buf_add_char(out, '[');
-	for (size_t i = 0; i < generation->n_upstreams; i++) {
+	for (size_t i = 0; i < generation->http.n_upstreams; i++) {
 		if (i)
 			buf_add_char(out, ',');
-		write_upstream(out, generation->upstreams[i]);
+		write_upstream(out, generation->http.upstreams[i]);
 	}
 	buf_add_char(out, ']');
 }
@@ -174,7 +174,7 @@ void admin_write_upstream_metrics(const struct generation *generation, struct bu
 	for (size_t i = 0; i < ARRAY_LEN(metrics); i++) {
 		buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,
 			   metrics[i].name, metrics[i].type);
-		for (size_t j = 0; j < generation->n_upstreams; j++)
-			write_metric(out, &metrics[i], generation->upstreams[j]);
+		for (size_t j = 0; j < generation->http.n_upstreams; j++)
+			write_metric(out, &metrics[i], generation->http.upstreams[j]);
 	}
 }

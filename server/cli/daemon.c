@@ -84,6 +84,22 @@ static void status_print_listeners(struct value status, struct arena *arena)
 										    : "");
 }
 
+static void status_print_sqls(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "sql", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("sql         %s: %s, %s open, %s in use, %s waiting, %s queries, %s "
+		       "errors\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
+		       cli_text(one, "open", arena).ptr, cli_text(one, "in_use", arena).ptr,
+		       cli_text(one, "waiting", arena).ptr, cli_text(one, "queries", arena).ptr,
+		       cli_text(one, "errors", arena).ptr);
+	}
+}
+
 /* "refused     rate_limit 12, deny 3" */
 static void status_print_refused(struct value status, struct arena *arena)
 {
@@ -120,6 +136,7 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_refused(status, arena);
 	status_print_listeners(status, arena);
 	status_print_upstreams(status, arena);
+	status_print_sqls(status, arena);
 }
 
 int cli_status(const struct cli *cli)
