@@ -79,7 +79,7 @@ static int request_target(struct step_run *run, const struct http_config *config
 			  struct str *ret_target)
 {
 	struct str target, query;
-	int r = template_eval(config->target, step_env(run), &target);
+	int r = template_eval(config->url.target, step_env(run), &target);
 
 	if (r < 0)
 		return r;
@@ -176,27 +176,13 @@ static int request_body(struct step_run *run, const struct http_config *config,
 	return out.error;
 }
 
-static int request_key(struct step_run *run, const struct http_config *config,
-		       struct http_call_request *request)
-{
-	struct str key;
-	int r;
-
-	if (!config->key)
-		return 0;
-	r = template_eval(config->key, step_env(run), &key);
-	if (r == 0)
-		request->hash = roster_hash(key);
-	return r;
-}
-
 int http_make_request(struct step_run *run, const struct http_config *config,
 		      struct http_call_request *request)
 {
 	int r;
 
 	*request = (struct http_call_request){
-		.upstream = config->upstream,
+		.upstream = config->url.upstream,
 		.method_id = config->method_id,
 		.method = config->method,
 		.response_max = config->response_max,
@@ -208,6 +194,6 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 	if (r == 0)
 		r = request_body(run, config, request);
 	if (r == 0)
-		r = request_key(run, config, request);
+		r = http_url_hash(&config->url, step_env(run), &request->hash);
 	return r;
 }
