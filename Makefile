@@ -63,13 +63,24 @@ else
 CPPFLAGS += -DWITH_JQ=1
 PKG_LIBS += -Wl,--push-state,--as-needed -ljq -Wl,--pop-state
 endif
-# the sources that ask for it are compiled anew when it has changed
-FEATURES := $(OUT)/features-jq-$(WITH_JQ)
+# `make WITH_GPU=no` leaves OpenCL out: then `gpu:` is an error at load.
+export WITH_GPU ?= yes
+ifeq ($(WITH_GPU),no)
+CPPFLAGS += -DWITH_GPU=0
+NOT_BUILT := $(filter-out %/gpu_set.c,$(wildcard server/gpu/*.c)) \
+	server/verbs/gpu.c server/verbs/gpu_args.c server/verbs/gpu_sizes.c $(wildcard tests/server/gpu/*.c)
+else
+CPPFLAGS += -DWITH_GPU=1
+PKG_CFLAGS += $(shell pkg-config --cflags OpenCL 2>/dev/null)
+PKG_LIBS += $(shell pkg-config --libs OpenCL 2>/dev/null)
+endif
+# the sources that ask for one of these are compiled anew when it has changed
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)
 
 # ------------------------------------------------------------------ what is built
-SOURCES := $(shell find core conf server -name '*.c' -not -path 'conf/examples/*' | sort)
+SOURCES := $(filter-out $(NOT_BUILT),$(shell find core conf server -name '*.c' -not -path 'conf/examples/*' | sort))
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out server/main.c,$(SOURCES)))
-TEST_SOURCES := $(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort)
+TEST_SOURCES := $(filter-out $(NOT_BUILT),$(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort))
 TESTS := $(patsubst %.c,$(OUT)/%,$(TEST_SOURCES))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
@@ -204,10 +215,11 @@ $(OUT)/%.o: %.c
 	@echo "CC $<"
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o: $(FEATURES)
+$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
+$(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
-	@rm -f $(OUT)/features-jq-*
+	@rm -f $(OUT)/features-*
 	@touch $@
 
 $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c

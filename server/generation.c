@@ -31,7 +31,7 @@ static const struct setting flow_keys[] = {
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *modules, *http, *sql, *shared, *compute, *flows, *routes, *jobs;
+		*defaults, *modules, *http, *sql, *shared, *compute, *gpu, *flows, *routes, *jobs;
 	struct str files_root;
 };
 
@@ -70,6 +70,9 @@ const struct setting sections[] = {
 	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
 	{ "compute", SETTING_MAP, AT(compute),
 	  .help = "Queues of the threads that compute, by name.", .keys = compute_keys },
+	{ "gpu", SETTING_MAP, AT(gpu),
+	  .help = "The devices of OpenCL, and what tasks may have of them.",
+	  .keys = gpu_limit_keys },
 	{ "flows", SETTING_MAP, AT(flows),
 	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
 	{ "routes", SETTING_MAP, AT(routes),
@@ -350,14 +353,16 @@ static void load_shared(struct load *load)
 	load->compiler.shared = things;
 	queues_compile(&load->generation->queues, load->config.compute, arena, load->diag);
 	load->compiler.queues = &load->generation->queues;
+	gpu_set_compile(&load->generation->gpu, load->config.gpu, arena, load->diag);
+	load->compiler.gpu = &load->generation->gpu;
 }
 
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",       "limits",
-						"timeouts", "admin",  "http",      "shared",
-						"compute",  "sql",    "files_root" };
+	static const char *const constant[] = { "listen",   "server", "log",        "limits",
+						"timeouts", "admin",  "http",       "shared",
+						"compute",  "sql",    "files_root", "gpu" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -447,6 +452,7 @@ void generation_destroy(struct generation *generation)
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	gpu_set_fini(&generation->gpu);
 	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
 	map_fini(&generation->flows);

@@ -7,6 +7,7 @@
 #include "conf/load.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
+#include "server/gpu/gpu_set.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
@@ -41,6 +42,7 @@ struct generation {
 	struct sql_section sql;
 	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
+	struct gpu_set gpu;
 	struct natives natives; /* `modules:` */
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */

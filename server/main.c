@@ -1,6 +1,7 @@
 /* server/main.c: the command line. */
 #include "core/base/version.h"
 #include "server/cli/cli.h"
+#include "server/gpu/gpu_environment.h"
 #include <getopt.h>
 #include <stdio.h>
 
@@ -112,6 +113,9 @@ int main(int argc, char **argv)
 
 	if (!read_options(argc, argv, &cli, &code))
 		return code;
+#if WITH_GPU
+	gpu_environment_set();
+#endif
 	if (optind == argc) {
 		print_help(stderr);
 		return EXIT_USAGE;

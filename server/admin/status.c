@@ -4,6 +4,7 @@
 #include "core/base/version.h"
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
+#include "server/gpu/gpu_status.h"
 #include "server/logger.h"
 #include "server/server.h"
 #include "server/sql/sql_db.h"
@@ -223,6 +224,10 @@ void admin_status(struct request *request)
 	write_loops(&json, server);
 	buf_add(&json, STR(",\"compute\":"));
 	write_compute(&json, &generation->queues);
+#if WITH_GPU
+	buf_add(&json, STR(",\"gpu\":"));
+	gpu_status_write(&json);
+#endif
 	write_files(&json, server);
 	buf_add(&json, STR(",\"refused\":"));
 	write_refused(&json);
@@ -344,6 +349,9 @@ void admin_metrics(struct request *request)
 	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
 		   log.dropped);
 	metric_policies(&out);
+#if WITH_GPU
+	gpu_metrics_write(&out);
+#endif
 	metric_routes(&out, server->generation);
 	admin_write_upstream_metrics(server->generation, &out);
 	reply.body = buf_str(&out);

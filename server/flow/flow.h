@@ -19,6 +19,7 @@ enum {
 
 struct capture;
 struct compute_queues;
+struct gpu_set;
 struct jq_check;
 struct natives;
 struct flow;
@@ -52,8 +53,9 @@ struct flow_compiler {
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
 						   tasks; or NULL */
-	const struct natives *natives;          /* of `modules:`; NULL: there are none */
-	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
+	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
+	const struct natives *natives; /* of `modules:`; NULL: there are none */
+	struct jq_check *jq_check;     /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
 };
