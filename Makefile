@@ -74,8 +74,17 @@ CPPFLAGS += -DWITH_GPU=1
 PKG_CFLAGS += $(shell pkg-config --cflags OpenCL 2>/dev/null)
 PKG_LIBS += $(shell pkg-config --libs OpenCL 2>/dev/null)
 endif
+# Servers of SQL: `make WITH_POSTGRES=no` leaves one out: then its URLs are errors at load.
+export WITH_POSTGRES ?= yes
+ifeq ($(WITH_POSTGRES),no)
+CPPFLAGS += -DWITH_POSTGRES=0
+NOT_BUILT += server/sql/pg_cancel.c server/sql/pg_conn.c server/sql/pg_pool.c server/sql/pg_run.c
+else
+CPPFLAGS += -DWITH_POSTGRES=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libpq 2>/dev/null))
+PKG_LIBS += $(shell pkg-config --libs libpq 2>/dev/null)
+endif
 # the sources that ask for one of these are compiled anew when it has changed
-FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)
 
 # ------------------------------------------------------------------ what is built
 SOURCES := $(filter-out $(NOT_BUILT),$(shell find core conf server -name '*.c' -not -path 'conf/examples/*' | sort))
@@ -216,7 +225,8 @@ $(OUT)/%.o: %.c
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 $(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
-$(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o: $(FEATURES)
+$(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
+$(OUT)/server/sql/sql_drivers.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
 	@rm -f $(OUT)/features-*

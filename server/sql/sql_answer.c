@@ -108,7 +108,7 @@ static void write_json(struct str text, struct buf *out)
 		json_write_text(text, out);
 }
 
-static void write_value(const struct sql_value *value, bool is_json, struct buf *out)
+void sql_value_write(const struct sql_value *value, bool is_json, struct buf *out)
 {
 	switch (value->kind) {
 	case SQL_NULL:
@@ -174,7 +174,7 @@ void sql_answer_value(struct sql_answer *answer, const struct sql_value *value)
 	}
 	buf_add_char(out, answer->n_done == 0 ? '{' : ',');
 	buf_add(out, column->key);
-	write_value(value, column->is_json, out);
+	sql_value_write(value, column->is_json, out);
 	if (column->kept >= 0 && answer->statement->n_rows == 0)
 		answer_keep(answer, column->kept, value);
 	answer->n_done++;
@@ -207,21 +207,25 @@ bool sql_answer_row(struct sql_answer *answer)
 
 bool sql_answer_end(struct sql_answer *answer)
 {
-	struct sql_statement *statement = answer->statement;
-
 	buf_add_char(&answer->job->out, ']');
-	statement->rows_to = answer->job->out.len;
-	for (size_t i = 0; i < statement->n_kept; i++)
-		if (!statement->kept[i].found) {
-			sql_job_fail(answer->job, ERROR_SQL_ERROR,
-				     statement->n_rows ? "42703" : "02000",
-				     statement->n_rows
-					     ? "the statement %.*s has no column %.*s"
-					     : "the statement %.*s gives no row, and a later one "
-					       "wants its %.*s",
-				     STR_ARG(str_first(statement->name, 60)),
-				     STR_ARG(str_first(statement->kept[i].column, 60)));
-			return false;
-		}
+	answer->statement->rows_to = answer->job->out.len;
 	return !answer_is_too_large(answer);
+}
+
+bool sql_statement_end(struct sql_job *job, const struct sql_statement *statement)
+{
+	bool has_row = statement->n_rows > 0;
+
+	for (size_t i = 0; i < statement->n_kept; i++) {
+		if (statement->kept[i].found)
+			continue;
+		sql_job_fail(job, ERROR_SQL_ERROR, has_row ? "42703" : "02000",
+			     has_row ? "the statement %.*s has no column %.*s"
+				     : "the statement %.*s gives no row, and a later one wants its "
+				       "%.*s",
+			     STR_ARG(str_first(statement->name, 60)),
+			     STR_ARG(str_first(statement->kept[i].column, 60)));
+		return false;
+	}
+	return true;
 }

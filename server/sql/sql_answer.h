@@ -20,6 +20,9 @@ struct sql_answer {
 	size_t n_done; /* of this row */
 };
 
+/* Appends the value as JSON; `is_json`: a text is JSON when it can be read as such. */
+void sql_value_write(const struct sql_value *value, bool is_json, struct buf *out);
+
 /* Before the first row. False: the job has failed, as when two columns have one name. */
 bool sql_answer_begin(struct sql_answer *answer, struct sql_job *job,
 		      struct sql_statement *statement, const char *const names[], size_t n_names);
@@ -28,6 +31,8 @@ bool sql_answer_begin(struct sql_answer *answer, struct sql_job *job,
 void sql_answer_value(struct sql_answer *answer, const struct sql_value *value);
 bool sql_answer_row(struct sql_answer *answer); /* false: the job has failed */
 
-/* Behind the last row. False: the job has failed, as when a later statement wants a column that
- * is not there. */
-bool sql_answer_end(struct sql_answer *answer);
+bool sql_answer_end(struct sql_answer *answer); /* behind the last row; false: the job has failed */
+
+/* The statement is done, with rows or without. False: the job has failed, as a later statement
+ * wants a column that is not there. */
+bool sql_statement_end(struct sql_job *job, const struct sql_statement *statement);

@@ -44,14 +44,19 @@ void *sql_cache_find(struct sql_cache *cache, struct str text)
 	return entry->statement;
 }
 
+void sql_cache_trim(struct sql_cache *cache, size_t n_max)
+{
+	while (cache->by_text.n_items > n_max)
+		cache_drop(cache, container_of(cache->used.prev, struct cache_entry, link));
+}
+
 bool sql_cache_add(struct sql_cache *cache, struct str text, void *statement)
 {
 	struct cache_entry *entry;
 
 	if (cache->n_max == 0)
 		return false;
-	while (cache->by_text.n_items >= cache->n_max)
-		cache_drop(cache, container_of(cache->used.prev, struct cache_entry, link));
+	sql_cache_trim(cache, cache->n_max - 1);
 	entry = mem_alloc(sizeof(*entry) + text.len);
 	memcpy(entry->bytes, text.ptr, text.len);
 	entry->text = (struct str){ entry->bytes, text.len };

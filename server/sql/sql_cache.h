@@ -26,5 +26,8 @@ void *sql_cache_find(struct sql_cache *cache, struct str text);
  * false, and it is still the caller's. */
 bool sql_cache_add(struct sql_cache *cache, struct str text, void *statement);
 
+/* Drops those that were not used for longest, until there are `n_max`. */
+void sql_cache_trim(struct sql_cache *cache, size_t n_max);
+
 /* Drops that one. */
 void sql_cache_remove(struct sql_cache *cache, struct str text);

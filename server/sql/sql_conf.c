@@ -35,7 +35,9 @@ static const char *const decimals_choices[] = { "text", "number", NULL };
 
 #define AT(field) offsetof(struct sql_config, field)
 const struct setting sql_keys[] = {
-	{ "url", SETTING_TEXT, AT(url), .help = "sqlite:FILE, a file beneath files_root.",
+	{ "url", SETTING_TEXT, AT(url),
+	  .help = "sqlite:FILE, a file beneath files_root; or "
+		  "postgres://user@host[:port]/database.",
 	  .required = true },
 	{ "user", SETTING_TEXT, AT(user), .help = "Instead of the URL's." },
 	{ "password", SETTING_TEXT, AT(password),
@@ -94,10 +96,17 @@ static bool conf_read_file(struct sql_db *db, const struct node *node, struct st
 static bool conf_read_server(struct sql_db *db, const struct node *node,
 			     const struct sql_config *config, struct diag *diag)
 {
+	struct str stranger;
+
 	if (!sql_url_read_server(config->url, &db->arena, &db->address)) {
 		diag_error(diag, node->place,
 			   "not a URL of a database; write %s://user@host:port/database",
 			   db->driver->scheme);
+		return false;
+	}
+	if (sql_url_stranger(db->address.query, db->driver->parameters, &stranger)) {
+		diag_error(diag, node->place, "a URL of %s has no parameter \"%.*s\"",
+			   db->driver->scheme, STR_ARG(str_first(stranger, 40)));
 		return false;
 	}
 	if (config->user.ptr)
@@ -112,11 +121,21 @@ static bool conf_read_url(struct sql_db *db, const struct node *entry,
 {
 	const struct node *node = node_find(entry, "url");
 	struct str scheme = sql_url_scheme(config->url);
+	const char *missing;
 
-	db->driver = sql_driver_find(scheme);
+	db->driver = sql_driver_find(scheme, &missing);
+	if (!db->driver && missing) {
+		diag_error(
+			diag, node->place,
+			"this leat was built without this database (%s=no); install one that has "
+			"it",
+			missing);
+		return false;
+	}
 	if (!db->driver) {
 		diag_error(diag, node->place,
-			   "this is no database that leat knows; write sqlite:FILE");
+			   "this is no database that leat knows; write sqlite:FILE or "
+			   "postgres://user@host/database");
 		return false;
 	}
 	if (db->driver->is_remote)

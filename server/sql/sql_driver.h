@@ -15,6 +15,7 @@ struct sql_driver {
 	const char *scheme; /* "sqlite": what stands before the ':' of a URL */
 	enum sql_dialect dialect;
 	bool is_remote; /* a server, with host, port, user and password; else a file */
+	const char *const *parameters; /* that may stand behind '?' in a URL, NULL at the end */
 
 	/* Any thread. 0: the job is the driver's, which ends in one sql_job_finish(). -EAGAIN: too
 	 * many wait already; another negative errno: nobody can take it now. */
@@ -47,7 +48,8 @@ struct sql_driver {
 	void (*interrupt)(struct sql_session *session);
 };
 
-extern const struct sql_driver sql_driver_sqlite;
+extern const struct sql_driver sql_driver_sqlite, sql_driver_postgres, sql_driver_mysql;
 
-/* The driver of that scheme, or NULL. */
-const struct sql_driver *sql_driver_find(struct str scheme);
+/* The driver of that scheme, or NULL; then *ret_missing tells the feature that this leat was built
+ * without ("WITH_POSTGRES"), or is NULL. */
+const struct sql_driver *sql_driver_find(struct str scheme, const char **ret_missing);

@@ -71,7 +71,8 @@ enum { SQL_STATE_LEN = 5, SQL_MESSAGE_MAX = 240 };
 
 struct sql_job {
 	struct list link; /* among those that wait; sql_db.lock, or the driver's */
-	struct post post, withdraw;
+	struct post post; /* to its loop */
+	struct post go;   /* to the loop of a driver that has one */
 	struct loop *loop;
 	struct sql_db *db;
 	sql_job_fn *on_done; /* on the loop; NULL: the task has gone */

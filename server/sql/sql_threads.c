@@ -29,6 +29,31 @@ static void threads_count(int change)
 	lock_release(&threads_lock);
 }
 
+int sql_threads_start(void *(*run)(void *arg), void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	pthread_t thread;
+	int r;
+
+	threads_count(1);
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&thread, &attr, run, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	if (r != 0)
+		threads_count(-1);
+	return -r;
+}
+
+void sql_threads_end(void)
+{
+	threads_count(-1);
+}
+
 void sql_threads_wait(void) UNCHECKED
 {
 	struct timespec until;
@@ -134,7 +159,7 @@ static void *thread_main(void *arg)
 		atomic_store(&db->stats.state, SQL_DB_IDLE);
 	free(session);
 	sql_db_release(db);
-	threads_count(-1);
+	sql_threads_end();
 	return NULL;
 }
 
@@ -143,23 +168,13 @@ static int thread_start(struct sql_db *db, unsigned lane_number) HOLDS(db->lock)
 {
 	struct sql_lane *lane = &db->lanes[lane_number];
 	struct sql_session *session = mem_zalloc(db->driver->session_size);
-	pthread_attr_t attr;
-	sigset_t all, before;
-	pthread_t thread;
 	int r;
 
 	session->db = db;
 	session->lane = lane;
 	session->lane_number = lane_number;
 	sql_db_hold(db);
-	threads_count(1);
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread, &attr, thread_main, session);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
+	r = sql_threads_start(thread_main, session);
 	if (r == 0) {
 		list_add(&lane->sessions, &session->link);
 		lane->n_threads++;
@@ -167,9 +182,8 @@ static int thread_start(struct sql_db *db, unsigned lane_number) HOLDS(db->lock)
 		return 0;
 	}
 	free(session);
-	threads_count(-1);
 	sql_db_release(db);
-	return -r;
+	return r;
 }
 
 /* ------------------------------------------------------------ for the loops */

@@ -21,5 +21,9 @@ int sql_threads_submit(struct sql_db *db, struct sql_job *job);
 void sql_threads_leave(struct sql_db *db, struct sql_job *job);
 void sql_threads_stop(struct sql_db *db);
 
+/* A thread that is counted, too, and of which nobody hears. 0 or a negative errno. */
+int sql_threads_start(void *(*run)(void *arg), void *arg);
+void sql_threads_end(void); /* the last thing that it does */
+
 /* At the end of the process: until the threads of all databases have ended, or too long. */
 void sql_threads_wait(void);

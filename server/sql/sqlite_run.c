@@ -248,9 +248,9 @@ static bool sqlite_statement(struct sqlite_session *own, struct sql_job *job,
 		return false;
 	if (sqlite_bind(own, job, stmt, statement))
 		r = sqlite_rows(job, statement, stmt);
-	if (r == SQLITE_DONE)
+	if (r == SQLITE_DONE && sql_statement_end(job, statement))
 		sqlite_count(own, statement, stmt);
-	else
+	else if (r != SQLITE_DONE)
 		sqlite_fail(own, job, r);
 	if (kept) {
 		sqlite3_reset(stmt);

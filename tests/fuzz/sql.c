@@ -1,6 +1,9 @@
 /* tests/fuzz/sql.c: SQL in all dialects: the tokens are the text, and what is made of a query reads
- * the same again; and URLs of databases. The first byte says what. */
+ * the same again; URLs of databases; and values of PostgreSQL. The first byte says what. */
 #include "core/base/check.h"
+#include "server/expr/json.h"
+#include "server/sql/pg_value.h"
+#include "server/sql/sql_answer.h"
 #include "server/sql/sql_query.h"
 #include "server/sql/sql_url.h"
 #include <stdlib.h>
@@ -65,6 +68,27 @@ static void try_url(struct str text)
 	arena_fini(&arena);
 }
 
+/* Whatever a server says of a type becomes JSON. */
+static void try_values(struct str text)
+{
+	static const unsigned types[] = { 16,   17,   20,   114,  701,  1114,
+					  1184, 1700, 1009, 1231, 3807, 1001 };
+	struct buf scratch, out;
+	struct json_error error;
+
+	buf_init(&scratch, SIZE_MAX);
+	buf_init(&out, SIZE_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		struct sql_value value = pg_value(types[i], text, true, &scratch);
+
+		buf_clear(&out);
+		sql_value_write(&value, false, &out);
+		check(json_check(buf_str(&out), &error));
+	}
+	buf_fini(&scratch);
+	buf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *copy;
@@ -76,11 +100,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(copy);
 	memcpy(copy, data + 1, size - 1);
 	text = (struct str){ copy, size - 1 };
-	if (data[0] % 4 == 3) {
+	switch (data[0] % 5) {
+	case 3:
 		try_url(text);
-	} else {
-		try_tokens((enum sql_dialect)(data[0] % 4), text);
-		try_query((enum sql_dialect)(data[0] % 4), text);
+		break;
+	case 4:
+		try_values(text);
+		break;
+	default:
+		try_tokens((enum sql_dialect)(data[0] % 5), text);
+		try_query((enum sql_dialect)(data[0] % 5), text);
 	}
 	free(copy);
 	return 0;
