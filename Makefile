@@ -226,7 +226,7 @@ $(OUT)/%.o: %.c
 
 $(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
 $(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
-$(OUT)/server/sql/sql_drivers.o: $(FEATURES)
+$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
 	@rm -f $(OUT)/features-*

@@ -14,74 +14,9 @@
 #include "server/later.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
+#include "server/sections.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
-
-struct flow_config {
-	const struct node *tasks, *result;
-};
-
-#define AT(field) offsetof(struct flow_config, field)
-static const struct setting flow_keys[] = {
-	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
-	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
-	SETTINGS_END
-};
-#undef AT
-
-struct sections_config {
-	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *modules, *http, *sql, *shared, *compute, *gpu, *flows, *routes, *jobs;
-	struct str files_root;
-};
-
-#define AT(field) offsetof(struct sections_config, field)
-const struct setting sections[] = {
-	{ "listen", SETTING_NODE, AT(listen),
-	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path; or a map for "
-		  "each.",
-	  .keys = listen_keys, .more_keys = policy_keys },
-	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
-	  .keys = server_keys },
-	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
-	{ "limits", SETTING_MAP, AT(limits), .help = "Bounds of what clients may ask for.",
-	  .keys = limits_keys },
-	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
-	  .keys = timeouts_keys },
-	{ "admin", SETTING_MAP, AT(admin),
-	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
-	{ "secrets", SETTING_MAP, AT(secrets),
-	  .help = "Where ${secret.NAME} is read from: {dir: PATH}." },
-	{ "include", SETTING_NODE, AT(include),
-	  .help = "More files, by name or pattern, relative to this one." },
-	{ "defaults", SETTING_MAP, AT(defaults),
-	  .help = "Modifiers for every task: {task: {timeout: …}}, and policies for prefixes of "
-		  "paths: {/api: {cors: …}}.",
-	  .keys = policy_keys },
-	{ "modules", SETTING_NODE, AT(modules),
-	  .help = "Files of native modules (shared objects), relative to this file, whose "
-		  "functions and verbs tasks may use." },
-	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
-	{ "sql", SETTING_MAP, AT(sql), .help = "Databases by name.", .keys = sql_keys },
-	{ "files_root", SETTING_TEXT, AT(files_root),
-	  .help = "The folder that data is kept in, which nothing leaves; relative to this file. "
-		  "The state directory's `files` when not said." },
-	{ "shared", SETTING_MAP, AT(shared),
-	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
-	{ "compute", SETTING_MAP, AT(compute),
-	  .help = "Queues of the threads that compute, by name.", .keys = compute_keys },
-	{ "gpu", SETTING_MAP, AT(gpu),
-	  .help = "The devices of OpenCL, and what tasks may have of them.",
-	  .keys = gpu_limit_keys },
-	{ "flows", SETTING_MAP, AT(flows),
-	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
-	{ "routes", SETTING_MAP, AT(routes),
-	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
-	  .more_keys = policy_keys },
-	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
-	SETTINGS_END
-};
-#undef AT
 
 #define FLOW_ROOTS (ROOT_BIT(ROOT_WITH) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
 
@@ -256,6 +191,16 @@ static void load_upstreams(struct load *load)
 	load->compiler.upstream_names = generation->http.names;
 }
 
+static void load_redis_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	redis_section_compile(&generation->redis, load->config.redis,
+			      load->before ? &load->before->redis : NULL, &generation->conf,
+			      load->diag);
+	load->compiler.redis = &generation->redis;
+}
+
 static void load_sql_section(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -360,9 +305,10 @@ static void load_shared(struct load *load)
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",        "limits",
-						"timeouts", "admin",  "http",       "shared",
-						"compute",  "sql",    "files_root", "gpu" };
+	static const char *const constant[] = { "listen",   "server", "log",  "limits",
+						"timeouts", "admin",  "http", "shared",
+						"compute",  "redis",  "sql",  "files_root",
+						"gpu" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -402,6 +348,9 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
+	generation->natives.upstreams = generation->http.upstreams;
+	generation->natives.n_upstreams = generation->http.n_upstreams;
+	load_redis_section(load);
 	load_sql_section(load);
 	load_shared(load);
 	load_flows(load);
@@ -448,6 +397,7 @@ void generation_destroy(struct generation *generation)
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
 	upstream_section_fini(&generation->http);
+	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);

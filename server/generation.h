@@ -12,6 +12,7 @@
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
 #include "server/policy/policies.h"
+#include "server/redis_conf.h"
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
@@ -40,6 +41,7 @@ struct generation {
 	struct job_spec **jobs;
 	struct upstream_section http;
 	struct sql_section sql;
+	struct redis_section redis;
 	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
 	struct gpu_set gpu;

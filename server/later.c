@@ -2,9 +2,9 @@
 #include "server/later.h"
 
 #define AT(field) offsetof(struct later_config, field)
-/* clang-format off: one a line */
-const struct setting later_sections[] = { { "redis", SETTING_NODE, AT(ignored) },
-					  { "kafka", SETTING_NODE, AT(ignored) },
+/* one a line */
+/* clang-format off */
+const struct setting later_sections[] = { { "kafka", SETTING_NODE, AT(ignored) },
 					  { "queues", SETTING_NODE, AT(ignored) },
 					  { "actors", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },

@@ -11,7 +11,7 @@
  *   LOOKUP   no server's address is known yet; the timer is connect_ms
  *   ACQUIRE  no more connections may be opened: it waits for a permit, or to be handed a connection
  *            that another call gives up; the timer is acquire_ms
- *   CONNECT  `dial` connects to the server that was chosen; its own timer runs. An idle connection, when there is
+ *   CONNECT  `knock` connects to the server that was chosen; its own timer runs. An idle connection, when there is
  *            one, takes the call through it at once
  *   SECURE   connected, and shaking hands; the timer is tls_ms, or what is left of connect_ms
  *   SEND     a part of the request is not sent yet; the timer asks for progress (idle_ms)

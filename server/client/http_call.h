@@ -69,7 +69,7 @@ enum http_call_error {
 };
 
 struct conn_pool;
-struct dial;
+struct knock;
 struct shelf;
 struct http_answer;
 struct http_conn;
@@ -99,7 +99,7 @@ struct http_call {
 	struct shelf *shelf;        /* of the server that was chosen; used */
 	breaker_ticket ticket;      /* of its breaker */
 	struct http_conn *conn;     /* NULL while there is none */
-	struct dial *dial;          /* in the arena; made when a new connection is needed */
+	struct knock *knock;        /* in the arena; made when a new connection is needed */
 	struct http_answer *answer; /* in the arena */
 	struct http_send *send;     /* in the arena: of the request's body_source; or NULL */
 	struct timer timer;         /* of the phase, but for CALL_CONNECT */

@@ -32,7 +32,7 @@ static void http_conn_on_handed_event(struct stream *stream)
 	(void)stream;
 }
 
-struct http_conn *http_conn_open(struct shelf *shelf, struct dial *dial)
+struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock)
 {
 	struct http_conn *conn = calloc(1, sizeof(*conn));
 	struct loop *loop = shelf->depot->client->loop;
@@ -44,7 +44,7 @@ struct http_conn *http_conn_open(struct shelf *shelf, struct dial *dial)
 	shelf->n_users++;
 	list_init(&conn->link);
 	timer_init(&conn->again, loop, NULL);
-	stream_adopt(&conn->stream, loop, dial_take(dial), dial->events, http_conn_on_idle_event,
+	stream_adopt(&conn->stream, loop, knock_take(knock), knock->events, http_conn_on_idle_event,
 		     http_conn_on_idle_event);
 	peer_count(shelf->peer, open, 1);
 	return conn;

@@ -6,7 +6,7 @@
 #pragma once
 #include "core/io/stream.h"
 #include "server/client/client.h"
-#include "server/client/dial.h"
+#include "server/client/knock.h"
 
 struct http_call;
 struct http_stream;
@@ -23,9 +23,9 @@ struct http_conn {
 	bool permit; /* it has a permit of the fleet's, which goes with it */
 };
 
-/* With the socket that was dialed. NULL without memory: then the socket is still the dial's. The
+/* With the socket that knocking has connected. NULL without memory: then the socket is still the knock's. The
  * connection, and the permit that the caller has taken for it, are its to close() or keep(). */
-struct http_conn *http_conn_open(struct shelf *shelf, struct dial *dial);
+struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock);
 
 /* Begins the handshake of an upstream with TLS. 0, or -ENOMEM. */
 int http_conn_secure(struct http_conn *conn, const struct upstream *upstream, stream_fn *on_secure);

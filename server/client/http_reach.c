@@ -8,8 +8,8 @@
 #include "server/client/http_reach.h"
 #include "core/base/clock.h"
 #include "server/client/client.h"
-#include "server/client/dial.h"
 #include "server/client/http_exchange.h"
+#include "server/client/knock.h"
 #include "server/client/upstream_names.h"
 #include <errno.h>
 
@@ -138,19 +138,19 @@ static void http_call_secure(struct http_call *call, struct http_conn *conn)
 		timer_start_at(&call->timer, call->connect_deadline_ns);
 }
 
-static void http_call_on_dialed(struct dial *dial)
+static void http_call_on_knock(struct knock *knock)
 {
-	struct http_call *call = dial->user;
+	struct http_call *call = knock->user;
 	struct http_conn *conn;
 
 	http_call_check(call);
-	if (dial->error) {
+	if (knock->error) {
 		http_call_unreached(call,
-				    dial->timed_out ? HTTP_CALL_TIMEOUT : HTTP_CALL_CONNECT_FAILED,
-				    http_call_connect_detail(dial->error));
+				    knock->timed_out ? HTTP_CALL_TIMEOUT : HTTP_CALL_CONNECT_FAILED,
+				    http_call_connect_detail(knock->error));
 		return;
 	}
-	conn = http_conn_open(call->shelf, dial);
+	conn = http_conn_open(call->shelf, knock);
 	if (!conn) {
 		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for a connection");
 		return;
@@ -164,20 +164,20 @@ static void http_call_on_dialed(struct dial *dial)
 }
 
 /* With a permit. */
-static void http_call_dial(struct http_call *call)
+static void http_call_knock(struct http_call *call)
 {
 	size_t n_seats = call->pool->balance.roster->n_seats;
 
-	if (!call->dial) {
-		call->dial = arena_alloc(call->arena, sizeof(*call->dial));
-		if (!call->dial) {
+	if (!call->knock) {
+		call->knock = arena_alloc(call->arena, sizeof(*call->knock));
+		if (!call->knock) {
 			http_call_fail(call, HTTP_CALL_MEMORY, "no memory to connect");
 			return;
 		}
-		dial_init(call->dial, call->client->loop, http_call_on_dialed, call);
+		knock_init(call->knock, call->client->loop, http_call_on_knock, call);
 	}
-	dial_start(call->dial, &call->shelf->peer->addr, call->connect_deadline_ns,
-		   n_seats > call->n_tried + 1u ? (unsigned)n_seats - call->n_tried - 1 : 0);
+	knock_start(call->knock, &call->shelf->peer->addr, call->connect_deadline_ns,
+		    n_seats > call->n_tried + 1u ? (unsigned)n_seats - call->n_tried - 1 : 0);
 }
 
 /* ------------------------------------------------------------ permits */
@@ -285,7 +285,7 @@ static void http_call_connect(struct http_call *call)
 	call->permit = call->permit || permits_take(permits) ||
 		       (depot_close_oldest(call->pool->depot) && permits_take(permits));
 	if (call->permit)
-		http_call_dial(call);
+		http_call_knock(call);
 	else
 		http_call_acquire(call);
 }
@@ -383,7 +383,7 @@ void http_reach_stop(struct http_call *call)
 		permit_wait_cancel(take(&call->permit_wait));
 	if (call->handed)
 		http_conn_keep(take(&call->handed), call->request.upstream);
-	if (call->phase == CALL_CONNECT && call->dial)
-		dial_stop(call->dial);
+	if (call->phase == CALL_CONNECT && call->knock)
+		knock_stop(call->knock);
 	http_call_give_permit(call);
 }

@@ -27,6 +27,7 @@ struct flow_locals;
 struct flow_race;
 struct shared_things;
 struct flow_run;
+struct redis_section;
 struct sql_db;
 struct step; /* a compiled task */
 struct upstream;
@@ -43,6 +44,7 @@ struct flow_compiler {
 	/* The database of that name in `sql:`, or NULL. */
 	struct sql_db *(*sql)(struct flow_compiler *compiler, struct str name);
 	const char *const *sql_names;
+	const struct redis_section *redis; /* `redis:`; NULL: nothing is declared */
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;

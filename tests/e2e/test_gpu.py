@@ -386,6 +386,7 @@ def test_no_descriptor_of_the_driver_leaks_into_programs(daemon):
 
 def test_the_metrics_tell_of_the_device(daemon):
     text = daemon.admin("GET", "/metrics").text
+    assert " left behind, " in daemon.cli("status").out
     assert 'leat_gpu_done_total{device="' in text and 'leat_gpu_running{device="' in text
 
 

@@ -3,9 +3,9 @@
 /* long: one scripted backend, and a test for each thing that it can do */
 #include "core/base/clock.h"
 #include "server/client/client.h"
-#include "server/client/dial.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_conn.h"
+#include "server/client/knock.h"
 #include "tests/lib/tap.h"
 #include "tests/server/client/backend.h"
 
@@ -1174,11 +1174,11 @@ static void cancel_while_connecting(void)
 	begin(NULL);
 	add_server(silent.port);
 	start(call);
-	run_until(call->dial->watch.fd >= 0);
+	run_until(call->knock->watch.fd >= 0);
 	cancel_call();
 	run_until_ended(1);
 	is_cancelled();
-	is_int(call->dial->watch.fd, -1);
+	is_int(call->knock->watch.fd, -1);
 	end();
 	silent_close(&silent);
 }
