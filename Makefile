@@ -2,6 +2,7 @@
 
 FLAVOR ?= release
 CC := gcc
+CXX := g++
 PREFIX ?= /usr
 DESTDIR ?=
 VERSION := $(shell sed -n 's/^.define LEAT_VERSION "\(.*\)"/\1/p' core/base/version.h)
@@ -29,13 +30,14 @@ LDFLAGS_fuzz := -fsanitize=address,undefined
 # libFuzzer is clang's, whose warnings are not the ones that are kept at zero
 ifeq ($(FLAVOR),fuzz)
 CC := clang
+CXX := clang++
 WARNINGS := -w
 endif
 ifneq ($(CI)$(WERROR),)
 WARNINGS += -Werror
 endif
 
-PACKAGES := liburing zlib libbrotlienc libbrotlidec libzstd yaml-0.1 libsystemd libcares libssl libcrypto libcrypt libpcre2-8
+PACKAGES := liburing zlib libbrotlienc libbrotlidec libzstd sqlite3 yaml-0.1 libsystemd libcares libssl libcrypto libcrypt libpcre2-8
 ALL_CFLAGS = -std=gnu11 -pthread $(WARNINGS) $(HARDENING) $(CFLAGS_$(FLAVOR)) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -pthread $(LDFLAGS_$(FLAVOR)) $(LDFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
@@ -61,18 +63,51 @@ else
 CPPFLAGS += -DWITH_JQ=1
 PKG_LIBS += -Wl,--push-state,--as-needed -ljq -Wl,--pop-state
 endif
-# the sources that ask for it are compiled anew when it has changed
-FEATURES := $(OUT)/features-jq-$(WITH_JQ)
+# `make WITH_GPU=no` leaves OpenCL out: then `gpu:` is an error at load.
+export WITH_GPU ?= yes
+ifeq ($(WITH_GPU),no)
+CPPFLAGS += -DWITH_GPU=0
+NOT_BUILT := $(filter-out %/gpu_set.c,$(wildcard server/gpu/*.c)) \
+	server/verbs/gpu.c server/verbs/gpu_args.c server/verbs/gpu_sizes.c $(wildcard tests/server/gpu/*.c)
+else
+CPPFLAGS += -DWITH_GPU=1
+PKG_CFLAGS += $(shell pkg-config --cflags OpenCL 2>/dev/null)
+PKG_LIBS += $(shell pkg-config --libs OpenCL 2>/dev/null)
+endif
+# `make WITH_POSTGRES=no WITH_MYSQL=no` leaves servers of SQL out: then their URLs are errors at load.
+export WITH_POSTGRES ?= yes
+ifeq ($(WITH_POSTGRES),no)
+CPPFLAGS += -DWITH_POSTGRES=0
+NOT_BUILT += server/sql/pg_cancel.c server/sql/pg_conn.c server/sql/pg_pool.c server/sql/pg_run.c
+else
+CPPFLAGS += -DWITH_POSTGRES=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libpq 2>/dev/null))
+PKG_LIBS += $(shell pkg-config --libs libpq 2>/dev/null)
+endif
+export WITH_MYSQL ?= yes
+ifeq ($(WITH_MYSQL),no)
+CPPFLAGS += -DWITH_MYSQL=0
+NOT_BUILT += $(wildcard server/sql/maria*.c)
+else
+CPPFLAGS += -DWITH_MYSQL=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libmariadb 2>/dev/null))
+PKG_LIBS += $(shell pkg-config --libs libmariadb 2>/dev/null)
+endif
+# the sources that ask for one of these are compiled anew when it has changed
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)-mysql-$(WITH_MYSQL)
 
 # ------------------------------------------------------------------ what is built
-SOURCES := $(shell find core conf server -name '*.c' | sort)
+SOURCES := $(filter-out $(NOT_BUILT),$(shell find core conf server -name '*.c' -not -path 'conf/examples/*' | sort))
 LIB_OBJECTS := $(patsubst %.c,$(OUT)/%.o,$(filter-out server/main.c,$(SOURCES)))
-TEST_SOURCES := $(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort)
+TEST_SOURCES := $(filter-out $(NOT_BUILT),$(shell find tests/core tests/conf tests/server -name '*.c' 2>/dev/null | sort))
 TESTS := $(patsubst %.c,$(OUT)/%,$(TEST_SOURCES))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SOURCES))
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
+# native modules: those that tests load, and the examples, each beside its configuration
+MODULES := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/modules/*.c)) \
+	$(patsubst %.cc,$(OUT)/%.so,$(wildcard tests/modules/*.cc))
+EXAMPLES := $(patsubst conf/examples/%.c,$(OUT)/examples/%.so,$(wildcard conf/examples/*.c)) \
+	$(patsubst conf/examples/%.c,$(OUT)/examples/%.yaml,$(wildcard conf/examples/*.c))
 TEST_LIB := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/lib/*.c))
 LIBRARY := $(OUT)/libleat.a
 BINARY := $(OUT)/leat
@@ -109,20 +144,28 @@ define run_tests
 +@rc=0; for kind in unit e2e; do $(MAKE) --no-print-directory FLAVOR=$(1) $$kind || rc=1; done; exit $$rc
 endef
 
+#: make examples     builds the modules of conf/examples, with their configurations, in build/examples
+examples: build/leat
+	+@$(MAKE) --no-print-directory $(JOBS) FLAVOR=release example_files
+	@ln -sfn release/examples build/examples
+
+.PHONY: examples example_files
+example_files: $(EXAMPLES)
+
 #: make test         installs what is missing, builds, runs all tests
 test:
 	@scripts/deps build test
 	$(call run_tests,$(FLAVOR))
 
 .PHONY: built fuzzers flags
-built: $(TESTS) $(FUZZERS) $(BINARY)
+built: $(TESTS) $(FUZZERS) $(BINARY) $(MODULES) $(EXAMPLES)
 fuzzers: $(FUZZERS)
 
 # each fuzzer's corpus is fed to it here, too
-unit: $(TESTS) $(FUZZERS) $(BINARY)
+unit: $(TESTS) $(FUZZERS) $(BINARY) $(MODULES)
 	@scripts/unit-tests $(FLAVOR) $(TESTS) $(FUZZERS)
 
-e2e: $(BINARY)
+e2e: $(BINARY) $(MODULES) $(EXAMPLES)
 	@scripts/e2e-tests $(FLAVOR)
 
 #: make asan         all tests with address and undefined-behaviour sanitizers
@@ -175,7 +218,7 @@ install: build/leat
 
 # what a tool that reads C needs to know
 flags:
-	@echo '-std=gnu11 $(PKG_CFLAGS) $(CPPFLAGS)'
+	@echo '-std=gnu11 $(PKG_CFLAGS) $(CPPFLAGS) -Icore'
 
 format:
 	clang-format -i $(shell find core conf server tests -name '*.[ch]')
@@ -189,10 +232,12 @@ $(OUT)/%.o: %.c
 	@echo "CC $<"
 	@$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
-$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o: $(FEATURES)
+$(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
+$(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
+$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
-	@rm -f $(OUT)/features-jq-*
+	@rm -f $(OUT)/features-*
 	@touch $@
 
 $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
@@ -200,6 +245,29 @@ $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
 	@$(CC) -std=gnu11 -w $(HARDENING) $(CFLAGS_$(FLAVOR)) -fno-sanitize=all $(LLHTTP_CFLAGS) -c -o $@ $<
 
 # made anew each time: an object whose source is gone must not stay in it
+# modules see leat.h only, and are C11 without extensions
+MODULE_FLAGS = -Icore -shared -fPIC $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARNINGS)) \
+	-Wextra -Wpedantic -fstack-protector-strong $(CFLAGS_$(FLAVOR)) $(LDFLAGS_$(FLAVOR)) -pthread -MMD -MP
+
+$(OUT)/tests/modules/%.so: tests/modules/%.c
+	@mkdir -p $(@D)
+	@echo "SO $<"
+	@$(CC) -std=c11 $(MODULE_FLAGS) -o $@ $<
+
+$(OUT)/tests/modules/%.so: tests/modules/%.cc
+	@mkdir -p $(@D)
+	@echo "SO $<"
+	@$(CXX) -std=c++11 -fno-gnu-unique $(MODULE_FLAGS) -o $@ $<
+
+$(OUT)/examples/%.so: conf/examples/%.c
+	@mkdir -p $(@D)
+	@echo "SO $<"
+	@$(CC) -std=c11 $(MODULE_FLAGS) -o $@ $<
+
+$(OUT)/examples/%.yaml: conf/examples/%.yaml
+	@mkdir -p $(@D)
+	@cp $< $@
+
 $(LIBRARY): $(LIB_OBJECTS) $(LLHTTP_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^

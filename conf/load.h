@@ -3,8 +3,8 @@
  * Reads the main file and everything that `include:` names (globs, relative to the file that
  * names them, sorted; not recursive past 16 levels). Sections that are maps of names (routes,
  * jobs, http, …) are merged; the same name in two files is an error that shows both places; a
- * section that is not a map of names may stand in one file only, except `listen:`, whose lists
- * are joined.
+ * section that is not a map of names may stand in one file only, except `listen:` and `modules:`,
+ * whose lists are joined.
  *
  * `${env.X}` and `${secret.X}` are resolved by conf_env() and conf_secret(): at load, once. */
 #pragma once

@@ -7,9 +7,12 @@
 #include <stdlib.h>
 
 /* Sections that are maps of names: two files may each have some of the names. */
-static const char *const named_sections[] = { "http",   "redis",   "sql",     "kafka",
-					      "shared", "compute", "flows",   "routes",
-					      "jobs",   "actors",  "modules", "tests" };
+static const char *const named_sections[] = { "http",   "redis",   "sql",   "kafka",
+					      "shared", "compute", "flows", "routes",
+					      "jobs",   "actors",  "tests" };
+
+/* Those that are lists, or one element of one. */
+static const char *const listed_sections[] = { "listen", "modules" };
 
 struct section {
 	struct section *next;
@@ -35,12 +38,17 @@ void merge_fini(struct merge *merge)
 	map_fini(&merge->sections);
 }
 
-static bool merge_is_named(struct str key)
+static bool merge_is_among(struct str key, const char *const sections[], size_t n_sections)
 {
-	for (size_t i = 0; i < ARRAY_LEN(named_sections); i++)
-		if (str_eq(key, str_of(named_sections[i])))
+	for (size_t i = 0; i < n_sections; i++)
+		if (str_eq(key, str_of(sections[i])))
 			return true;
 	return false;
+}
+
+static bool merge_is_named(struct str key)
+{
+	return merge_is_among(key, named_sections, ARRAY_LEN(named_sections));
 }
 
 static void section_append(struct section *section, struct node_entry entry)
@@ -80,7 +88,7 @@ static void merge_add_names(struct merge *merge, struct section *section, const 
 		merge_add_name(merge, section, &node->entries[i]);
 }
 
-/* `listen:` may be one address or a list of them. */
+/* `listen:` may be one address or a list of them; `modules:` likewise. */
 static void merge_add_items(struct section *section, struct node *node)
 {
 	if (node->kind != NODE_LIST)
@@ -120,7 +128,7 @@ static void merge_section(struct merge *merge, struct section *section,
 		section->entry = *entry;
 	} else if (merge_is_named(entry->key)) {
 		merge_names(merge, section, entry);
-	} else if (str_eq(entry->key, STR("listen"))) {
+	} else if (merge_is_among(entry->key, listed_sections, ARRAY_LEN(listed_sections))) {
 		if (!section->merged)
 			merge_add_items(section, section->entry.value);
 		section->merged = true;

@@ -43,19 +43,25 @@ static struct node *settings_default_node(const struct setting *setting, struct 
 	node->text = text;
 	if (text.len == 0)
 		node->kind = NODE_TEXT;
-	else
-		check(!scalar_resolve(node));
+	else if (scalar_resolve(node))
+		return NULL;
 	return node;
+}
+
+bool settings_default_is_valid(const struct setting *setting, void *target, struct arena *arena,
+			       struct diag *diag)
+{
+	struct node *node = settings_default_node(setting, arena, diag);
+
+	return node && setting_read_value(setting, node, target, arena, diag);
 }
 
 static void settings_default(const struct setting *setting, void *target, struct arena *arena)
 {
 	struct diag diag;
-	struct node *node;
 
 	diag_init(&diag);
-	node = settings_default_node(setting, arena, &diag);
-	check_that(node && setting_read_value(setting, node, target, arena, &diag),
+	check_that(settings_default_is_valid(setting, target, arena, &diag),
 		   "key=%s default=%s error=%s", setting->key, setting->value_default,
 		   diag.n_entries ? diag.entries[0].message : "");
 	diag_fini(&diag);

@@ -61,6 +61,11 @@ struct settings_part {
 /* Fills every target with its defaults. */
 void settings_defaults(const struct setting *table, void *target, struct arena *arena);
 
+/* Whether the row takes its own default, which is then in the target: for tables that come from
+ * outside. That of leat's own does: settings_defaults() checks it. */
+bool settings_default_is_valid(const struct setting *setting, void *target, struct arena *arena,
+			       struct diag *diag);
+
 /* Reads `map` by all tables together: a key is looked up in each of the `n_parts`, and one that
  * none has is an error with a suggestion. Defaults are written first. Errors do not stop the
  * reading; a wrong value leaves the default. Returns the number of errors added. `what` names

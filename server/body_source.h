@@ -21,6 +21,11 @@ struct body_source_ops {
 	/* Nobody will ask for more, whether the body was whole or not: called once; the source may
 	 * free itself. on_more() is not called any more. */
 	void (*close)(struct body_source *source);
+
+	/* May be NULL. Whether all that was given is still there, and: the next read gives it again
+	 * from the start; an on_more() that was promised will not come. */
+	bool (*can_rewind)(const struct body_source *source);
+	void (*rewind)(struct body_source *source);
 };
 
 struct body_source {
@@ -37,6 +42,11 @@ struct body_source {
 static inline int body_source_read(struct body_source *source, struct str *ret_bytes)
 {
 	return source->ops->read(source, ret_bytes);
+}
+
+static inline bool body_source_can_rewind(const struct body_source *source)
+{
+	return source->ops->can_rewind && source->ops->can_rewind(source);
 }
 
 static inline void body_source_close(struct body_source *source) /* NULL is accepted */

@@ -7,6 +7,7 @@
  * While the intake is paused nothing is read: the client is held back by its own socket. */
 #include "server/conn_body.h"
 #include "core/base/clock.h"
+#include "core/io/net.h"
 #include "server/conn_input.h"
 #include "server/conn_output.h"
 #include "server/conn_time.h"
@@ -25,6 +26,8 @@ bool conn_is_too_slow(const struct conn *conn)
 {
 	uint64_t took_ms = (loop_now_ns(conn->worker->loop) - conn->body_started_ns) / NS_PER_MS;
 
+	if (conn->request && route_is_early(conn->request->route))
+		return false; /* it may be made while it is sent */
 	return took_ms > CONN_RATE_AFTER_MS && conn->body_size * 1000 / CONN_RATE_MIN < took_ms;
 }
 
@@ -81,7 +84,11 @@ static void conn_pass(struct conn *conn)
 		return;
 	}
 	conn_begin_body(conn, head, request->route->body.max);
-	if (conn->state == CONN_READ_BODY && head->expects_continue)
+	if (conn->state != CONN_READ_BODY)
+		return;
+	if (route_is_early(request->route))
+		request_start(request);
+	else if (head->expects_continue)
 		conn_continue(conn);
 }
 
@@ -123,7 +130,8 @@ static void conn_pause(struct conn *conn)
 {
 	conn->paused = true;
 	conn->paused_ns = loop_now_ns(conn->worker->loop);
-	conn_no_deadline(conn);
+	if (conn->state == CONN_READ_BODY)
+		conn_no_deadline(conn);
 }
 
 /* Refuses with an answer of the intake. */
@@ -177,6 +185,15 @@ static bool conn_body_data(struct conn *conn, struct str data)
 	return false;
 }
 
+/* All of it: the request goes to work, or goes on. */
+static void conn_body_is_taken(struct conn *conn)
+{
+	if (conn->duplex)
+		conn->duplex = false;
+	else
+		conn_handle(conn);
+}
+
 static void conn_body_end(struct conn *conn)
 {
 	struct body_intake *intake;
@@ -193,7 +210,7 @@ static void conn_body_end(struct conn *conn)
 		return;
 	if (!intake)
 		conn->request->body = buf_str(&conn->body);
-	conn_handle(conn);
+	conn_body_is_taken(conn);
 }
 
 /* Each returns how many bytes of the window were used. */
@@ -211,7 +228,7 @@ static size_t conn_body_chunked(struct conn *conn, struct str window)
 {
 	size_t used = 0;
 
-	while (conn->state == CONN_READ_BODY && !conn->paused) {
+	while (!conn->body_whole && conn_takes_body(conn)) {
 		size_t n;
 		struct str data;
 		int status;
@@ -228,17 +245,42 @@ static size_t conn_body_chunked(struct conn *conn, struct str window)
 			conn_body_end(conn);
 			return used + n;
 		case HTTP_BODY_BAD:
-			conn_refuse(conn, status);
+			conn_fail_body(conn, status);
 			return used + n;
 		}
 	}
 	return used;
 }
 
+static size_t conn_body_raw(struct conn *conn, struct str window)
+{
+	conn_body_data(conn, window);
+	return window.len;
+}
+
+bool conn_body_at_end(struct conn *conn)
+{
+	if (!conn->raw || !conn->duplex)
+		return false;
+	conn_body_end(conn);
+	return true;
+}
+
+void conn_fail_body(struct conn *conn, int status)
+{
+	if (!conn->duplex) {
+		conn_refuse(conn, status);
+		return;
+	}
+	net_reset_on_close(stream_fd(&conn->stream)); /* the answer has begun: it is cut */
+	conn_close(conn);
+}
+
 size_t conn_body(struct conn *conn, struct str window)
 {
-	size_t used = conn->chunked ? conn_body_chunked(conn, window)
-				    : conn_body_length(conn, window);
+	size_t used = conn->raw       ? conn_body_raw(conn, window)
+		      : conn->chunked ? conn_body_chunked(conn, window)
+				      : conn_body_length(conn, window);
 
 	if (conn->state != CONN_READ_BODY || conn->paused)
 		return used;
@@ -254,17 +296,20 @@ void conn_on_resume_body(struct request *request)
 {
 	struct conn *conn = request->owner;
 
-	check(conn->state == CONN_READ_BODY && conn->paused && !conn->processing);
+	check(conn->paused && !conn->processing);
 	conn->paused = false;
+	if (conn->resume)
+		return; /* what goes out first is not out yet */
+	check(conn->state == CONN_READ_BODY || conn->duplex);
 	conn->body_started_ns += loop_now_ns(conn->worker->loop) - conn->paused_ns;
 	conn->processing = true; /* it may be answered, and closed */
 	if (request->intake->refusal)
 		conn_refuse_body(conn, request->intake->refusal);
 	else if (conn->body_whole)
-		conn_handle(conn);
-	else if (!conn->chunked && conn->body_left == 0)
+		conn_body_is_taken(conn);
+	else if (!conn->raw && !conn->chunked && conn->body_left == 0)
 		conn_body_end(conn);
-	else
+	else if (conn->state == CONN_READ_BODY)
 		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
 	conn->processing = false;
 	conn_move_on(conn);

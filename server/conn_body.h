@@ -10,6 +10,13 @@ enum {
 
 bool conn_has_body(const struct http_head *head);
 
+/* What comes is the body of the request at hand, and there is somebody to take it. */
+static inline bool conn_takes_body(const struct conn *conn)
+{
+	return (conn->state == CONN_READ_BODY || (conn->state == CONN_WRITE && conn->duplex)) &&
+	       !conn->paused;
+}
+
 /* The head of conn->request is whole: asks its policies, if it has any, then reads its body. */
 void conn_begin_request_body(struct conn *conn);
 
@@ -28,6 +35,12 @@ size_t conn_body(struct conn *conn, struct str window);
 void conn_answer_early(struct conn *conn, const struct reply *reply);
 
 bool conn_is_too_slow(const struct conn *conn);
+
+/* The client has closed its side. False unless that is the end of the body. */
+bool conn_body_at_end(struct conn *conn);
+
+/* What comes is not what was promised. Answers with a status, if it is not too late for that. */
+void conn_fail_body(struct conn *conn, int status);
 
 /* of struct request_sink */
 void conn_on_admitted(struct request *request);

@@ -77,9 +77,7 @@ static int conn_read(struct conn *conn, struct str *window)
 	enum { MORE = 4096 };
 	bool kept = conn->in_len > 0;
 	char *to = kept ? conn_in_reserve(conn, MORE) : conn->worker->in;
-	size_t room = kept                            ? MORE
-		      : conn->state == CONN_READ_BODY ? WORKER_IN_SIZE
-						      : WORKER_HEAD_SIZE;
+	size_t room = kept ? MORE : conn_takes_body(conn) ? WORKER_IN_SIZE : WORKER_HEAD_SIZE;
 	ssize_t n;
 
 	if (!to)
@@ -397,7 +395,7 @@ static struct str conn_use(struct conn *conn, struct str window)
 
 		if (conn->state == CONN_READ_HEAD && conn_has_room(conn))
 			used = conn_scan_head(conn, window);
-		else if (conn->state == CONN_READ_BODY && !conn->paused)
+		else if (conn_takes_body(conn))
 			used = conn_body(conn, window);
 		else
 			break;
@@ -412,8 +410,8 @@ static struct str conn_use(struct conn *conn, struct str window)
 static void conn_read_failed(struct conn *conn, int error)
 {
 	if (error == -ENOMEM)
-		conn_refuse(conn, 503);
-	else
+		conn_fail_body(conn, 503);
+	else if (error != -EPIPE || !conn_body_at_end(conn))
 		conn_close(conn);
 }
 

@@ -21,4 +21,8 @@ void conn_go_on_sending(struct conn *conn); /* it may be freed */
 
 /* Goes to CONN_HANDLE and starts the request, or does so when what stands before it is sent. */
 void conn_handle(struct conn *conn);
+
+/* The answer of a request whose body may still be coming: one that is itself still being made goes out
+ * beside it; any other ends it. */
+void conn_answer_at_work(struct conn *conn, const struct reply *reply);
 extern const struct request_sink conn_sink;

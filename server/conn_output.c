@@ -13,6 +13,7 @@
 #include "server/server.h"
 #include <errno.h>
 #include <linux/sockios.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
@@ -83,7 +84,8 @@ static bool conn_sends_file(const struct conn *conn, const struct reply *reply)
 
 static bool conn_sends_source(const struct conn *conn, const struct reply *reply)
 {
-	return reply->source && !conn->is_head && reply_has_body(reply->status);
+	return reply->source &&
+	       (reply->switches || (!conn->is_head && reply_has_body(reply->status)));
 }
 
 /* Of a body whose size is not known the framing says where it ends (RFC 9112 §6.3): chunks, or
@@ -152,6 +154,9 @@ void conn_answer(struct conn *conn, const struct reply *reply, struct request *r
 	struct str body = conn_body_of(conn, reply);
 
 	conn->keep_alive = conn->keep_alive && !reply->close && !conn->worker->draining;
+	if (reply->switches)
+		conn->keep_alive =
+			true; /* as far as the head is concerned, which says it already */
 	conn->state = CONN_WRITE;
 	if (reply->constant) {
 		conn_put(conn, reply->head);
@@ -196,12 +201,27 @@ void conn_answer_constant(struct conn *conn, const struct route *route,
 		conn_set_deadline(conn, conn->worker->generation->settings.timeout_idle);
 }
 
+/* It is at work, and nobody waits for its answer any more. */
+static void conn_refuse_early(struct conn *conn, const struct reply *reply)
+{
+	struct request *request = take(&conn->request);
+
+	conn->after_route = request->route; /* for the log */
+	conn_answer(conn, reply, NULL);
+	conn->after_route = NULL;
+	request_abandon(request);
+}
+
 void conn_refuse(struct conn *conn, int status)
 {
 	const struct reply *reply = reply_refusal(status);
 
 	conn->keep_alive = false;
 	conn->refused = true;
+	if (conn->request && conn->request->started) {
+		conn_refuse_early(conn, reply);
+		return;
+	}
 	if (conn->request)
 		conn->request->replied = true;
 	if (conn->request && conn->request->policies)
@@ -228,6 +248,30 @@ void conn_refuse_head(struct conn *conn, int status)
 void conn_continue(struct conn *conn)
 {
 	conn_put(conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+bool conn_put_interim(struct conn *conn, int status, const struct http_field *fields,
+		      size_t n_fields)
+{
+	char first[80];
+	int len = snprintf(first, sizeof(first), "HTTP/1.1 %d %.*s\r\n", status,
+			   STR_ARG(http_status_reason(status)));
+	struct str line = { first, (size_t)len };
+	size_t size = line.len + 2;
+
+	for (size_t i = 0; i < n_fields; i++)
+		size += fields[i].name.len + fields[i].value.len + 4;
+	if (size > WORKER_OUT_SIZE - conn->worker->out_len)
+		return false;
+	conn_put(conn, line);
+	for (size_t i = 0; i < n_fields; i++) {
+		conn_put(conn, fields[i].name);
+		conn_put(conn, STR(": "));
+		conn_put(conn, fields[i].value);
+		conn_put(conn, STR("\r\n"));
+	}
+	conn_put(conn, STR("\r\n"));
+	return true;
 }
 
 /* ------------------------------------------------------------ sending */
@@ -362,7 +406,7 @@ int conn_send_rest(struct conn *conn)
 int conn_send(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
-	struct iovec parts[3 + CONN_PIECE_PARTS] = {
+	struct iovec parts[3 + BODY_PIECE_PARTS] = {
 		{ worker->out, worker->out_len },
 		conn_part(worker->out_head),
 		conn_part(worker->out_body),

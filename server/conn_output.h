@@ -19,6 +19,10 @@ void conn_refuse_head(struct conn *conn, int status);
 void conn_refuse_plain(struct conn *conn); /* HTTP where HTTPS is spoken */
 void conn_continue(struct conn *conn);     /* 100 Continue */
 
+/* An interim response. False when there is no room for it. */
+bool conn_put_interim(struct conn *conn, int status, const struct http_field *fields,
+		      size_t n_fields);
+
 bool conn_has_output(const struct conn *conn);
 bool conn_has_room(const struct conn *conn); /* for one more small answer in the scratch */
 

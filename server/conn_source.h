@@ -1,24 +1,14 @@
 /* server/conn_source.h: sending a body that comes piece by piece. Internal to the connection. */
 #pragma once
+#include "server/body_sender.h"
 #include "server/connection.h"
-#include <sys/uio.h>
-
-struct body_source;
-
-enum { CONN_PIECE_PARTS = 3 }; /* size line, bytes, CRLF */
 
 /* One answer's body while it is sent; in the request's arena. */
 struct conn_source {
 	struct conn *conn;
-	struct body_source *source;
+	struct body_sender sender;
 	struct ready turn; /* the rest in another turn: this one's share is used */
-	uint64_t left;     /* of a body whose size was promised */
-	uint64_t sent;     /* bytes of the body, so far */
 	int status;        /* for the log */
-	bool chunked;
-	bool waiting; /* for on_more() */
-	bool whole;
-	char line[24]; /* the size of the piece at hand */
 };
 
 /* The body of `reply` will come from its source: conn->source is set. False without memory. */
@@ -26,7 +16,7 @@ bool conn_source_begin(struct conn *conn, const struct reply *reply);
 
 /* The first piece, if there is one already, to be sent together with the head. Returns how many
  * parts, or a negative errno. */
-int conn_source_first(struct conn *conn, struct iovec parts[CONN_PIECE_PARTS]);
+int conn_source_first(struct conn *conn, struct iovec parts[BODY_PIECE_PARTS]);
 
 /* Goes on, with nothing queued. 1: the body is sent; 0: it waits for room, for its source or for
  * another turn; or a negative errno: it has to be cut. */

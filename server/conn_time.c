@@ -46,7 +46,7 @@ bool conn_has_unread(struct conn *conn)
 bool conn_is_waited_for(const struct conn *conn)
 {
 	return conn->state == CONN_ADMIT || conn->state == CONN_HANDLE ||
-	       (conn->state == CONN_WRITE && conn_source_is_waiting(conn));
+	       (conn->state == CONN_WRITE && !conn->raw && conn_source_is_waiting(conn));
 }
 
 /* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */

@@ -8,6 +8,9 @@
  *      |     a policy answers)              |
  *      +------------------------------------+------------------------> CLOSED   (the client left, a timeout of idling)
  *
+ * Of a route that passes its body on (route_is_early()) the request is started with READ_BODY; its answer
+ * may come there, and is then written while the body still comes (`duplex`), or ends it.
+ *
  * One request is in work at a time; what follows it waits unread in the socket (back-pressure).
  * Answers are put into the loop's scratch and go out together at the end of a round, so that
  * pipelined requests cost one send().
@@ -51,7 +54,8 @@ static void conn_check(const struct conn *conn)
 	if (conn->state == CONN_HANDLE || conn->state == CONN_ADMIT)
 		check(conn->request && !conn->request->replied);
 	check(!conn->source || conn->state == CONN_WRITE);
-	check(!conn->paused || conn->state == CONN_READ_BODY);
+	check(!conn->paused || conn->state == CONN_READ_BODY || conn->duplex || conn->resume);
+	check(!conn->duplex || conn->state == CONN_WRITE);
 }
 
 /* ------------------------------------------------------------ opening and closing */
@@ -147,7 +151,7 @@ void conn_close(struct conn *conn)
 
 	check(conn->state != CONN_CLOSED);
 	conn->state = CONN_CLOSED;
-	conn->paused = false;
+	conn->paused = conn->duplex = false;
 	timer_stop(&conn->timer);
 	conn_source_end(conn);
 	stream_close(&conn->stream);
@@ -223,6 +227,11 @@ static void conn_go_on(struct conn *conn)
 	uint8_t state = conn->resume;
 
 	conn->resume = 0;
+	if (conn->held) {
+		conn->state = state;
+		conn_answer_at_work(conn, take(&conn->held));
+		return;
+	}
 	if (state == CONN_HANDLE) {
 		conn_handle(conn);
 		return;
@@ -233,7 +242,8 @@ static void conn_go_on(struct conn *conn)
 	}
 	conn->state = CONN_READ_BODY;
 	conn->body_started_ns = loop_now_ns(conn->worker->loop);
-	conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
+	if (!conn->paused)
+		conn_set_deadline(conn, conn->worker->generation->settings.timeout_body);
 }
 
 /* What was in work is sent: the next request, or the end. */
@@ -245,6 +255,10 @@ static void conn_next(struct conn *conn)
 		return;
 	}
 	conn_source_end(conn);
+	if (conn->duplex) { /* nobody takes the rest of the body */
+		conn->duplex = conn->paused = conn->keep_alive = false;
+		conn->refused = true;
+	}
 	request_destroy(take(&conn->request));
 	conn_forget_after(conn);
 	if (!conn->keep_alive) {
@@ -290,7 +304,9 @@ void conn_flush_alone(struct conn *conn)
 /* What stands in the scratch, if anything does, at the end of a step. */
 static void conn_put_out(struct conn *conn)
 {
-	if (conn->state != CONN_CLOSED && (conn_has_output(conn) || conn->state == CONN_WRITE))
+	bool unsent = conn_has_output(conn) || (conn->state == CONN_WRITE && !conn->source);
+
+	if (conn->state != CONN_CLOSED && unsent)
 		conn_flush(conn);
 }
 
@@ -301,7 +317,7 @@ void conn_process(struct conn *conn)
 	if (conn->processing)
 		return;
 	conn->processing = true;
-	while (conn->state == CONN_READ_HEAD || (conn->state == CONN_READ_BODY && !conn->paused)) {
+	while (conn->state == CONN_READ_HEAD || conn_takes_body(conn)) {
 		bool more = conn_input(conn);
 
 		conn_put_out(conn);
@@ -375,6 +391,10 @@ static void conn_on_readable(struct stream *stream)
 	case CONN_ADMIT:
 	case CONN_HANDLE:
 	case CONN_WRITE:
+		if (conn->duplex) {
+			conn_process(conn);
+			return;
+		}
 		/* with TLS the end may come before the socket's */
 		if ((stream->peer_closed || stream->tls) && conn_is_waited_for(conn))
 			conn_on_peer_closed(conn);
@@ -398,39 +418,4 @@ void conn_drain(struct conn *conn, bool cancel)
 		stream_end(&conn->stream);
 	if (idle || cancel || conn->state == CONN_LINGER)
 		conn_close(conn);
-}
-
-/* ------------------------------------------------------------ answers */
-
-static void conn_reply(struct request *request, const struct reply *reply)
-{
-	struct conn *conn = request->owner;
-
-	check(conn->request == request);
-	if (conn->state == CONN_ADMIT) {
-		conn_answer_early(conn, reply);
-	} else {
-		check(conn->state == CONN_HANDLE);
-		conn_answer(conn, reply, request);
-	}
-	conn_move_on(conn);
-}
-
-const struct request_sink conn_sink = {
-	.reply = conn_reply,
-	.admitted = conn_on_admitted,
-	.resume_body = conn_on_resume_body,
-};
-
-/* The body is whole (or there is none): the request goes to work. */
-void conn_handle(struct conn *conn)
-{
-	if (conn_has_output(conn)) { /* it has to wait: its own answer comes behind what is there */
-		conn->resume = CONN_HANDLE;
-		conn->state = CONN_WRITE;
-		return;
-	}
-	conn->state = CONN_HANDLE;
-	conn_no_deadline(conn);
-	request_start(conn->request);
 }

@@ -33,6 +33,8 @@ struct conn {
 	bool body_whole; /* in CONN_READ_BODY: and it has come to its end */
 	bool refused;    /* the last answer was given before the request was read to its end */
 	bool partial;    /* `in` begins with a part of a head that was looked at already */
+	bool duplex; /* in CONN_WRITE: the body of the request that is being answered still comes */
+	bool raw;    /* since a switch of protocols: that body is all that comes, to the end */
 	uint32_t n_requests;
 	uint32_t listener; /* the number of the one that it came by */
 	const struct listen_spec
@@ -61,6 +63,8 @@ struct conn {
 	const struct reply *after_body;
 	const struct route *after_route; /* for the log; or NULL */
 	struct generation *after_generation;
+	const struct reply
+		*held;  /* the answer, while `resume` has something to go before it; or NULL */
 	uint8_t resume; /* in CONN_WRITE: the state to go on with, CONN_ADMIT, CONN_READ_BODY or
 			   CONN_HANDLE; 0: the answer ends the request */
 	uint64_t started_ns; /* the head of the request at hand was whole */

@@ -7,69 +7,16 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/files_root.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
 #include "server/jq/jq_check.h"
 #include "server/later.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
+#include "server/sections.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
-
-struct flow_config {
-	const struct node *tasks, *result;
-};
-
-#define AT(field) offsetof(struct flow_config, field)
-static const struct setting flow_keys[] = {
-	{ "tasks", SETTING_MAP, AT(tasks), .help = "What to do.", .required = true },
-	{ "result", SETTING_VALUE, AT(result), .help = "What the flow gives to its caller." },
-	SETTINGS_END
-};
-#undef AT
-
-struct sections_config {
-	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *http, *shared, *compute, *flows, *routes, *jobs;
-};
-
-#define AT(field) offsetof(struct sections_config, field)
-const struct setting sections[] = {
-	{ "listen", SETTING_NODE, AT(listen),
-	  .help = "Addresses to serve on: host:port, [v6]:port, *:port, unix:/path; or a map for "
-		  "each.",
-	  .keys = listen_keys, .more_keys = policy_keys },
-	{ "server", SETTING_MAP, AT(server), .help = "What is fixed for the life of the process.",
-	  .keys = server_keys },
-	{ "log", SETTING_MAP, AT(log), .help = "What is logged, and where.", .keys = log_keys },
-	{ "limits", SETTING_MAP, AT(limits), .help = "Bounds of what clients may ask for.",
-	  .keys = limits_keys },
-	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
-	  .keys = timeouts_keys },
-	{ "admin", SETTING_MAP, AT(admin),
-	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
-	{ "secrets", SETTING_MAP, AT(secrets),
-	  .help = "Where ${secret.NAME} is read from: {dir: PATH}." },
-	{ "include", SETTING_NODE, AT(include),
-	  .help = "More files, by name or pattern, relative to this one." },
-	{ "defaults", SETTING_MAP, AT(defaults),
-	  .help = "Modifiers for every task: {task: {timeout: …}}, and policies for prefixes of "
-		  "paths: {/api: {cors: …}}.",
-	  .keys = policy_keys },
-	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
-	{ "shared", SETTING_MAP, AT(shared),
-	  .help = "Pools and queues by name: {permits: n} or {queue: n}.", .keys = shared_keys },
-	{ "compute", SETTING_MAP, AT(compute),
-	  .help = "Queues of the threads that compute, by name.", .keys = compute_keys },
-	{ "flows", SETTING_MAP, AT(flows),
-	  .help = "Tasks to be called from several places: tasks and result.", .keys = flow_keys },
-	{ "routes", SETTING_MAP, AT(routes),
-	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
-	  .more_keys = policy_keys },
-	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
-	SETTINGS_END
-};
-#undef AT
 
 #define FLOW_ROOTS (ROOT_BIT(ROOT_WITH) | ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET))
 
@@ -112,6 +59,12 @@ static struct upstream *load_upstream(struct flow_compiler *compiler, struct str
 		if (str_eq(generation->upstreams[i]->name, name))
 			return generation->upstreams[i];
 	return NULL;
+}
+
+static struct sql_db *load_sql(struct flow_compiler *compiler, struct str name)
+{
+	return sql_section_find(&container_of(compiler, struct load, compiler)->generation->sql,
+				name);
 }
 
 static struct flow *load_flow(struct flow_compiler *compiler, struct str name)
@@ -219,43 +172,6 @@ static void load_policies(struct load *load)
 						.body = { .max = generation->settings.body } };
 }
 
-struct admin_config {
-	struct str listen;
-};
-
-static void load_admin(struct load *load)
-{
-	static const struct setting keys[] = {
-		{ "listen", SETTING_TEXT, offsetof(struct admin_config, listen),
-		  "unix:/run/leat/admin.sock",
-		  "The address: a unix socket, or a loopback address; off: none." },
-		SETTINGS_END
-	};
-	struct listen_spec *spec = &load->generation->admin;
-	struct admin_config config = { 0 };
-	const struct settings_part part = { keys, &config };
-
-	if (!load->config.admin)
-		settings_defaults(keys, &config, load->generation->arena);
-	else if (settings_read(&part, 1, load->config.admin, "admin", load->generation->arena,
-			       load->diag) > 0)
-		return;
-	if (str_eq(config.listen, STR("off")))
-		return;
-	spec->text = config.listen;
-	spec->place = load->config.admin ? load->config.admin->place : (struct place){ 0 };
-	if (net_addr_parse(spec->text, &spec->addr) < 0)
-		diag_error(load->diag, spec->place,
-			   "\"%s\" is not an address; write unix:/path or 127.0.0.1:port",
-			   spec->text.ptr);
-	else if (!net_addr_is_loopback(&spec->addr))
-		diag_error(
-			load->diag, spec->place,
-			"\"%s\" can be reached from elsewhere, and whoever reaches the admin API "
-			"may do everything; write unix:/path or 127.0.0.1:port",
-			spec->text.ptr);
-}
-
 /* ------------------------------------------------------------ what is compiled */
 
 static const struct upstream *generation_find_upstream(const struct generation *generation,
@@ -297,6 +213,27 @@ static void load_upstreams(struct load *load)
 	load->compiler.upstream_names = names;
 }
 
+static void load_redis_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	redis_section_compile(&generation->redis, load->config.redis,
+			      load->before ? &load->before->redis : NULL, &generation->conf,
+			      load->diag);
+	load->compiler.redis = &generation->redis;
+}
+
+static void load_sql_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	generation->files_root = files_root(&generation->conf);
+	sql_section_compile(&generation->sql, load->config.sql,
+			    load->before ? &load->before->sql : NULL, generation->files_root,
+			    &generation->conf, load->diag);
+	load->compiler.sql_names = generation->sql.names;
+}
+
 static void load_flow_one(struct load *load, const struct node_entry *entry)
 {
 	struct flow_config config = { 0 };
@@ -326,25 +263,6 @@ static void load_flows(struct load *load)
 		load_flow_one(load, &node->entries[i]);
 }
 
-/* DECISIONS 14: "/static" leads to "/static/", unless a route of its own says otherwise. */
-static void load_folder(struct load *load, struct route *route)
-{
-	struct route_pattern pattern = route->pattern;
-	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
-	struct diag unheard;
-
-	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
-		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
-	if (!route->files || !pattern.has_rest || rest <= 0)
-		return;
-	pattern.path = arena_str(load->generation->arena, str_first(pattern.path, (size_t)rest));
-	pattern.has_rest = false;
-	pattern.n_params--;
-	diag_init(&unheard);
-	router_add(load->generation->router, &pattern, route->place, route, &unheard);
-	diag_fini(&unheard);
-}
-
 static void load_routes(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -364,7 +282,7 @@ static void load_routes(struct load *load)
 			generation->routes[generation->n_routes++] = route;
 	}
 	for (size_t i = 0; i < generation->n_routes; i++)
-		load_folder(load, generation->routes[i]);
+		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
 
 static void load_jobs(struct load *load)
@@ -383,6 +301,16 @@ static void load_jobs(struct load *load)
 	}
 }
 
+/* Before flows: modules have verbs. */
+static void load_modules(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	natives_load(&generation->natives, load->config.modules, &generation->conf,
+		     load->before ? &load->before->natives : NULL, load->diag);
+	load->compiler.natives = &generation->natives;
+}
+
 static void load_shared(struct load *load)
 {
 	struct arena *arena = load->generation->arena;
@@ -392,13 +320,17 @@ static void load_shared(struct load *load)
 	load->compiler.shared = things;
 	queues_compile(&load->generation->queues, load->config.compute, arena, load->diag);
 	load->compiler.queues = &load->generation->queues;
+	gpu_set_compile(&load->generation->gpu, load->config.gpu, arena, load->diag);
+	load->compiler.gpu = &load->generation->gpu;
 }
 
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen", "server", "log",    "limits", "timeouts",
-						"admin",  "http",   "shared", "compute" };
+	static const char *const constant[] = { "listen",   "server", "log",  "limits",
+						"timeouts", "admin",  "http", "shared",
+						"compute",  "redis",  "sql",  "files_root",
+						"gpu" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -420,6 +352,7 @@ static void load_sections(struct load *load)
 		.arena = generation->arena,
 		.diag = load->diag,
 		.upstream = load_upstream,
+		.sql = load_sql,
 		.flow = load_flow,
 		.constant = load_constant,
 	};
@@ -428,12 +361,18 @@ static void load_sections(struct load *load)
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
+	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
 	load_policies(load);
 	load_listens(load);
-	load_admin(load);
+	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
+				  load->diag);
 	load_upstreams(load);
+	generation->natives.upstreams = generation->upstreams;
+	generation->natives.n_upstreams = generation->n_upstreams;
+	load_redis_section(load);
+	load_sql_section(load);
 	load_shared(load);
 	load_flows(load);
 	load_routes(load);
@@ -461,6 +400,8 @@ struct generation *generation_load(const char *path, const struct generation *be
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);
+		if (!checking && diag->n_errors == 0)
+			natives_start(&generation->natives, diag);
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -478,9 +419,13 @@ void generation_destroy(struct generation *generation)
 		job_spec_fini(generation->jobs[i]);
 	for (size_t i = 0; i < generation->n_upstreams; i++)
 		upstream_unref(generation->upstreams[i]);
+	redis_section_fini(&generation->redis);
+	sql_section_fini(&generation->sql);
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	gpu_set_fini(&generation->gpu);
+	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);

@@ -7,11 +7,15 @@
 #include "conf/load.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
+#include "server/gpu/gpu_set.h"
 #include "server/http/head.h"
 #include "server/listen_spec.h"
+#include "server/native/natives.h"
 #include "server/policy/policies.h"
+#include "server/redis_conf.h"
 #include "server/router.h"
 #include "server/settings.h"
+#include "server/sql/sql_section.h"
 
 struct route;
 struct job_spec;
@@ -37,7 +41,12 @@ struct generation {
 	struct job_spec **jobs;
 	size_t n_upstreams;
 	struct upstream **upstreams; /* `http:`, each a reference */
+	struct sql_section sql;
+	struct redis_section redis;
+	struct str files_root; /* where data is kept */
 	struct compute_queues queues;
+	struct gpu_set gpu;
+	struct natives natives; /* `modules:` */
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */

@@ -2,17 +2,17 @@
 #include "server/later.h"
 
 #define AT(field) offsetof(struct later_config, field)
-const struct setting later_sections[] = { { "redis", SETTING_NODE, AT(ignored) },
-					  { "sql", SETTING_NODE, AT(ignored) },
-					  { "kafka", SETTING_NODE, AT(ignored) },
+/* one a line */
+/* clang-format off */
+const struct setting later_sections[] = { { "kafka", SETTING_NODE, AT(ignored) },
 					  { "queues", SETTING_NODE, AT(ignored) },
 					  { "actors", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },
 					  { "trace", SETTING_NODE, AT(ignored) },
 					  { "store", SETTING_NODE, AT(ignored) },
-					  { "modules", SETTING_NODE, AT(ignored) },
 					  { "metrics", SETTING_NODE, AT(ignored) },
 					  SETTINGS_END };
+/* clang-format on */
 #undef AT
 
 void sections_refuse_later(const struct node *root, struct diag *diag)

@@ -35,6 +35,10 @@ static inline bool listen_spec_looks(const struct listen_spec *spec)
 	return spec->policies || spec->trusted;
 }
 
+/* Reads the section `admin:`, or NULL. Errors go to the diag. */
+void listen_spec_compile_admin(struct listen_spec *spec, const struct node *node,
+			       struct arena *arena, struct diag *diag);
+
 void listen_spec_fini(struct listen_spec *spec);
 
 extern const struct setting listen_keys[];

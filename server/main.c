@@ -1,6 +1,7 @@
 /* server/main.c: the command line. */
 #include "core/base/version.h"
 #include "server/cli/cli.h"
+#include "server/gpu/gpu_environment.h"
 #include <getopt.h>
 #include <stdio.h>
 
@@ -21,7 +22,8 @@ static const struct {
 	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]",
 	  "the task graph of a route, job or flow" },
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
-	{ "schema", cli_schema, "", "JSON Schema of the configuration, for editors" },
+	{ "schema", cli_schema, "[-c FILE]",
+	  "JSON Schema of the configuration, for editors; with the verbs of FILE's modules" },
 	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself */
 };
 
@@ -68,6 +70,7 @@ static bool read_options(int argc, char **argv, struct cli *cli, int *ret_code)
 		switch (option) {
 		case 'c':
 			cli->conf_path = optarg;
+			cli->has_conf = true;
 			break;
 		case OPT_ADMIN:
 			cli->admin = optarg;
@@ -110,6 +113,9 @@ int main(int argc, char **argv)
 
 	if (!read_options(argc, argv, &cli, &code))
 		return code;
+#if WITH_GPU
+	gpu_environment_set();
+#endif
 	if (optind == argc) {
 		print_help(stderr);
 		return EXIT_USAGE;

@@ -39,7 +39,8 @@ struct reply {
 	size_t n_fields;
 	struct http_field *fields; /* checked: names are tokens, values have no controls */
 	bool close;                /* the connection ends with this answer */
-	bool constant;             /* `head` is rendered already */
+	bool switches; /* 101: from then on the source, and the request's intake, have the connection */
+	bool constant; /* `head` is rendered already */
 	struct str
 		head; /* "HTTP/1.1 200 OK\r\n…Content-Length: 12\r\n": all but Date, Connection and the empty line */
 };

@@ -15,6 +15,7 @@
 #include "server/files/files.h"
 #include "server/policy/policy.h"
 #include "server/precondition.h"
+#include "server/proxy/proxy.h"
 #include "server/request_roots.h"
 #include "server/server.h"
 #include "server/tls_info.h"
@@ -129,6 +130,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.ops = &request_context_ops,
 		.loop = worker->loop,
 		.client = worker->client,
+		.redis = worker->redis,
 		.arena = &request->arena,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
@@ -227,8 +229,7 @@ static struct failure request_errno_failure(int error, struct str detail)
 	return (struct failure){ .code = code, .task = STR("reply"), .detail = detail };
 }
 
-/* The answer of a failure: by on_error: where it has a rule, else the problem of its code. */
-static void request_fail(struct request *request, const struct failure *failure)
+void request_fail(struct request *request, const struct failure *failure)
 {
 	const struct reply_spec *rule = route_error_reply(request->route, failure);
 	struct reply reply;
@@ -314,6 +315,8 @@ void request_start(struct request *request)
 {
 	const struct route *route = request->route;
 
+	check(!request->started);
+	request->started = true;
 	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
 				  memory_order_relaxed);
 	if (route->native) {
@@ -322,6 +325,10 @@ void request_start(struct request *request)
 	}
 	if (route->files) {
 		files_serve(route->files, request);
+		return;
+	}
+	if (route->proxy) {
+		proxy_serve(route->proxy, request);
 		return;
 	}
 	body_ready(request);

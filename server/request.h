@@ -23,6 +23,10 @@ struct request_sink {
 
 	/* The intake takes bytes again. */
 	void (*resume_body)(struct request *request);
+
+	/* Something to be told before the answer (RFC 9110 §15.2), where that can be. The texts do not stay. */
+	void (*interim)(struct request *request, int status, const struct http_field *fields,
+			size_t n_fields);
 };
 
 struct request {
@@ -56,6 +60,7 @@ struct request {
 	struct file *file;                          /* that the answer is made of; or NULL */
 	bool is_form;                               /* by its Content-Type */
 	bool running;                               /* the flow runs */
+	bool started;                               /* request_start() was called */
 	bool replied;                               /* sink->reply() was called */
 	void *native;                               /* of a native route: what is pending for it */
 	void (*on_cancel)(struct request *request); /* of a native route: the client has left */
@@ -80,12 +85,17 @@ void request_admitted(struct request *request);
 /* After INTAKE_PAUSED, on its loop. Not after the intake was closed. */
 void request_resume_body(struct request *request);
 
-/* The body is whole: runs the route. */
+/* Runs the route: when the body is whole, or, of a route that passes it on (route_is_early()), before
+ * it comes. */
 void request_start(struct request *request);
 
 /* What body_ready() leads to: the tasks may run, or the answer is a refusal. */
 void request_go_on(struct request *request);
 void request_refuse_body(struct request *request, const struct reply *reply);
+
+/* The answer of a failure: by on_error: where it has a rule, else the problem of its code. Once. The
+ * run must have been made (flow_run_init()). */
+void request_fail(struct request *request, const struct failure *failure);
 void request_count_failure(struct request *request); /* of its route */
 
 /* The client has left: by on_disconnect the tasks are cancelled or go on; there will be no call

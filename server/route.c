@@ -3,6 +3,7 @@
 #include "server/files/files.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
+#include "server/proxy/proxy.h"
 
 #define ROUTE_ROOTS                                                                                \
 	(ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL) |                   \
@@ -11,15 +12,20 @@
 	 ROOT_BIT(ROOT_AUTH) | ROOT_BIT(ROOT_TLS) | ROOT_BIT(ROOT_CLIENT) | ROOT_BIT(ROOT_ENV) |   \
 	 ROOT_BIT(ROOT_SECRET))
 
+/* Before the body has come. */
+#define EARLY_ROOTS                                                                                \
+	(ROUTE_ROOTS & ~(ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL)))
+
 #define BODY_ROOTS                                                                                 \
 	(ROOT_BIT(ROOT_BODY) | ROOT_BIT(ROOT_FORM) | ROOT_BIT(ROOT_FORM_ALL) |                     \
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *body, *tasks, *reply, *redirect, *files, *on_error;
+	const struct node *body, *tasks, *reply, *redirect, *files, *proxy, *on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
+	bool timeout_said;
 	bool doubtful; /* it has a wrong key: what is missing may only be misspelt */
 };
 
@@ -34,6 +40,9 @@ const struct setting route_keys[] = {
 	  .help = "Answers with a redirect: a URL, or to and status." },
 	{ "files", SETTING_NODE, AT(files), .help = "Answers with files: a folder, or a map.",
 	  .keys = files_keys },
+	{ "proxy", SETTING_NODE, AT(proxy),
+	  .help = "Passes the request on to an upstream: its name, a URL, or a map.",
+	  .keys = proxy_keys },
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
@@ -54,7 +63,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "proxy", "events", "websocket", "cache", "async" };
+	static const char *const later[] = { "events", "websocket", "cache", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -165,15 +174,56 @@ static const char *const *route_path_names(const struct route *route, struct are
 static bool route_compile_files(struct flow_compiler *compiler, const struct route_config *config,
 				struct route *route)
 {
-	if (config->reply || config->redirect || config->tasks || config->on_error) {
-		diag_error(
-			compiler->diag, config->files->place,
-			"a route with files has no tasks, reply, redirect or on_error; keep one");
+	if (config->reply || config->redirect || config->proxy || config->tasks ||
+	    config->on_error) {
+		diag_error(compiler->diag, config->files->place,
+			   "a route with files has no tasks, reply, redirect, proxy or on_error; "
+			   "keep one");
 		return false;
 	}
 	route->files = files_compile(compiler->arena, compiler->diag, config->files,
 				     route->pattern.has_rest);
 	return route->files != NULL;
+}
+
+/* The body goes on as it comes: nothing can be demanded of it but its size. */
+static bool route_compile_proxy_body(struct flow_compiler *compiler, const struct node *body,
+				     struct route *route)
+{
+	bool has_max = false, ok = true;
+
+	for (size_t i = 0; body && i < body->n_entries; i++) {
+		const struct node_entry *entry = &body->entries[i];
+
+		if (str_eq(entry->key, STR("max"))) {
+			has_max = true;
+			continue;
+		}
+		diag_error(compiler->diag, entry->key_place,
+			   "proxy: passes the body on while it comes, so it cannot be checked "
+			   "first; remove %s",
+			   entry->key.ptr);
+		ok = false;
+	}
+	if (!has_max)
+		route->body.max = UINT64_MAX;
+	return ok;
+}
+
+static bool route_compile_proxy(struct flow_compiler *compiler, struct expr_compiler *expr,
+				const struct route_config *config, struct route *route)
+{
+	const struct proxy_place place = { .has_rest = route->pattern.has_rest,
+					   .timeout_ms = config->timeout_said ? config->timeout_ms
+									      : 0 };
+
+	if (config->reply || config->redirect || config->tasks) {
+		diag_error(compiler->diag, config->proxy->place,
+			   "a route with proxy has no tasks, reply or redirect; keep one");
+		return false;
+	}
+	route->proxy = proxy_compile(compiler, expr, config->proxy, &place);
+	return route_compile_proxy_body(compiler, config->body, route) & (route->proxy != NULL);
 }
 
 static bool route_compile_parts(struct flow_compiler *compiler, const struct route_config *config,
@@ -187,11 +237,15 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct rou
 
 	route->flow = flow_declare(compiler, entry->key);
 	flow_allow_streams(route->flow);
-	ok = flow_compile(compiler, route->flow, config->tasks, NULL, ROUTE_ROOTS);
+	ok = flow_compile(compiler, route->flow, config->tasks, NULL,
+			  config->proxy ? EARLY_ROOTS : ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	if (config->files)
 		return ok && route_compile_files(compiler, config, route);
-	ok &= route_compile_ending(compiler, &expr, config, entry, route);
+	if (config->proxy)
+		ok &= route_compile_proxy(compiler, &expr, config, route);
+	else
+		ok &= route_compile_ending(compiler, &expr, config, entry, route);
 	ok &= route_compile_errors(compiler, &expr, config->on_error, route);
 	route->roots = uses.roots | flow_roots(route->flow);
 	return ok;
@@ -244,6 +298,7 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 					compiler->arena, compiler->diag) > 0;
 	if (config.doubtful && entry->value->kind != NODE_MAP)
 		return NULL;
+	config.timeout_said = node_entry_find(entry->value, "timeout");
 	route->place = entry->key_place;
 	route->timeout_ms = config.timeout_ms;
 	route->logged = config.log;
@@ -275,4 +330,22 @@ const struct reply_spec *route_error_reply(const struct route *route, const stru
 			return rule->reply;
 	}
 	return any;
+}
+
+void route_add_folder(struct route *route, struct router *router, struct arena *arena)
+{
+	struct route_pattern pattern = route->pattern;
+	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
+	struct diag unheard;
+
+	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
+		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
+	if (!route->files || !pattern.has_rest || rest <= 0)
+		return;
+	pattern.path = arena_str(arena, str_first(pattern.path, (size_t)rest));
+	pattern.has_rest = false;
+	pattern.n_params--;
+	diag_init(&unheard);
+	router_add(router, &pattern, route->place, route, &unheard);
+	diag_fini(&unheard);
 }

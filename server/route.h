@@ -6,6 +6,7 @@
 #include "server/reply.h"
 
 struct policies;
+struct proxy;
 struct policy_compiler;
 struct request;
 
@@ -29,6 +30,7 @@ struct route {
 	struct flow *flow;         /* never NULL, perhaps empty; NULL for a native one */
 	struct reply_spec *reply;  /* NULL: 204 */
 	const struct files *files; /* or NULL; then there are no tasks */
+	const struct proxy *proxy; /* the same */
 	route_native_fn *native;
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
 	 * the hot path. */
@@ -46,6 +48,16 @@ struct route {
 	struct route_error_rule *error_rules;
 	struct route_stats stats;
 };
+
+/* Its requests are at work while their bodies come. */
+static inline bool route_is_early(const struct route *route)
+{
+	return route->proxy != NULL;
+}
+
+/* DECISIONS 14: of one with `files`, "/static" leads to "/static/", unless a route of its own says
+ * otherwise: when all routes have been added. */
+void route_add_folder(struct route *route, struct router *router, struct arena *arena);
 
 /* Compiles one entry. NULL with errors in the compiler's diag. */
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,

@@ -19,6 +19,7 @@
 #include "server/jq/jq_pool.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/sql/sql_threads.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,6 +389,19 @@ static void server_ignore_signals(void)
 		signal(signal_numbers[i], SIG_IGN);
 }
 
+/* The loops' threads have ended, the loops are still there: what was on its way to them arrives. */
+static void server_stop_sqls(struct server *server)
+{
+	for (size_t i = 0; i < server->n_old; i++)
+		sql_section_stop(&server->old[i]->sql);
+	if (server->generation)
+		sql_section_stop(&server->generation->sql);
+	sql_threads_wait();
+	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
+		if (server->workers[i]->loop)
+			loop_run_once(server->workers[i]->loop, false);
+}
+
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
 static void server_close(struct server *server)
 {
@@ -401,6 +415,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	server_stop_sqls(server);
 	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
 	if (server->homes)

@@ -5,6 +5,7 @@
 #include "core/base/memory.h"
 #include "server/connection.h"
 #include "server/logger.h"
+#include "server/redis/redis_pool.h"
 #include "server/server.h"
 #include <errno.h>
 #include <signal.h>
@@ -59,6 +60,7 @@ static void worker_sweep_here(struct post *post)
 	atomic_store(&worker->sweep_posted,
 		     false); /* first: what is asked from now on is another sweep */
 	client_sweep(worker->client);
+	redis_loop_sweep(worker->redis);
 }
 
 void worker_sweep(struct worker *worker)
@@ -99,6 +101,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker_destroy(worker);
 		return r;
 	}
+	worker->redis = redis_loop_create(worker->loop, client_names(worker->client));
 	coders_init(&worker->coders, worker->loop, &server->memory);
 	loop_set_user(worker->loop, worker);
 	loop_on_arrival(worker->loop, worker_on_arrival);
@@ -106,6 +109,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	if (!is_main) {
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
+		scheduler_set_redis(worker->scheduler, worker->redis);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
 	}
 	*ret_worker = worker;
@@ -164,6 +168,7 @@ void worker_destroy(struct worker *worker)
 	desk_fini(&worker->files);
 	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
+	redis_loop_destroy(worker->redis);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);
 	arena_fini(&worker->path_arena);

@@ -45,6 +45,7 @@ struct worker {
 	pthread_t thread;
 	struct loop *loop;
 	struct client *client;
+	struct redis_loop *redis;
 	struct scheduler *scheduler;   /* NULL on the main thread */
 	struct generation *generation; /* the one at work: what new requests pin */
 	const struct router *router;   /* the generation's, or that of the admin listener */

@@ -9,7 +9,9 @@
 
 enum {
 	READ_SIZE = 16 << 10,
-	READS_A_TURN = 16, /* of one output: others have their turn, too */
+	WRITE_SIZE = 64 << 10, /* what a pipe holds */
+	READS_A_TURN = 16,     /* of one output: others have their turn, too */
+	WRITES_A_TURN = 16,
 };
 
 static void process_on_timer(struct timer *timer);
@@ -139,11 +141,17 @@ static void process_close_pipe(struct process *process, int index)
 		loop_ready(process->processes->loop, &process->ready);
 }
 
-/* A program that does not read its input has its reasons. */
+/* A program that does not read its input has its reasons; one that reads as fast as this writes must
+ * not keep the loop. */
 static void process_write(struct process *process)
 {
-	while (process->input.len > 0) {
-		ssize_t n = write(process->fds[0], process->input.ptr, process->input.len);
+	for (int i = 0; process->input.len > 0; i++) {
+		ssize_t n;
+
+		if (i == WRITES_A_TURN)
+			return; /* the pipe tells again */
+		n = write(process->fds[0], process->input.ptr,
+			  MIN(process->input.len, (size_t)WRITE_SIZE));
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -39,6 +39,13 @@ void *offload_data(struct offload *offload)
 	return offload->data;
 }
 
+bool offload_is_disowned(const void *data)
+{
+	const struct offload *offload = container_of(data, struct offload, data);
+
+	return atomic_load_explicit(&offload->state, memory_order_relaxed) == OFFLOAD_DISOWNED;
+}
+
 void offload_drop(struct offload *offload)
 {
 	if (!offload)

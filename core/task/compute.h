@@ -22,6 +22,10 @@ typedef void offload_fn(void *data);
  * before the block is freed, by whichever thread drops it: it frees what the data points at. */
 struct offload *offload_create(size_t size, offload_fn *run, offload_fn *release);
 void *offload_data(struct offload *offload);
+
+/* Asked while `run` is at work, with its data: the task has gone, nobody waits for the output. Any
+ * thread. */
+bool offload_is_disowned(const void *data);
 void offload_drop(struct offload *offload); /* one that was never started; NULL is accepted */
 
 struct compute {

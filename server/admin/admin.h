@@ -18,6 +18,10 @@ route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jo
 void admin_write_routes(const struct generation *generation, struct buf *out);      /* for people */
 void admin_write_routes_json(const struct generation *generation, struct buf *out); /* a list */
 
+/* Parts of the status; lists in JSON. */
+void admin_write_redises(struct buf *out, const struct generation *generation);
+void admin_write_sqls(struct buf *out, const struct generation *generation);
+
 /* False when no route matches; *ret_status is then 404, 405 or 400, and the reason is appended. */
 bool admin_write_explain(const struct generation *generation, struct str method, struct str target,
 			 struct buf *out, int *ret_status);

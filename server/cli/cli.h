@@ -16,6 +16,7 @@ enum exit_code {
 struct cli {
 	const char *conf_path;
 	const char *admin; /* --admin ADDRESS; NULL: as the configuration says */
+	bool has_conf;     /* -c was said */
 	bool strict, json, running, dot, mermaid;
 	int n_args;
 	char **args; /* what is left behind the options */

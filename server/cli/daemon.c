@@ -69,6 +69,77 @@ static void status_print_listeners(struct value status, struct arena *arena)
 										    : "");
 }
 
+static void status_print_redises(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "redis", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+		struct str problem = cli_text(one, "problem", arena);
+
+		printf("redis       %s: %s, %s connections, %s pipelined, %s waiting, %s commands, "
+		       "%s errors, %s reconnects%s%.*s\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
+		       cli_text(one, "connections", arena).ptr,
+		       cli_text(one, "pipelined", arena).ptr, cli_text(one, "waiting", arena).ptr,
+		       cli_text(one, "commands", arena).ptr, cli_text(one, "errors", arena).ptr,
+		       cli_text(one, "reconnects", arena).ptr, problem.len ? ": " : "",
+		       STR_ARG(problem));
+	}
+}
+
+static void status_print_sqls(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "sql", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("sql         %s: %s, %s open, %s in use, %s waiting, %s queries, %s "
+		       "errors\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
+		       cli_text(one, "open", arena).ptr, cli_text(one, "in_use", arena).ptr,
+		       cli_text(one, "waiting", arena).ptr, cli_text(one, "queries", arena).ptr,
+		       cli_text(one, "errors", arena).ptr);
+	}
+}
+
+/* Those that have done anything. */
+static void status_print_compute(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "compute", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+		struct str done = cli_text(one, "done", arena);
+
+		if (str_eq(done, STR("0")) && str_eq(cli_text(one, "running", arena), STR("0")))
+			continue;
+		printf("compute     %s: %s waiting, %s running, %s done, %s refused; waited %s ms, "
+		       "at "
+		       "most %s ms, ran %s ms\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "waiting", arena).ptr,
+		       cli_text(one, "running", arena).ptr, done.ptr,
+		       cli_text(one, "refused", arena).ptr, cli_text(one, "waited_ms", arena).ptr,
+		       cli_text(one, "waited_max_ms", arena).ptr,
+		       cli_text(one, "ran_ms", arena).ptr);
+	}
+}
+
+static void status_print_gpu(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "gpu", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("gpu         %s: %s running, %s left behind, %s done, %s failed\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "running", arena).ptr,
+		       cli_text(one, "left", arena).ptr, cli_text(one, "done", arena).ptr,
+		       cli_text(one, "failed", arena).ptr);
+	}
+}
+
 /* "refused     rate_limit 12, deny 3" */
 static void status_print_refused(struct value status, struct arena *arena)
 {
@@ -105,6 +176,10 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_refused(status, arena);
 	status_print_listeners(status, arena);
 	status_print_upstreams(status, arena);
+	status_print_redises(status, arena);
+	status_print_sqls(status, arena);
+	status_print_compute(status, arena);
+	status_print_gpu(status, arena);
 }
 
 int cli_status(const struct cli *cli)

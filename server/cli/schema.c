@@ -98,7 +98,8 @@ static void schema_type(const struct setting *row, struct buf *out)
 /* Sections whose keys are the user's names: what the table says holds for each entry. */
 static bool schema_is_named(const struct setting *row)
 {
-	static const char *const named[] = { "http", "shared", "routes", "jobs", "flows" };
+	static const char *const named[] = { "http",   "redis", "sql",  "shared",
+					     "routes", "jobs",  "flows" };
 
 	for (size_t i = 0; i < ARRAY_LEN(named); i++)
 		if (strcmp(row->key, named[i]) == 0)
@@ -171,11 +172,11 @@ static void schema_section(const struct setting *row, struct buf *out)
 }
 
 /* Whether another verb has a key of that name that takes something else. */
-static bool schema_differs(const struct setting *row)
+static bool schema_differs(const struct verb *const table[], const struct setting *row)
 {
-	for (size_t i = 0; verbs[i]; i++) {
+	for (size_t i = 0; table[i]; i++) {
 		const struct setting *other =
-			verbs[i]->keys ? setting_find(verbs[i]->keys, str_of(row->key)) : NULL;
+			table[i]->keys ? setting_find(table[i]->keys, str_of(row->key)) : NULL;
 
 		if (other && other->type != row->type)
 			return true;
@@ -193,7 +194,7 @@ static void schema_any_row(const struct setting *row, struct buf *out)
 
 /* A task: every verb, the keys of all of them (each once), and the modifiers. Which key belongs
  * to which verb is said by `leat check`. */
-static void schema_tasks(struct buf *out)
+static void schema_tasks(const struct verb *const table[], struct buf *out)
 {
 	struct map seen;
 	bool first = true;
@@ -202,22 +203,22 @@ static void schema_tasks(struct buf *out)
 	buf_add(out,
 		STR("\"tasks\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
 		    "\"additionalProperties\":false,\"properties\":{"));
-	for (size_t i = 0; verbs[i]; i++) {
+	for (size_t i = 0; table[i]; i++) {
 		if (!first)
 			buf_add_char(out, ',');
 		first = false;
-		json_write_text(str_of(verbs[i]->name), out);
+		json_write_text(str_of(table[i]->name), out);
 		buf_add(out, STR(":{\"$comment\":\"a verb\""));
-		schema_text("description", verbs[i]->help, out);
+		schema_text("description", table[i]->help, out);
 		buf_add_char(out, '}');
-		map_set(&seen, str_of(verbs[i]->name), &seen);
+		map_set(&seen, str_of(table[i]->name), &seen);
 	}
-	for (size_t i = 0; verbs[i]; i++) {
-		for (const struct setting *row = verbs[i]->keys; row && row->key; row++) {
+	for (size_t i = 0; table[i]; i++) {
+		for (const struct setting *row = table[i]->keys; row && row->key; row++) {
 			if (map_set(&seen, str_of(row->key), &seen))
 				continue;
 			buf_add_char(out, ',');
-			if (schema_differs(row))
+			if (schema_differs(table, row))
 				schema_any_row(row, out);
 			else
 				schema_row(row, out);
@@ -229,25 +230,60 @@ static void schema_tasks(struct buf *out)
 	map_fini(&seen);
 }
 
+static void schema_write(const struct verb *const table[], struct buf *out)
+{
+	buf_add(out, STR("{\"$schema\":\"https://json-schema.org/draft/2020-12/"
+			 "schema\",\"title\":\"leat.yaml\","
+			 "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"));
+	for (const struct setting *row = sections; row->key; row++) {
+		if (row != sections)
+			buf_add_char(out, ',');
+		schema_section(row, out);
+	}
+	buf_add(out, STR("},\"$defs\":{"));
+	schema_tasks(table, out);
+	buf_add(out, STR("}}\n"));
+}
+
+/* With the verbs of the modules that a file names, whatever else is wrong with it: an editor asks
+ * while it is written. */
+static bool schema_write_of(const char *path, struct buf *out)
+{
+	struct conf conf = { .checking = true };
+	struct natives natives = { 0 };
+	struct diag diag;
+	bool ok = false;
+
+	diag_init(&diag);
+	conf_load(&conf, path, &diag);
+	if (conf.root) {
+		diag_fini(&diag);
+		diag_init(&diag);
+		ok = natives_load(&natives, node_find(conf.root, "modules"), &conf, NULL, &diag);
+	}
+	if (ok)
+		schema_write(natives.verbs, out);
+	diag_print(&diag, stderr);
+	diag_fini(&diag);
+	natives_fini(&natives);
+	conf_fini(&conf);
+	return ok;
+}
+
 int cli_schema(const struct cli *cli)
 {
 	struct buf out;
+	bool ok = true;
 
 	if (cli->n_args)
 		return cli_usage("schema takes no arguments");
 	buf_init(&out, SIZE_MAX);
-	buf_add(&out, STR("{\"$schema\":\"https://json-schema.org/draft/2020-12/"
-			  "schema\",\"title\":\"leat.yaml\","
-			  "\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"));
-	for (const struct setting *row = sections; row->key; row++) {
-		if (row != sections)
-			buf_add_char(&out, ',');
-		schema_section(row, &out);
-	}
-	buf_add(&out, STR("},\"$defs\":{"));
-	schema_tasks(&out);
-	buf_add(&out, STR("}}\n"));
-	fwrite(out.data, 1, out.len, stdout);
+	if (cli->has_conf)
+		ok = schema_write_of(cli->conf_path, &out);
+	else
+		schema_write(verbs, &out);
+	if (out.len)
+		fwrite(out.data, 1, out.len, stdout);
 	buf_fini(&out);
-	return EXIT_DONE;
+	return ok ? EXIT_DONE : EXIT_REFUSED;
 }

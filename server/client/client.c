@@ -59,6 +59,11 @@ struct loop *client_loop(const struct client *client)
 	return client->loop;
 }
 
+struct names *client_names(const struct client *client)
+{
+	return client->names;
+}
+
 /* ------------------------------------------------------------ pools */
 
 static struct str client_pool_key(struct upstream *const *upstream)

@@ -50,8 +50,5 @@ void upstream_hold(struct upstream *upstream);
 void upstream_release(struct upstream *upstream);
 bool upstream_is_called(const struct upstream *upstream); /* somebody may still make calls */
 
-/* "host", "host:port", "[ip6]:port" into slices of `address`. -EINVAL. */
-int upstream_read_address(struct str address, uint16_t usual_port,
-			  struct upstream_server *ret_server);
 struct str upstream_authority(struct arena *arena, const struct upstream_server *server,
 			      bool with_port);

@@ -210,12 +210,19 @@ static void http_answer_begin_body(struct http_answer *answer,
 	unreachable();
 }
 
-static void http_answer_skip_interim(struct http_answer *answer, int status)
+static void http_answer_pass_interim(struct http_answer *answer,
+				     const struct http_response_head *head)
 {
-	if (status == 101)
+	const struct http_call_response response = { .status = head->status,
+						     .n_fields = head->n_fields,
+						     .fields = head->fields };
+
+	if (head->status == 101)
 		http_answer_fail(answer, HTTP_CALL_BAD_RESPONSE, "101 was not asked for");
 	else if (++answer->n_interim > HTTP_ANSWER_INTERIM_MAX)
 		http_answer_fail(answer, HTTP_CALL_BAD_RESPONSE, "too many interim responses");
+	else if (answer->on_interim)
+		answer->on_interim(answer, &response);
 	answer->scan = (struct http_scan){ 0 };
 	answer->pieces_len = 0;
 }
@@ -230,12 +237,17 @@ static void http_answer_read_whole_head(struct http_answer *answer, struct str b
 		http_answer_fail(answer, HTTP_CALL_BAD_RESPONSE, "the head is not valid");
 		return;
 	}
-	if (head.status < 200) {
-		http_answer_skip_interim(answer, head.status);
+	answer->switched = head.status == 101 && answer->may_switch;
+	if (head.status < 200 && !answer->switched) {
+		http_answer_pass_interim(answer, &head);
 		return;
 	}
-	answer->keep_alive = head.keep_alive;
-	if (http_answer_keep_head(answer, bytes, &head))
+	answer->keep_alive = head.keep_alive && !answer->switched;
+	if (!http_answer_keep_head(answer, bytes, &head))
+		return;
+	if (answer->switched)
+		answer->state = ANSWER_CLOSE;
+	else
 		http_answer_begin_body(answer, &head);
 }
 

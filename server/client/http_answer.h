@@ -32,6 +32,11 @@ struct http_answer {
 	size_t pieces_len, pieces_cap;
 	unsigned n_interim;
 	bool began;      /* a byte has come */
+	bool may_switch; /* 101 is an answer: what follows is not HTTP */
+	bool switched;   /* it came; the state is ANSWER_CLOSE */
+	/* Each interim head; the texts are those of the bytes. NULL: they are skipped */
+	void (*on_interim)(struct http_answer *answer, const struct http_call_response *response);
+	void *taker;
 	bool keep_alive; /* the connection may be used again */
 	bool streams; /* set after http_answer_init(): behind the head http_answer_piece() reads */
 	char *body;

@@ -27,6 +27,7 @@
 #include "server/client/http_conn.h"
 #include "server/client/http_exchange.h"
 #include "server/client/http_request.h"
+#include "server/client/http_send.h"
 #include <errno.h>
 
 void http_call_check(const struct http_call *call)
@@ -276,6 +277,14 @@ static void http_call_count_start(struct http_call *call)
 	call->client->n_calls++;
 }
 
+static void http_call_on_interim(struct http_answer *answer,
+				 const struct http_call_response *response)
+{
+	struct http_call *call = answer->taker;
+
+	call->request.on_interim(call, response);
+}
+
 /* What the call needs whatever happens. False without memory. */
 static bool http_call_prepare(struct http_call *call)
 {
@@ -290,6 +299,15 @@ static bool http_call_prepare(struct http_call *call)
 		return false;
 	http_answer_init(call->answer, call->arena, request->method_id, body_max);
 	call->answer->streams = request->streams;
+	call->answer->may_switch = request->upgrade.len > 0;
+	call->answer->on_interim = request->on_interim ? http_call_on_interim : NULL;
+	call->answer->taker = call;
+	if (request->body_source) {
+		call->send = http_send_create(call->arena, request->body_source);
+		if (!call->send)
+			return false;
+		call->send->raw = request->upgrade.len > 0;
+	}
 	return call->head.ptr != NULL;
 }
 

@@ -12,6 +12,9 @@
 #include "server/http/head.h"
 #include "server/http/response.h"
 
+struct http_call;
+struct http_call_response;
+
 struct http_call_request {
 	struct upstream *upstream;
 	enum http_method method_id;
@@ -23,9 +26,19 @@ struct http_call_request {
 					    Content-Length, Transfer-Encoding, Connection must not be among them */
 	size_t n_fields;
 	struct str body;
-	bool has_body;       /* also with an empty one: then Content-Length: 0 is sent */
-	size_t response_max; /* 0: the upstream's; of a body that is not kept, none */
+	bool has_body; /* also with an empty one: then Content-Length: 0 is sent */
+	struct body_source
+		*body_source; /* instead of `body`: sent while it comes; or NULL. Its owner
+					    closes it, after the task (of one that streams: after its stream) */
+	size_t response_max;  /* 0: the upstream's; of a body that is not kept, none */
 	bool streams; /* the call ends with the head of the response; its body is call.stream */
+	struct str
+		upgrade; /* the protocol to switch to (RFC 9110 §7.8), when it streams and the server
+			       agrees with 101: then call.stream, and body_source, are what is said in
+			       it. Empty: none */
+
+	/* An interim response (RFC 9110 §15.2) has come; its texts do not stay. NULL: they are skipped. */
+	void (*on_interim)(struct http_call *call, const struct http_call_response *response);
 };
 
 struct http_call_response {
@@ -44,13 +57,15 @@ enum http_call_error {
 	HTTP_CALL_TLS_FAILED,   /* no handshake, or not with whom was meant */
 	HTTP_CALL_BAD_RESPONSE, /* not HTTP, cut short, or two readings possible */
 	HTTP_CALL_TOO_LARGE,
-	HTTP_CALL_MEMORY, /* the arena is full */
+	HTTP_CALL_MEMORY,    /* the arena is full */
+	HTTP_CALL_BODY_LOST, /* the request's own source has failed */
 };
 
 struct conn_pool;
 struct dial;
 struct http_answer;
 struct http_conn;
+struct http_send;
 struct http_stream;
 
 struct http_call {
@@ -73,6 +88,7 @@ struct http_call {
 	struct http_conn *conn;     /* NULL while there is none */
 	struct dial *dial;          /* in the arena; made when a new connection is needed */
 	struct http_answer *answer; /* in the arena */
+	struct http_send *send;     /* in the arena: of the request's body_source; or NULL */
 	struct timer timer;         /* of the phase, but for CALL_CONNECT */
 	struct timer total_timer;
 	uint64_t connect_deadline_ns;

@@ -2,6 +2,7 @@
 #include "server/client/http_exchange.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_request.h"
+#include "server/client/http_send.h"
 #include "server/client/http_stream.h"
 #include <errno.h>
 
@@ -20,7 +21,8 @@ void http_exchange_leave(struct http_call *call, bool keep)
 	call->sent = call->sent || conn->stream.sent_bytes > 0;
 	call->conn = NULL;
 	timer_stop(&conn->again);
-	if (keep)
+	http_send_stop(call->send);
+	if (keep && http_send_is_whole(call->send))
 		http_conn_keep(conn);
 	else
 		http_conn_close(conn);
@@ -39,7 +41,10 @@ static void http_exchange_set_timer(struct http_call *call, uint64_t delay_ms)
 static void http_exchange_watch_progress(struct http_call *call)
 {
 	call->seen_bytes = call->conn->stream.sent_bytes;
-	http_exchange_set_timer(call, call->request.upstream->timeouts.idle_ms);
+	/* a body that its own source keeps waiting is not late by the server's fault */
+	http_exchange_set_timer(call, http_send_is_waiting(call->send)
+					      ? 0
+					      : call->request.upstream->timeouts.idle_ms);
 }
 
 void http_exchange_on_timer(struct timer *timer)
@@ -68,7 +73,8 @@ static bool http_exchange_is_stale(const struct http_call *call)
 	const struct http_conn *conn = call->conn;
 
 	return conn->reused && !call->answer->began && !call->retried &&
-	       (conn->stream.sent_bytes == 0 || http_request_is_idempotent(&call->request));
+	       (conn->stream.sent_bytes == 0 || http_request_is_idempotent(&call->request)) &&
+	       http_send_can_repeat(call->send);
 }
 
 /* The connection is of no use any more: `detail` says why, unless the answer knows better. */
@@ -233,25 +239,65 @@ static void http_exchange_is_sent(struct http_call *call)
 	http_exchange_set_timer(call, call->request.upstream->timeouts.first_byte_ms);
 }
 
+/* What comes from a source behind the head. (What is said after a switch of protocols is the
+ * stream's to send.) */
+static struct http_send *http_exchange_body(const struct http_call *call)
+{
+	return call->send && !call->send->raw ? call->send : NULL;
+}
+
+/* Where sending stands. */
+static void http_exchange_take_send(struct http_call *call, int r)
+{
+	if (r < 0 && call->conn->stream.error)
+		http_exchange_on_send_error(call);
+	else if (r < 0)
+		http_call_fail(call, HTTP_CALL_BODY_LOST, "the request's body has no end");
+	else if (r > 0)
+		http_exchange_is_sent(call);
+	else if (call->phase == CALL_SEND)
+		http_exchange_watch_progress(call);
+}
+
+static void http_exchange_on_more(struct http_conn *conn, int r)
+{
+	struct http_call *call = conn->call;
+
+	http_exchange_take_send(call, r);
+	http_call_check(call);
+}
+
 static void http_exchange_on_sent(struct stream *stream)
 {
 	struct http_call *call = container_of(stream, struct http_conn, stream)->call;
+	struct http_send *body = http_exchange_body(call);
 
 	if (stream->error)
 		http_exchange_on_send_error(call);
 	else
-		http_exchange_is_sent(call);
+		http_exchange_take_send(call, body ? http_send_go_on(body) : 1);
 	http_call_check(call);
 }
 
-void http_exchange_start(struct http_call *call, struct http_conn *conn)
+/* The head, and what there is of the body. As http_send_go_on(). */
+static int http_exchange_send(struct http_call *call, struct http_conn *conn)
 {
 	const struct iovec parts[] = {
 		{ (char *)(uintptr_t)call->head.ptr, call->head.len },
 		{ (char *)(uintptr_t)call->request.body.ptr, call->request.body.len },
 	};
-	struct stream *stream = &conn->stream;
+	struct http_send *body = http_exchange_body(call);
 	int r;
+
+	if (body && !http_send_begin(body, conn, http_exchange_on_more))
+		return -EPROTO;
+	r = stream_write(&conn->stream, parts, ARRAY_LEN(parts));
+	return r > 0 && body ? http_send_go_on(body) : r;
+}
+
+void http_exchange_start(struct http_call *call, struct http_conn *conn)
+{
+	struct stream *stream = &conn->stream;
 
 	call->conn = conn;
 	conn->call = call;
@@ -260,13 +306,7 @@ void http_exchange_start(struct http_call *call, struct http_conn *conn)
 	stream->on_sent = http_exchange_on_sent;
 	stream->sent_bytes = 0;
 	call->phase = CALL_SEND;
-	r = stream_write(stream, parts, ARRAY_LEN(parts));
-	if (r < 0)
-		http_exchange_on_send_error(call);
-	else if (r > 0)
-		http_exchange_is_sent(call);
-	else
-		http_exchange_watch_progress(call);
+	http_exchange_take_send(call, http_exchange_send(call, conn));
 	if (call->conn == conn &&
 	    stream->readable) /* its event is past: it came with the connect */
 		http_exchange_read(call);

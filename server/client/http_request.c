@@ -4,6 +4,8 @@
  * must have been checked where it came in; that nothing can break out of its line is checked
  * here all the same. */
 #include "server/client/http_request.h"
+#include "server/body_source.h"
+#include <inttypes.h>
 #include <stdio.h>
 
 struct writer {
@@ -46,7 +48,11 @@ static void http_request_check(const struct http_call_request *request)
 	check(request->method.len > 0 && !http_request_breaks_word(request->method));
 	check(!http_request_breaks_word(request->target));
 	check(!http_request_breaks_word(request->host));
-	check(request->has_body || request->body.len == 0);
+	check(request->has_body || (request->body.len == 0 && !request->body_source) ||
+	      request->upgrade.len);
+	check(!request->body_source || request->body.len == 0);
+	check(!http_request_breaks_line(request->upgrade) &&
+	      (!request->upgrade.len || request->streams));
 	for (size_t i = 0; i < request->n_fields; i++) {
 		check(request->fields[i].name.len > 0);
 		check(!http_request_breaks_word(request->fields[i].name));
@@ -59,6 +65,24 @@ static bool http_request_has_length(const struct http_call_request *request)
 {
 	return request->has_body || request->method_id == HTTP_POST ||
 	       request->method_id == HTTP_PUT || request->method_id == HTTP_PATCH;
+}
+
+/* How the body ends (RFC 9112 §6). */
+static void http_request_write_framing(const struct http_call_request *request,
+				       struct writer *writer)
+{
+	uint64_t size = request->body_source ? request->body_source->size : request->body.len;
+	char length[24];
+
+	if (request->upgrade.len) {
+		writer_add_field(writer, STR("Connection"), STR("Upgrade"));
+		writer_add_field(writer, STR("Upgrade"), request->upgrade);
+	} else if (size == BODY_SIZE_UNKNOWN) {
+		writer_add_field(writer, STR("Transfer-Encoding"), STR("chunked"));
+	} else if (http_request_has_length(request)) {
+		snprintf(length, sizeof(length), "%" PRIu64, size);
+		writer_add_field(writer, STR("Content-Length"), str_of(length));
+	}
 }
 
 static void http_request_write_target(const struct http_call_request *request,
@@ -84,12 +108,7 @@ static void http_request_write(const struct http_call_request *request, struct w
 	writer_add_field(writer, STR("Host"), host);
 	for (size_t i = 0; i < request->n_fields; i++)
 		writer_add_field(writer, request->fields[i].name, request->fields[i].value);
-	if (http_request_has_length(request)) {
-		char length[24];
-
-		snprintf(length, sizeof(length), "%zu", request->body.len);
-		writer_add_field(writer, STR("Content-Length"), str_of(length));
-	}
+	http_request_write_framing(request, writer);
 	writer_add(writer, STR("\r\n"));
 }
 

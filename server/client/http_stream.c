@@ -10,6 +10,7 @@
 #include "server/client/http_stream.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_conn.h"
+#include "server/client/http_send.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -55,10 +56,11 @@ static void http_stream_leave(struct http_stream *stream, bool keep)
 	struct http_conn *conn = take(&stream->conn);
 
 	timer_stop(&stream->timer);
+	http_send_stop(stream->send);
 	if (!conn)
 		return;
 	conn->body = NULL;
-	if (keep)
+	if (keep && http_send_is_whole(stream->send))
 		http_conn_keep(conn);
 	else
 		http_conn_close(conn);
@@ -85,6 +87,7 @@ static int http_stream_errno(enum http_call_error error)
 	case HTTP_CALL_DNS_FAILED:
 	case HTTP_CALL_TLS_FAILED:
 	case HTTP_CALL_BAD_RESPONSE:
+	case HTTP_CALL_BODY_LOST:
 		return -EPROTO;
 	}
 	unreachable();
@@ -120,14 +123,21 @@ static int http_stream_decode(struct http_stream *stream, size_t size)
 	return http_stream_step(stream, size - used);
 }
 
-static int http_stream_wait(struct http_stream *stream)
+/* A tunnel may be silent for as long as its owner lets it. */
+static void http_stream_set_timer(struct http_stream *stream)
 {
 	uint64_t idle_ms = stream->upstream->timeouts.idle_ms;
 
+	stream->seen_bytes = stream->conn->stream.sent_bytes;
+	if (idle_ms && !stream->answer->switched)
+		timer_start(&stream->timer, idle_ms);
+}
+
+static int http_stream_wait(struct http_stream *stream)
+{
 	http_stream_drop_buffer(stream);
 	stream->waiting = true;
-	if (idle_ms)
-		timer_start(&stream->timer, idle_ms);
+	http_stream_set_timer(stream);
 	return -EAGAIN;
 }
 
@@ -190,13 +200,44 @@ static void http_stream_on_readable(struct stream *socket)
 	http_stream_tell(container_of(socket, struct http_conn, stream)->body);
 }
 
-/* The rest of an early answered request: what the server has to say is still to be read. */
+/* The rest of an early answered request: what the server has to say is still to be read, also when
+ * it takes no more. */
+static void http_stream_take_send(struct http_conn *conn, int r)
+{
+	struct http_stream *stream = conn->body;
+
+	if (r >= 0)
+		return;
+	if (conn->stream.error)
+		stream_read_on(&conn->stream);
+	else
+		http_stream_lose(stream, r);
+	http_stream_tell(stream);
+}
+
 static void http_stream_on_sent(struct stream *socket)
 {
-	if (!socket->error)
+	struct http_conn *conn = container_of(socket, struct http_conn, stream);
+	struct http_send *send = conn->body->send;
+	int r = socket->error;
+
+	if (r == 0 && send && send->conn)
+		r = http_send_go_on(send);
+	http_stream_take_send(conn, r);
+}
+
+/* The request goes on; or, in another protocol now, begins. */
+static void http_stream_take_over(struct http_stream *stream, struct http_conn *conn)
+{
+	struct http_send *send = stream->send;
+
+	if (!stream->answer->switched) {
+		send->on_more = http_stream_take_send;
 		return;
-	stream_read_on(socket);
-	http_stream_tell(container_of(socket, struct http_conn, stream)->body);
+	}
+	http_send_begin(send, conn, http_stream_take_send);
+	if (!stream_is_sending(&conn->stream))
+		http_stream_take_send(conn, http_send_go_on(send));
 }
 
 static void http_stream_on_idle(struct timer *timer)
@@ -204,8 +245,24 @@ static void http_stream_on_idle(struct timer *timer)
 	struct http_stream *stream = container_of(timer, struct http_stream, timer);
 
 	http_stream_check(stream);
+	if (stream->conn->stream.sent_bytes > stream->seen_bytes) { /* it is still being asked */
+		http_stream_set_timer(stream);
+		return;
+	}
+	http_stream_give_up(stream);
+}
+
+void http_stream_give_up(struct http_stream *stream)
+{
+	if (!stream->conn)
+		return;
 	http_stream_lose(stream, -ETIMEDOUT);
 	http_stream_tell(stream);
+}
+
+uint64_t http_stream_progress(const struct http_stream *stream)
+{
+	return stream->answer->body_len + (stream->conn ? stream->conn->stream.sent_bytes : 0);
 }
 
 /* ------------------------------------------------------------ beginning and end */
@@ -231,11 +288,14 @@ static void http_stream_take_conn(struct http_stream *stream, struct http_call *
 
 	stream->conn = conn;
 	stream->answer = take(&call->answer);
+	stream->send = take(&call->send);
 	conn->call = NULL;
 	conn->body = stream;
 	timer_stop(&conn->again);
 	conn->stream.on_readable = http_stream_on_readable;
 	conn->stream.on_sent = http_stream_on_sent;
+	if (stream->send)
+		http_stream_take_over(stream, conn);
 }
 
 struct http_stream *http_stream_begin(struct http_call *call, struct str rest)

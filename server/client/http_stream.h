@@ -17,18 +17,26 @@ struct http_stream {
 	struct upstream *upstream;
 	struct http_conn *conn;     /* NULL: the body is whole, or lost */
 	struct http_answer *answer; /* in the arena; behind its head */
+	struct http_send *send;     /* of a request that is not sent to its end; or NULL */
 	struct arena_budget *budget;
-	struct timer timer; /* idle_ms, while the taker waits */
-	char *buffer;       /* NULL: nothing was read that is not taken */
-	struct str piece;   /* what the next read gives, in the buffer; empty: nothing yet */
-	int error;          /* why it is lost; 0: it is not */
-	bool waiting;       /* for on_more() */
+	struct timer timer;  /* idle_ms, while the taker waits */
+	uint64_t seen_bytes; /* of the request, that had been sent when it was started */
+	char *buffer;        /* NULL: nothing was read that is not taken */
+	struct str piece;    /* what the next read gives, in the buffer; empty: nothing yet */
+	int error;           /* why it is lost; 0: it is not */
+	bool waiting;        /* for on_more() */
 };
 
 /* With the connection and the answer of the call, which has neither then; `rest` is what was read
  * behind the head. Its counts as a call in progress are the stream's to give back. NULL without
  * memory: nothing has changed. */
 struct http_stream *http_stream_begin(struct http_call *call, struct str rest);
+
+/* Its owner will not wait any longer: reading fails with -ETIMEDOUT. */
+void http_stream_give_up(struct http_stream *stream);
+
+/* Something that grows with every byte that passes, in either direction. */
+uint64_t http_stream_progress(const struct http_stream *stream);
 
 static inline struct http_stream *http_stream_of(struct body_source *source)
 {

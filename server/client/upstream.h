@@ -56,6 +56,10 @@ struct upstream {
 	struct upstream_stats stats;
 };
 
+/* "host", "host:port", "[ip6]:port" into slices of `address`. -EINVAL. */
+int upstream_read_address(struct str address, uint16_t usual_port,
+			  struct upstream_server *ret_server);
+
 struct upstream *upstream_create(struct str name);
 struct upstream *upstream_ref(struct upstream *upstream);
 void upstream_unref(struct upstream *upstream); /* any thread */
@@ -72,6 +76,7 @@ int client_create(struct client **ret_client, struct loop *loop);
 void client_destroy(
 	struct client *client); /* no call may be in progress; closes idle connections */
 struct loop *client_loop(const struct client *client);
+struct names *client_names(const struct client *client); /* its resolver; as long as it lives */
 
 /* Closes idle connections of upstreams whose only reference left is a client's, and those that
  * are too old; called by its own timer, and after a reload. */

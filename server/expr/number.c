@@ -57,6 +57,13 @@ static double number_to_real(struct str text)
 	return strtod(copy, NULL);
 }
 
+double number_nearest(struct value value)
+{
+	if (value.kind == VALUE_INT)
+		return (double)value.integer;
+	return value.kind == VALUE_REAL ? value.real : number_to_real(value_str(value));
+}
+
 int number_of(struct value value, struct number *ret)
 {
 	struct number number = { .is_real = true };

@@ -26,6 +26,9 @@ static inline bool number_is(struct value value)
 /* 0; -ERANGE when it is an integer past 64 bits, or a real past the range of a double. */
 int number_of(struct value value, struct number *ret);
 
+/* The double that is nearest; infinite past their range. It must be a number. */
+double number_nearest(struct value value);
+
 /* -1, 0 or 1; both must be numbers. */
 int number_compare(struct value a, struct value b);
 

@@ -72,7 +72,8 @@ static bool flow_check_name(struct flow_compiler *compiler, const struct node_en
 }
 
 /* The first key that is a verb: what others may refer to is known before they are compiled. */
-static const struct verb *step_guess_verb(const struct node *task)
+static const struct verb *step_guess_verb(const struct flow_compiler *compiler,
+					  const struct node *task)
 {
 	const struct verb *verb = NULL;
 
@@ -81,8 +82,8 @@ static const struct verb *step_guess_verb(const struct node *task)
 	if (node_find(task, "repeat"))
 		return &verb_repeat;
 	for (size_t i = 0; task->kind == NODE_MAP && !verb && i < task->n_entries; i++)
-		if (entry_is_verb(task, &task->entries[i]))
-			verb = verb_find(task->entries[i].key);
+		if (entry_is_verb(compiler, task, &task->entries[i]))
+			verb = verb_find_in(flow_verbs(compiler), task->entries[i].key);
 	return verb;
 }
 
@@ -111,7 +112,7 @@ static bool flow_declare_steps(struct flow_compiler *compiler, struct flow *flow
 		step->name = arena_str(compiler->arena, entry->key);
 		step->place = entry->key_place;
 		step->node = entry->value;
-		step->known_verb = step_guess_verb(entry->value);
+		step->known_verb = step_guess_verb(compiler, entry->value);
 		step->detached = detach && detach->kind == NODE_BOOL && detach->boolean;
 		step->streams = step_is_streaming(step);
 		ok &= wrapped || flow_check_name(compiler, entry, parent);

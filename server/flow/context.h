@@ -12,6 +12,7 @@ struct context;
 struct homes;
 struct jq_pool;
 struct processes;
+struct redis_loop;
 
 struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
@@ -22,10 +23,11 @@ struct context_ops {
 struct context {
 	const struct context_ops *ops;
 	struct loop *loop;
-	struct client *client; /* of the loop */
-	struct arena *arena;   /* with the ceiling limits.memory */
-	struct str id;         /* request id or run id: for the log and for outgoing X-Request-Id */
-	void *generation;      /* what detached flows pin; opaque here */
+	struct client *client;    /* of the loop */
+	struct redis_loop *redis; /* of the loop; NULL: no Redis server can be asked here */
+	struct arena *arena;      /* with the ceiling limits.memory */
+	struct str id;    /* request id or run id: for the log and for outgoing X-Request-Id */
+	void *generation; /* what detached flows pin; opaque here */
 	struct detacher *detacher;
 	struct processes *processes; /* of the loop; NULL: no programs can be run here */
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */

@@ -100,13 +100,14 @@ int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, str
 int failure_value(const struct failure *failure, struct arena *arena, struct value *ret)
 {
 	struct member *members;
+	size_t n_members = 4;
 	int status = failure->upstream_status ? failure->upstream_status : failure_status(failure);
 
 	if (failure->code == ERROR_NONE) {
 		*ret = value_null();
 		return 0;
 	}
-	members = arena_alloc_array(arena, 5, sizeof(*members));
+	members = arena_alloc_array(arena, 6, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
 	members[0] = (struct member){ value_text(STR("code")), value_text(failure_code(failure)) };
@@ -114,8 +115,12 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 	members[2] = (struct member){ value_text(STR("status")), value_int(status) };
 	members[3] = (struct member){ value_text(STR("task")), value_text(failure->task) };
 	if (failure->faults)
-		members[4] = (struct member){ value_text(STR("errors")), *failure->faults };
-	*ret = value_object(members, failure->faults ? 5 : 4);
+		members[n_members++] =
+			(struct member){ value_text(STR("errors")), *failure->faults };
+	if (failure->sqlstate.len)
+		members[n_members++] = (struct member){ value_text(STR("sqlstate")),
+							value_text(failure->sqlstate) };
+	*ret = value_object(members, n_members);
 	return 0;
 }
 

@@ -8,8 +8,8 @@ const char *const error_code_names[] = {
 	"queue_full",      "breaker_open",   "rate_limited", "cancelled",
 	"aborted",         "invalid_input",  "io_error",     "not_found",
 	"sql_error",       "redis_error",    "kafka_error",  "jq_failed",
-	"exec_failed",     "expr_error",     "loop_limit",   "flow_depth",
-	"memory_limit",    "unavailable",    NULL,
+	"exec_failed",     "gpu_failed",     "expr_error",   "loop_limit",
+	"flow_depth",      "memory_limit",   "unavailable",  NULL,
 };
 
 /* The first row is ERROR_TIMEOUT's, and none is missing but the user's own. */
@@ -57,6 +57,7 @@ int error_code_status(enum error_code code)
 	case ERROR_IO_ERROR:
 	case ERROR_JQ_FAILED:
 	case ERROR_EXEC_FAILED:
+	case ERROR_GPU_FAILED:
 	case ERROR_EXPR_ERROR:
 	case ERROR_LOOP_LIMIT:
 	case ERROR_FLOW_DEPTH:

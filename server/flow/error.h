@@ -28,6 +28,7 @@ enum error_code {
 	ERROR_KAFKA_ERROR,
 	ERROR_JQ_FAILED,
 	ERROR_EXEC_FAILED,
+	ERROR_GPU_FAILED,
 	ERROR_EXPR_ERROR,
 	ERROR_LOOP_LIMIT,
 	ERROR_FLOW_DEPTH,
@@ -51,6 +52,7 @@ struct failure {
 	int status;             /* 0: that of the code */
 	struct str task;   /* the name of the task, with its group: "g.a"; empty: the flow itself */
 	struct str detail; /* for the log and ${error.detail}; never in an unmapped reply */
+	struct str sqlstate;        /* of ERROR_SQL_ERROR: what the database says; or empty */
 	int upstream_status;        /* for ERROR_UPSTREAM_STATUS */
 	const struct value *faults; /* of a body: a list of {pointer, keyword, detail}; or NULL */
 };

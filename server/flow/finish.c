@@ -18,7 +18,8 @@ static bool finish_copy_failure(struct arena *arena, const struct failure *from,
 	ret->custom_code = arena_str(arena, from->custom_code);
 	ret->task = arena_str(arena, from->task);
 	ret->detail = arena_str(arena, from->detail);
-	return ret->custom_code.ptr && ret->task.ptr && ret->detail.ptr;
+	ret->sqlstate = arena_str(arena, from->sqlstate);
+	return ret->custom_code.ptr && ret->task.ptr && ret->detail.ptr && ret->sqlstate.ptr;
 }
 
 static void finish_on_end(struct step_run *step, struct flow_run *ended)

@@ -19,12 +19,16 @@ enum {
 
 struct capture;
 struct compute_queues;
+struct gpu_set;
 struct jq_check;
+struct natives;
 struct flow;
 struct flow_locals;
 struct flow_race;
 struct shared_things;
 struct flow_run;
+struct redis_section;
+struct sql_db;
 struct step; /* a compiled task */
 struct upstream;
 
@@ -35,6 +39,10 @@ struct flow_compiler {
 	/* The `http:` upstream of that name, or NULL. */
 	struct upstream *(*upstream)(struct flow_compiler *compiler, struct str name);
 	const char *const *upstream_names; /* for suggestions, NULL at the end */
+	/* The database of that name in `sql:`, or NULL. */
+	struct sql_db *(*sql)(struct flow_compiler *compiler, struct str name);
+	const char *const *sql_names;
+	const struct redis_section *redis; /* `redis:`; NULL: nothing is declared */
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
@@ -45,7 +53,9 @@ struct flow_compiler {
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
 						   tasks; or NULL */
-	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
+	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
+	const struct natives *natives; /* of `modules:`; NULL: there are none */
+	struct jq_check *jq_check;     /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
 };

@@ -113,6 +113,7 @@ static bool failure_is_passing(const struct failure *failure)
 	case ERROR_KAFKA_ERROR:
 	case ERROR_JQ_FAILED:
 	case ERROR_EXEC_FAILED:
+	case ERROR_GPU_FAILED:
 	case ERROR_EXPR_ERROR:
 	case ERROR_LOOP_LIMIT:
 	case ERROR_FLOW_DEPTH:

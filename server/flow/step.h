@@ -182,7 +182,8 @@ struct template *verb_public_name(struct verb_compiler *compiler, const struct n
 				  const char *what);
 
 /* Whether the key is the task's verb: `wait` is one, but not beside a verb that has such a key. */
-bool entry_is_verb(const struct node *task, const struct node_entry *entry);
+bool entry_is_verb(const struct flow_compiler *compiler, const struct node *task,
+		   const struct node_entry *entry);
 
 /* [a-z_][a-z0-9_]* */
 bool name_is_valid(struct str name);

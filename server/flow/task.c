@@ -1,46 +1,56 @@
 /* server/flow/task.c: one entry of `tasks:`: which verb it is, and whose each of its keys is. */
 #include "server/flow/step.h"
+#include "server/native/natives.h"
 
 enum { WORDS_MAX = 256 };
 
 /* ------------------------------------------------------------ the verb */
 
-/* "get, post, put, …": all verbs. */
-static struct str verbs_list(struct arena *arena)
+const struct verb *const *flow_verbs(const struct flow_compiler *compiler)
 {
+	return compiler->natives ? compiler->natives->verbs : verbs;
+}
+
+/* "get, post, put, …": all verbs. */
+static struct str verbs_list(const struct flow_compiler *compiler)
+{
+	const struct verb *const *table = flow_verbs(compiler);
 	struct str list = STR("");
 
-	for (size_t i = 0; verbs[i]; i++)
-		list = arena_printf(arena, "%.*s%s%s", STR_ARG(list), i ? ", " : "",
-				    verbs[i]->name);
+	for (size_t i = 0; table[i]; i++)
+		list = arena_printf(compiler->arena, "%.*s%s%s", STR_ARG(list), i ? ", " : "",
+				    table[i]->name);
 	return list;
 }
 
 /* "get, post and put": the verbs that have this key; empty: none. */
-static struct str verbs_with_key(struct arena *arena, struct str key)
+static struct str verbs_with_key(const struct flow_compiler *compiler, struct str key)
 {
+	const struct verb *const *table = flow_verbs(compiler);
 	struct str list = STR("");
 
-	for (size_t i = 0; verbs[i]; i++)
-		if (verbs[i]->keys && setting_find(verbs[i]->keys, key))
-			list = arena_printf(arena, "%.*s%s%s", STR_ARG(list), list.len ? ", " : "",
-					    verbs[i]->name);
+	for (size_t i = 0; table[i]; i++)
+		if (table[i]->keys && setting_find(table[i]->keys, key))
+			list = arena_printf(compiler->arena, "%.*s%s%s", STR_ARG(list),
+					    list.len ? ", " : "", table[i]->name);
 	return list;
 }
 
 /* The word of the grammar that was probably meant: a verb, a key of `verb` (of any, when it is
  * NULL), a modifier. */
-static const char *step_nearest(struct str key, const struct verb *verb)
+static const char *step_nearest(const struct flow_compiler *compiler, struct str key,
+				const struct verb *verb)
 {
+	const struct verb *const *table = flow_verbs(compiler);
 	const char *words[WORDS_MAX + 1];
 	size_t n_words = 0;
 
-	for (size_t i = 0; verbs[i] && n_words < WORDS_MAX; i++) {
+	for (size_t i = 0; table[i] && n_words < WORDS_MAX; i++) {
 		if (!verb)
-			words[n_words++] = verbs[i]->name;
-		for (const struct setting *row = verbs[i]->keys;
+			words[n_words++] = table[i]->name;
+		for (const struct setting *row = table[i]->keys;
 		     row && row->key && n_words < WORDS_MAX; row++)
-			if (!verb || verb == verbs[i])
+			if (!verb || verb == table[i])
 				words[n_words++] = row->key;
 	}
 	for (const struct setting *row = modifier_keys; row->key && n_words < WORDS_MAX; row++)
@@ -52,15 +62,15 @@ static const char *step_nearest(struct str key, const struct verb *verb)
 /* Nothing in the map is a verb: a slip in writing one, or a map that is not a task. */
 static void step_refuse_no_verb(struct flow_compiler *compiler, const struct step *step)
 {
-	struct str list = verbs_list(compiler->arena);
+	struct str list = verbs_list(compiler);
 
 	check(step->node->entries || step->node->n_entries == 0);
 	for (size_t i = 0; i < step->node->n_entries; i++) {
 		const struct node_entry *entry = &step->node->entries[i];
-		const char *nearest = step_nearest(entry->key, NULL);
+		const char *nearest = step_nearest(compiler, entry->key, NULL);
 
 		if (setting_find(modifier_keys, entry->key) || !nearest ||
-		    !verb_find(str_of(nearest)))
+		    !verb_find_in(flow_verbs(compiler), str_of(nearest)))
 			continue;
 		diag_error(compiler->diag, entry->key_place,
 			   "unknown key \"%.*s\" in a task; did you mean \"%s\"?",
@@ -71,12 +81,15 @@ static void step_refuse_no_verb(struct flow_compiler *compiler, const struct ste
 		   step->name.ptr, STR_ARG(list));
 }
 
-bool entry_is_verb(const struct node *task, const struct node_entry *entry)
+bool entry_is_verb(const struct flow_compiler *compiler, const struct node *task,
+		   const struct node_entry *entry)
 {
-	if (!verb_find(entry->key))
+	const struct verb *const *table = flow_verbs(compiler);
+
+	if (!verb_find_in(table, entry->key))
 		return false;
 	for (size_t i = 0; i < task->n_entries; i++) {
-		const struct verb *other = verb_find(task->entries[i].key);
+		const struct verb *other = verb_find_in(table, task->entries[i].key);
 
 		if (other && other->keys && setting_find(other->keys, entry->key))
 			return false;
@@ -91,7 +104,7 @@ static const struct node_entry *step_find_verb(struct flow_compiler *compiler, s
 	for (size_t i = 0; i < step->node->n_entries; i++) {
 		const struct node_entry *entry = &step->node->entries[i];
 
-		if (!entry_is_verb(step->node, entry))
+		if (!entry_is_verb(compiler, step->node, entry))
 			continue;
 		if (found) {
 			diag_error(compiler->diag, entry->key_place,
@@ -112,15 +125,15 @@ static const struct node_entry *step_find_verb(struct flow_compiler *compiler, s
 static void step_refuse_key(struct flow_compiler *compiler, const struct step *step,
 			    const struct node_entry *entry)
 {
-	struct str owners = verbs_with_key(compiler->arena, entry->key);
+	struct str owners = verbs_with_key(compiler, entry->key);
 	struct str key = str_first(entry->key, 80);
-	const char *nearest = step_nearest(entry->key, step->verb);
+	const char *nearest = step_nearest(compiler, entry->key, step->verb);
 
 	if (owners.len)
 		diag_error(compiler->diag, entry->key_place,
 			   "`%.*s` belongs to %.*s; this task is `%s`", STR_ARG(key),
 			   STR_ARG(owners), step->verb->name);
-	else if (nearest || (nearest = step_nearest(entry->key, NULL)))
+	else if (nearest || (nearest = step_nearest(compiler, entry->key, NULL)))
 		diag_error(compiler->diag, entry->key_place,
 			   "unknown key \"%.*s\" in a task; did you mean \"%s\"?", STR_ARG(key),
 			   nearest);
@@ -262,7 +275,7 @@ bool step_compile(struct flow_compiler *compiler, struct flow *flow, struct step
 	entry = step_find_verb(compiler, step);
 	if (!entry)
 		return false;
-	step->verb = verb_find(entry->key);
+	step->verb = verb_find_in(flow_verbs(compiler), entry->key);
 	step->verb_name = str_of(step->verb->name);
 	step->idempotent = step->verb->is_idempotent;
 	if (node_is_scalar(entry->value))

@@ -35,6 +35,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 	run->context = (struct context){ .ops = &job_run_ops,
 					 .loop = scheduler->loop,
 					 .client = scheduler->client,
+					 .redis = scheduler->redis,
 					 .arena = &run->arena,
 					 .id = str_of(run->id),
 					 .detacher = scheduler->detacher,

@@ -48,6 +48,9 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 
+/* Where the runs' connections to Redis servers are; before the first one. */
+void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis);
+
 /* Where the runs' programs and jq are; before the first one. */
 void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,
 			    struct jq_pool *jq);

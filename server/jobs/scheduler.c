@@ -256,6 +256,11 @@ void scheduler_set_programs(struct scheduler *scheduler, struct processes *proce
 	scheduler->jq = jq;
 }
 
+void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis)
+{
+	scheduler->redis = redis;
+}
+
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 				   struct detacher *detacher, size_t memory_max)
 {

@@ -18,6 +18,7 @@ struct scheduler {
 	struct detacher *detacher;
 	struct homes *homes;         /* of what the runs share; or NULL */
 	struct processes *processes; /* of the loop; or NULL */
+	struct redis_loop *redis;    /* of the loop; or NULL */
 	struct jq_pool *jq;          /* of the process; or NULL */
 	size_t memory_max;           /* of one run's arena */
 	struct arena_budget *memory_budget;

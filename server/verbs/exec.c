@@ -14,11 +14,18 @@ enum { STDERR_LINE_MAX = 200 };
 
 /* ------------------------------------------------------------ the end */
 
+static void exec_drop_output(struct exec_run *run)
+{
+	buf_fini(&run->out[0]);
+	buf_fini(&run->out[1]);
+	arena_budget_give_back(run->budget, run->n_budget);
+	run->n_budget = 0;
+}
+
 void exec_run_destroy(struct exec_run *run)
 {
 	permit_release(&run->permit);
-	buf_fini(&run->out[0]);
-	buf_fini(&run->out[1]);
+	exec_drop_output(run);
 	free(run);
 }
 
@@ -29,8 +36,7 @@ void exec_abandon(struct exec_run *run, enum error_code code, struct str detail)
 
 	state->run = NULL;
 	process_leave(&run->process);
-	buf_fini(&run->out[0]);
-	buf_fini(&run->out[1]);
+	exec_drop_output(run);
 	step_done(step, code, detail);
 }
 
@@ -155,7 +161,12 @@ static void exec_on_output(struct process *process, enum process_output output, 
 		exec_abandon(run, ERROR_TOO_LARGE, exec_too_large(run));
 		return;
 	}
-	buf_add(&run->out[output], bytes);
+	if (arena_budget_take(run->budget, bytes.len)) {
+		run->n_budget += bytes.len;
+		buf_add(&run->out[output], bytes);
+	} else {
+		run->out[output].error = -ENOMEM;
+	}
 	if (run->out[output].error)
 		exec_abandon(run, ERROR_MEMORY_LIMIT, STR("no memory for its output"));
 }

@@ -65,6 +65,7 @@ struct exec_run {
 	struct body_source source;
 	struct timer idle; /* while the source waits */
 	struct arena_budget *budget;
+	size_t n_budget;  /* of `out`, taken from the budget */
 	char *buffer;     /* NULL: nothing was read that is not taken */
 	struct str piece; /* what the next read gives, in the buffer; empty: nothing yet */
 	uint64_t n_passed;

@@ -1,9 +1,8 @@
 /* server/verbs/http.c: `get: users:/path` and its like: one HTTP request. */
 #include "server/verbs/http.h"
 #include <errno.h>
-#include <stdio.h>
 
-static enum error_code http_error_code(enum http_call_error error)
+enum error_code http_error_code(enum http_call_error error)
 {
 	switch (error) {
 	case HTTP_CALL_OK:
@@ -22,6 +21,8 @@ static enum error_code http_error_code(enum http_call_error error)
 		return ERROR_TOO_LARGE;
 	case HTTP_CALL_MEMORY:
 		return ERROR_MEMORY_LIMIT;
+	case HTTP_CALL_BODY_LOST:
+		return ERROR_ABORTED;
 	}
 	unreachable();
 }
@@ -50,54 +51,27 @@ static void http_on_end(struct task *task)
 		upstream_unref(upstream);
 }
 
-/* Whom an absolute URL names. */
-static int http_find_authority(struct step_run *run, const struct http_config *config,
-			       struct str *ret_authority)
-{
-	struct expr_env *env = step_env(run);
-	struct str host;
-	int r;
-
-	*ret_authority = config->authority;
-	if (!config->host)
-		return 0;
-	r = template_eval(config->host, env, &host);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < config->hosts.n_texts; i++) {
-		*ret_authority = config->hosts.texts[i];
-		if (str_eq_nocase(*ret_authority, host))
-			return 0;
-	}
-	snprintf(env->message, sizeof(env->message), "the host of the URL is not one of `hosts`");
-	return -EBADMSG;
-}
-
 static void http_start(struct step_run *run)
 {
 	const struct http_config *config = run->config;
 	struct http_state *state = run->state;
 	struct client *client = run->run->context->client;
 	struct http_call_request request;
-	struct str authority;
-	int r = http_find_authority(run, config, &authority);
+	int r = http_make_request(run, config, &request);
 
 	if (r == 0)
-		r = http_make_request(run, config, &request);
+		r = http_url_reach(&config->url, client, step_env(run), &state->upstream);
+	if (r == -EUSERS) {
+		step_done(run, ERROR_UNAVAILABLE, STR("too many hosts are called"));
+		return;
+	}
 	if (r < 0) {
 		step_done_errno(run, r);
 		return;
 	}
 	state->run = run;
-	if (!request.upstream) {
-		request.upstream = state->upstream =
-			config->secure ? client_secure_upstream(client, authority)
-				       : client_upstream(client, authority);
-		if (!request.upstream) {
-			step_done(run, ERROR_UNAVAILABLE, STR("too many hosts are called"));
-			return;
-		}
-	}
+	if (state->upstream)
+		request.upstream = state->upstream;
 	http_call_init(&state->call, client, step_arena(run), &request, http_on_end);
 	task_start(&state->call.task, &run->run->scope);
 }

@@ -4,6 +4,7 @@
 #include "server/client/http_call.h"
 #include "server/flow/step.h"
 #include "server/verbs/all.h"
+#include "server/verbs/http_url.h"
 
 /* One entry of headers:, query: or form:. */
 struct http_pair {
@@ -26,11 +27,7 @@ struct http_config {
 	struct str method;
 	/* compiled */
 	enum http_method method_id;
-	struct upstream *upstream; /* of `http:`; NULL: an absolute URL */
-	struct str authority;      /* of an absolute URL */
-	bool secure;               /* it is https:// */
-	struct template *host;     /* it, when it is a template; then one of `hosts` */
-	struct template *target;
+	struct http_url url;
 	struct http_pairs headers, query, form;
 	struct template_tree *json;
 	struct template *body;
@@ -49,12 +46,14 @@ struct http_state {
 
 extern const struct setting http_keys[], http_method_keys[];
 
-/* http_compile.c */
+/* http.c */
+enum error_code http_error_code(enum http_call_error error);
+
+/* http_compile.c; what the connection is made of belongs to the client */
+bool http_name_is_reserved(struct str name);
 bool http_compile(struct verb_compiler *compiler, const struct node *value, void *config);
 
-/* http_url.c: the upstream and the target of "users:/path" or "http://host/path". */
-bool http_compile_url(struct verb_compiler *compiler, const struct node *value,
-		      struct http_config *config);
+enum error_code http_error_code(enum http_call_error error);
 
 /* http_request.c: what to send. 0; -EINVAL, -EBADMSG, -ENOMEM as evaluations return them. */
 int http_make_request(struct step_run *run, const struct http_config *config,

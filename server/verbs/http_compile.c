@@ -95,7 +95,7 @@ static bool http_compile_expect(struct verb_compiler *compiler, struct http_conf
 /* ------------------------------------------------------------ headers */
 
 /* What the connection is made of belongs to the client. */
-static bool http_name_is_reserved(struct str name)
+bool http_name_is_reserved(struct str name)
 {
 	static const char *const reserved[] = { "host",       "content-length", "transfer-encoding",
 						"connection", "keep-alive",     "upgrade",
@@ -193,9 +193,11 @@ static bool http_compile_body(struct verb_compiler *compiler, struct http_config
 bool http_compile(struct verb_compiler *compiler, const struct node *value, void *config_ptr)
 {
 	struct http_config *config = config_ptr;
+	const struct http_url_compiler url = { compiler->flow, compiler->expr,
+					       compiler->step->verb->name, &config->hosts };
 
 	return http_compile_method(compiler, value, config) &
-	       http_compile_url(compiler, value, config) & http_compile_expect(compiler, config) &
+	       http_url_compile(&url, value, &config->url) & http_compile_expect(compiler, config) &
 	       (!config->stream || stream_compile(compiler)) &
 	       http_compile_headers(compiler, config) &
 	       http_compile_pairs(compiler, config->query_node, &config->query) &

@@ -79,7 +79,7 @@ static int request_target(struct step_run *run, const struct http_config *config
 			  struct str *ret_target)
 {
 	struct str target, query;
-	int r = template_eval(config->target, step_env(run), &target);
+	int r = template_eval(config->url.target, step_env(run), &target);
 
 	if (r < 0)
 		return r;
@@ -182,7 +182,7 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 	int r;
 
 	*request = (struct http_call_request){
-		.upstream = config->upstream,
+		.upstream = config->url.upstream,
 		.method_id = config->method_id,
 		.method = config->method,
 		.response_max = config->response_max,

@@ -1,7 +1,11 @@
 /* server/verbs/http_url.c: where a call goes. Scheme, host and port are constant, or the host is
  * one of `hosts:` (DECISIONS 15), so that no value from outside can choose whom leat talks to. */
-#include "server/verbs/http.h"
-#include <stdlib.h>
+#include "server/verbs/http_url.h"
+#include "server/client/upstream.h"
+#include "server/flow/step.h"
+#include "server/http/head.h"
+#include <errno.h>
+#include <stdio.h>
 
 /* The end of a ${…} that starts at `at`: texts in it may hold braces. */
 static size_t url_skip_template(struct str text, size_t at)
@@ -90,8 +94,8 @@ static bool url_check_literals(struct diag *diag, const struct node *node, struc
 	return true;
 }
 
-static bool url_compile_target(struct verb_compiler *compiler, const struct node *node,
-			       size_t offset, struct http_config *config)
+static bool url_compile_target(const struct http_url_compiler *compiler, const struct node *node,
+			       size_t offset, struct http_url *url)
 {
 	struct str text = str_skip(node->text, offset);
 	struct place place = url_place(node, offset);
@@ -103,8 +107,8 @@ static bool url_compile_target(struct verb_compiler *compiler, const struct node
 		text = arena_printf(compiler->flow->arena, "/%.*s", STR_ARG(text));
 		place.col--;
 	}
-	config->target = template_compile_text(compiler->expr, text, place, TEMPLATE_URL);
-	return config->target != NULL;
+	url->target = template_compile_text(compiler->expr, text, place, TEMPLATE_URL);
+	return url->target != NULL;
 }
 
 /* ------------------------------------------------------------ http://host/path */
@@ -127,7 +131,8 @@ static bool url_authority_is_valid(struct str authority)
 	return valid;
 }
 
-static bool url_check_hosts(struct verb_compiler *compiler, const struct setting_texts *hosts)
+static bool url_check_hosts(const struct http_url_compiler *compiler,
+			    const struct setting_texts *hosts)
 {
 	bool ok = true;
 
@@ -142,24 +147,24 @@ static bool url_check_hosts(struct verb_compiler *compiler, const struct setting
 	return ok;
 }
 
-static bool url_compile_authority(struct verb_compiler *compiler, const struct node *node,
-				  size_t offset, struct str authority, struct http_config *config)
+static bool url_compile_authority(const struct http_url_compiler *compiler, const struct node *node,
+				  size_t offset, struct str authority, struct http_url *url)
 {
 	struct diag *diag = compiler->flow->diag;
 
-	if (!url_check_hosts(compiler, &config->hosts))
+	if (!url_check_hosts(compiler, &url->hosts))
 		return false;
 	if (str_find(authority, STR("${")) >= 0) {
-		if (config->hosts.n_texts == 0) {
+		if (url->hosts.n_texts == 0) {
 			diag_error(diag, url_place(node, offset),
 				   "the host of a URL is constant, so that nobody outside can "
 				   "choose it; list the hosts that may be called: hosts: "
 				   "[a.example:80, b.example:80]");
 			return false;
 		}
-		config->host = template_compile_text(compiler->expr, authority,
-						     url_place(node, offset), TEMPLATE_PLAIN);
-		return config->host != NULL;
+		url->host = template_compile_text(compiler->expr, authority,
+						  url_place(node, offset), TEMPLATE_PLAIN);
+		return url->host != NULL;
 	}
 	if (!url_authority_is_valid(authority)) {
 		diag_error(diag, url_place(node, offset),
@@ -168,38 +173,38 @@ static bool url_compile_authority(struct verb_compiler *compiler, const struct n
 			   STR_ARG(str_first(authority, 80)));
 		return false;
 	}
-	if (config->hosts.n_texts && !url_host_is_listed(&config->hosts, authority)) {
+	if (url->hosts.n_texts && !url_host_is_listed(&url->hosts, authority)) {
 		diag_error(diag, url_place(node, offset), "%.*s is not one of `hosts`; add it",
 			   STR_ARG(authority));
 		return false;
 	}
-	config->authority = authority;
+	url->authority = authority;
 	return true;
 }
 
-static bool url_compile_absolute(struct verb_compiler *compiler, const struct node *node,
-				 struct http_config *config)
+static bool url_compile_absolute(const struct http_url_compiler *compiler, const struct node *node,
+				 struct http_url *url)
 {
-	size_t start = config->secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
+	size_t start = url->secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
 	struct str rest = str_skip(node->text, start);
 	size_t end = url_find(rest, "/?#");
 
-	return url_compile_authority(compiler, node, start, str_first(rest, end), config) &
-	       url_compile_target(compiler, node, start + end, config);
+	return url_compile_authority(compiler, node, start, str_first(rest, end), url) &
+	       url_compile_target(compiler, node, start + end, url);
 }
 
 /* ------------------------------------------------------------ users:/path */
 
-static bool url_compile_named(struct verb_compiler *compiler, const struct node *node, size_t colon,
-			      struct http_config *config)
+static bool url_compile_named(const struct http_url_compiler *compiler, const struct node *node,
+			      size_t colon, struct http_url *url)
 {
 	struct flow_compiler *flow = compiler->flow;
 	struct str name = str_first(node->text, colon);
 	struct str path = str_skip(node->text, colon + 1);
 	const char *nearest;
 
-	config->upstream = flow->upstream ? flow->upstream(flow, name) : NULL;
-	if (!config->upstream) {
+	url->upstream = flow->upstream ? flow->upstream(flow, name) : NULL;
+	if (!url->upstream) {
 		nearest = flow->upstream_names ? diag_nearest(name, flow->upstream_names) : NULL;
 		if (nearest)
 			diag_error(flow->diag, url_place(node, 0),
@@ -216,38 +221,81 @@ static bool url_compile_named(struct verb_compiler *compiler, const struct node 
 			   "the path begins with /; write %.*s:/…", STR_ARG(name));
 		return false;
 	}
-	return url_compile_target(compiler, node, colon + 1, config);
+	return url_compile_target(compiler, node, colon + 1, url);
 }
 
-bool http_compile_url(struct verb_compiler *compiler, const struct node *value,
-		      struct http_config *config)
+bool http_url_compile(const struct http_url_compiler *compiler, const struct node *value,
+		      struct http_url *url)
 {
 	struct diag *diag = compiler->flow->diag;
 	struct str text = value->text;
 	size_t colon;
 
+	if (compiler->hosts)
+		url->hosts = *compiler->hosts;
 	if (!node_is_scalar(value) || text.len == 0) {
 		diag_error(diag, value->place,
 			   "`%s` takes a URL: users:/path with an upstream of `http:`, or "
 			   "http://host/path",
-			   compiler->step->verb->name);
+			   compiler->key);
 		return false;
 	}
-	config->secure = str_starts_with(text, STR("https://"));
-	if (config->secure && !client_usual_tls()) {
+	url->secure = str_starts_with(text, STR("https://"));
+	if (url->secure && !client_usual_tls()) {
 		diag_error(
 			diag, url_place(value, 0),
 			"the authorities of this system cannot be read; install ca-certificates");
 		return false;
 	}
-	if (config->secure || str_starts_with(text, STR("http://")))
-		return url_compile_absolute(compiler, value, config);
+	if (url->secure || str_starts_with(text, STR("http://")))
+		return url_compile_absolute(compiler, value, url);
 	colon = url_find(text, ":/?#");
 	if (colon < text.len && text.ptr[colon] == ':' && name_is_valid(str_first(text, colon)) &&
 	    !str_starts_with(str_skip(text, colon), STR("://")))
-		return url_compile_named(compiler, value, colon, config);
+		return url_compile_named(compiler, value, colon, url);
 	diag_error(diag, url_place(value, 0),
 		   "a URL begins with the name of an upstream, http:// or https://, and that is "
 		   "constant; write users:/path or http://host/path");
 	return false;
+}
+
+/* ------------------------------------------------------------ at run time */
+
+/* Whom an absolute URL names. */
+static int url_find_authority(const struct http_url *url, struct expr_env *env,
+			      struct str *ret_authority)
+{
+	struct str host;
+	int r;
+
+	*ret_authority = url->authority;
+	if (!url->host)
+		return 0;
+	r = template_eval(url->host, env, &host);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < url->hosts.n_texts; i++) {
+		*ret_authority = url->hosts.texts[i];
+		if (str_eq_nocase(*ret_authority, host))
+			return 0;
+	}
+	snprintf(env->message, sizeof(env->message), "the host of the URL is not one of `hosts`");
+	return -EBADMSG;
+}
+
+int http_url_reach(const struct http_url *url, struct client *client, struct expr_env *env,
+		   struct upstream **ret_unnamed)
+{
+	struct str authority;
+	int r;
+
+	*ret_unnamed = NULL;
+	if (url->upstream)
+		return 0;
+	r = url_find_authority(url, env, &authority);
+	if (r < 0)
+		return r;
+	*ret_unnamed = url->secure ? client_secure_upstream(client, authority)
+				   : client_upstream(client, authority);
+	return *ret_unnamed ? 0 : -EUSERS;
 }

@@ -53,8 +53,12 @@ struct verb {
 	struct body_source *(*source)(struct step_run *run);
 };
 
-extern const struct verb *const verbs[]; /* NULL at the end */
+extern const struct verb *const verbs[]; /* leat's own; NULL at the end */
 const struct verb *verb_find(struct str name);
+const struct verb *verb_find_in(const struct verb *const table[], struct str name);
+
+/* Those that a configuration may use: its modules add some (server/native/natives.h). */
+const struct verb *const *flow_verbs(const struct flow_compiler *compiler);
 
 /* One task in one run. */
 struct step_run {

@@ -162,6 +162,85 @@ class Backend:
                 pass
 
 
+class RawCall(Call):
+    """A call whose body the handler reads itself, while it comes."""
+
+    def __init__(self, backend, sock, buf):
+        self.sock, self.buf = sock, buf
+        super().__init__(backend, sock, 1, self._until(b"\r\n\r\n"), None)
+
+    def _fill(self):
+        try:
+            data = self.sock.recv(65536)
+        except OSError as error:
+            raise Gone from error
+        if not data:
+            raise Gone
+        self.buf += data
+
+    def _until(self, mark):
+        while mark not in self.buf:
+            self._fill()
+        part, _, self.buf = self.buf.partition(mark)
+        return part
+
+    def exactly(self, size):
+        while len(self.buf) < size:
+            self._fill()
+        part, self.buf = self.buf[:size], self.buf[size:]
+        return part
+
+    def chunk(self):
+        """The next one; empty: the last, whose trailers are in self.trailers."""
+        size = int(self._until(b"\r\n"), 16)
+        if size == 0:
+            self.trailers = []
+            while line := self._until(b"\r\n"):
+                self.trailers.append(line.decode())
+            return b""
+        data = self.exactly(size)
+        assert self.exactly(2) == b"\r\n"
+        return data
+
+    def pieces(self):
+        """Of the body, as they come."""
+        if self.headers.get("transfer-encoding") == "chunked":
+            while piece := self.chunk():
+                yield piece
+            return
+        left = int(self.headers.get("content-length", 0))
+        while left:
+            if not self.buf:
+                self._fill()
+            piece, self.buf = self.buf[:left], self.buf[left:]
+            left -= len(piece)
+            yield piece
+
+    def some(self):
+        """What comes next, whatever it is; empty at the end."""
+        if not self.buf:
+            try:
+                self._fill()
+            except Gone:
+                return b""
+        piece, self.buf = self.buf, b""
+        return piece
+
+
+class RawBackend(Backend):
+    """Of each call only the head is read."""
+
+    def _serve_calls(self, sock):
+        buf = b""
+        while True:
+            call = RawCall(self, sock, buf)
+            with self.changed:
+                self.calls.append(call)
+                self.changed.notify_all()
+            self.handler(call)
+            buf = call.buf
+
+
 # ------------------------------------------------------------------ handlers
 
 def answering(value, **more):

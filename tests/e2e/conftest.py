@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from backends import Backend, Refusing  # noqa: E402
+from backends import Backend, RawBackend, Refusing  # noqa: E402
 from leat import Daemon  # noqa: E402
 
 
@@ -24,8 +24,9 @@ class Stage:
             daemon.start()
         return daemon
 
-    def backend(self, handler=None):
-        backend = Backend(handler) if handler else Refusing()
+    def backend(self, handler=None, raw=False):
+        """`raw`: the handler reads the bodies itself."""
+        backend = Refusing() if not handler else RawBackend(handler) if raw else Backend(handler)
         self.backends.append(backend)
         return backend
 

@@ -1,6 +1,9 @@
 """tests/e2e/test_compute.py: sort, merge, reduce, and the section compute."""
+import glob
 import json
+import os
 import random
+import re
 import threading
 
 import pytest
@@ -166,8 +169,47 @@ def test_a_full_queue_answers_503_and_others_go_on(daemon):
     await_true(counted)
 
 
+def test_the_metrics_tell_how_long_works_waited_and_ran(daemon):
+    post(daemon, "/narrow", [random.random() for _ in range(100000)])
+
+    def counted():
+        text = daemon.admin("GET", "/metrics").text
+        return {match[1]: float(match[2]) for match in
+                re.finditer(r'^leat_compute_(\w+){queue="narrow"} (\S+)$', text, re.M)}
+    await_true(lambda: counted()["running"] == 0)
+    figures = counted()
+    assert set(figures) == {"waiting", "running", "done_total", "refused_total", "waited_seconds_total",
+                            "ran_seconds_total"}
+    queue = next(q for q in daemon.status()["compute"] if q["name"] == "narrow")
+    assert (figures["done_total"], figures["refused_total"], figures["waiting"]) == (queue["done"], queue["refused"], 0)
+    assert 0 < figures["ran_seconds_total"] < 1000 and abs(figures["ran_seconds_total"] * 1000 - queue["ran_ms"]) <= 1
+
+
+def n_threads(daemon):
+    names = []
+    for path in glob.glob(f"/proc/{daemon.pid}/task/*/comm"):
+        with open(path, encoding="ascii") as file:
+            names.append(file.read().strip())
+    return sum(n.startswith("leat-loop-") for n in names), names.count("leat-compute")
+
+
+def test_there_are_as_many_threads_as_the_affinity_mask_has_cpus(leat):
+    conf = "server: { threads: auto, compute_threads: auto }\nroutes: { GET /: { reply: x } }\n"
+    mine = sorted(os.sched_getaffinity(0))
+    one = leat(conf, shell=f"exec taskset -c {mine[0]} \"$0\" \"$@\";")
+    assert n_threads(one) == (1, 1)
+    n_loops, n_compute = n_threads(leat(conf))
+    assert 1 <= n_loops <= len(mine) and n_loops == n_compute
+    if len(mine) > 1:
+        two = leat(conf, shell=f"exec taskset -c {mine[0]},{mine[1]} \"$0\" \"$@\";")
+        assert n_threads(two) == (min(2, n_loops),) * 2  # fewer where a cgroup has a quota
+
+
 def test_the_status_tells_of_each_queue(daemon):
     await_true(lambda: all(q["running"] == 0 for q in daemon.status()["compute"]))
+    post(daemon, "/narrow", [3, 2, 1])
+    assert re.search(r"^compute     narrow: 0 waiting, \d running, \d+ done, \d+ refused; waited \d+ ms, at most \d+ ms, "
+                     r"ran \d+ ms$", daemon.cli("status").out, re.M)
     names = [queue["name"] for queue in daemon.status()["compute"]]
     assert names == ["compute", "narrow"]
     assert {"name", "waiting", "running", "done", "refused", "waited_ms", "waited_max_ms", "ran_ms"} == \

@@ -467,3 +467,40 @@ routes:
     assert daemon.get("/").text == "hello\n"
     if jq:
         assert daemon.get("/jq").json() == [True, False]
+
+
+# ------------------------------------------------------------------ large inputs and outputs
+
+def test_ten_megabytes_for_a_program_that_never_reads_cost_no_other_request_anything(leat):
+    """The input waits at the full pipe; at the deadline it goes with the program."""
+    daemon = leat('''
+limits: { body: 16m, memory: 64m }
+routes:
+  POST /deaf: { body: { type: text }, timeout: 300ms, tasks: { p: { exec: [sleep, 1000], stdin: "${body}" } }, reply: ok }
+  POST /gone: { body: { type: text }, tasks: { p: { exec: ["true"], stdin: "${body}" } }, reply: ok }
+  POST /echo: { body: { type: text }, tasks: { p: { exec: [cat], stdin: "${body}", max_output: 16m } }, reply: "${len(p)}" }
+  GET /hello: { reply: hello }
+''')
+    body = b"x" * (10 << 20)
+    clients = [daemon.connect() for _ in range(3)]
+    for client in clients:
+        client.send(b"POST /deaf HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert daemon.get("/hello").text == "hello"
+    assert [client.response().status for client in clients] == [504] * 3
+    await_no_children(daemon)
+    for target, text in ("/gone", "ok"), ("/echo", str(len(body))):
+        answer = daemon.post(target, body, headers={"Content-Type": "text/plain"})
+        assert (answer.status, answer.text) == (200, text)
+    await_no_children(daemon)
+
+
+def test_what_programs_write_counts_as_memory_of_all_requests(leat):
+    """A program that has written too much for that is ended then, not when it has written it all."""
+    daemon = leat('''
+limits: { total_memory: 8m, memory: 4m }
+routes:
+  GET /much: { tasks: { p: { exec: [sh, -c, "head -c 16777216 /dev/zero; exec sleep 1000"], max_output: 1g } }, reply: ok }
+''')
+    answer = daemon.get("/much")
+    assert (answer.status, answer.json()["code"]) == (500, "memory_limit")
+    await_no_children(daemon)

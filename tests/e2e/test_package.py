@@ -57,6 +57,15 @@ def test_everything_has_its_place_and_nobody_else_may_write_it(installed):
         "/usr/share/man/man5/leat.yaml.5",
         "/etc/leat/leat.yaml",
         "/etc/logrotate.d/leat",
+        "/usr/include/leat.h",
+        "/usr/share/pkgconfig/leat.pc",
+        "/usr/share/doc/leat/examples/modules/hello.c",
+        "/usr/share/doc/leat/examples/modules/hello.yaml",
+        "/usr/share/doc/leat/examples/README.md",
+        "/usr/share/doc/leat/examples/gpu.yaml",
+        "/usr/share/doc/leat/examples/blur.cl",
+        "/usr/share/doc/leat/examples/www/index.html",
+        "/usr/share/doc/leat/examples/leat.service.d/gpu.conf",
     ):
         assert wanted in files
     for name, path in files.items():
@@ -93,6 +102,23 @@ def test_the_installed_tour_is_accepted(installed):
         pytest.skip("there is no tour yet")
     done = subprocess.run([installed / "usr/sbin/leat", "check", "-c", tour], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@needs("pkg-config")
+@needs("cc")
+def test_a_module_is_built_by_what_is_installed_alone(installed, tmp_path):
+    examples = installed / "usr/share/doc/leat/examples/modules"
+    env = {**os.environ, "PKG_CONFIG_PATH": str(installed / "usr/share/pkgconfig"),
+           "PKG_CONFIG_SYSROOT_DIR": str(installed)}
+    flags = subprocess.run(["pkg-config", "--cflags", "leat"], env={**env, "PKG_CONFIG_ALLOW_SYSTEM_CFLAGS": "1"},
+                           check=True, capture_output=True, text=True).stdout.split()
+    assert flags == [f"-I{installed}/usr/include"]
+    for name in ("hello", "matrix"):
+        subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-shared", "-fPIC", *flags,
+                        "-o", tmp_path / f"{name}.so", examples / f"{name}.c"], check=True)
+        (tmp_path / f"{name}.yaml").write_text((examples / f"{name}.yaml").read_text())
+        if os.environ.get("LEAT_FLAVOR", "release") == "release":
+            subprocess.run([installed / "usr/sbin/leat", "check", "-c", tmp_path / f"{name}.yaml"], check=True)
 
 
 def test_what_is_installed_serves_tells_systemd_and_reloads(installed, tmp_path):

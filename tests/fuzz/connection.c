@@ -18,7 +18,8 @@
  * Whatever the script: every answer can be read, there is at most one for each head and one
  * more, none follows the last one (Connection: close), and when the clients have gone and some
  * time has passed, nothing is left. A script that has bytes, cuts and a half-close only is run
- * once more without the cuts, and must have the same answers. */
+ * once more without the cuts, and must have the same answers; but for what is passed on to an
+ * upstream, which may refuse a body that has come, or one that is coming. */
 #include "tests/fuzz/connection/answers.h"
 #include "tests/fuzz/connection/host.h"
 #include "tests/fuzz/connection/secure.h"
@@ -35,6 +36,7 @@ enum mode {
 	MODE_HALF_CLOSE = 4,   /* the client half-closes at the end */
 	MODE_TLS = 8,          /* the script's bytes go through a session of TLS */
 	MODE_RAW = 16,         /* they come as they are where TLS is spoken */
+	MODE_PROXIED = 32,     /* a PROXY header is expected first */
 };
 
 enum {
@@ -66,6 +68,8 @@ static uint32_t client_listener(const struct client_end *client, unsigned mode)
 		return generation->admin.number;
 	if (mode & (MODE_TLS | MODE_RAW))
 		return generation->listens[1].number;
+	if (mode & MODE_PROXIED)
+		return generation->listens[2].number;
 	return generation->listens[client == clients ? 0 : generation->n_listens - 1].number;
 }
 
@@ -427,6 +431,13 @@ static void forget(void)
 	}
 }
 
+static bool has_sent(struct str text, const uint8_t *data, size_t size)
+{
+	struct str bytes = { (const char *)data, size };
+
+	return str_find(bytes, text) >= 0 || str_has(bytes, '%');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct script script = { .cut = true };
@@ -443,7 +454,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ended = clients[0].ended;
 	clients[0].got = (struct buf){ 0 };
 	forget();
-	if (script.timeless && !(data[1] & (MODE_ADMIN | MODE_RAW))) {
+	if (script.timeless && !(data[1] & (MODE_ADMIN | MODE_RAW)) &&
+	    !has_sent(STR("/up"), data, size)) {
 		run(&at_once, data, size);
 		check_that(str_eq(buf_str(&got), buf_str(&clients[0].got)) &&
 				   ended == clients[0].ended,

@@ -422,6 +422,16 @@ static void what_was_not_begun_is_taken_back(void)
 	is_int(n_released, N);
 }
 
+static void await_running(unsigned n)
+{
+	struct pool_stats stats;
+
+	do {
+		turn();
+		pool_queue_stats(engine.queue, &stats);
+	} while (stats.n_running < n);
+}
+
 static void too_many_are_refused_and_forgotten_ones_too(void)
 {
 	enum { N = FILE_RUNNING_MAX + FILE_WAITING_MAX + 1 };
@@ -439,8 +449,7 @@ static void too_many_are_refused_and_forgotten_ones_too(void)
 	for (unsigned i = FILE_RUNNING_MAX; i < N - 1; i++)
 		task_cancel(&tasks[i].task);
 	if (!with_ring) {
-		for (unsigned i = 0; i < 50; i++)
-			turn(); /* both threads have one */
+		await_running(2); /* both threads have one */
 		scope_cancel(&scope);
 		start_read(&next, file, FILE_AT_CURRENT, 1); /* in a scope that is over */
 		wait_for_end(N + 1);

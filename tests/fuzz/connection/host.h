@@ -8,6 +8,8 @@
 #include "core/io/loop_clock.h"
 #include "core/task/home.h"
 #include "server/admin/admin.h"
+#include "server/auth/logins.h"
+#include "server/body/uploads.h"
 #include "server/server.h"
 #include "tests/fuzz/connection/secure.h"
 #include <sched.h>
@@ -30,8 +32,34 @@ static const char settings_text[] =
 
 static const char routes_text[] =
 	"listen: [\"unix:@DIR@/first\", { address: \"unix:@DIR@/tls\", tls: { cert: pem, key: pem "
-	"} }, \"unix:@DIR@/second\"]\n"
+	"} },\n"
+	"  { address: \"unix:@DIR@/proxied\", proxy_protocol: true, trusted_proxies: [unix, "
+	"10.0.0.0/8], deny: [10.6.0.0/16] }, \"unix:@DIR@/second\"]\n"
+	"http: { down: { url: \"http://127.0.0.1:1\" } }\n"
+	"defaults:\n"
+	"  /guarded: { rate_limit: { rate: 100/s, burst: 3 }, request_id: { trust: true }, "
+	"headers: { "
+	"set: { X-H: \"${query.h}\" }, remove: [X-A] }, cors: { origins: [\"https://a.test\"], "
+	"methods: [GET, POST], credentials: true } }\n"
 	"routes:\n"
+	"  /up/{rest...}: { proxy: { to: \"down:/x/\", forwarded: both, headers: { X-Q: "
+	"\"${query.q}\" } }, on_error: { any: { status: 502, text: \"${error.code}\" } } }\n"
+	"  /guarded/up: { proxy: down, body: { max: 1k } }\n"
+	"  POST /schema: { body: { type: json, schema: order.json }, reply: fits }\n"
+	"  POST /upload: { body: { type: multipart, files: 2, max_file: 200, max: 2k }, reply: { "
+	"json: \"${form_all}\" } }\n"
+	"  GET /guarded/basic: { auth: { basic: { users: { ada: "
+	"\"$2b$04$abcdefghijklmnopqrstuuyvPXIbu7xe6/CED2DzX8z6Si09MlzlW\" } } }, limit: { "
+	"concurrent: 1, queue: 1, wait: 100ms }, tasks: { w: { wait: 5ms } }, reply: { json: "
+	"\"${auth}\" } }\n"
+	"  /guarded/key: { auth: { api_key: { from: \"query:k\", keys: { ci: "
+	"sesame-open-yourself } } }, reply: \"${auth.key} ${request.body}\" }\n"
+	"  GET /guarded/jwt: { auth: { jwt: { secret: "
+	"0123456789abcdef0123456789abcdef, from: \"cookie:t\" } }, compress: { min: 1 }, reply: { "
+	"json: "
+	"\"${auth.claims}\" } }\n"
+	"  GET /guarded/c: { compress: true, reply: { text: \"${env.LEAT_BIG}\" } }\n"
+	"  GET /guarded/s: { redirect_https: true, reply: secret }\n"
 	"  GET /c: { reply: hello }\n"
 	"  POST /c: { reply: { status: 201, headers: { X-A: b }, json: { a: 1 } } }\n"
 	"  GET /big: { reply: \"${env.LEAT_BIG}\" }\n"
@@ -70,7 +98,8 @@ static const char routes_text[] =
 
 static const char other_text[] =
 	"listen: [\"unix:@DIR@/first\", { address: \"unix:@DIR@/tls\", tls: { cert: pem, key: pem, "
-	"tickets: false } }]\n"
+	"tickets: false } }, { address: \"unix:@DIR@/proxied\", proxy_protocol: true, "
+	"trusted_proxies: [unix] }]\n"
 	"routes:\n"
 	"  GET /c: { reply: other }\n"
 	"  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
@@ -123,25 +152,22 @@ static void write_served(void)
 	write_file("files/.hidden", "secret");
 	write_file("pem", secure_pem);
 	write_file("files/sub/a.txt", "index");
+	write_file("order.json",
+		   "{\"type\": \"object\", \"required\": [\"id\"], \"properties\": {\"id\": "
+		   "{\"type\": \"integer\", \"multipleOf\": 3}, \"n\": {\"pattern\": "
+		   "\"^(a+)+$\"}}, \"additionalProperties\": {\"$ref\": \"#\"}}");
 	write_file("files/large.bin", large);
 }
 
 static void remove_folder(void)
 {
-	static const char *const names[] = { "files/a.txt",
-					     "files/a.txt.gz",
-					     "files/.hidden",
-					     "files/sub/a.txt",
-					     "files/large.bin",
-					     "files/sub",
-					     "files",
-					     "one.yaml",
-					     "two.yaml",
-					     "first",
-					     "second",
-					     "tls",
-					     "pem",
-					     "admin" };
+	uploads_destroy(take(&server.uploads));
+	static const char *const names[] = {
+		"files/a.txt",     "files/a.txt.gz", "files/.hidden", "files/sub/a.txt",
+		"files/large.bin", "files/sub",      "files",         "one.yaml",
+		"two.yaml",        "first",          "second",        "tls",
+		"proxied",         "order.json",     "pem",           "admin"
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		scoped(mem_free_ptr) char *path = mem_printf("%s/%s", folder, names[i]);
@@ -156,17 +182,45 @@ static char *conf_name(bool other)
 	return mem_printf("%s/%s.yaml", folder, other ? "two" : "one");
 }
 
+static atomic_bool pool_is_idle;
+static bool is_disowned; /* a request was at work: what it has left behind may still run */
+
+static void on_pool_idle(struct work *work)
+{
+	(void)work;
+	atomic_store(&pool_is_idle, true);
+}
+
+/* What a request that waits has given to the pool, which has one thread: what that runs when nothing
+ * else waits is done before it comes to this. */
+static void settle_pool(void)
+{
+	struct work last = { .run = on_pool_idle };
+
+	while (pool_n_waiting(server.pool) > 0)
+		sched_yield();
+	atomic_store(&pool_is_idle, false);
+	pool_submit(server.pool, &last);
+	while (!atomic_load(&pool_is_idle))
+		sched_yield();
+}
+
 /* Also waits for what the pool's thread has still to do: a file being looked for, a
- * configuration being loaded. */
+ * configuration being loaded, a password being hashed, an upload being written. */
 static void settle(void)
 {
-	bool elsewhere;
+	bool elsewhere, asked = false;
 
 	do {
 		loop_settle(worker->loop);
 		loop_settle(server.main->loop);
 		elsewhere = desk_is_busy(&worker->files) ||
 			    (server.reloading && server.n_unswapped == 0);
+		if (!asked && (!list_is_empty(&worker->live) || is_disowned)) {
+			settle_pool();
+			asked = elsewhere = true;
+			is_disowned = !list_is_empty(&worker->live);
+		}
 		if (elsewhere)
 			sched_yield();
 		check(!worker->stopped || list_is_empty(&worker->conns));
@@ -224,6 +278,10 @@ static void server_begin(void)
 	make_homes();
 	check(pool_create(&server.pool, "fuzz", 1) == 0);
 	desk_open(&worker->files, server.pool, 1);
+	server.logins = logins_create(server.pool);
+	worker->fetches.pool = logins_keys_queue(server.logins);
+	server.uploads = uploads_create(str_of(folder));
+	check(uploads_open(server.uploads) >= 0);
 	diag_init(&diag);
 	generation = generation_load(server.conf_path, NULL, false, false, &diag);
 	if (generation)

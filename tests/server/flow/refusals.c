@@ -30,7 +30,8 @@ static void slips_in_keys_get_a_suggestion(void)
 static void a_key_of_another_verb_is_told_whose_it_is(void)
 {
 	refused("tasks:\n  a:\n    wait: 1s\n    json: {}\n",
-		"4:5: `json` belongs to get, post, put, patch, delete, head, http; this task is "
+		"4:5: `json` belongs to get, post, put, patch, delete, head, http, sql; this task "
+		"is "
 		"`wait`");
 	refused("tasks:\n  a:\n    value: 1\n    level: info\n",
 		"4:5: `level` belongs to log; this task is `value`");

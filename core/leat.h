@@ -1,0 +1,513 @@
+/* long: one header is all that a module includes, and its manual */
+/* leat.h: native modules for leat: functions and verbs in C (C11; C++11 as well).
+ *
+ * A module is a shared object that exports one symbol, `leat_module`. The smallest one:
+ *
+ * 	#include <leat.h>
+ *
+ * 	static void greet(struct leat_call *call)
+ * 	{
+ * 		struct leat_text name = leat->text(leat->member(leat->input(call), "name"));
+ *
+ * 		leat->json_text(leat->result(call), name.ptr, name.len);
+ * 	}
+ *
+ * 	static const struct leat_function functions[] = {
+ * 		{ "greet", "Gives the name back.", greet, NULL },
+ * 		LEAT_END
+ * 	};
+ *
+ * 	LEAT_MODULE("hello", functions, NULL, NULL, NULL);
+ *
+ * 	cc -std=c11 -shared -fPIC $(pkg-config --cflags leat) -o hello.so hello.c
+ *
+ * and in leat.yaml, by a path relative to that file:
+ *
+ * 	modules: [hello.so]
+ * 	routes:
+ * 	  GET /greet/{name}:
+ * 	    tasks:
+ * 	      greeting: { native: hello.greet, with: { name: "${path.name}" } }
+ * 	    reply: { json: "${greeting}" }
+ *
+ * A module has functions, which YAML calls by `native: MODULE.FUNCTION` and which run on a thread
+ * of the compute pool; and verbs, with keys of their own, which run there, too, or start tasks on
+ * the loop of the request and await them: timers, HTTP requests, counters, futures, computations, in
+ * series, in parallel, in a graph. Those are leat's own tasks, what YAML is compiled to: they have
+ * the request's deadline, and are cancelled with it.
+ *
+ * Everything that leat does for a module is a function of the table `leat`. So a module needs no
+ * library to link with, the daemon exports no symbols, and a module that is too new for a daemon is
+ * told from one that fits before any of its code is called.
+ *
+ * Threads. A call belongs to one thread: that of the compute pool which runs it, until its function
+ * returns; or that of the loop, until its last task has ended. What takes a call, a task, a value or
+ * a writer is called on that thread, from what leat is just calling; what may be called on any
+ * thread says so. On a loop nothing may block, or compute for more than a millisecond: all other
+ * requests of that loop wait. Work goes to the pool.
+ *
+ * Mistakes. What a module must not do (a task that is started twice, a result that is set twice, the
+ * wrong thread, a call that has ended) ends the daemon with a line that names the module, the verb and the function: going on
+ * would corrupt what is not corrupt yet. What users, files and networks do wrong is never a mistake:
+ * it is a failure, by leat->fail(), or the outcome of a task.
+ *
+ * Memory. Texts, values, tasks and writers are leat's, and live until their call has ended. What a
+ * module hands over is copied, unless it says otherwise. A call's memory is bounded by
+ * `limits.memory`; where it is used up a function says what it returns, and leat itself fails the
+ * task with `memory_limit`: a module need not look, unless it would follow a NULL.
+ *
+ * Life. A module is loaded with the configuration that names it, each time from a private copy, so
+ * that its file may be replaced at any time: `leat reload` takes the new one. A module whose file
+ * is the same goes on, with its state. fini() is called, and the module unloaded, when no request
+ * and no computation uses it any more. `leat check` reads a module's tables and calls nothing in it
+ * but what the dynamic linker calls (constructors): so those must do no harm. (A C++ module can be
+ * unloaded only when it is built with -fno-gnu-unique.)
+ *
+ * Versions. Within one LEAT_ABI_MAJOR the structs of this header stay as they are, and functions
+ * are added to the end of struct leat_api, by which LEAT_ABI_MINOR grows. */
+#ifndef LEAT_H
+#define LEAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEAT_ABI_MAJOR 1
+#define LEAT_ABI_MINOR 0
+#define LEAT_ABI (((uint32_t)LEAT_ABI_MAJOR << 16) | LEAT_ABI_MINOR)
+
+struct leat_call;    /* one run of a function or a verb */
+struct leat_json;    /* a writer of JSON */
+struct leat_promise; /* what a future waits for */
+struct leat_task;    /* a task on the loop */
+struct leat_value;   /* a value: null, a boolean, a number, a text, a list, an object */
+
+typedef void leat_fn(struct leat_call *call);
+typedef void leat_task_fn(struct leat_task *task);
+typedef void leat_free_fn(void *data);
+
+/* Bytes, with no NUL behind them; `ptr` may be NULL when `len` is 0. */
+struct leat_text {
+	const char *ptr;
+	size_t len;
+};
+
+/* ------------------------------------------------------------ what a module is: its tables
+ *
+ * All of it is constant and is read when the configuration is loaded, by `leat check` and `leat
+ * schema`, too. A table ends with a row whose name is NULL: LEAT_END. Names are lower-case letters,
+ * digits and _, at most 64, and begin with a letter. */
+
+/* The type of a key says what may stand there in YAML, and what leat->key() gives. */
+enum leat_key_type {
+	LEAT_KEY_VALUE,    /* anything, also lists and maps; the same */
+	LEAT_KEY_BOOL,     /* true, false; a boolean */
+	LEAT_KEY_INT,      /* a whole number from min to max; the number */
+	LEAT_KEY_TEXT,     /* a scalar; a text */
+	LEAT_KEY_DURATION, /* 200ms, 5s, 10m, 3h, 2d; milliseconds, from min to max */
+	LEAT_KEY_SIZE,     /* 64k, 8m, 1g; bytes, from min to max */
+	LEAT_KEY_CHOICE,   /* one of `choices`; that text */
+};
+
+enum {
+	LEAT_REQUIRED = 1, /* of a key: a task without it is an error */
+	LEAT_EXPRESSION =
+		2, /* of a key: ${…} may stand there; what it gives is checked by the type at
+			      * run time, and is otherwise the failure `invalid_input` */
+	LEAT_SECRET =
+		4, /* of a key with LEAT_EXPRESSION: ${secret.…} may be in it. The module takes
+			      * care that it appears in no result and no log */
+	LEAT_IDEMPOTENT = 8, /* of a function or a verb: a second run does no harm, so `retry:` may
+			      * repeat it without being told which failures */
+};
+
+struct leat_key {
+	const char *name;
+	const char *help; /* one sentence, for `leat schema` */
+	enum leat_key_type type;
+	unsigned flags;             /* LEAT_REQUIRED, LEAT_EXPRESSION, LEAT_SECRET */
+	const char *value_default;  /* as it would be written in YAML; NULL: null */
+	int64_t min, max;           /* both 0: any */
+	const char *const *choices; /* for LEAT_KEY_CHOICE: NULL at the end; else NULL */
+};
+
+/* Called by `native: MODULE.NAME`, with `with:` as leat->input(), on a thread of the compute pool:
+ * of the queue that `queue:` names. */
+struct leat_function {
+	const char *name;
+	const char *help;
+	leat_fn *run;
+	unsigned flags; /* LEAT_IDEMPOTENT */
+};
+
+/* A verb of tasks. Its name is that of the module, or begins with it and an underscore: so it
+ * cannot be that of another module or of a later leat. It has the keys of its table, `queue` (the
+ * compute queue that it uses), and all modifiers. */
+struct leat_verb {
+	const char *name;
+	const char *help;
+	const struct leat_key *value; /* what stands at the verb itself (its name is not used):
+					 leat->input(); NULL: LEAT_KEY_VALUE with LEAT_EXPRESSION */
+	const struct leat_key *keys;  /* or NULL */
+	leat_fn *run;                 /* on a thread of the compute pool; NULL: `start` */
+	size_t state_size;            /* of leat->state(), cleared */
+	leat_free_fn
+		*release; /* NULL, or called once with the state when all is over: on any thread */
+	unsigned flags;   /* LEAT_IDEMPOTENT */
+	/* In place of `run`: on the loop, where it makes and starts tasks. The call ends when the last
+	 * of them has ended; without any, when it returns. */
+	leat_fn *start;
+};
+
+struct leat_api;
+
+struct leat_module {
+	uint32_t abi;                 /* LEAT_ABI */
+	const struct leat_api **leat; /* where leat puts its table */
+	const char *name;
+	const struct leat_function *functions; /* or NULL */
+	const struct leat_verb *verbs;         /* or NULL */
+	/* NULL, or called once, when a configuration that names the module is taken into use, before
+	 * anything else; on some thread of its own. Returns NULL, or what is wrong, as constant text:
+	 * then the configuration is refused with it. */
+	const char *(*init)(void);
+	/* NULL, or called once after init() has succeeded, when nothing of the module runs any more,
+	 * before it is unloaded; on some thread. It ends the threads that the module has started: when
+	 * it returns none of them may be in the module's code, and its promises are used up. */
+	void (*fini)(void);
+};
+
+#ifdef __cplusplus
+#define LEAT_END                                                                                   \
+	{                                                                                          \
+	}
+#else
+#define LEAT_END                                                                                   \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define LEAT_EXPORT __attribute__((visibility("default")))
+#define LEAT_HIDDEN __attribute__((visibility("hidden")))
+#define LEAT_FORMAT(at, from) __attribute__((format(printf, at, from)))
+#else
+#define LEAT_EXPORT
+#define LEAT_HIDDEN
+#define LEAT_FORMAT(at, from)
+#endif
+
+/* The functions below; set before init() is called. */
+extern LEAT_HIDDEN const struct leat_api *leat;
+extern LEAT_EXPORT const struct leat_module leat_module;
+
+/* Once in a module: name, functions, verbs, init, fini. In C also by name: LEAT_MODULE(.name =
+ * "hello", .functions = functions). */
+#define LEAT_MODULE(...)                                                                           \
+	const struct leat_api *leat;                                                               \
+	const struct leat_module leat_module = { LEAT_ABI, &leat, __VA_ARGS__ }
+
+/* ------------------------------------------------------------ what leat does for a module */
+
+enum leat_type {
+	LEAT_NULL,
+	LEAT_BOOL,
+	LEAT_NUMBER,
+	LEAT_TEXT,
+	LEAT_LIST,
+	LEAT_OBJECT,
+};
+
+enum leat_level {
+	LEAT_ERROR,
+	LEAT_WARNING,
+	LEAT_INFO,
+	LEAT_DEBUG,
+};
+
+/* How a task has ended. */
+enum leat_outcome {
+	LEAT_OK,
+	LEAT_FAILED,    /* leat->error() tells */
+	LEAT_TIMED_OUT, /* its own time, leat->timeout(), has passed */
+	LEAT_CANCELLED, /* or its turn never came */
+};
+
+/* When a parallel ends, and how. */
+enum leat_policy {
+	/* OK when all children are. The first that is not gives its outcome; the rest is cancelled. */
+	LEAT_ALL,
+	/* OK with the first child that is, and the rest is cancelled: a race. When none is, the outcome
+	 * of the first. */
+	LEAT_ANY,
+	/* OK when all have ended, however: Workflow's ParallelWork. */
+	LEAT_EACH,
+};
+
+struct leat_request {
+	const char *method; /* NULL: GET */
+	/* "NAME:/path" of a service of the section `http`, or http://host/path, or https://. Characters
+	 * that a URL cannot have are the module's to encode. */
+	const char *url;
+	/* NULL, or name, value, name, value, …, NULL. Host, Content-Length and what concerns the
+	 * connection are leat's. */
+	const char *const *headers;
+	const void *body; /* NULL: none */
+	size_t body_size;
+	size_t body_max; /* bytes of the response's; 0: as the service says, 8 MiB unless told */
+};
+
+struct leat_work {
+	leat_fn *run;                   /* with a call of its own */
+	const struct leat_value *input; /* its leat->input(), copied; NULL: null */
+	const void *data;               /* its leat->state(): a copy of these `size` bytes */
+	size_t size;
+	leat_free_fn
+		*release; /* NULL, or called once with the copy when all is over: on any thread */
+};
+
+struct leat_api {
+	size_t size; /* of this table as the daemon has it */
+
+	/* -------------------------------------------------------- the call */
+
+	/* What the task gave: `with:` of `native`, the verb's own value; null without one. */
+	const struct leat_value *(*input)(struct leat_call *call);
+
+	/* The value of one of the verb's keys; its default, or null, when the task does not have it. A
+	 * name that is not in the table is a mistake. */
+	const struct leat_value *(*key)(struct leat_call *call, const char *name);
+
+	/* The writer of the result, what ${task} will be. Nothing written is null. The value is whole
+	 * when the call ends; a second one is a mistake: a result that is set twice. */
+	struct leat_json *(*result)(struct leat_call *call);
+
+	/* In place of JSON: a text of any bytes, such as an image: `reply: {body: "${task}"}`. Once. */
+	void (*result_bytes)(struct leat_call *call, const void *ptr, size_t size);
+
+	/* Fails the task: with one of leat's codes ("invalid_input", "unavailable", …) or one of the
+	 * module's own, whose status is 500. `status` 0 is that of the code. The detail, at most 1,000
+	 * bytes, is for the log and ${error.detail}; it never appears in an answer by itself. A
+	 * failure drops the result. The first one counts. On the loop it ends the call: all tasks that
+	 * are live are cancelled. */
+	void (*fail)(struct leat_call *call, const char *code, int status, const char *format, ...)
+		LEAT_FORMAT(4, 5);
+
+	/* Memory of the call, aligned for any type, cleared, freed at the call's end. NULL when there
+	 * is no more of it; the call is then failed with memory_limit. */
+	void *(*alloc)(struct leat_call *call, size_t size);
+
+	/* The verb's state_size bytes, cleared at the call's beginning; NULL of a function. */
+	void *(*state)(struct leat_call *call);
+
+	/* Nobody waits for the result any more: the deadline has passed, the client has left, the flow
+	 * has failed elsewhere. A function that computes for long asks now and then, and returns.
+	 * Any thread. */
+	bool (*is_cancelled)(const struct leat_call *call);
+
+	/* A line of the daemon's log, with the module's name. Any thread. */
+	void (*log)(const struct leat_module *module, enum leat_level level, const char *format,
+		    ...) LEAT_FORMAT(3, 4);
+
+	/* -------------------------------------------------------- values: read
+	 *
+	 * Of a NULL value each says what it says of null: leat->member(leat->member(v, "a"), "b") needs
+	 * no question in between. */
+
+	enum leat_type (*type)(const struct leat_value *value);
+	bool (*boolean)(const struct leat_value *value); /* false for what is none */
+
+	/* True, and the number; false for what is no number, or none that fits: not whole, too large.
+	 * 1.0 and 1e3 are whole. Then *ret is untouched. */
+	bool (*integer)(const struct leat_value *value, int64_t *ret);
+	bool (*number)(const struct leat_value *value, double *ret);
+
+	struct leat_text (*text)(const struct leat_value *value); /* empty for what is none */
+	size_t (*len)(const struct leat_value *value); /* of lists and objects; 0 for others */
+	const struct leat_value *(*at)(const struct leat_value *list, size_t index); /* or NULL */
+	const struct leat_value *(*member)(const struct leat_value *object,
+					   const char *name); /* or NULL */
+	/* The member at that place, in the order of the text; *ret_name, if not NULL, is its name. */
+	const struct leat_value *(*member_at)(const struct leat_value *object, size_t index,
+					      struct leat_text *ret_name);
+
+	/* A list of exactly n numbers into an array; false, and the array half written, for others. */
+	bool (*numbers)(const struct leat_value *list, double *ret, size_t n);
+
+	/* -------------------------------------------------------- values: written
+	 *
+	 * One value, by calls in the order of its text: json_object(), json_key(), json_int(), …,
+	 * json_end(). What is no JSON (a key where none may stand, a value without one, a second value)
+	 * is a mistake; running out of memory fails the call. */
+
+	void (*json_null)(struct leat_json *json);
+	void (*json_bool)(struct leat_json *json, bool boolean);
+	void (*json_int)(struct leat_json *json, int64_t integer);
+	void (*json_number)(struct leat_json *json, double number); /* what is not finite is null */
+	void (*json_text)(struct leat_json *json, const char *ptr,
+			  size_t len); /* what is not UTF-8 becomes U+FFFD */
+	void (*json_value)(struct leat_json *json, const struct leat_value *value);
+	void (*json_list)(struct leat_json *json);
+	void (*json_object)(struct leat_json *json);
+	void (*json_key)(struct leat_json *json, const char *name);
+	void (*json_end)(struct leat_json *json); /* of the innermost list or object */
+	void (*json_numbers)(struct leat_json *json, const double *numbers, size_t n); /* a list */
+
+	/* A writer for something else than the result, as the body of a request; and what it has
+	 * written, when that is whole. */
+	struct leat_json *(*json)(struct leat_call *call);
+	struct leat_text (*json_done)(struct leat_json *json);
+
+	/* -------------------------------------------------------- tasks: for verbs with start()
+	 *
+	 *   made ---> start(), or given to a series, a parallel, a graph ---> on_end(task)
+	 *
+	 * A task is made by one of the functions below, which start nothing, and is then started or
+	 * given away, once; else it is as if it had never been. on_end (NULL: none) is called exactly
+	 * once, however the task ends, with nothing of the module's on the stack. There, results are
+	 * read and more tasks are made, started, given away. (A composite that is cancelled before its
+	 * turn has come has not taken its tasks: they are as if they had never been.) A task may be
+	 * looked at until its call has ended; after its own end nothing else can be done with it.
+	 *
+	 * A call may have as many tasks as its memory allows, at about 1 KiB each; past that it fails
+	 * with memory_limit, and what is still made does nothing.
+	 *
+	 * These are the tasks of leat's core (core/task/ in its sources). Some are named after those of
+	 * Workflow, and do the same but for what is said here. */
+
+	void (*start)(struct leat_task *task);
+
+	/* One that is live ends soon, as CANCELLED unless its outcome is decided. No effect on others. */
+	void (*cancel)(struct leat_task *task);
+
+	/* A series, a parallel or a graph that lasts longer is TIMED_OUT, and all in it is cancelled.
+	 * Before its start. To bound a single task, make a series of it. */
+	void (*timeout)(struct leat_task *task, uint64_t timeout_ms);
+
+	enum leat_outcome (*outcome)(const struct leat_task *task); /* after its end */
+	const char *(*error)(
+		const struct leat_task *task); /* "connect_failed", …; "" unless FAILED */
+	const char *(*detail)(const struct leat_task *task); /* for a log; may be "" */
+
+	/* What a computation or a future has given, or the body of a response that is JSON. NULL when
+	 * there is none, or the task is not OK. */
+	const struct leat_value *(*value)(struct leat_task *task);
+
+	/* The bytes of a computation, as it has left them, or the pointer of promise_set_data(): until
+	 * the call ends. NULL when the task is not OK. */
+	void *(*data)(const struct leat_task *task);
+
+	struct leat_call *(*call_of)(const struct leat_task *task);
+
+	/* A pointer of the module's: Workflow's user_data. NULL at first. */
+	void (*set_context)(struct leat_task *task, void *context);
+	void *(*context)(const struct leat_task *task);
+
+	/* -------------------------------------------------------- one after the other, side by side
+	 *
+	 * A composite ends after all of its children have ended, and its on_end comes after theirs. A
+	 * child may be a composite. */
+
+	/* Tasks in a row: Workflow's SeriesWork. One that is not OK ends the series with its outcome, and
+	 * what is left is CANCELLED; with `go_on`, as in Workflow, the rest runs all the same, and the
+	 * series is OK. */
+	struct leat_task *(*series)(struct leat_call *call, bool go_on, leat_task_fn *on_end);
+
+	/* As the last, as the next; before the series starts and while it runs, the last time in the
+	 * on_end of its last task. */
+	void (*push_back)(struct leat_task *series, struct leat_task *task);
+	void (*push_front)(struct leat_task *series, struct leat_task *task);
+
+	/* The series that a task was given to, or NULL. */
+	struct leat_task *(*series_of)(const struct leat_task *task);
+
+	/* Tasks side by side, at most `max` at once (0: all). */
+	struct leat_task *(*parallel)(struct leat_call *call, enum leat_policy policy, unsigned max,
+				      leat_task_fn *on_end);
+	void (*add)(struct leat_task *parallel, struct leat_task *task); /* before its start */
+
+	/* Tasks in the order of their dependencies: Workflow's WFGraphTask
+	 * (docs/en/tutorial-11-graph_task.md). One starts when all that are before it have ended and are
+	 * OK; else it is CANCELLED. The outcome is that of the first that was not OK. Nodes and edges
+	 * are added before the graph is started or given away; edges that make a cycle are a mistake. */
+	struct leat_task *(*graph)(struct leat_call *call, leat_task_fn *on_end);
+	void (*node)(struct leat_task *graph, struct leat_task *task);
+	void (*edge)(struct leat_task *graph, struct leat_task *before, struct leat_task *after);
+
+	/* -------------------------------------------------------- time, counting */
+
+	/* Ends so many milliseconds after its start, never before. Unlike Workflow's
+	 * (docs/en/about-timer.md) it can be cancelled. */
+	struct leat_task *(*timer)(struct leat_call *call, uint64_t delay_ms, leat_task_fn *on_end);
+
+	/* Ends when it has been counted `target` times: Workflow's anonymous counter
+	 * (docs/en/about-counter.md). Counting may begin before its start. Counting past the target,
+	 * which Workflow forbids, has no effect. A target of 0 is reached by the start. */
+	struct leat_task *(*counter)(struct leat_call *call, uint64_t target, leat_task_fn *on_end);
+	void (*count)(struct leat_task *counter, uint64_t n);
+
+	/* -------------------------------------------------------- HTTP */
+
+	/* One request, with the service's connections, timeouts and TLS. OK whatever the status; else
+	 * FAILED with connect_failed, dns_failed, tls_failed, timeout, bad_response, too_large,
+	 * unavailable; with invalid_input for what cannot be sent, with not_found for a service that the
+	 * section `http` does not have. It is not repeated, but when a kept connection turns out to have
+	 * been closed and repeating does no harm (RFC 9110 9.2.2). */
+	struct leat_task *(*http)(struct leat_call *call, const struct leat_request *request,
+				  leat_task_fn *on_end);
+	int (*http_status)(const struct leat_task *http); /* 0 when it is not OK */
+	/* The first header of that name, whatever its case; .ptr is NULL when there is none. */
+	struct leat_text (*http_header)(const struct leat_task *http, const char *name);
+	struct leat_text (*http_body)(const struct leat_task *http);
+
+	/* -------------------------------------------------------- computing */
+
+	/* work->run() on a thread of the compute pool, in the queue that the task's `queue` names. Its
+	 * result is leat->value(), what it leaves in its state leat->data(). FAILED as its leat->fail()
+	 * says, or with queue_full or unavailable when the pool has too much to do. One that is cancelled
+	 * while it runs is left behind: its own call goes on, with leat->is_cancelled(). */
+	struct leat_task *(*compute)(struct leat_call *call, const struct leat_work *work,
+				     leat_task_fn *on_end);
+
+	/* -------------------------------------------------------- what others complete
+	 *
+	 * A future is a task that ends when its promise is completed: by a thread of the module, a
+	 * callback of another library, another call. (libprocess' Future and Promise. For Workflow it is
+	 * a counter of 1: docs/en/about-counter.md.)
+	 *
+	 * The promise belongs to whoever completes it, and is used up by promise_set(),
+	 * promise_set_data(), promise_fail() or promise_drop(). One of them is due in any case, also when
+	 * nobody waits any more: then it has no effect. They may be called on any thread, until fini()
+	 * returns. A second one is a mistake. */
+
+	struct leat_task *(*future)(struct leat_call *call, struct leat_promise **ret_promise,
+				    leat_task_fn *on_end);
+
+	/* `len` bytes of JSON, copied: leat->value(). What is no JSON fails with bad_response. */
+	void (*promise_set)(struct leat_promise *promise, const char *json, size_t len);
+
+	/* A pointer: leat->data(). free_data (or NULL) is called with it when the call has ended, or at
+	 * once when nobody waits: on any thread. */
+	void (*promise_set_data)(struct leat_promise *promise, void *data, leat_free_fn *free_data);
+
+	/* FAILED with that code, which is copied, and a detail of at most 1,000 bytes. */
+	void (*promise_fail)(struct leat_promise *promise, const char *code, const char *format,
+			     ...) LEAT_FORMAT(3, 4);
+
+	/* FAILED with `aborted`: there will be nothing. */
+	void (*promise_drop)(struct leat_promise *promise);
+
+	/* Nobody waits any more. Any thread, before the promise is used up. */
+	bool (*promise_is_cancelled)(struct leat_promise *promise);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

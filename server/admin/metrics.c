@@ -1,0 +1,180 @@
+/* server/admin/metrics.c: figures in Prometheus' text format 0.0.4. */
+#include "core/base/clock.h"
+#include "server/admin/status.h"
+#include "server/expr/json.h"
+#include "server/gpu/gpu_status.h"
+#include "server/logger.h"
+#include <inttypes.h>
+
+static void metric_head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and newline are escaped. */
+static void metric_label(struct buf *out, struct str value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] == '\\' || value.ptr[i] == '"')
+			buf_add_char(out, '\\');
+		if (value.ptr[i] == '\n')
+			buf_add(out, STR("\\n"));
+		else
+			buf_add_char(out, value.ptr[i]);
+	}
+}
+
+static void metric_route(struct buf *out, const char *name, const struct route *route,
+			 uint64_t number)
+{
+	buf_printf(out, "%s{route=\"", name);
+	metric_label(out, route->pattern.text);
+	buf_printf(out, "\"} %" PRIu64 "\n", number);
+}
+
+static void metric_routes(struct buf *out, const struct generation *generation)
+{
+	metric_head(out, "leat_route_requests_total", "counter",
+		    "Requests whose route had more to do than a constant reply.");
+	for (size_t i = 0; i < generation->n_routes; i++)
+		metric_route(out, "leat_route_requests_total", generation->routes[i],
+			     atomic_load(&generation->routes[i]->stats.requests));
+	metric_head(out, "leat_route_failures_total", "counter",
+		    "Requests that ended in a failure of their tasks.");
+	for (size_t i = 0; i < generation->n_routes; i++)
+		metric_route(out, "leat_route_failures_total", generation->routes[i],
+			     atomic_load(&generation->routes[i]->stats.failures));
+}
+
+static void metric_policies(struct buf *out)
+{
+	metric_head(out, "leat_policy_refused_total", "counter",
+		    "Requests that a policy has answered instead of their route.");
+	for (unsigned id = 0; id < N_POLICIES; id++)
+		if (policy_kinds[id] && policy_kinds[id]->admit)
+			buf_printf(out, "leat_policy_refused_total{policy=\"%s\"} %" PRIu64 "\n",
+				   policy_kinds[id]->name, policy_n_refused(id));
+}
+
+static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
+			    uint64_t number)
+{
+	buf_printf(out, "%s{upstream=\"", name);
+	metric_label(out, upstream->name);
+	buf_printf(out, "\"} %" PRIu64 "\n", number);
+}
+
+static void metric_queue(struct buf *out, const char *name, const struct compute_queue *queue,
+			 double number)
+{
+	buf_printf(out, "%s{queue=\"", name);
+	metric_label(out, queue->name);
+	buf_printf(out, "\"} %.15g\n", number);
+}
+
+static double metric_of_queue(const struct pool_stats *stats, unsigned metric)
+{
+	const double numbers[] = { (double)stats->n_waiting,
+				   stats->n_running,
+				   (double)stats->n_done,
+				   (double)stats->n_refused,
+				   (double)stats->waited_ns / NS_PER_S,
+				   (double)stats->ran_ns / NS_PER_S };
+
+	return numbers[metric];
+}
+
+static void metric_compute(struct buf *out, const struct compute_queues *queues)
+{
+	static const char *const metrics[][3] = {
+		{ "leat_compute_waiting", "gauge", "Works that wait for a thread." },
+		{ "leat_compute_running", "gauge", "Works on a thread." },
+		{ "leat_compute_done_total", "counter", "Works that are done." },
+		{ "leat_compute_refused_total", "counter",
+		  "Works that were refused as the queue was full." },
+		{ "leat_compute_waited_seconds_total", "counter",
+		  "How long all works that were begun have waited." },
+		{ "leat_compute_ran_seconds_total", "counter",
+		  "How long all works that are done have run." },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(metrics); i++) {
+		metric_head(out, metrics[i][0], metrics[i][1], metrics[i][2]);
+		for (size_t j = 0; j < queues->n_queues; j++) {
+			struct pool_stats stats;
+
+			pool_queue_stats(queues->queues[j].open, &stats);
+			metric_queue(out, metrics[i][0], &queues->queues[j],
+				     metric_of_queue(&stats, i));
+		}
+	}
+}
+
+static void metric_upstreams(struct buf *out, const struct generation *generation)
+{
+	metric_head(out, "leat_upstream_calls_total", "counter", "Calls to an upstream.");
+	for (size_t i = 0; i < generation->n_upstreams; i++)
+		metric_upstream(out, "leat_upstream_calls_total", generation->upstreams[i],
+				atomic_load(&generation->upstreams[i]->stats.calls));
+	metric_head(out, "leat_upstream_failed_total", "counter",
+		    "Calls that got no usable response.");
+	for (size_t i = 0; i < generation->n_upstreams; i++)
+		metric_upstream(out, "leat_upstream_failed_total", generation->upstreams[i],
+				atomic_load(&generation->upstreams[i]->stats.failed));
+}
+
+static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
+		       uint64_t number)
+{
+	metric_head(out, name, type, help);
+	buf_printf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+void admin_metrics(struct request *request)
+{
+	struct server *server = admin_server(request);
+	struct totals totals = admin_totals(server);
+	struct reply reply = { .status = 200,
+			       .content_type = STR("text/plain; version=0.0.4; charset=utf-8") };
+	struct logger_stats log;
+	struct buf out;
+
+	logger_stats(&log);
+	buf_init_arena(&out, &request->arena);
+	metric_one(&out, "leat_connections", "gauge", "Open connections.", totals.n_conns);
+	metric_one(&out, "leat_requests_in_work", "gauge", "Requests that are being answered.",
+		   totals.n_busy);
+	metric_one(&out, "leat_connections_accepted_total", "counter", "Connections accepted.",
+		   totals.accepted);
+	metric_head(&out, "leat_responses_total", "counter",
+		    "Answers by the first digit of their status.");
+	for (size_t i = 1; i < ARRAY_LEN(totals.status); i++)
+		buf_printf(&out, "leat_responses_total{code=\"%zuxx\"} %" PRIu64 "\n", i,
+			   totals.status[i]);
+	metric_one(&out, "leat_tls_handshakes_total", "counter", "TLS handshakes that were done.",
+		   totals.handshakes);
+	metric_one(&out, "leat_tls_handshakes_resumed_total", "counter",
+		   "Those of them that resumed a session.", totals.handshakes_resumed);
+	metric_one(&out, "leat_tls_handshakes_failed_total", "counter",
+		   "TLS handshakes that failed, or were not done in time.",
+		   totals.handshakes_failed);
+	metric_one(&out, "leat_generation", "gauge", "The number of the configuration at work.",
+		   server->generation->number);
+	metric_one(&out, "leat_reloads_total", "counter", "Reloads that were accepted.",
+		   server->n_reloads);
+	metric_one(&out, "leat_reloads_refused_total", "counter", "Reloads that were refused.",
+		   server->n_reloads_refused);
+	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
+		   log.dropped);
+	metric_policies(&out);
+	metric_compute(&out, &server->generation->queues);
+#if WITH_GPU
+	gpu_metrics_write(&out);
+#endif
+	metric_routes(&out, server->generation);
+	metric_upstreams(&out, server->generation);
+	reply.body = buf_str(&out);
+	if (out.error)
+		reply = *reply_refusal(500);
+	request_reply(request, &reply);
+}

@@ -1,0 +1,13 @@
+/* server/admin/status.h: what the figures for people and those for Prometheus are made of. */
+#pragma once
+#include "server/admin/admin.h"
+#include "server/server.h"
+
+struct totals {
+	uint64_t requests, accepted, status[6];
+	uint64_t handshakes, handshakes_resumed, handshakes_failed;
+	unsigned n_conns, n_busy;
+};
+struct totals admin_totals(const struct server *server);
+
+struct server *admin_server(struct request *request);
