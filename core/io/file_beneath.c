@@ -14,6 +14,18 @@ int file_root_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+int file_root_check(int fd)
+{
+	const struct file_call call = { .kind = FILE_CALL_OPEN,
+					.fd = fd,
+					.path = ".",
+					.how = { .flags = O_PATH | O_CLOEXEC,
+						 .resolve = RESOLVE_BENEATH } };
+	scoped(fd_close) int found = (int)file_call_make(&call, NULL);
+
+	return MIN(found, 0);
+}
+
 static bool file_part_is_proper(struct str part)
 {
 	return part.len > 0 && !str_eq(part, STR(".")) && !str_eq(part, STR(".."));

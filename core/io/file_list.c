@@ -14,8 +14,7 @@ enum { LIST_FD };
 
 struct file_list {
 	struct file_beneath own;
-	size_t n_max;
-	bool hidden;
+	struct file_list_spec spec;
 	struct file_entry *entries;
 	size_t n_entries, n_room;
 	char path[];
@@ -47,7 +46,7 @@ static bool list_is_wanted(const struct file_list *list, const char *name)
 {
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
-	return list->hidden || name[0] != '.';
+	return list->spec.hidden || name[0] != '.';
 }
 
 /* One that is removed meanwhile is not there. */
@@ -59,7 +58,7 @@ static int list_add_entry(struct file_list *list, int fd, const char *name)
 
 	if (fstatat(fd, name, &stat, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (list->n_entries == list->n_max)
+	if (list->n_entries == list->spec.n_max)
 		return -EMSGSIZE;
 	r = list_grow(list);
 	if (r < 0)
@@ -100,6 +99,9 @@ static int64_t list_run(struct file_job *job)
 	if (r == 0 && errno != 0)
 		r = -errno;
 	closedir(dir);
+	if (r == 0 && list->spec.compare && list->n_entries > 1)
+		qsort_r(list->entries, list->n_entries, sizeof(*list->entries), list->spec.compare,
+			&list->spec.order);
 	return r;
 }
 
@@ -146,7 +148,7 @@ static void file_list_release(struct file_job *job)
 static const struct file_job_ops file_list_ops = { .next = file_list_next,
 						   .release = file_list_release };
 
-struct file_job *file_list_create(const struct file_place *place, size_t n_max, bool hidden,
+struct file_job *file_list_create(const struct file_place *place, const struct file_list_spec *spec,
 				  struct arena_budget *budget)
 {
 	struct file_list *list = file_beneath_create(sizeof(*list) + place->path.len + 1,
@@ -154,8 +156,7 @@ struct file_job *file_list_create(const struct file_place *place, size_t n_max, 
 
 	if (!list)
 		return NULL;
-	list->n_max = n_max;
-	list->hidden = hidden;
+	list->spec = *spec;
 	file_path_copy(list->path, place->path);
 	return &list->own.job;
 }

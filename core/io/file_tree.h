@@ -16,6 +16,9 @@ struct arena_block;
 /* A descriptor of the folder (O_PATH), or a negative errno. Blocks. */
 int file_root_open(const char *path);
 
+/* Whether the kernel keeps paths beneath it: 0 or a negative errno. Blocks. */
+int file_root_check(int fd);
+
 /* Relative, without a NUL, without parts that are empty, "." or "..": what a root takes. "." alone is
  * the root itself. */
 bool file_path_is_proper(struct str path);
@@ -91,8 +94,15 @@ struct file_entry {
 	mode_t mode; /* with its type */
 };
 
-/* The entries of a folder, without "." and "..", in no order; those that begin with a dot only when
- * `hidden`. More than `n_max` is -EMSGSIZE. */
-struct file_job *file_list_create(const struct file_place *place, size_t n_max, bool hidden,
+struct file_list_spec {
+	size_t n_max; /* more is -EMSGSIZE */
+	bool hidden;  /* those that begin with a dot, too */
+	/* Their order, as of qsort_r(), with `order` as the last argument; NULL: none. Any thread. */
+	int (*compare)(const void *a, const void *b, void *order);
+	int order;
+};
+
+/* The entries of a folder, without "." and "..". */
+struct file_job *file_list_create(const struct file_place *place, const struct file_list_spec *spec,
 				  struct arena_budget *budget);
 size_t file_list_entries(const struct file_job *job, const struct file_entry **ret_entries);

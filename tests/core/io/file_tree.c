@@ -141,7 +141,8 @@ static int store(const char *path, const char *text, struct file_change change)
 static size_t n_entries(const char *path)
 {
 	struct file_place at = place(path);
-	struct file_job *job = file_list_create(&at, 100, true, &budget);
+	struct file_job *job =
+		file_list_create(&at, &(struct file_list_spec){ 100, true, NULL, 0 }, &budget);
 	const struct file_entry *entries;
 	size_t n;
 
@@ -188,7 +189,8 @@ static void nothing_leads_out_of_the_root(void)
 			at.links = links;
 			r = run_and_drop(file_load_create(&at, &all, &budget));
 			is_true(r == -EXDEV || r == -ELOOP);
-			r = run_and_drop(file_list_create(&at, 100, true, &budget));
+			r = run_and_drop(file_list_create(
+				&at, &(struct file_list_spec){ 100, true, NULL, 0 }, &budget));
 			is_true(r == -EXDEV || r == -ELOOP || r == -ENOTDIR);
 		}
 		at = place("out/leat-test");
@@ -620,16 +622,22 @@ static void folders_are_listed_within_a_bound(void)
 	}
 	put(".hidden", "");
 	at = place(".");
-	job = file_list_create(&at, 100, false, &budget);
+	job = file_list_create(&at, &(struct file_list_spec){ 100, false, NULL, 0 }, &budget);
 	is_int(run(job), 0);
 	is_int(file_list_entries(job, &entries), 100);
 	is_int(entries[0].size, 3);
 	is_true(S_ISREG(entries[0].mode) && entries[0].mtime_ns > 0);
 	file_job_drop(job);
-	is_int(run_and_drop(file_list_create(&at, 99, false, &budget)), -EMSGSIZE);
-	is_int(run_and_drop(file_list_create(&at, 100, true, &budget)), -EMSGSIZE);
+	is_int(run_and_drop(file_list_create(&at, &(struct file_list_spec){ 99, false, NULL, 0 },
+					     &budget)),
+	       -EMSGSIZE);
+	is_int(run_and_drop(file_list_create(&at, &(struct file_list_spec){ 100, true, NULL, 0 },
+					     &budget)),
+	       -EMSGSIZE);
 	at = place("f1");
-	is_int(run_and_drop(file_list_create(&at, 99, false, &budget)), -ENOTDIR);
+	is_int(run_and_drop(file_list_create(&at, &(struct file_list_spec){ 99, false, NULL, 0 },
+					     &budget)),
+	       -ENOTDIR);
 	teardown();
 }
 
