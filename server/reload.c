@@ -333,7 +333,8 @@ static void server_warn_fixed(struct server *server, const struct generation *ge
 	    !str_eq(old->compute_threads, new->compute_threads) ||
 	    !str_eq(old->uploads, new->uploads) || old->io_uring != new->io_uring)
 		diag_warning(diag, (struct place){ 0 },
-			     "server: threads, uploads and io_uring are fixed for the life of the process; "
+			     "server: threads, uploads and io_uring are fixed for the life of the "
+			     "process; "
 			     "restart leat "
 			     "to change them");
 }

@@ -265,7 +265,8 @@ void worker_check_drained(struct worker *worker)
 	if (!worker->draining || worker->stopped || worker->is_main)
 		return;
 	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
-	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 || worker->processes.n_held > 0 ||
+	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
+	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
 	    scheduler_n_running(worker->scheduler) > 0)
 		return;
