@@ -206,6 +206,8 @@ static void load_sql_section(struct load *load)
 	struct generation *generation = load->generation;
 
 	generation->files_root = files_root(&generation->conf);
+	generation->data_root.path = generation->files_root;
+	load->compiler.data_root = &generation->data_root;
 	sql_section_compile(&generation->sql, load->config.sql,
 			    load->before ? &load->before->sql : NULL, generation->files_root,
 			    &generation->conf, load->diag);
@@ -379,6 +381,7 @@ struct generation *generation_load(const char *path, const struct generation *be
 		loading = NULL;
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);
+		data_root_open(&generation->data_root, checking, diag);
 		if (!checking && diag->n_errors == 0)
 			natives_start(&generation->natives, diag);
 	}
@@ -402,6 +405,7 @@ void generation_destroy(struct generation *generation)
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);
+	data_root_close(&generation->data_root);
 	gpu_set_fini(&generation->gpu);
 	natives_fini(&generation->natives);
 	queues_close(&generation->queues);

@@ -5,6 +5,7 @@
  * the generation when no loop has any. */
 #pragma once
 #include "conf/load.h"
+#include "server/files_root.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
 #include "server/gpu/gpu_set.h"
@@ -43,6 +44,7 @@ struct generation {
 	struct sql_section sql;
 	struct redis_section redis;
 	struct str files_root; /* where data is kept */
+	struct data_root data_root;
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct natives natives; /* `modules:` */

@@ -135,6 +135,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.generation = request->generation,
 		.detacher = &worker->detacher,
 		.processes = &worker->processes,
+		.files = worker_file_io(worker),
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 	};

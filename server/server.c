@@ -308,6 +308,22 @@ static void server_open_uploads(struct server *server, const struct generation *
 			    LOG_QUOTE(uploads_base(server->uploads)), strerrorname_np(-r));
 }
 
+/* DESIGN §2.1: what a sandbox or an old kernel refuses is done by the pool. */
+static void server_open_files(struct server *server, const struct settings *settings)
+{
+	struct file_engine *engine = &server->file_engine;
+
+	for (size_t i = 0; i < server->n_workers; i++)
+		desk_open(&server->workers[i]->files, server->pool, server->n_workers);
+	file_engine_open(engine, server->pool, server->n_workers,
+			 settings->io_uring != IO_URING_OFF);
+	for (size_t i = 0; i < server->n_workers; i++)
+		worker_open_files(server->workers[i], engine);
+	if (engine->ring_error)
+		log_info("io_uring refused error=%s, threads work on files",
+			 strerrorname_np(-engine->ring_error));
+}
+
 static int server_open(struct server *server, struct generation *generation)
 {
 	const struct settings *settings = &generation->settings;
@@ -328,12 +344,11 @@ static int server_open(struct server *server, struct generation *generation)
 	if (r == 0)
 		r = pool_create(&server->pool, "leat-compute",
 				server_n_threads(settings->compute_threads));
-	for (size_t i = 0; r == 0 && i < server->n_workers; i++)
-		desk_open(&server->workers[i]->files, server->pool, server->n_workers);
 	if (r < 0) {
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
 	}
+	server_open_files(server, settings);
 	server_create_logins(server);
 	server_open_uploads(server, generation);
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
@@ -427,6 +442,7 @@ static void server_close(struct server *server)
 		queues_close(&server->old[i]->queues);
 	if (server->generation)
 		queues_close(&server->generation->queues);
+	file_engine_close(&server->file_engine);
 	pool_destroy(server->pool);
 	logins_destroy(server->logins);
 	uploads_destroy(server->uploads);

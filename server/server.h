@@ -25,6 +25,7 @@ struct reload {
 struct server {
 	const char *conf_path;
 	struct pool *pool;
+	struct file_engine file_engine; /* of tasks on files */
 	struct logins *logins;
 	struct uploads *uploads; /* the files of forms */
 	struct spawner *spawner; /* starts programs */

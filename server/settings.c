@@ -7,11 +7,17 @@
 static const char *const level_choices[] = { "error", "warning", "info", "debug", NULL };
 static const char *const format_choices[] = { "text", "json", NULL };
 
+static const char *const io_uring_choices[] = { "auto", "off", NULL };
+
 const struct setting server_keys[] = {
 	{ "threads", SETTING_TEXT, AT(threads), "auto",
 	  "How many loops serve; auto: one for each CPU that may be used." },
 	{ "compute_threads", SETTING_TEXT, AT(compute_threads), "auto",
 	  "How many threads do what blocks or computes." },
+	{ "io_uring", SETTING_CHOICE, AT(io_uring), "auto",
+	  "What works on files for tasks: io_uring where the kernel lets leat have it, else the "
+	  "threads that compute; off: always those.",
+	  .choices = io_uring_choices },
 	{ "uploads", SETTING_TEXT, AT(uploads),
 	  .help = "The folder for files of forms, until their request ends; uploads in the state "
 		  "directory, or a folder in $TMPDIR, when not said." },

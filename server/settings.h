@@ -2,9 +2,12 @@
 #pragma once
 #include "conf/settings.h"
 
+enum io_uring_use { IO_URING_AUTO, IO_URING_OFF };
+
 struct settings {
 	/* server: fixed for the life of the process */
 	struct str threads, compute_threads; /* "auto" or a number */
+	int io_uring;                        /* enum io_uring_use */
 	struct str uploads;                  /* a folder; empty: see server/body/uploads.h */
 	/* log */
 	int log_level;         /* enum log_level */

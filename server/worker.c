@@ -50,6 +50,17 @@ static void worker_on_no_process(struct processes *processes)
 	worker_check_drained(container_of(processes, struct worker, processes));
 }
 
+static void worker_on_no_file(struct file_io *io)
+{
+	worker_check_drained(container_of(io, struct worker, file_io));
+}
+
+void worker_open_files(struct worker *worker, struct file_engine *engine)
+{
+	file_io_init(&worker->file_io, worker->loop, engine, worker_on_no_file);
+	scheduler_set_files(worker->scheduler, &worker->file_io);
+}
+
 /* ------------------------------------------------------------ upstreams that nobody calls any
  * more */
 
@@ -166,6 +177,8 @@ void worker_destroy(struct worker *worker)
 	}
 	digest_cache_fini(&worker->tokens);
 	desk_fini(&worker->files);
+	if (worker->file_io.loop)
+		file_io_fini(&worker->file_io);
 	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
 	redis_loop_destroy(worker->redis);
@@ -252,7 +265,8 @@ void worker_check_drained(struct worker *worker)
 	if (!worker->draining || worker->stopped || worker->is_main)
 		return;
 	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
-	    desk_is_busy(&worker->files) || worker->processes.n_held > 0 ||
+	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
+	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
 	    scheduler_n_running(worker->scheduler) > 0)
 		return;

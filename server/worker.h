@@ -4,6 +4,7 @@
  * serves the admin listener. What is here is touched by its own thread only, unless a field says
  * otherwise. */
 #pragma once
+#include "core/io/file_io.h"
 #include "core/io/process.h"
 #include "server/auth/digest_cache.h"
 #include "server/auth/key_source.h"
@@ -72,6 +73,7 @@ struct worker {
 	struct digest_cache tokens; /* whose signatures were found good */
 	struct key_fetches fetches;
 	struct desk files;
+	struct file_io file_io; /* of tasks; worker_open_files() */
 	struct coders coders;
 	struct worker_stats stats;
 	struct post sweep;
@@ -103,6 +105,15 @@ void worker_sweep(struct worker *worker);
  * cancelled. */
 void worker_drain(struct worker *worker, bool cancel);
 void worker_check_drained(struct worker *worker); /* called when something has ended */
+
+/* Before its thread runs. */
+void worker_open_files(struct worker *worker, struct file_engine *engine);
+
+/* NULL on the main thread. */
+static inline struct file_io *worker_file_io(struct worker *worker)
+{
+	return worker->file_io.loop ? &worker->file_io : NULL;
+}
 
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n", of now: what most heads end with. */
 struct str worker_head_end(struct worker *worker);

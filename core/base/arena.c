@@ -193,3 +193,41 @@ struct str arena_printf(struct arena *arena, const char *format, ...)
 	va_end(again);
 	return text ? (struct str){ text, (size_t)len } : STR_NONE;
 }
+
+/* ------------------------------------------------------------ blocks from elsewhere */
+
+struct arena_block *arena_block_create(size_t size)
+{
+	struct arena_block *block;
+
+	if (size > SIZE_MAX / 2 || mem_is_short())
+		return NULL;
+	block = malloc(sizeof(*block) + size);
+	if (block)
+		block->size = sizeof(*block) + size;
+	return block;
+}
+
+char *arena_block_bytes(struct arena_block *block)
+{
+	return block->bytes;
+}
+
+void arena_block_destroy(struct arena_block *block)
+{
+	free(block);
+}
+
+/* Behind the newest, from which small things are taken. */
+bool arena_adopt(struct arena *arena, struct arena_block *block)
+{
+	struct arena_block **at = arena->blocks ? &arena->blocks->next : &arena->blocks;
+
+	if (block->size > arena->max || arena->used > arena->max - block->size ||
+	    !arena_budget_take(arena->budget, block->size))
+		return false;
+	block->next = *at;
+	*at = block;
+	arena->used += block->size;
+	return true;
+}

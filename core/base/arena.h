@@ -62,3 +62,12 @@ struct str arena_str(struct arena *arena, struct str text);
 char *arena_strdup(struct arena *arena, const char *text);
 struct str arena_printf(struct arena *arena, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* A block of `size` bytes that is in no arena yet, and counted nowhere: for what another thread
+ * makes before it is known whose it will be. NULL without memory. */
+struct arena_block *arena_block_create(size_t size);
+char *arena_block_bytes(struct arena_block *block);
+void arena_block_destroy(struct arena_block *block); /* NULL is accepted */
+
+/* The arena owns the block from now on. False when its ceiling is reached: then it does not. */
+bool arena_adopt(struct arena *arena, struct arena_block *block);

@@ -18,6 +18,18 @@ bool template_is_stream(const struct template *template, unsigned *ret_task)
 	return template->whole && expr_is_stream(template->parts[0].expr, ret_task);
 }
 
+struct str template_sample(const struct template *template, struct arena *arena)
+{
+	struct buf out;
+
+	if (template->constant)
+		return template->text;
+	buf_init_arena(&out, arena);
+	for (size_t i = 0; i < template->n_parts; i++)
+		buf_add(&out, template->parts[i].expr ? STR("x") : template->parts[i].literal);
+	return out.len ? buf_str(&out) : STR("");
+}
+
 bool template_is_whole(const struct template *template)
 {
 	return template->whole;

@@ -21,6 +21,9 @@ enum template_context {
 	TEMPLATE_HTML,   /* & < > " ' become entities; the function raw() opts out */
 	TEMPLATE_NAME, /* a composite name (lock, key, signal, actor): values have '%' and ':' and '/'
 			    percent-encoded, so that no value can forge another name */
+	TEMPLATE_FILE, /* a path beneath a folder: a value is one part of it, or several where it is the end
+			    of the text and begins a part; what is empty, ".", "..", or has a NUL is
+			    -EBADMSG */
 };
 
 struct template;      /* a text */
@@ -41,6 +44,9 @@ struct expr *template_compile_condition(struct expr_compiler *compiler, const st
 
 /* True when the text has no ${…} that could change; *ret_text is then what it always gives. */
 bool template_is_constant(const struct template *template, struct str *ret_text);
+
+/* What it gives when each of its values is "x": for checks of the literal parts. In `arena`. */
+struct str template_sample(const struct template *template, struct arena *arena);
 
 /* True when the scalar is exactly one ${…}. */
 bool template_is_whole(const struct template *template);

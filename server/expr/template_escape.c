@@ -65,10 +65,12 @@ static void escape_url_literal(struct escape *escape, struct str literal)
 
 void escape_literal(struct escape *escape, struct str literal)
 {
-	if (escape->context == TEMPLATE_URL)
+	if (escape->context == TEMPLATE_URL) {
 		escape_url_literal(escape, literal);
-	else
-		buf_add(&escape->out, literal);
+		return;
+	}
+	escape->bad_segment |= escape->is_rest && literal.len > 0;
+	buf_add(&escape->out, literal);
 }
 
 /* What HTML escapes this character to, or an empty text. */
@@ -116,6 +118,33 @@ static void escape_name(struct str text, struct buf *out)
 			percent_add(text.ptr[len++], out);
 		text = str_skip(text, len);
 	}
+}
+
+/* The parts that a value makes are looked at by escape_end(). */
+static void escape_file(struct escape *escape, struct str text)
+{
+	const struct buf *out = &escape->out;
+	bool begins = out->len == 0 || (!out->error && out->data[out->len - 1] == '/');
+
+	escape->segment_made = true;
+	escape->bad_segment |= escape->is_rest || str_has(text, '\0');
+	if (str_has(text, '/')) {
+		escape->bad_segment |= !begins;
+		escape->is_rest = true;
+	}
+	buf_add(&escape->out, text);
+}
+
+static void escape_end_file(struct escape *escape)
+{
+	struct str rest = buf_str(&escape->out), part;
+
+	if (!escape->segment_made) /* a constant: whoever compiles it looks at it */
+		return;
+	escape->bad_segment |= rest.len == 0 || rest.ptr[0] == '/' || rest.ptr[rest.len - 1] == '/';
+	while (!escape->bad_segment && str_next_part(&rest, '/', &part))
+		escape->bad_segment = part.len == 0 || str_eq(part, STR("..")) ||
+				      (str_eq(part, STR(".")) && escape->out.len > 1);
 }
 
 /* What the value is in a text; lists and objects are JSON. */
@@ -170,6 +199,9 @@ int escape_value(struct escape *escape, struct expr_env *env, struct value value
 	case TEMPLATE_NAME:
 		escape_name(text, &escape->out);
 		return 0;
+	case TEMPLATE_FILE:
+		escape_file(escape, text);
+		return 0;
 	}
 	unreachable();
 }
@@ -180,8 +212,15 @@ int escape_end(struct escape *escape, struct expr_env *env)
 		segment_end(escape);
 	if (escape->out.error)
 		return -ENOMEM;
+	if (escape->context == TEMPLATE_FILE)
+		escape_end_file(escape);
 	if (!escape->bad_segment)
 		return 0;
+	if (escape->context == TEMPLATE_FILE) {
+		expr_fail(env, "a value does not fit into the path of the file: it makes a part "
+			       "empty, \".\" or \"..\", or has a / in the middle, or a NUL");
+		return -EBADMSG;
+	}
 	expr_fail(env, "a value makes a segment of the path empty, \".\" or \"..\"");
 	return -EBADMSG;
 }

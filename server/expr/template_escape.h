@@ -11,6 +11,7 @@ struct escape {
 	bool segment_made;    /* a value is part of the path segment that is being written */
 	size_t segment_start; /* in `out` */
 	bool bad_segment;
+	bool is_rest; /* of a file's path: a value with a '/' has ended it */
 };
 
 void escape_init(struct escape *escape, enum template_context context, struct arena *arena);

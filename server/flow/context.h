@@ -8,6 +8,7 @@
 
 struct body_source;
 struct client;
+struct file_io;
 struct context;
 struct homes;
 struct jq_pool;
@@ -31,6 +32,7 @@ struct context {
 	struct detacher *detacher;
 	struct processes *processes; /* of the loop; NULL: no programs can be run here */
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
+	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct body_source *open; /* bodies that tasks have left to be passed on */
 };

@@ -19,6 +19,7 @@ enum {
 
 struct capture;
 struct compute_queues;
+struct data_root;
 struct gpu_set;
 struct jq_check;
 struct natives;
@@ -55,6 +56,7 @@ struct flow_compiler {
 			 struct str *ret_text); /* see expr_names */
 	const struct node *defaults;            /* `defaults:` of the file, whose `task:` is for
 						   tasks; or NULL */
+	struct data_root *data_root;            /* of tasks on files; NULL: there are none */
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
 	const struct natives *natives; /* of `modules:`; NULL: there are none */
 	struct jq_check *jq_check;     /* made with the first jq program; who loads destroys it */

@@ -112,6 +112,12 @@ struct template *verb_public_text(struct verb_compiler *compiler, const struct n
 	return verb_public_template(compiler, node, what, TEMPLATE_PLAIN);
 }
 
+struct template *verb_public_path(struct verb_compiler *compiler, const struct node *node,
+				  const char *what)
+{
+	return verb_public_template(compiler, node, what, TEMPLATE_FILE);
+}
+
 struct template *verb_public_name(struct verb_compiler *compiler, const struct node *node,
 				  const char *what)
 {

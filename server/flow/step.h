@@ -178,6 +178,8 @@ struct template_tree *verb_public_tree(struct verb_compiler *compiler, const str
 struct template *verb_public_text(struct verb_compiler *compiler, const struct node *node,
 				  const char *what);
 /* A composite name, where no value can forge another. For step_eval_name(). */
+struct template *verb_public_path(struct verb_compiler *compiler, const struct node *node,
+				  const char *what); /* TEMPLATE_FILE */
 struct template *verb_public_name(struct verb_compiler *compiler, const struct node *node,
 				  const char *what);
 

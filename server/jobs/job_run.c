@@ -40,6 +40,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .id = str_of(run->id),
 					 .detacher = scheduler->detacher,
 					 .processes = scheduler->processes,
+					 .files = scheduler->files,
 					 .jq = scheduler->jq,
 					 .homes = scheduler->homes };
 	return run;

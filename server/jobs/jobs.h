@@ -15,6 +15,7 @@ enum {
 
 enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
 
+struct file_io;
 struct job_spec {
 	struct str name;
 	struct place place;
@@ -49,6 +50,7 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 
 /* Where the runs' connections to Redis servers are; before the first one. */
+void scheduler_set_files(struct scheduler *scheduler, struct file_io *files);
 void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis);
 
 /* Where the runs' programs and jq are; before the first one. */

@@ -19,6 +19,7 @@ struct scheduler {
 	struct homes *homes;         /* of what the runs share; or NULL */
 	struct processes *processes; /* of the loop; or NULL */
 	struct redis_loop *redis;    /* of the loop; or NULL */
+	struct file_io *files;       /* the same */
 	struct jq_pool *jq;          /* of the process; or NULL */
 	size_t memory_max;           /* of one run's arena */
 	struct arena_budget *memory_budget;

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_init(&world);
 	world.source = (struct source){ "f", text };
 	try_expr(&world, text);
-	try_template(&world, text, (enum template_context)(size % 5));
+	try_template(&world, text, (enum template_context)(size % 6));
 	world_fini(&world);
 	return 0;
 }
