@@ -44,6 +44,7 @@ void ticket_end(struct redis_ticket *ticket)
 
 	check(!list_is_linked(&ticket->link));
 	list_remove(&ticket->of_call);
+	arena_budget_give_back(ticket->budget, sizeof(*ticket) + ticket->size);
 	free(ticket);
 	if (call)
 		call_put(call);
@@ -129,15 +130,19 @@ static struct redis_ticket *ticket_make(struct redis_call *call, size_t first, s
 			add_command(&out, &request->commands[first + i]);
 	if (request->transaction)
 		buf_add(&out, STR("*1\r\n$4\r\nEXEC\r\n"));
+	if (!out.error && !arena_budget_take(call->arena->budget, out.len))
+		out.error = -ENOMEM;
 	if (out.error) {
 		call_note(call, out.error == -EMSGSIZE ? REDIS_TOO_LARGE : REDIS_MEMORY, first,
-			  "the command is larger than what may wait for the server");
+			  out.error == -EMSGSIZE ? "the command is larger than what may wait"
+						 : "there is no memory for the command");
 		buf_fini(&out);
 		return NULL;
 	}
 	ticket = (struct redis_ticket *)(void *)out.data;
 	*ticket = (struct redis_ticket){ .call = call,
 					 .pool = call->pool,
+					 .budget = call->arena->budget,
 					 .first = (uint32_t)first,
 					 .n_commands = (uint32_t)n_commands,
 					 .slot = -1,

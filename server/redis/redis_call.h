@@ -75,10 +75,11 @@ struct redis_ticket {
 	struct list of_call;     /* in call->tickets, unless it was cancelled */
 	struct redis_call *call; /* NULL: it was cancelled */
 	struct redis_pool *pool;
-	struct redis_conn *conn;    /* whose it is; NULL: the pool's, or nobody's */
-	uint32_t first, n_commands; /* among the call's */
-	uint32_t n_seen;            /* replies so far, of ticket_n_replies() */
-	int slot;                   /* in a cluster; -1: any server */
+	struct arena_budget *budget; /* that its bytes are counted in; or NULL */
+	struct redis_conn *conn;     /* whose it is; NULL: the pool's, or nobody's */
+	uint32_t first, n_commands;  /* among the call's */
+	uint32_t n_seen;             /* replies so far, of ticket_n_replies() */
+	int slot;                    /* in a cluster; -1: any server */
 	int lane;
 	uint8_t n_moves;
 	bool transaction, reads;

@@ -214,6 +214,7 @@ static void conn_begin_reply(struct redis_conn *conn)
 	struct redis_ticket *ticket = list_first(&conn->sent, struct redis_ticket, link);
 	struct resp_want want = { .arena = NULL, .max = REDIS_SCRATCH };
 
+	check(ticket);
 	conn->asking = ticket->asking;
 	if (!ticket->asking)
 		ticket_want(ticket, &want);
@@ -250,6 +251,7 @@ static void conn_on_reply(struct redis_conn *conn)
 	struct resp_reply reply = resp_reply(&conn->reader);
 	struct str refused;
 
+	check(ticket);
 	conn->in_reply = false;
 	if (conn->asking) {
 		ticket->asking = false;

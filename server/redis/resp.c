@@ -32,10 +32,11 @@ void resp_skip(struct resp_reader *reader)
 	reader->text = NULL;
 }
 
-/* From now on nothing is kept; the first reason counts. */
+/* From now on nothing is kept. The first reason counts, but for the size, so that it does not matter
+ * how the bytes were cut: what is too large is not looked at. */
 static void resp_fail(struct resp_reader *reader, enum resp_status status)
 {
-	if (reader->status == RESP_OK)
+	if (reader->status == RESP_OK || (status == RESP_TOO_LARGE && reader->status != RESP_ERROR))
 		reader->status = status;
 	resp_skip(reader);
 }

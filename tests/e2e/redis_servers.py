@@ -123,6 +123,12 @@ class RedisServer:
         with contextlib.closing(self.link()) as link:
             return link.ask(*args)
 
+    def says(self, text, section):
+        """Whether INFO has that text; not while it changes its role, when it drops its clients."""
+        with contextlib.suppress(OSError, RedisError):
+            return text.encode() in self.ask("INFO", section)
+        return False
+
     def kill(self):
         """As a crash: no goodbye."""
         if self.process.poll() is None:

@@ -55,6 +55,7 @@ routes:
         keys: ["${body.key}"]
         args: ["${body.value}", 2]
     reply: { json: "${r}" }
+  POST /later/{key}: { tasks: { r: { redis: main, detach: true, command: [INCR, "${path.key}"] } }, reply: ok }
   GET /eval/{x}:
     tasks: { r: { redis: main, command: [EVAL, "return ARGV[1]", 0, "${path.x}"] } }
     reply: { json: "${r}" }
@@ -176,6 +177,11 @@ def test_many_tasks_share_few_connections(daemon, server):
     status = daemon.status()["redis"][0]
     assert status["connections"] <= 4  # two of each loop
     assert status["commands"] >= 1600 and status["errors"] == 0 and status["pipelined"] == 0 and status["waiting"] == 0
+
+
+def test_tasks_that_outlive_their_request_ask_too(daemon, server):
+    assert daemon.post("/later/outlived").text == "ok"
+    await_true(lambda: server.ask("GET", "outlived") == b"1", what="the detached command")
 
 
 def test_jobs_ask_too(daemon, server):

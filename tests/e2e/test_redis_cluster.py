@@ -39,7 +39,7 @@ class Cluster:
         for i, server in enumerate(self.servers[n_masters:]):
             server.ask("CLUSTER", "REPLICATE", self.servers[i].ask("CLUSTER", "MYID"))
         if n_replicas:
-            await_true(lambda: all(b"master_link_status:up" in server.ask("INFO", "replication")
+            await_true(lambda: all(server.says("master_link_status:up", "replication")
                                    for server in self.servers[n_masters:]), seconds=30, what="the replicas")
 
     def add(self):
@@ -135,7 +135,7 @@ def test_a_master_that_dies_is_replaced_by_its_replica(leat):
         keys = [f"key{n}" for n in range(30)]
         for key in keys:
             assert daemon.post(f"/set/{key}/{key}").json() == "OK"
-        cluster.servers[0].ask("WAIT", 1, 5000)
+        await_true(lambda: cluster.servers[0].ask("DBSIZE") == cluster.servers[3].ask("DBSIZE"), what="the replica")
         cluster.servers[0].kill()
         statuses = [daemon.get(f"/get/{key}").status for key in keys]
         assert set(statuses) <= {200, 502, 504} and statuses.count(200) >= 5, statuses  # the others are not harmed
@@ -164,7 +164,7 @@ class Watched:
         conf = (f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\nsentinel down-after-milliseconds mymaster 500\n"
                 "sentinel failover-timeout mymaster 3000\n")
         self.sentinels = [RedisServer(port=free_port(), program="redis-sentinel", conf=conf) for _ in range(3)]
-        await_true(lambda: b"master_link_status:up" in self.replica.ask("INFO", "replication"), seconds=30, what="the replica")
+        await_true(lambda: self.replica.says("master_link_status:up", "replication"), seconds=30, what="the replica")
         await_true(lambda: all(self.knows_all(sentinel) for sentinel in self.sentinels), seconds=60, what="the sentinels")
 
     @staticmethod
@@ -210,7 +210,7 @@ def test_a_master_that_nobody_knows_is_told(leat, watched):
 def test_a_failover_is_followed_without_a_reload(leat, watched):
     daemon = leat(CONF, WHERE=watched.where())
     assert daemon.post("/set/before/1").json() == "OK"
-    watched.master.ask("WAIT", 1, 5000)
+    await_true(lambda: watched.replica.ask("GET", "before") == b"1", what="the replica")
     over, wrong = threading.Event(), []
 
     def ask():
@@ -222,14 +222,14 @@ def test_a_failover_is_followed_without_a_reload(leat, watched):
     thread.start()
     watched.master.kill()
     try:
-        await_true(lambda: b"role:master" in watched.replica.ask("INFO", "replication"), seconds=60, what="the failover")
+        await_true(lambda: watched.replica.says("role:master", "replication"), seconds=60, what="the failover")
         await_true(lambda: daemon.get("/get/before").status == 200, seconds=60, what="the new master")
     finally:
         over.set()
         thread.join()
-    assert not wrong
+    assert not wrong, wrong
     assert daemon.post("/set/after/2").json() == "OK" and watched.replica.ask("GET", "after") == b"2"
     # the old one comes back and becomes a replica: nobody writes to it
     watched.master.start()
-    await_true(lambda: b"role:slave" in watched.master.ask("INFO", "replication"), seconds=60, what="the old master's return")
+    await_true(lambda: watched.master.says("role:slave", "replication"), seconds=60, what="the old master's return")
     assert daemon.post("/set/after/3").json() == "OK" and watched.replica.ask("GET", "after") == b"3"

@@ -250,6 +250,25 @@ def test_too_many_that_wait_are_pool_exhausted(leat, false):
         assert client.response().json() == "OK"
 
 
+def test_bytes_that_wait_are_bounded(leat, false):
+    go_on = threading.Event()
+
+    def serve(link):
+        go_on.wait(30)
+        login(link)
+        link.read()
+        link.sock.sendall(b"+OK\r\n")
+        link.read()
+    daemon = leat(CONF, URL=false(serve).url, MORE=", connections: 1, waiting_bytes: 1k, timeouts: { connect: 60s }")
+    client = daemon.connect()
+    client.send(f"GET /get/{'x' * 600} HTTP/1.1\r\nHost: x\r\n\r\n")
+    await_true(lambda: daemon.status()["redis"][0]["waiting"] == 1)
+    assert why(daemon, "y" * 600)[0] == "pool_exhausted"
+    assert why(daemon, "y" * 1100)[0] == "too_large"
+    go_on.set()
+    assert client.response().json() == "OK"
+
+
 def test_a_client_that_leaves_leaves_nothing_behind(leat, false):
     go_on = threading.Event()
 
