@@ -107,7 +107,7 @@ BENCHES := $(patsubst %.c,$(OUT)/%,$(BENCH_SOURCES))
 MODULES := $(patsubst %.c,$(OUT)/%.so,$(wildcard tests/modules/*.c)) \
 	$(patsubst %.cc,$(OUT)/%.so,$(wildcard tests/modules/*.cc))
 EXAMPLES := $(patsubst conf/examples/%.c,$(OUT)/examples/%.so,$(wildcard conf/examples/*.c)) \
-	$(patsubst conf/examples/%,$(OUT)/examples/%,$(wildcard conf/examples/*.yaml))
+	$(patsubst conf/examples/%.c,$(OUT)/examples/%.yaml,$(wildcard conf/examples/*.c))
 TEST_LIB := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/lib/*.c))
 LIBRARY := $(OUT)/libleat.a
 BINARY := $(OUT)/leat

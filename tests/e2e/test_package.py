@@ -60,6 +60,12 @@ def test_everything_has_its_place_and_nobody_else_may_write_it(installed):
         "/usr/include/leat.h",
         "/usr/share/pkgconfig/leat.pc",
         "/usr/share/doc/leat/examples/modules/hello.c",
+        "/usr/share/doc/leat/examples/modules/hello.yaml",
+        "/usr/share/doc/leat/examples/README.md",
+        "/usr/share/doc/leat/examples/gpu.yaml",
+        "/usr/share/doc/leat/examples/blur.cl",
+        "/usr/share/doc/leat/examples/www/index.html",
+        "/usr/share/doc/leat/examples/leat.service.d/gpu.conf",
     ):
         assert wanted in files
     for name, path in files.items():
