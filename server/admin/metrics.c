@@ -102,6 +102,37 @@ static void metric_compute(struct buf *out, const struct compute_queues *queues)
 	}
 }
 
+static void metric_sql(struct buf *out, const char *name, const struct sql_db *db, uint64_t number)
+{
+	buf_printf(out, "%s{database=\"", name);
+	metric_label(out, db->name);
+	buf_printf(out, "\"} %" PRIu64 "\n", number);
+}
+
+static void metric_sqls(struct buf *out, const struct sql_section *sql)
+{
+	metric_head(out, "leat_sql_queries_total", "counter", "Jobs that a database has ended.");
+	for (size_t i = 0; i < sql->n_dbs; i++)
+		metric_sql(out, "leat_sql_queries_total", sql->dbs[i],
+			   atomic_load(&sql->dbs[i]->stats.queries));
+	metric_head(out, "leat_sql_errors_total", "counter", "Those of them that have failed.");
+	for (size_t i = 0; i < sql->n_dbs; i++)
+		metric_sql(out, "leat_sql_errors_total", sql->dbs[i],
+			   atomic_load(&sql->dbs[i]->stats.errors));
+	metric_head(out, "leat_sql_open", "gauge", "Open connections.");
+	for (size_t i = 0; i < sql->n_dbs; i++)
+		metric_sql(out, "leat_sql_open", sql->dbs[i],
+			   (uint64_t)atomic_load(&sql->dbs[i]->stats.open));
+	metric_head(out, "leat_sql_waiting", "gauge", "Tasks that wait for a connection.");
+	for (size_t i = 0; i < sql->n_dbs; i++)
+		metric_sql(out, "leat_sql_waiting", sql->dbs[i],
+			   (uint64_t)atomic_load(&sql->dbs[i]->stats.waiting));
+	metric_head(out, "leat_sql_up", "gauge", "0: the last try to open it has failed.");
+	for (size_t i = 0; i < sql->n_dbs; i++)
+		metric_sql(out, "leat_sql_up", sql->dbs[i],
+			   atomic_load(&sql->dbs[i]->stats.state) != SQL_DB_DOWN);
+}
+
 static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
 		       uint64_t number)
 {
@@ -152,6 +183,7 @@ void admin_metrics(struct request *request)
 #endif
 	metric_routes(&out, server->generation);
 	admin_write_upstream_metrics(server->generation, &out);
+	metric_sqls(&out, &server->generation->sql);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

@@ -90,6 +90,7 @@ static bool maria_log_in(MYSQL *mysql, const struct sql_db *db, struct sql_job *
 	const struct sql_address *address = &db->address;
 	unsigned connect_s = maria_seconds(db->settings.connect_ms);
 	unsigned read_s = maria_seconds(db->settings.timeout_ms) + 1, none = 0, protocol;
+	unsigned long packet_max = MAX(db->settings.max_bytes, (uint64_t)SQL_VALUE_MAX);
 	const char *host, *path;
 	char ip[INET6_ADDRSTRLEN];
 	struct arena arena;
@@ -101,6 +102,7 @@ static bool maria_log_in(MYSQL *mysql, const struct sql_db *db, struct sql_job *
 	mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &read_s);
 	mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &none); /* no server asks for files */
 	mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet_max);
 	verifies = maria_set_tls(mysql, address, &arena);
 	arena_fini(&arena);
 	if (!maria_find_host(address, verifies, job, ip, &host, &path))

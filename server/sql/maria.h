@@ -30,8 +30,8 @@ MYSQL *maria_connect(const struct sql_db *db, struct sql_job *job);
 void maria_run(struct sql_session *session, struct sql_job *job);
 
 /* The job has failed by an error of the library or the server. */
-void maria_fail(struct maria_session *session, struct sql_job *job, unsigned code,
-		const char *sqlstate, const char *message);
+void maria_fail(struct maria_session *own, struct sql_job *job, unsigned code, const char *sqlstate,
+		const char *message);
 
 /* ---- maria_value.c: the arguments and columns of one statement */
 struct maria_column {

@@ -229,7 +229,7 @@ static int pool_create(struct sql_db *db, struct loop *loop)
 	list_init(&pool->conns);
 	list_init(&pool->idle);
 	snprintf(pool->port, sizeof(pool->port), "%u",
-		 db->address.port ? db->address.port : PG_PORT);
+		 (unsigned)(db->address.port ? db->address.port : PG_PORT));
 	timer_init(&pool->retry, loop, pool_on_retry);
 	pool->poke.run = pool_on_poke;
 	sql_db_hold(db);

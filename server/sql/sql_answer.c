@@ -102,7 +102,7 @@ static void write_json(struct str text, struct buf *out)
 {
 	struct json_error error;
 
-	if (json_check(text, &error))
+	if (text.len && json_check(text, &error))
 		buf_add(out, str_trim_space(text));
 	else
 		json_write_text(text, out);
@@ -125,7 +125,7 @@ void sql_value_write(const struct sql_value *value, bool is_json, struct buf *ou
 		write_real(value->real, out);
 		return;
 	case SQL_NUMBER:
-		if (number_is_json(value->text))
+		if (value->text.len && number_is_json(value->text))
 			buf_add(out, value->text);
 		else
 			json_write_text(value->text, out);

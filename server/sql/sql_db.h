@@ -10,7 +10,10 @@
 #include "server/sql/sql_driver.h"
 #include "server/sql/sql_job.h"
 
-enum { SQL_LANES_MAX = 2 };
+enum {
+	SQL_LANES_MAX = 2,
+	SQL_VALUE_MAX = 64 << 20, /* bytes of one value, where max_bytes is not more */
+};
 
 struct sql_settings {
 	uint64_t max;        /* connections; of SQLite, those that read */

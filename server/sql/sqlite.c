@@ -17,6 +17,7 @@
 enum {
 	SQLITE_STEPS = 1000, /* of its machine, between two looks at whether the job is over */
 	SQLITE_PAUSE_MAX_US = 10000,
+	SQLITE_PATTERN_MAX = 1000,
 };
 
 /* ------------------------------------------------------------ what statements may do */
@@ -135,6 +136,10 @@ static int sqlite_set_up(struct sqlite_session *own)
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		sqlite3_db_config(own->db, options[i].option, options[i].value, NULL);
 	sqlite3_limit(own->db, SQLITE_LIMIT_ATTACHED, 0);
+	/* what a value may be made of by a function, and a pattern cost */
+	sqlite3_limit(own->db, SQLITE_LIMIT_LENGTH,
+		      (int)MAX(own->session.db->settings.max_bytes, (uint64_t)SQL_VALUE_MAX));
+	sqlite3_limit(own->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, SQLITE_PATTERN_MAX);
 	sqlite3_busy_handler(own->db, sqlite_on_busy, own);
 	sqlite_watch(own);
 	own->own = true;

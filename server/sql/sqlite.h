@@ -21,7 +21,7 @@ static inline struct sqlite_session *sqlite_session_of(struct sql_session *sessi
 void sqlite_run(struct sql_session *session, struct sql_job *job);
 
 /* From now on SQLite asks often whether the job at hand is over. */
-void sqlite_watch(struct sqlite_session *session);
+void sqlite_watch(struct sqlite_session *own);
 
 /* The job has failed as the last call to the library did. */
-void sqlite_fail(struct sqlite_session *session, struct sql_job *job, int code);
+void sqlite_fail(struct sqlite_session *own, struct sql_job *job, int code);

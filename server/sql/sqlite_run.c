@@ -65,6 +65,8 @@ void sqlite_fail(struct sqlite_session *own, struct sql_job *job, int code)
 	own->session.broken |= sqlite_is_broken(code);
 	if ((code & 0xff) == SQLITE_NOMEM)
 		sql_job_fail(job, ERROR_MEMORY_LIMIT, NULL, "SQLite has no memory");
+	if ((code & 0xff) == SQLITE_TOOBIG)
+		sql_job_fail(job, ERROR_TOO_LARGE, NULL, "a value is too large for SQLite");
 	if (job->code == ERROR_NONE && !sql_job_is_over(job))
 		sql_job_fail(job, ERROR_SQL_ERROR, sqlite_state(code), "SQLite %d: %s", code,
 			     sqlite3_errmsg(own->db));

@@ -40,4 +40,4 @@ extern const struct setting sql_verb_keys[];
 bool sql_verb_compile(struct verb_compiler *compiler, const struct node *value, void *config);
 
 /* The values of all arguments, in a new job. 0, or as evaluations give it. */
-int sql_make_job(struct step_run *step, struct sql_job **ret_job);
+int sql_make_job(struct step_run *run, struct sql_job **ret_job);

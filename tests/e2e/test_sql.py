@@ -39,6 +39,7 @@ routes:
   GET /twice: { tasks: { q: { sql: shop, query: "select 1 as a, 2 as a" } }, reply: ok, on_error: { sql_error: "${error.detail}" } }
   GET /many: { tasks: { q: { sql: shop, max_rows: 10, query: "with recursive n (i) as (select 1 union all select i + 1 from n limit 11) select * from n" } }, reply: ok }
   GET /large: { tasks: { q: { sql: shop, max_bytes: 1k, query: "select hex(zeroblob(1000)) as x" } }, reply: ok }
+  GET /huge/{n}: { tasks: { q: { sql: shop, query: "select length(zeroblob(:n)) as n", args: { n: "${number(path.n)}" } } }, reply: { json: "${q.row.n}" } }
   GET /long:
     tasks: { q: { sql: shop, timeout: 50ms, query: "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) as n from n" } }
     reply: ok
@@ -148,6 +149,24 @@ def test_too_many_rows_or_bytes_are_too_large(leat):
     for target in ("/many", "/large"):
         answer = daemon.get(target)
         assert (answer.status, answer.json()["code"]) == (502, "too_large")
+
+
+def test_a_value_that_a_function_makes_is_bounded(leat):
+    daemon = start(leat)
+    assert daemon.get("/huge/60000000").json() == 60000000
+    answer = daemon.get("/huge/900000000")
+    assert (answer.status, answer.json()["code"]) == (502, "too_large")
+
+
+def test_status_tells_of_databases(leat):
+    daemon = start(leat)
+    assert daemon.get("/items").status == 200
+    assert daemon.get("/error").status == 502
+    text = daemon.cli("status").out
+    assert "sql         shop: up, 1 open, 0 in use, 0 waiting, 2 queries, 1 errors" in text
+    metrics = daemon.admin("GET", "/metrics").text
+    assert 'leat_sql_queries_total{database="shop"} 2' in metrics and 'leat_sql_errors_total{database="shop"} 1' in metrics
+    assert 'leat_sql_open{database="shop"} 1' in metrics and 'leat_sql_up{database="shop"} 1' in metrics
 
 
 def test_a_deadline_interrupts_the_statement(leat):
