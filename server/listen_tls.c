@@ -172,6 +172,7 @@ struct tls_server *listen_tls_compile(const struct node *node, struct conf *conf
 	const struct settings_part part = { listen_tls_keys, &config };
 	struct tls_load load = { .conf = conf, .diag = diag };
 	size_t n_before = diag->n_errors;
+	struct tls_fault fault;
 
 	if (settings_read(&part, 1, node, "tls", &conf->arena, diag) > 0 ||
 	    !listen_tls_create(&load, node, &config))
@@ -179,6 +180,8 @@ struct tls_server *listen_tls_compile(const struct node *node, struct conf *conf
 	listen_tls_add(&load, node, &config.first);
 	for (size_t i = 0; config.certs && i < config.certs->n_entries; i++)
 		listen_tls_read_cert(&load, config.certs->entries[i].value);
+	if (diag->n_errors == n_before && tls_server_try(load.server, config.min != 1, &fault) < 0)
+		listen_tls_fault(&load, node, &fault);
 	if (diag->n_errors == n_before)
 		return load.server;
 	tls_server_unref(load.server);

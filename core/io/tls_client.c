@@ -2,6 +2,7 @@
 #include "core/io/tls_client.h"
 #include "core/base/memory.h"
 #include "core/io/net.h"
+#include "core/io/tls_authorities.h"
 #include "core/io/tls_session.h"
 #include "core/io/tls_settings.h"
 #include <errno.h>
@@ -54,16 +55,9 @@ static int tls_client_set(struct tls_client *client, const struct tls_client_set
 	SSL_CTX_set_session_cache_mode(ctx,
 				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
 	SSL_CTX_sess_set_new_cb(ctx, tls_client_on_session);
-	if (settings->ca) {
-		BIO *bio = tls_fault_open(settings->ca, fault, TLS_FAULT_CA);
-
-		if (!bio)
-			return -EINVAL;
-		BIO_free(bio);
-		if (SSL_CTX_load_verify_file(ctx, settings->ca) != 1)
-			return tls_fault_set(fault, TLS_FAULT_CA,
-					     "holds no certificate that can be read");
-	}
+	if (settings->ca && tls_authorities_load(settings->ca, SSL_CTX_get_cert_store(ctx), NULL,
+						 TLS_FAULT_CA, fault) < 0)
+		return -EINVAL;
 	if (!settings->ca && client->verify && SSL_CTX_set_default_verify_paths(ctx) != 1)
 		return tls_fault_set(fault, TLS_FAULT_OTHER,
 				     "the system's authorities cannot be read");

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/map.h"
 #include "core/base/memory.h"
+#include "core/io/tls_authorities.h"
 #include "core/io/tls_settings.h"
 #include "core/io/tls_tickets.h"
 #include <errno.h>
@@ -174,19 +175,17 @@ static bool tls_server_set_context(struct tls_server *server,
 static int tls_server_ask_clients(SSL_CTX *ctx, const struct tls_server_settings *settings,
 				  struct tls_fault *fault)
 {
-	BIO *bio = tls_fault_open(settings->client_ca, fault, TLS_FAULT_CA);
-	STACK_OF(X509_NAME) * names;
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	int r;
 
-	if (!bio)
-		return -EINVAL;
-	BIO_free(bio);
-	names = SSL_load_client_CA_file(settings->client_ca);
 	if (!names)
-		return tls_fault_set(fault, TLS_FAULT_CA, "holds no certificate that can be read");
+		return tls_fault_set(fault, TLS_FAULT_CA, "cannot be read: no memory");
 	SSL_CTX_set_client_CA_list(ctx, names);
+	r = tls_authorities_load(settings->client_ca, SSL_CTX_get_cert_store(ctx), names,
+				 TLS_FAULT_CA, fault);
+	if (r < 0)
+		return r;
 	SSL_CTX_set_session_ticket_cb(ctx, NULL, tls_server_on_ticket, NULL);
-	if (SSL_CTX_load_verify_file(ctx, settings->client_ca) != 1)
-		return tls_fault_set(fault, TLS_FAULT_CA, "holds no certificate that can be read");
 	SSL_CTX_set_verify(ctx,
 			   SSL_VERIFY_PEER |
 				   (settings->require_client ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),

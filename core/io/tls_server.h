@@ -29,6 +29,11 @@ int tls_server_create(struct tls_server **ret_server, const struct tls_server_se
 int tls_server_add(struct tls_server *server, struct tls_cert *cert, struct str *ret_name,
 		   struct tls_fault *ret_fault);
 
+/* When it has all of them: shakes hands with itself, in each version. What cannot serve is found at
+ * load; and so is that OpenSSL lacks the memory for what it makes once in a process, at its first
+ * handshake, and never again when that fails. 0, or -EINVAL with *ret_fault. */
+int tls_server_try(struct tls_server *server, bool has_tls12, struct tls_fault *ret_fault);
+
 struct tls_server *tls_server_ref(struct tls_server *server);
 void tls_server_unref(struct tls_server *server); /* any thread; NULL is accepted */
 

@@ -229,6 +229,10 @@ static struct progress read_zstd(struct inflater *inflater, struct str in, void 
 
 	if (!zstd_magic_is_right(inflater, in))
 		return (struct progress){ .bad = true };
+	/* A frame that comes whole in one call is decoded in another way, which refuses what others
+	 * do not: what is taken must not depend on how a body was cut. */
+	if (inflater->n_magic < 4)
+		from.size = MIN(in.len, (size_t)(4 - inflater->n_magic));
 	r = ZSTD_decompressStream(inflater->zstd, &to, &from);
 	inflater->n_magic = r == 0 ? 0 : (uint8_t)MIN(inflater->n_magic + from.pos, (size_t)4);
 	inflater_count_zstd(inflater);

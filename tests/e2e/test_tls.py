@@ -535,3 +535,17 @@ def test_plain_requests_are_sent_to_https_and_secure_ones_are_served(serve, cert
     with connect(daemon, context(certs), address=daemon.addresses[1]) as client:
         assert client.get("/").text == "hello"
         assert client.get("/tls").json()["scheme"] == "https"
+
+
+def test_ciphers_that_do_not_go_with_the_key_are_a_load_error(certs):
+    conf = """
+listen: [{ address: 127.0.0.1:0, tls: { cert: a.pem, key: a.key, ciphers: ECDHE-RSA-AES128-GCM-SHA256%s } }]
+routes: { GET /: { reply: ok } }
+"""
+    def read(name):
+        with open(f"{certs.dir}/{name}", "rb") as file:
+            return file.read()
+    files = {name: read(name) for name in ("a.pem", "a.key")}
+    code, text = check(conf % "", files=files)
+    assert code == 1 and 'ciphers "ECDHE-RSA-AES128-GCM-SHA256" lets no handshake of TLS 1.2 come to an end; name ciphers' in text, text
+    assert check(conf % ', min: "1.3"', files=files)[0] == 0

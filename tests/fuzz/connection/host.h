@@ -183,6 +183,7 @@ static char *conf_name(bool other)
 }
 
 static atomic_bool pool_is_idle;
+static bool is_disowned; /* a request was at work: what it has left behind may still run */
 
 static void on_pool_idle(struct work *work)
 {
@@ -215,9 +216,10 @@ static void settle(void)
 		loop_settle(server.main->loop);
 		elsewhere = desk_is_busy(&worker->files) ||
 			    (server.reloading && server.n_unswapped == 0);
-		if (!asked && !list_is_empty(&worker->live)) {
+		if (!asked && (!list_is_empty(&worker->live) || is_disowned)) {
 			settle_pool();
 			asked = elsewhere = true;
+			is_disowned = !list_is_empty(&worker->live);
 		}
 		if (elsewhere)
 			sched_yield();
