@@ -6,6 +6,8 @@ struct settings {
 	/* server: fixed for the life of the process */
 	struct str threads, compute_threads; /* "auto" or a number */
 	struct str uploads;                  /* a folder; empty: see server/body/uploads.h */
+	struct setting_texts resolvers;
+	struct str dns_servers; /* those, as c-ares reads them; empty: of /etc/resolv.conf */
 	/* log */
 	int log_level;         /* enum log_level */
 	int log_format;        /* 0 text, 1 json */

@@ -12,7 +12,9 @@ enum {
 	POINTERS_MAX = 127,                /* more than a name has labels go round in a circle */
 };
 
-const char *const dns_type_names[] = { "A", "AAAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT", NULL };
+const char *const dns_type_names[] = {
+	"A", "AAAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT", NULL
+};
 
 bool dns_type_find(struct str name, enum dns_type *ret_type)
 {
@@ -233,10 +235,10 @@ int dns_message_read(struct str message, enum dns_type type, struct arena *arena
 	if (!answer.records)
 		return -ENOMEM;
 	for (unsigned i = 0; r == 0 && i < n_answers && !reader.bad; i++)
-		r = message_read_record(&reader, type, arena,
-					&answer.records[MIN(answer.n_records,
-							    (size_t)DNS_RECORDS_MAX - 1)],
-					&answer);
+		r = message_read_record(
+			&reader, type, arena,
+			&answer.records[MIN(answer.n_records, (size_t)DNS_RECORDS_MAX - 1)],
+			&answer);
 	if (r == 0 && reader.bad)
 		r = -EBADMSG;
 	if (r == 0)

@@ -17,7 +17,8 @@ enum { DNS_RECORDS_MAX = 256 };
 
 struct dns_record {
 	uint16_t priority, weight, port; /* of MX the first, of SRV all */
-	struct str text; /* an address; a name without its last dot, in which what is no letter, digit,
+	struct str
+		text; /* an address; a name without its last dot, in which what is no letter, digit,
 			    '-' or '_' is written \DDD; of TXT its strings, one behind the other */
 };
 

@@ -190,8 +190,8 @@ void resolver_ask(struct resolver *resolver, const char *host, ares_addrinfo_cal
 	resolver_arm_timer(resolver);
 }
 
-void resolver_search(struct resolver *resolver, const char *name, int type,
-		     ares_callback on_answer, void *arg)
+void resolver_search(struct resolver *resolver, const char *name, int type, ares_callback on_answer,
+		     void *arg)
 {
 	enum { CLASS_IN = 1 };
 

@@ -10,6 +10,7 @@
 #include "core/base/arena.h"
 #include "core/base/map.h"
 #include "core/io/names.h"
+#include "core/io/records.h"
 #include <stdatomic.h>
 
 enum { UPSTREAM_SERVERS_MAX = 64, UPSTREAM_IDENTITY_SIZE = 32 };
@@ -77,6 +78,10 @@ void client_destroy(
 	struct client *client); /* no call may be in progress; closes idle connections */
 struct loop *client_loop(const struct client *client);
 struct names *client_names(const struct client *client); /* its resolver; as long as it lives */
+struct records *client_records(struct client *client);   /* the same, for records of any type */
+
+/* As names_set_servers(), for both, before anything is asked; `servers` must stay. */
+int client_set_dns_servers(struct client *client, const char *servers);
 
 /* Closes idle connections of upstreams whose only reference left is a client's, and those that
  * are too old; called by its own timer, and after a reload. */
