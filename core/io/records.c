@@ -128,6 +128,7 @@ static int record_entry_read(struct record_entry *entry, struct str message)
 	return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): c-ares says what it is */
 static void record_on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int len)
 {
 	struct record_entry *entry = arg;
