@@ -74,7 +74,7 @@ CPPFLAGS += -DWITH_GPU=1
 PKG_CFLAGS += $(shell pkg-config --cflags OpenCL 2>/dev/null)
 PKG_LIBS += $(shell pkg-config --libs OpenCL 2>/dev/null)
 endif
-# Servers of SQL: `make WITH_POSTGRES=no` leaves one out: then its URLs are errors at load.
+# `make WITH_POSTGRES=no WITH_MYSQL=no` leaves servers of SQL out: then their URLs are errors at load.
 export WITH_POSTGRES ?= yes
 ifeq ($(WITH_POSTGRES),no)
 CPPFLAGS += -DWITH_POSTGRES=0
@@ -83,8 +83,16 @@ else
 CPPFLAGS += -DWITH_POSTGRES=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libpq 2>/dev/null))
 PKG_LIBS += $(shell pkg-config --libs libpq 2>/dev/null)
 endif
+export WITH_MYSQL ?= yes
+ifeq ($(WITH_MYSQL),no)
+CPPFLAGS += -DWITH_MYSQL=0
+NOT_BUILT += $(wildcard server/sql/maria*.c)
+else
+CPPFLAGS += -DWITH_MYSQL=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libmariadb 2>/dev/null))
+PKG_LIBS += $(shell pkg-config --libs libmariadb 2>/dev/null)
+endif
 # the sources that ask for one of these are compiled anew when it has changed
-FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)-mysql-$(WITH_MYSQL)
 
 # ------------------------------------------------------------------ what is built
 SOURCES := $(filter-out $(NOT_BUILT),$(shell find core conf server -name '*.c' -not -path 'conf/examples/*' | sort))

@@ -1,3 +1,4 @@
+/* long: one header is all that a module includes, and its manual */
 /* leat.h: native modules for leat: functions and verbs in C (C11; C++11 as well).
  *
  * A module is a shared object that exports one symbol, `leat_module`. The smallest one:
@@ -29,22 +30,28 @@
  * 	      greeting: { native: hello.greet, with: { name: "${path.name}" } }
  * 	    reply: { json: "${greeting}" }
  *
- * A module has functions, which YAML calls by `native: MODULE.FUNCTION`, and verbs, with keys of
- * their own. Both run on a thread of the compute pool.
+ * A module has functions, which YAML calls by `native: MODULE.FUNCTION` and which run on a thread
+ * of the compute pool; and verbs, with keys of their own, which run there, too, or start tasks on
+ * the loop of the request and await them: timers, HTTP requests, counters, futures, computations, in
+ * series, in parallel, in a graph. Those are leat's own tasks, what YAML is compiled to: they have
+ * the request's deadline, and are cancelled with it.
  *
  * Everything that leat does for a module is a function of the table `leat`. So a module needs no
  * library to link with, the daemon exports no symbols, and a module that is too new for a daemon is
  * told from one that fits before any of its code is called.
  *
- * Threads. A call belongs to the thread that runs it, until its function returns. What takes a
- * call, a value or a writer is called on that thread; what may be called on any thread says so.
+ * Threads. A call belongs to one thread: that of the compute pool which runs it, until its function
+ * returns; or that of the loop, until its last task has ended. What takes a call, a task, a value or
+ * a writer is called on that thread, from what leat is just calling; what may be called on any
+ * thread says so. On a loop nothing may block, or compute for more than a millisecond: all other
+ * requests of that loop wait. Work goes to the pool.
  *
- * Mistakes. What a module must not do (a result that is set twice, the wrong thread, a call that has
- * ended) ends the daemon with a line that names the module, the verb and the function: going on
+ * Mistakes. What a module must not do (a task that is started twice, a result that is set twice, the
+ * wrong thread, a call that has ended) ends the daemon with a line that names the module, the verb and the function: going on
  * would corrupt what is not corrupt yet. What users, files and networks do wrong is never a mistake:
- * it is a failure, by leat->fail().
+ * it is a failure, by leat->fail(), or the outcome of a task.
  *
- * Memory. Texts, values and writers are leat's, and live until their call has ended. What a
+ * Memory. Texts, values, tasks and writers are leat's, and live until their call has ended. What a
  * module hands over is copied, unless it says otherwise. A call's memory is bounded by
  * `limits.memory`; where it is used up a function says what it returns, and leat itself fails the
  * task with `memory_limit`: a module need not look, unless it would follow a NULL.
@@ -73,11 +80,14 @@ extern "C" {
 #define LEAT_ABI_MINOR 0
 #define LEAT_ABI (((uint32_t)LEAT_ABI_MAJOR << 16) | LEAT_ABI_MINOR)
 
-struct leat_call;  /* one run of a function or a verb */
-struct leat_json;  /* a writer of JSON */
-struct leat_value; /* a value: null, a boolean, a number, a text, a list, an object */
+struct leat_call;    /* one run of a function or a verb */
+struct leat_json;    /* a writer of JSON */
+struct leat_promise; /* what a future waits for */
+struct leat_task;    /* a task on the loop */
+struct leat_value;   /* a value: null, a boolean, a number, a text, a list, an object */
 
 typedef void leat_fn(struct leat_call *call);
+typedef void leat_task_fn(struct leat_task *task);
 typedef void leat_free_fn(void *data);
 
 /* Bytes, with no NUL behind them; `ptr` may be NULL when `len` is 0. */
@@ -143,11 +153,14 @@ struct leat_verb {
 	const struct leat_key *value; /* what stands at the verb itself (its name is not used):
 					 leat->input(); NULL: LEAT_KEY_VALUE with LEAT_EXPRESSION */
 	const struct leat_key *keys;  /* or NULL */
-	leat_fn *run;                 /* on a thread of the compute pool */
+	leat_fn *run;                 /* on a thread of the compute pool; NULL: `start` */
 	size_t state_size;            /* of leat->state(), cleared */
 	leat_free_fn
 		*release; /* NULL, or called once with the state when all is over: on any thread */
 	unsigned flags;   /* LEAT_IDEMPOTENT */
+	/* In place of `run`: on the loop, where it makes and starts tasks. The call ends when the last
+	 * of them has ended; without any, when it returns. */
+	leat_fn *start;
 };
 
 struct leat_api;
@@ -217,6 +230,47 @@ enum leat_level {
 	LEAT_DEBUG,
 };
 
+/* How a task has ended. */
+enum leat_outcome {
+	LEAT_OK,
+	LEAT_FAILED,    /* leat->error() tells */
+	LEAT_TIMED_OUT, /* its own time, leat->timeout(), has passed */
+	LEAT_CANCELLED, /* or its turn never came */
+};
+
+/* When a parallel ends, and how. */
+enum leat_policy {
+	/* OK when all children are. The first that is not gives its outcome; the rest is cancelled. */
+	LEAT_ALL,
+	/* OK with the first child that is, and the rest is cancelled: a race. When none is, the outcome
+	 * of the first. */
+	LEAT_ANY,
+	/* OK when all have ended, however: Workflow's ParallelWork. */
+	LEAT_EACH,
+};
+
+struct leat_request {
+	const char *method; /* NULL: GET */
+	/* "NAME:/path" of a service of the section `http`, or http://host/path, or https://. Characters
+	 * that a URL cannot have are the module's to encode. */
+	const char *url;
+	/* NULL, or name, value, name, value, …, NULL. Host, Content-Length and what concerns the
+	 * connection are leat's. */
+	const char *const *headers;
+	const void *body; /* NULL: none */
+	size_t body_size;
+	size_t body_max; /* bytes of the response's; 0: as the service says, 8 MiB unless told */
+};
+
+struct leat_work {
+	leat_fn *run;                   /* with a call of its own */
+	const struct leat_value *input; /* its leat->input(), copied; NULL: null */
+	const void *data;               /* its leat->state(): a copy of these `size` bytes */
+	size_t size;
+	leat_free_fn
+		*release; /* NULL, or called once with the copy when all is over: on any thread */
+};
+
 struct leat_api {
 	size_t size; /* of this table as the daemon has it */
 
@@ -239,7 +293,8 @@ struct leat_api {
 	/* Fails the task: with one of leat's codes ("invalid_input", "unavailable", …) or one of the
 	 * module's own, whose status is 500. `status` 0 is that of the code. The detail, at most 1,000
 	 * bytes, is for the log and ${error.detail}; it never appears in an answer by itself. A
-	 * failure drops the result. The first one counts. */
+	 * failure drops the result. The first one counts. On the loop it ends the call: all tasks that
+	 * are live are cancelled. */
 	void (*fail)(struct leat_call *call, const char *code, int status, const char *format, ...)
 		LEAT_FORMAT(4, 5);
 
@@ -307,6 +362,148 @@ struct leat_api {
 	 * written, when that is whole. */
 	struct leat_json *(*json)(struct leat_call *call);
 	struct leat_text (*json_done)(struct leat_json *json);
+
+	/* -------------------------------------------------------- tasks: for verbs with start()
+	 *
+	 *   made ---> start(), or given to a series, a parallel, a graph ---> on_end(task)
+	 *
+	 * A task is made by one of the functions below, which start nothing, and is then started or
+	 * given away, once; else it is as if it had never been. on_end (NULL: none) is called exactly
+	 * once, however the task ends, with nothing of the module's on the stack. There, results are
+	 * read and more tasks are made, started, given away. (A composite that is cancelled before its
+	 * turn has come has not taken its tasks: they are as if they had never been.) A task may be
+	 * looked at until its call has ended; after its own end nothing else can be done with it.
+	 *
+	 * A call may have as many tasks as its memory allows, at about 1 KiB each; past that it fails
+	 * with memory_limit, and what is still made does nothing.
+	 *
+	 * These are the tasks of leat's core (core/task/ in its sources). Some are named after those of
+	 * Workflow, and do the same but for what is said here. */
+
+	void (*start)(struct leat_task *task);
+
+	/* One that is live ends soon, as CANCELLED unless its outcome is decided. No effect on others. */
+	void (*cancel)(struct leat_task *task);
+
+	/* A series, a parallel or a graph that lasts longer is TIMED_OUT, and all in it is cancelled.
+	 * Before its start. To bound a single task, make a series of it. */
+	void (*timeout)(struct leat_task *task, uint64_t timeout_ms);
+
+	enum leat_outcome (*outcome)(const struct leat_task *task); /* after its end */
+	const char *(*error)(
+		const struct leat_task *task); /* "connect_failed", …; "" unless FAILED */
+	const char *(*detail)(const struct leat_task *task); /* for a log; may be "" */
+
+	/* What a computation or a future has given, or the body of a response that is JSON. NULL when
+	 * there is none, or the task is not OK. */
+	const struct leat_value *(*value)(struct leat_task *task);
+
+	/* The bytes of a computation, as it has left them, or the pointer of promise_set_data(): until
+	 * the call ends. NULL when the task is not OK. */
+	void *(*data)(const struct leat_task *task);
+
+	struct leat_call *(*call_of)(const struct leat_task *task);
+
+	/* A pointer of the module's: Workflow's user_data. NULL at first. */
+	void (*set_context)(struct leat_task *task, void *context);
+	void *(*context)(const struct leat_task *task);
+
+	/* -------------------------------------------------------- one after the other, side by side
+	 *
+	 * A composite ends after all of its children have ended, and its on_end comes after theirs. A
+	 * child may be a composite. */
+
+	/* Tasks in a row: Workflow's SeriesWork. One that is not OK ends the series with its outcome, and
+	 * what is left is CANCELLED; with `go_on`, as in Workflow, the rest runs all the same, and the
+	 * series is OK. */
+	struct leat_task *(*series)(struct leat_call *call, bool go_on, leat_task_fn *on_end);
+
+	/* As the last, as the next; before the series starts and while it runs, the last time in the
+	 * on_end of its last task. */
+	void (*push_back)(struct leat_task *series, struct leat_task *task);
+	void (*push_front)(struct leat_task *series, struct leat_task *task);
+
+	/* The series that a task was given to, or NULL. */
+	struct leat_task *(*series_of)(const struct leat_task *task);
+
+	/* Tasks side by side, at most `max` at once (0: all). */
+	struct leat_task *(*parallel)(struct leat_call *call, enum leat_policy policy, unsigned max,
+				      leat_task_fn *on_end);
+	void (*add)(struct leat_task *parallel, struct leat_task *task); /* before its start */
+
+	/* Tasks in the order of their dependencies: Workflow's WFGraphTask
+	 * (docs/en/tutorial-11-graph_task.md). One starts when all that are before it have ended and are
+	 * OK; else it is CANCELLED. The outcome is that of the first that was not OK. Nodes and edges
+	 * are added before the graph is started or given away; edges that make a cycle are a mistake. */
+	struct leat_task *(*graph)(struct leat_call *call, leat_task_fn *on_end);
+	void (*node)(struct leat_task *graph, struct leat_task *task);
+	void (*edge)(struct leat_task *graph, struct leat_task *before, struct leat_task *after);
+
+	/* -------------------------------------------------------- time, counting */
+
+	/* Ends so many milliseconds after its start, never before. Unlike Workflow's
+	 * (docs/en/about-timer.md) it can be cancelled. */
+	struct leat_task *(*timer)(struct leat_call *call, uint64_t delay_ms, leat_task_fn *on_end);
+
+	/* Ends when it has been counted `target` times: Workflow's anonymous counter
+	 * (docs/en/about-counter.md). Counting may begin before its start. Counting past the target,
+	 * which Workflow forbids, has no effect. A target of 0 is reached by the start. */
+	struct leat_task *(*counter)(struct leat_call *call, uint64_t target, leat_task_fn *on_end);
+	void (*count)(struct leat_task *counter, uint64_t n);
+
+	/* -------------------------------------------------------- HTTP */
+
+	/* One request, with the service's connections, timeouts and TLS. OK whatever the status; else
+	 * FAILED with connect_failed, dns_failed, tls_failed, timeout, bad_response, too_large,
+	 * unavailable; with invalid_input for what cannot be sent, with not_found for a service that the
+	 * section `http` does not have. It is not repeated, but when a kept connection turns out to have
+	 * been closed and repeating does no harm (RFC 9110 9.2.2). */
+	struct leat_task *(*http)(struct leat_call *call, const struct leat_request *request,
+				  leat_task_fn *on_end);
+	int (*http_status)(const struct leat_task *http); /* 0 when it is not OK */
+	/* The first header of that name, whatever its case; .ptr is NULL when there is none. */
+	struct leat_text (*http_header)(const struct leat_task *http, const char *name);
+	struct leat_text (*http_body)(const struct leat_task *http);
+
+	/* -------------------------------------------------------- computing */
+
+	/* work->run() on a thread of the compute pool, in the queue that the task's `queue` names. Its
+	 * result is leat->value(), what it leaves in its state leat->data(). FAILED as its leat->fail()
+	 * says, or with queue_full or unavailable when the pool has too much to do. One that is cancelled
+	 * while it runs is left behind: its own call goes on, with leat->is_cancelled(). */
+	struct leat_task *(*compute)(struct leat_call *call, const struct leat_work *work,
+				     leat_task_fn *on_end);
+
+	/* -------------------------------------------------------- what others complete
+	 *
+	 * A future is a task that ends when its promise is completed: by a thread of the module, a
+	 * callback of another library, another call. (libprocess' Future and Promise. For Workflow it is
+	 * a counter of 1: docs/en/about-counter.md.)
+	 *
+	 * The promise belongs to whoever completes it, and is used up by promise_set(),
+	 * promise_set_data(), promise_fail() or promise_drop(). One of them is due in any case, also when
+	 * nobody waits any more: then it has no effect. They may be called on any thread, until fini()
+	 * returns. A second one is a mistake. */
+
+	struct leat_task *(*future)(struct leat_call *call, struct leat_promise **ret_promise,
+				    leat_task_fn *on_end);
+
+	/* `len` bytes of JSON, copied: leat->value(). What is no JSON fails with bad_response. */
+	void (*promise_set)(struct leat_promise *promise, const char *json, size_t len);
+
+	/* A pointer: leat->data(). free_data (or NULL) is called with it when the call has ended, or at
+	 * once when nobody waits: on any thread. */
+	void (*promise_set_data)(struct leat_promise *promise, void *data, leat_free_fn *free_data);
+
+	/* FAILED with that code, which is copied, and a detail of at most 1,000 bytes. */
+	void (*promise_fail)(struct leat_promise *promise, const char *code, const char *format,
+			     ...) LEAT_FORMAT(3, 4);
+
+	/* FAILED with `aborted`: there will be nothing. */
+	void (*promise_drop)(struct leat_promise *promise);
+
+	/* Nobody waits any more. Any thread, before the promise is used up. */
+	bool (*promise_is_cancelled)(struct leat_promise *promise);
 };
 
 #ifdef __cplusplus

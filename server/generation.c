@@ -372,6 +372,8 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
+	generation->natives.upstreams = generation->upstreams;
+	generation->natives.n_upstreams = generation->n_upstreams;
 	load_redis_section(load);
 	load_sql_section(load);
 	load_shared(load);

@@ -3,7 +3,7 @@
 #include "core/task/compute.h"
 #include "server/flow/step.h"
 #include "server/native/api_parts.h"
-#include "server/native/call.h"
+#include "server/native/handler.h"
 #include <stdio.h>
 
 enum { DETAIL_MAX = 1000 };
@@ -72,6 +72,8 @@ void native_fail(struct leat_call *call, const char *code, int status, const cha
 	if (failure.code == ERROR_CUSTOM && !failure.custom_code.ptr)
 		call->out_of_memory = true;
 	call->failure = failure;
+	if (call->target.on_loop)
+		handler_end(call);
 }
 
 void *native_alloc(struct leat_call *call, size_t size)
@@ -94,7 +96,10 @@ bool native_is_cancelled(const struct leat_call *call)
 {
 	call_check(call, call && call->state == CALL_RUNS, "is_cancelled",
 		   "the call has not ended");
-	return offload_is_disowned(call);
+	if (!call->target.on_loop)
+		return offload_is_disowned(call->offload);
+	call_enter(call, "is_cancelled");
+	return call->module.base.scope.cancelled;
 }
 
 void native_log(const struct leat_module *module, enum leat_level level, const char *format, ...)

@@ -55,3 +55,54 @@ void native_json_end(struct leat_json *json);
 void native_json_numbers(struct leat_json *json, const double *numbers, size_t n);
 struct leat_json *native_json(struct leat_call *call);
 struct leat_text native_json_done(struct leat_json *json);
+
+/* task.c */
+void native_start_task(struct leat_task *task);
+void native_cancel_task(struct leat_task *task);
+void native_timeout(struct leat_task *task, uint64_t timeout_ms);
+enum leat_outcome native_outcome(const struct leat_task *task);
+const char *native_error(const struct leat_task *task);
+const char *native_detail(const struct leat_task *task);
+const struct leat_value *native_value_of(struct leat_task *task);
+void *native_data(const struct leat_task *task);
+struct leat_call *native_call_of(const struct leat_task *task);
+void native_set_context(struct leat_task *task, void *context);
+void *native_context(const struct leat_task *task);
+
+/* task_group.c */
+struct leat_task *native_series(struct leat_call *call, bool go_on, leat_task_fn *on_end);
+void native_push_back(struct leat_task *series, struct leat_task *task);
+void native_push_front(struct leat_task *series, struct leat_task *task);
+struct leat_task *native_series_of(const struct leat_task *task);
+struct leat_task *native_parallel(struct leat_call *call, enum leat_policy policy, unsigned max,
+				  leat_task_fn *on_end);
+void native_add(struct leat_task *parallel, struct leat_task *task);
+struct leat_task *native_graph(struct leat_call *call, leat_task_fn *on_end);
+void native_node(struct leat_task *graph, struct leat_task *task);
+void native_edge(struct leat_task *graph, struct leat_task *before, struct leat_task *after);
+
+/* task_time.c */
+struct leat_task *native_timer(struct leat_call *call, uint64_t delay_ms, leat_task_fn *on_end);
+struct leat_task *native_counter(struct leat_call *call, uint64_t target, leat_task_fn *on_end);
+void native_count(struct leat_task *counter, uint64_t n);
+
+/* task_http.c */
+struct leat_task *native_http(struct leat_call *call, const struct leat_request *request,
+			      leat_task_fn *on_end);
+int native_http_status(const struct leat_task *http);
+struct leat_text native_http_header(const struct leat_task *http, const char *name);
+struct leat_text native_http_body(const struct leat_task *http);
+
+/* task_compute.c */
+struct leat_task *native_compute(struct leat_call *call, const struct leat_work *work,
+				 leat_task_fn *on_end);
+
+/* task_future.c */
+struct leat_task *native_future(struct leat_call *call, struct leat_promise **ret_promise,
+				leat_task_fn *on_end);
+void native_promise_set(struct leat_promise *promise, const char *json, size_t len);
+void native_promise_set_data(struct leat_promise *promise, void *data, leat_free_fn *free_data);
+void native_promise_fail(struct leat_promise *promise, const char *code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void native_promise_drop(struct leat_promise *promise);
+bool native_promise_is_cancelled(struct leat_promise *promise);

@@ -1,6 +1,8 @@
 /* server/native/call.c */
 #include "server/native/call.h"
+#include "core/base/memory.h"
 #include "core/io/loop.h"
+#include "core/task/compute.h"
 #include "server/flow/step.h"
 #include <errno.h>
 #include <stdio.h>
@@ -38,23 +40,29 @@ void call_enter(const struct leat_call *call, const char *function)
 
 /* ------------------------------------------------------------ life */
 
-void call_init(struct leat_call *call, const struct native_target *target, const struct arena *like)
+struct leat_call *call_create(const struct native_target *target, size_t memory_max,
+			      struct arena_budget *budget)
 {
-	size_t max = like->max > SIZE_MAX / CALL_MEMORY ? SIZE_MAX : like->max * CALL_MEMORY;
+	struct leat_call *call = mem_alloc(sizeof(*call));
 
 	*call = (struct leat_call){ .state = CALL_MADE, .target = *target };
 	library_ref(target->library);
-	arena_init(&call->arena, max);
-	call->arena.budget = like->budget;
+	arena_init(&call->arena, memory_max);
+	call->arena.budget = budget;
 	native_json_init(&call->result, call);
+	return call;
 }
 
-void call_fini(struct leat_call *call)
+void call_destroy(struct leat_call *call)
 {
+	struct library *library = call->target.library;
+
 	if (call->data && call->target.release)
 		call->target.release(call->data);
 	arena_fini(&call->arena);
-	library_unref(call->target.library);
+	call->state = CALL_ENDED;
+	library_spend(library, call);
+	library_unref(library);
 }
 
 void call_fail(struct leat_call *call, enum error_code code, const char *detail)
@@ -93,7 +101,7 @@ static int call_open_all(struct leat_call *call, struct value *root)
 	return r;
 }
 
-static bool call_prepare(struct leat_call *call)
+bool call_prepare(struct leat_call *call)
 {
 	int r = call_open_all(call, &call->input);
 
@@ -108,7 +116,7 @@ static bool call_prepare(struct leat_call *call)
 }
 
 /* What it has written is proved to be JSON, so that nobody else has to. */
-static void call_check_result(struct leat_call *call)
+void call_check_result(struct leat_call *call)
 {
 	struct leat_json *json = &call->result;
 	struct json_error error;
@@ -135,6 +143,42 @@ void call_run(struct leat_call *call)
 	call_check_result(call);
 	call->state = CALL_ENDED;
 }
+
+/* ------------------------------------------------------------ on the pool */
+
+static void call_offload_run(void *data)
+{
+	struct leat_call *const *call = data;
+
+	call_run(*call);
+}
+
+static void call_offload_release(void *data)
+{
+	struct leat_call *const *call = data;
+
+	call_destroy(*call);
+}
+
+struct offload *call_offload(struct leat_call *call)
+{
+	struct offload *offload =
+		offload_create(sizeof(struct leat_call *), call_offload_run, call_offload_release);
+	struct leat_call **data = offload_data(offload);
+
+	*data = call;
+	call->offload = data;
+	return offload;
+}
+
+struct leat_call *call_of_offload(struct offload *offload)
+{
+	struct leat_call *const *call = offload_data(offload);
+
+	return *call;
+}
+
+/* ------------------------------------------------------------ the result */
 
 int call_take_result(struct leat_call *call, struct arena *arena, struct value *ret)
 {

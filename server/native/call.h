@@ -10,12 +10,17 @@
  * All that it points at is its own: it may outlive the request, and with it the configuration that
  * it was compiled in. */
 #pragma once
+#include "core/task/module.h"
 #include "server/flow/error.h"
 #include "server/native/json.h"
 #include "server/native/library.h"
 #include <pthread.h>
 
-struct loop;
+struct client;
+struct natives;
+struct offload;
+struct pool_queue;
+struct step_run;
 
 enum call_state {
 	CALL_MADE,
@@ -43,6 +48,7 @@ struct leat_call {
 	enum call_state state;
 	struct native_target target; /* its library is a reference */
 	pthread_t thread;            /* of the pool, while it RUNS there */
+	const void *offload;         /* the data of its block there */
 	struct loop *loop;           /* of one that runs on it; or NULL */
 	struct arena arena;
 	struct value input;
@@ -54,15 +60,34 @@ struct leat_call {
 	struct str bytes;       /* result_bytes(); .ptr NULL: none */
 	struct failure failure;
 	bool out_of_memory;
+	/* of one that runs on its loop: handler.h */
+	struct step_run *run;
+	struct module module;
+	struct list tasks; /* of struct leat_task: all that it has made */
+	struct leat_task *spare_task;
+	struct client *client;
+	struct pool_queue *queue; /* NULL: nothing computes here */
+	const struct natives *natives;
 };
 
-/* With a reference to the library. `like` has the ceiling and the budget of the request. */
-void call_init(struct leat_call *call, const struct native_target *target,
-	       const struct arena *like);
-void call_fini(struct leat_call *call);
+/* With a reference to the library; its memory has that ceiling and that budget. */
+struct leat_call *call_create(const struct native_target *target, size_t memory_max,
+			      struct arena_budget *budget);
+/* What it has is freed; itself a little later: library_spend(). */
+void call_destroy(struct leat_call *call);
+
+/* A block for the compute pool, which runs the call and destroys it (core/task/compute.h); and the
+ * call of one. */
+struct offload *call_offload(struct leat_call *call);
+struct leat_call *call_of_offload(struct offload *offload);
 
 /* Hands it to the module, on this thread; when that has returned on the pool the call has ENDED. */
 void call_run(struct leat_call *call);
+
+/* What call_run() does before and after: JSON in its input is read, its state made; false when there
+ * is no memory for it. Its result is proved to be one, or the call fails. */
+bool call_prepare(struct leat_call *call);
+void call_check_result(struct leat_call *call);
 
 /* Its value, in `arena`. 0, or -ENOMEM. After its end, when it has not failed. */
 int call_take_result(struct leat_call *call, struct arena *arena, struct value *ret);

@@ -158,8 +158,11 @@ static struct library *library_create(struct str path, struct str bytes, struct 
 	library->size = bytes.len;
 	library->path = mem_strndup(path.ptr, path.len);
 	atomic_init(&library->refs, 1);
-	if (library_load(library, place, diag))
+	if (library_load(library, place, diag)) {
+		promises_init(&library->promises);
+		lock_init(&library->lock);
 		return library;
+	}
 	library_unload(library);
 	return NULL;
 }
@@ -195,11 +198,33 @@ struct library *library_ref(struct library *library)
 
 void library_unref(struct library *library)
 {
+	size_t n_kept;
+
 	if (!library || atomic_fetch_sub_explicit(&library->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	if (library->started && library->module->fini)
 		library->module->fini();
+	n_kept = promises_fini(&library->promises);
+	if (n_kept > 0)
+		log_warning("module has left promises module=%s n=%zu; nothing waits for them, "
+			    "ignoring",
+			    library->module->name, n_kept);
+	for (size_t i = 0; i < LIBRARY_SPENT; i++)
+		free(library->spent[i]);
+	lock_fini(&library->lock);
 	library_unload(library);
+}
+
+void library_spend(struct library *library, void *block)
+{
+	void *oldest;
+
+	lock_acquire(&library->lock);
+	oldest = library->spent[library->next_spent];
+	library->spent[library->next_spent] = block;
+	library->next_spent = (library->next_spent + 1) % LIBRARY_SPENT;
+	lock_release(&library->lock);
+	free(oldest);
 }
 
 bool library_start(struct library *library, struct place place, struct diag *diag)

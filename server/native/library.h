@@ -8,11 +8,13 @@
 #pragma once
 #include "core/base/diag.h"
 #include "core/leat.h"
+#include "server/native/promise.h"
 #include <stdatomic.h>
 
 enum {
 	LIBRARY_SIZE_MAX = 256 << 20, /* of the file */
 	LIBRARY_ROWS_MAX = 1000,      /* of one table */
+	LIBRARY_SPENT = 64, /* blocks that are over, kept so that using one once more is told */
 };
 
 struct library {
@@ -23,6 +25,11 @@ struct library {
 	void *handle;
 	const struct leat_module *module;
 	bool started; /* init() has succeeded */
+	struct promises promises;
+	struct lock
+		lock; /* guards `spent` and `next_spent`; nothing else is taken or called with it */
+	void *spent[LIBRARY_SPENT]; /* in turn */
+	unsigned next_spent;
 };
 
 /* Loads the file, and checks its tables. NULL with an error at the place. Calls no function of the
@@ -32,6 +39,10 @@ struct library *library_open(struct str path, struct place place, struct library
 			     size_t n_before, struct diag *diag);
 struct library *library_ref(struct library *library);
 void library_unref(struct library *library); /* NULL is accepted; any thread but the module's own */
+
+/* The block (of malloc(), with nothing in it that has to be freed) is freed when as many others have
+ * come after it. Any thread. */
+void library_spend(struct library *library, void *block);
 
 /* Calls init(), once. False with an error at the place. */
 bool library_start(struct library *library, struct place place, struct diag *diag);

@@ -150,8 +150,10 @@ static void checking_verb(struct checking *checking, const struct leat_verb *ver
 	else if (checking_is_taken(str_of(verb->name)))
 		checking_refuse(checking, "the verb %s has the name of a word of leat's own",
 				verb->name);
-	if (!verb->run)
-		checking_refuse(checking, "the verb %s has no run()", verb->name);
+	if (!verb->run == !verb->start)
+		checking_refuse(checking,
+				"the verb %s needs one of run() and start(), and not both",
+				verb->name);
 	checking_keys(checking, verb);
 }
 

@@ -1,5 +1,6 @@
 /* server/native/natives.c */
 #include "server/native/natives.h"
+#include "server/client/upstream.h"
 #include "server/native/call.h"
 #include "server/native/verb.h"
 
@@ -113,6 +114,8 @@ bool natives_start(const struct natives *natives, struct diag *diag)
 {
 	bool ok = true;
 
+	if (natives->n_libraries)
+		client_usual_tls(); /* which reads files, and may be asked for on a loop */
 	for (size_t i = 0; i < natives->n_libraries && ok; i++)
 		ok = library_start(natives->libraries[i], natives->places[i], diag);
 	return ok;
@@ -123,6 +126,14 @@ void natives_fini(struct natives *natives)
 	for (size_t i = 0; i < natives->n_libraries; i++)
 		library_unref(natives->libraries[i]);
 	natives->n_libraries = 0;
+}
+
+struct upstream *natives_upstream(const struct natives *natives, struct str name)
+{
+	for (size_t i = 0; i < natives->n_upstreams; i++)
+		if (str_eq(natives->upstreams[i]->name, name))
+			return natives->upstreams[i];
+	return NULL;
 }
 
 /* ------------------------------------------------------------ native: MODULE.FUNCTION */

@@ -7,9 +7,11 @@
 
 struct natives {
 	size_t n_libraries;
-	struct library **libraries;      /* each a reference */
-	struct place *places;            /* where each is named */
-	const char **names;              /* of the modules; NULL at the end */
+	struct library **libraries;  /* each a reference */
+	struct place *places;        /* where each is named */
+	const char **names;          /* of the modules; NULL at the end */
+	struct upstream **upstreams; /* of `http:`, for what modules call by name */
+	size_t n_upstreams;
 	const struct verb *const *verbs; /* leat's own and the modules'; NULL at the end */
 };
 
@@ -21,6 +23,9 @@ bool natives_load(struct natives *natives, const struct node *section, struct co
 /* The configuration is taken into use: calls init() of those that are new. False with errors. */
 bool natives_start(const struct natives *natives, struct diag *diag);
 void natives_fini(struct natives *natives);
+
+/* The service of that name, or NULL. */
+struct upstream *natives_upstream(const struct natives *natives, struct str name);
 
 /* "module.function". NULL, which was told at the node. */
 struct native_target;

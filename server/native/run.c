@@ -1,13 +1,16 @@
-/* server/native/run.c: a module's code on the compute pool, as the work of a task.
+/* server/native/run.c: a module's code as the work of a task.
  *
- * The call is the block that goes there (core/task/compute.h): it has copies of all that it reads,
- * and a reference to the library, so that neither the request nor its configuration has to wait for
- * it. */
+ * On the compute pool the call is the block that goes there (core/task/compute.h): it has copies of
+ * all that it reads, and a reference to the library, so that neither the request nor its
+ * configuration has to wait for it. On the loop it is handler.c's. */
 #include "server/flow/queues.h"
+#include "server/native/handler.h"
 #include "server/native/verb.h"
 #include <errno.h>
 
 const char *const native_fields[] = { "result", NULL };
+
+enum { CALL_MEMORY = 4 }; /* times what the request may use: values are larger than their text */
 
 /* ------------------------------------------------------------ input */
 
@@ -38,7 +41,7 @@ static int native_fill(struct leat_call *call, const struct native_config *confi
 
 /* ------------------------------------------------------------ what came of it */
 
-static void native_finish(struct step_run *run, struct leat_call *call)
+void native_finish(struct step_run *run, struct leat_call *call)
 {
 	struct native_state *state = run->state;
 	struct failure failure = call->failure;
@@ -58,16 +61,6 @@ static void native_finish(struct step_run *run, struct leat_call *call)
 
 /* ------------------------------------------------------------ on the pool */
 
-static void native_run(void *data)
-{
-	call_run(data);
-}
-
-static void native_release(void *data)
-{
-	call_fini(data);
-}
-
 static void native_on_end(struct task *task)
 {
 	struct native_state *state = container_of(task, struct native_state, compute.task);
@@ -75,42 +68,75 @@ static void native_on_end(struct task *task)
 
 	compute_fini(&state->compute);
 	if (task->outcome == OUTCOME_OK)
-		native_finish(state->step, offload_data(offload));
+		native_finish(state->step, call_of_offload(offload));
 	else
 		step_fail_reason(state->step, state->compute.reason, ERROR_QUEUE_FULL);
 	offload_drop(offload);
+}
+
+/* NULL: the step has ended. */
+static struct leat_call *native_make(struct step_run *run)
+{
+	const struct native_config *config = run->config;
+	const struct arena *arena = step_arena(run);
+	size_t max = arena->max > SIZE_MAX / CALL_MEMORY ? SIZE_MAX : arena->max * CALL_MEMORY;
+	struct leat_call *call = call_create(&config->target, max, arena->budget);
+	int r = native_fill(call, config, run);
+
+	if (r == 0)
+		return call;
+	call_destroy(call);
+	step_done_errno(run, r);
+	return NULL;
+}
+
+static void native_start_on_pool(struct step_run *run)
+{
+	const struct native_config *config = run->config;
+	struct native_state *state = run->state;
+	struct leat_call *call;
+
+	if (!config->queue->open) {
+		step_done(run, ERROR_UNAVAILABLE, STR("nothing computes here"));
+		return;
+	}
+	call = native_make(run);
+	if (!call)
+		return;
+	compute_init(&state->compute, config->queue->open, call_offload(call),
+		     &(struct compute){ 0 }, native_on_end);
+	task_start(&state->compute.task, &run->run->scope);
+}
+
+static void native_start_on_loop(struct step_run *run)
+{
+	struct leat_call *call = native_make(run);
+
+	if (call)
+		handler_start(run, call);
 }
 
 void native_start(struct step_run *run)
 {
 	const struct native_config *config = run->config;
 	struct native_state *state = run->state;
-	struct offload *offload;
-	int r;
 
-	if (!config->queue->open) {
-		step_done(run, ERROR_UNAVAILABLE, STR("nothing computes here"));
-		return;
-	}
-	offload = offload_create(sizeof(struct leat_call), native_run, native_release);
-	call_init(offload_data(offload), &config->target, step_arena(run));
-	r = native_fill(offload_data(offload), config, run);
-	if (r < 0) {
-		offload_drop(offload);
-		step_done_errno(run, r);
-		return;
-	}
 	state->step = run;
-	compute_init(&state->compute, config->queue->open, offload, &(struct compute){ 0 },
-		     native_on_end);
-	task_start(&state->compute.task, &run->run->scope);
+	if (config->target.on_loop)
+		native_start_on_loop(run);
+	else
+		native_start_on_pool(run);
 }
 
 void native_cancel(struct step_run *run)
 {
+	const struct native_config *config = run->config;
 	struct native_state *state = run->state;
 
-	task_cancel(&state->compute.task);
+	if (!config->target.on_loop)
+		task_cancel(&state->compute.task);
+	else if (state->call)
+		handler_cancel(state->call);
 }
 
 int native_field(struct step_run *run, struct str name, struct value *ret)

@@ -114,7 +114,8 @@ bool native_verb_compile(struct verb_compiler *compiler, const struct node *valu
 
 	config->target = (struct native_target){ .library = native->library,
 						 .name = row->name,
-						 .fn = row->run,
+						 .fn = row->run ? row->run : row->start,
+						 .on_loop = row->start != NULL,
 						 .state_size = row->state_size,
 						 .release = row->release };
 	config->n_keys = native->n_keys;
@@ -127,6 +128,7 @@ bool native_verb_compile(struct verb_compiler *compiler, const struct node *valu
 		ok &= native_key_compile(compiler, &config->keys[i], &config->slots[i],
 					 node_find(compiler->step->node, key->name));
 	}
+	config->natives = compiler->flow->natives;
 	config->queue = queues_find(compiler->flow, config->queue_node);
 	return ok && config->queue;
 }

@@ -13,6 +13,7 @@ struct native_config {
 	const struct node *queue_node;
 	const struct node *with_node; /* of `native` */
 	const struct compute_queue *queue;
+	const struct natives *natives;
 	struct native_target target;
 	struct native_key input; /* what stands at the verb, or `with` */
 	size_t n_keys;
@@ -23,12 +24,15 @@ struct native_config {
 extern const struct setting native_keys[];
 bool native_verb_compile(struct verb_compiler *compiler, const struct node *value, void *config);
 
-/* run.c: a call on the compute pool. */
+/* run.c */
 struct native_state {
-	struct compute_task compute;
+	struct compute_task compute; /* of a call on the pool */
+	struct leat_call *call;      /* of one on the loop; NULL: it has ended */
 	struct step_run *step;
 	struct value result;
 };
+/* What came of a call that has ended is the end of the step. */
+void native_finish(struct step_run *run, struct leat_call *call);
 void native_start(struct step_run *run);
 void native_cancel(struct step_run *run);
 int native_field(struct step_run *run, struct str name, struct value *ret);

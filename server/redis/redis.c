@@ -81,6 +81,7 @@ void redis_set_problem(struct redis *redis, const char *problem)
 {
 	lock_acquire(&redis->lock);
 	snprintf(redis->problem, sizeof(redis->problem), "%s", problem);
+	atomic_store_explicit(&redis->has_problem, problem[0] != '\0', memory_order_relaxed);
 	lock_release(&redis->lock);
 }
 

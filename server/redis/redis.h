@@ -53,6 +53,7 @@ struct redis {
 	size_t reply_max;
 	struct redis_stats stats;
 	struct lock lock;
+	atomic_bool has_problem;
 	char problem[REDIS_PROBLEM_MAX]; /* why the last connection failed; guarded by lock */
 };
 

@@ -130,7 +130,7 @@ static struct redis_ticket *ticket_make(struct redis_call *call, size_t first, s
 	if (request->transaction)
 		buf_add(&out, STR("*1\r\n$4\r\nEXEC\r\n"));
 	if (out.error) {
-		call_note(call, out.error == -EMSGSIZE ? REDIS_EXHAUSTED : REDIS_MEMORY, first,
+		call_note(call, out.error == -EMSGSIZE ? REDIS_TOO_LARGE : REDIS_MEMORY, first,
 			  "the command is larger than what may wait for the server");
 		buf_fini(&out);
 		return NULL;

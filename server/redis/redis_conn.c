@@ -126,6 +126,7 @@ void redis_conn_write(struct redis_conn *conn)
 	}
 	/* an error: what the server has said before its end is read first */
 	if (r < 0) {
+		conn->broken = true;
 		stream_read_on(&conn->stream);
 		loop_ready(conn->node->pool->rloop->loop, &conn->again);
 	}
@@ -141,8 +142,14 @@ static bool conn_may_send(const struct redis_conn *conn)
  * failed. */
 static bool conn_hand_over(struct redis_conn *conn, struct redis_ticket *ticket)
 {
-	char *room = buf_reserve(&conn->out, ticket->size + 32);
+	char *room;
 
+	if (ticket->transaction && conn->no_multi) {
+		conn_take_waiting(conn, ticket);
+		ticket_fail(ticket, REDIS_REPLIED, "NOPERM at MULTI");
+		return true;
+	}
+	room = buf_reserve(&conn->out, ticket->size + 32);
 	if (!room) {
 		conn->out.error = 0;
 		if (conn->out.len > 0)
@@ -282,6 +289,16 @@ static bool conn_feed(struct redis_conn *conn, struct str bytes)
 	return true;
 }
 
+/* A unix socket tells that its peer has gone before it gives what that has said last: why, often. */
+static bool conn_may_read_on(struct redis_conn *conn)
+{
+	if (conn->broken)
+		return false;
+	conn->broken = true;
+	stream_read_on(&conn->stream);
+	return true;
+}
+
 static void conn_read(struct redis_conn *conn)
 {
 	struct redis_loop *rloop = conn->node->pool->rloop;
@@ -291,12 +308,12 @@ static void conn_read(struct redis_conn *conn)
 
 		if (n == -EAGAIN)
 			return;
-		if (n == 0) {
-			redis_conn_lost(conn, REDIS_LOST, "the server has closed the connection");
-			return;
-		}
-		if (n < 0) {
-			redis_conn_lost(conn, REDIS_LOST, "the connection is broken");
+		if (n < 0 && conn_may_read_on(conn))
+			continue;
+		if (n <= 0) {
+			redis_conn_lost(conn, REDIS_LOST,
+					conn->broken ? "the connection is broken"
+						     : "the server has closed the connection");
 			return;
 		}
 		if (!conn_feed(conn, (struct str){ rloop->scratch, (size_t)n }))

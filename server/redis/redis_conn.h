@@ -12,11 +12,13 @@ enum redis_conn_state {
 	REDIS_CONN_READY,
 };
 
-enum { REDIS_LOGIN_MAX = 4 };
+enum { REDIS_LOGIN_MAX = 5 };
 
 enum redis_login_step {
 	REDIS_LOGIN_AUTH,
 	REDIS_LOGIN_SELECT,
+	REDIS_LOGIN_MULTI, /* whether it may: else what follows it would be carried out one by one */
+	REDIS_LOGIN_EXEC,
 	REDIS_LOGIN_ROLE,
 	REDIS_LOGIN_PING,
 };
@@ -38,7 +40,9 @@ struct redis_conn {
 	struct buf out;     /* handed to the stream, unless it is empty */
 	enum redis_login_step login[REDIS_LOGIN_MAX];
 	unsigned n_login, login_at;
+	bool broken;   /* sending or reading has failed; what came before is still read */
 	bool in_reply; /* resp_begin() was called for the first of `sent` */
+	bool no_multi; /* this user may not have transactions */
 	bool asking;   /* the next reply is ASKING's, of the first of `sent` */
 	struct resp_reader reader;
 };

@@ -101,9 +101,11 @@ static bool finder_take_master(struct redis_finder *finder, struct value answer)
 	    !value_port(answer.items[1], &port))
 		return false;
 	node = redis_pool_node(finder->pool, value_str(answer.items[0]), port);
-	if (node)
-		finder->pool->master = node;
-	return node != NULL;
+	if (!node)
+		return false;
+	finder->pool->master = node;
+	redis_pool_forget(finder->pool, finder->asked);
+	return true;
 }
 
 /* ------------------------------------------------------------ clusters */
@@ -166,6 +168,8 @@ static void finder_be_idle(struct redis_finder *finder)
 
 static void finder_done(struct redis_finder *finder)
 {
+	if (finder->n_failed > 0)
+		redis_set_problem(finder->pool->redis, "");
 	finder->n_failed = 0;
 	finder->retry_at_ns = loop_now_ns(finder->pool->rloop->loop) +
 			      backoff_ns(PAUSE_FIRST_MS, PAUSE_FIRST_MS, 1);

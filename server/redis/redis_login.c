@@ -34,6 +34,10 @@ void redis_login_start(struct redis_conn *conn)
 		login_add(conn, REDIS_LOGIN_SELECT,
 			  (const struct str[]){ STR("SELECT"), str_of(db) }, 2);
 	}
+	if (!conn->node->is_sentinel) {
+		login_add(conn, REDIS_LOGIN_MULTI, (const struct str[]){ STR("MULTI") }, 1);
+		login_add(conn, REDIS_LOGIN_EXEC, (const struct str[]){ STR("EXEC") }, 1);
+	}
 	if (redis->mode == REDIS_SENTINEL && !conn->node->is_sentinel)
 		login_add(conn, REDIS_LOGIN_ROLE, (const struct str[]){ STR("ROLE") }, 1);
 	else
@@ -58,10 +62,11 @@ static void conn_be_ready(struct redis_conn *conn)
 static const char *login_problem(enum redis_login_step step, struct str error, char *text,
 				 size_t size)
 {
-	static const char *const steps[] = { [REDIS_LOGIN_AUTH] = "AUTH",
-					     [REDIS_LOGIN_SELECT] = "SELECT",
-					     [REDIS_LOGIN_ROLE] = "ROLE",
-					     [REDIS_LOGIN_PING] = "login" };
+	static const char *const steps[] = {
+		[REDIS_LOGIN_AUTH] = "AUTH",   [REDIS_LOGIN_SELECT] = "SELECT",
+		[REDIS_LOGIN_MULTI] = "login", [REDIS_LOGIN_EXEC] = "EXEC",
+		[REDIS_LOGIN_ROLE] = "ROLE",   [REDIS_LOGIN_PING] = "login"
+	};
 
 	if (str_starts_with(error, STR("ERR max number of clients")))
 		return "the server has too many clients";
@@ -80,12 +85,15 @@ static bool role_is_other(const struct resp_reply *reply)
 }
 
 /* Who may not ask what proves the connection has proved it all the same. */
-static bool login_is_refused(enum redis_login_step step, const struct resp_reply *reply)
+static bool login_is_refused(const struct redis_conn *conn, enum redis_login_step step,
+			     const struct resp_reply *reply)
 {
 	struct str word = redis_error_word(reply->error);
 
 	if (reply->status != RESP_ERROR)
 		return step == REDIS_LOGIN_ROLE && role_is_other(reply);
+	if (step == REDIS_LOGIN_EXEC && conn->no_multi)
+		return false;
 	return step == REDIS_LOGIN_AUTH || step == REDIS_LOGIN_SELECT ||
 	       !(str_eq(word, STR("NOPERM")) || str_eq(word, STR("MASTERDOWN")));
 }
@@ -98,7 +106,9 @@ bool redis_login_reply(struct redis_conn *conn)
 	enum redis_login_step step = conn->login[conn->login_at++];
 	char text[REDIS_PROBLEM_MAX];
 
-	if (login_is_refused(step, &reply)) {
+	if (step == REDIS_LOGIN_MULTI || step == REDIS_LOGIN_EXEC)
+		conn->no_multi |= str_starts_with(reply.error, STR("NOPERM"));
+	if (login_is_refused(conn, step, &reply)) {
 		redis_conn_lost(conn, REDIS_REPLIED,
 				login_problem(step, reply.error, text, sizeof(text)));
 		return false;

@@ -76,11 +76,15 @@ void redis_node_failed(struct redis_node *node, enum redis_error error, const ch
 
 void redis_node_worked(struct redis_node *node)
 {
-	if (node->n_failed == 0)
-		return;
+	struct redis *redis = node->pool->redis;
+	bool mended = node->n_failed > 0;
+
 	node->n_failed = 0;
 	node->retry_at_ns = 0;
-	redis_set_problem(node->pool->redis, "");
+	/* that one server of a cluster works says nothing of another */
+	if (atomic_load_explicit(&redis->has_problem, memory_order_relaxed) &&
+	    (mended || redis->mode != REDIS_CLUSTER) && !node->is_sentinel)
+		redis_set_problem(redis, "");
 }
 
 /* One of its connections, perhaps a new one; NULL: it may not be tried, or has failed at once. */
@@ -350,8 +354,10 @@ void redis_pool_forget(struct redis_pool *pool, const struct redis_node *used)
 
 	list_each(node, &pool->nodes, struct redis_node, link)
 		node->is_named = false;
-	for (size_t i = 0; i < COMMAND_SLOTS; i++)
+	for (size_t i = 0; pool->slots && i < COMMAND_SLOTS; i++)
 		pool->slots[i]->is_named = true;
+	if (pool->master)
+		pool->master->is_named = true;
 	list_each(node, &pool->nodes, struct redis_node, link)
 		if (!node->is_named && !node->is_seed && node != used && !node_is_busy(node))
 			node_destroy(node);
@@ -422,6 +428,8 @@ bool redis_pool_move(struct redis_node *node, struct redis_ticket *ticket, struc
 		return pool_redirect(node, ticket, refused, true);
 	if (mode == REDIS_CLUSTER && str_eq(word, STR("ASK")))
 		return pool_redirect(node, ticket, refused, false);
+	if (mode == REDIS_CLUSTER && str_eq(word, STR("CLUSTERDOWN")))
+		redis_pool_doubt(node);
 	if (mode == REDIS_SENTINEL && str_eq(word, STR("READONLY"))) {
 		redis_pool_send(ticket);
 		return true;

@@ -80,7 +80,7 @@ bool redis_pool_move(struct redis_node *node, struct redis_ticket *ticket, struc
 /* A server that was asked cannot be reached, or is not what it was: who is must be asked again. */
 void redis_pool_doubt(struct redis_node *node);
 
-/* The map is new: servers that it does not name are closed when they have nothing to do, but for
+/* Who is in charge is new: servers that have no part in it are closed when they have nothing to do, but for
  * `used`. */
 void redis_pool_forget(struct redis_pool *pool, const struct redis_node *used);
 

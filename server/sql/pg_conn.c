@@ -89,8 +89,10 @@ static void conn_lose(struct pg_conn *conn)
 
 	if (conn->state < PG_IDLE) {
 		conn_fail(conn,
-			  str_find(message, STR("SSL")) >= 0 ? ERROR_TLS_FAILED
-							     : ERROR_CONNECT_FAILED,
+			  str_find(message, STR("SSL")) >= 0 ||
+					  str_find(message, STR("certificate")) >= 0
+				  ? ERROR_TLS_FAILED
+				  : ERROR_CONNECT_FAILED,
 			  message);
 		return;
 	}

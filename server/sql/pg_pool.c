@@ -30,6 +30,9 @@ const char *const pg_parameters[] = { "sslmode",
 				      "tcp_user_timeout",
 				      NULL };
 
+static const char *const pg_sslmodes[] = { "disable",   "allow",       "prefer", "require",
+					   "verify-ca", "verify-full", NULL };
+
 /* ------------------------------------------------------------ jobs and connections */
 
 static struct sql_job *pool_take(struct pg_pool *pool)
@@ -107,7 +110,8 @@ static void pool_on_retry(struct timer *timer)
 	pg_pool_idle(container_of(timer, struct pg_pool, retry));
 }
 
-/* While others are open, those who wait wait for them: the server has too many, perhaps. */
+/* While others are open or on their way, those who wait wait for them: the server has too many,
+ * perhaps. */
 void pg_pool_failed(struct pg_pool *pool, enum error_code code, const char *message)
 {
 	struct sql_job why = { .code = code };
@@ -115,7 +119,7 @@ void pg_pool_failed(struct pg_pool *pool, enum error_code code, const char *mess
 	snprintf(why.message, sizeof(why.message), "%s", message);
 	if (!pool->stopped)
 		sql_db_failed(pool->db, &why);
-	if (pool->n_open == 0)
+	if (pool->n_open + pool->n_opening == 0)
 		pool_fail_all(pool, code, message);
 }
 
@@ -280,6 +284,7 @@ const struct sql_driver sql_driver_postgres = {
 	.dialect = SQL_POSTGRES,
 	.is_remote = true,
 	.parameters = pg_parameters,
+	.sslmodes = pg_sslmodes,
 	.submit = pg_submit,
 	.leave = pg_leave,
 	.stop = pg_stop,

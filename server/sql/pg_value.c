@@ -92,15 +92,19 @@ static struct str pg_time(struct str text, struct buf *scratch)
 	return buf_str(scratch);
 }
 
-/* "\x00ff" */
+/* "\\x00ff"; what is not of that form stays. */
 static struct str pg_bytes(struct str text, struct buf *scratch)
 {
-	if (!str_starts_with(text, STR("\\x")))
+	if (!str_starts_with(text, STR("\\x")) || text.len % 2 != 0)
 		return text;
 	buf_clear(scratch);
-	for (size_t i = 2; i + 1 < text.len; i += 2)
-		buf_add_char(scratch,
-			     (char)(char_hex(text.ptr[i]) << 4 | char_hex(text.ptr[i + 1])));
+	for (size_t i = 2; i < text.len; i += 2) {
+		int high = char_hex(text.ptr[i]), low = char_hex(text.ptr[i + 1]);
+
+		if (high < 0 || low < 0)
+			return text;
+		buf_add_char(scratch, (char)(high << 4 | low));
+	}
 	return buf_str(scratch);
 }
 

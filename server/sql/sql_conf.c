@@ -36,8 +36,8 @@ static const char *const decimals_choices[] = { "text", "number", NULL };
 #define AT(field) offsetof(struct sql_config, field)
 const struct setting sql_keys[] = {
 	{ "url", SETTING_TEXT, AT(url),
-	  .help = "sqlite:FILE, a file beneath files_root; or "
-		  "postgres://user@host[:port]/database.",
+	  .help = "sqlite:FILE, a file beneath files_root; or postgres:// or "
+		  "mysql://user@host[:port]/database.",
 	  .required = true },
 	{ "user", SETTING_TEXT, AT(user), .help = "Instead of the URL's." },
 	{ "password", SETTING_TEXT, AT(password),
@@ -92,6 +92,22 @@ static bool conf_read_file(struct sql_db *db, const struct node *node, struct st
 	return true;
 }
 
+static bool conf_check_sslmode(struct sql_db *db, const struct node *node, struct diag *diag)
+{
+	const char *const *modes = db->driver->sslmodes;
+	struct str mode;
+
+	if (!sql_url_parameter(db->address.query, "sslmode", &db->arena, &mode))
+		return true;
+	for (size_t i = 0; modes[i]; i++)
+		if (str_eq(mode, str_of(modes[i])))
+			return true;
+	diag_error(diag, node->place,
+		   "sslmode=%.*s is none of %s; write sslmode=require or sslmode=verify-full",
+		   STR_ARG(str_first(mode, 40)), db->driver->scheme);
+	return false;
+}
+
 /* What is wrong is not shown: there may be a password in it. */
 static bool conf_read_server(struct sql_db *db, const struct node *node,
 			     const struct sql_config *config, struct diag *diag)
@@ -109,6 +125,8 @@ static bool conf_read_server(struct sql_db *db, const struct node *node,
 			   db->driver->scheme, STR_ARG(str_first(stranger, 40)));
 		return false;
 	}
+	if (!conf_check_sslmode(db, node, diag))
+		return false;
 	if (config->user.ptr)
 		db->address.user = arena_str(&db->arena, config->user);
 	if (config->password.ptr)
@@ -134,8 +152,8 @@ static bool conf_read_url(struct sql_db *db, const struct node *entry,
 	}
 	if (!db->driver) {
 		diag_error(diag, node->place,
-			   "this is no database that leat knows; write sqlite:FILE or "
-			   "postgres://user@host/database");
+			   "this is no database that leat knows; write sqlite:FILE, "
+			   "postgres://user@host/database or mysql://user@host/database");
 		return false;
 	}
 	if (db->driver->is_remote)

@@ -17,6 +17,8 @@ struct sql_driver {
 	bool is_remote; /* a server, with host, port, user and password; else a file */
 	const char *const *parameters; /* that may stand behind '?' in a URL, NULL at the end */
 
+	const char *const *sslmodes; /* what the parameter of that name may be */
+
 	/* Any thread. 0: the job is the driver's, which ends in one sql_job_finish(). -EAGAIN: too
 	 * many wait already; another negative errno: nobody can take it now. */
 	int (*submit)(struct sql_db *db, struct sql_job *job);
@@ -42,6 +44,9 @@ struct sql_driver {
 	 * any more. */
 	void (*run)(struct sql_session *session, struct sql_job *job);
 	void (*close)(struct sql_session *session);
+
+	/* Before a job is run on a connection that was idle: it is of no use. NULL: never. */
+	bool (*is_stale)(struct sql_session *session);
 
 	/* Another thread, with sql_db.lock held, while run() is at work on a job that is cancelled.
 	 * Must not block. NULL: run() looks at job->cancelled often enough. */

@@ -8,14 +8,20 @@
 #define POSTGRES NULL
 #endif
 
+#if WITH_MYSQL
+#define MYSQL &sql_driver_mysql
+#else
+#define MYSQL NULL
+#endif
+
 static const struct {
 	const char *scheme;
 	const struct sql_driver *driver; /* NULL: left out */
 	const char *feature;
 } schemes[] = {
-	{ "sqlite", &sql_driver_sqlite, NULL },
-	{ "postgres", POSTGRES, "WITH_POSTGRES" },
-	{ "postgresql", POSTGRES, "WITH_POSTGRES" },
+	{ "sqlite", &sql_driver_sqlite, NULL },      { "postgres", POSTGRES, "WITH_POSTGRES" },
+	{ "postgresql", POSTGRES, "WITH_POSTGRES" }, { "mysql", MYSQL, "WITH_MYSQL" },
+	{ "mariadb", MYSQL, "WITH_MYSQL" },
 };
 
 const struct sql_driver *sql_driver_find(struct str scheme, const char **ret_missing)

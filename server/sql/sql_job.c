@@ -20,7 +20,8 @@ static void job_on_post(struct post *post)
 	sql_job_free(job);
 }
 
-struct sql_job *sql_job_create(struct loop *loop, size_t memory_max, size_t n_statements)
+struct sql_job *sql_job_create(struct loop *loop, size_t memory_max, struct arena_budget *budget,
+			       size_t n_statements)
 {
 	struct sql_job *job = calloc(1, sizeof(*job));
 
@@ -31,6 +32,7 @@ struct sql_job *sql_job_create(struct loop *loop, size_t memory_max, size_t n_st
 	job->loop = loop;
 	atomic_init(&job->state, SQL_JOB_RUNNING);
 	arena_init(&job->arena, memory_max);
+	job->arena.budget = budget;
 	job->n_statements = n_statements;
 	job->statements = arena_zalloc(&job->arena, n_statements * sizeof(struct sql_statement));
 	buf_init(&job->out, SIZE_MAX);

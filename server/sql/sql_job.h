@@ -97,8 +97,10 @@ struct sql_job {
 	bool sent;                        /* the server may have done something */
 };
 
-/* Without statements, with memory for them up to `memory_max`. */
-struct sql_job *sql_job_create(struct loop *loop, size_t memory_max, size_t n_statements);
+/* With room for its statements; their memory is bounded by `memory_max` and counted by the budget
+ * (NULL: none). NULL: there is no memory. */
+struct sql_job *sql_job_create(struct loop *loop, size_t memory_max, struct arena_budget *budget,
+			       size_t n_statements);
 void sql_job_free(struct sql_job *job);
 
 /* Why it has failed; the first reason stays. */

@@ -99,12 +99,21 @@ static struct sql_job *thread_wait(struct sql_session *session) UNCHECKED
 	return job;
 }
 
+/* Whoever interrupts it looks at that. */
+static void thread_set_open(struct sql_session *session, bool is_open)
+{
+	lock_acquire(&session->db->lock);
+	session->is_open = is_open;
+	lock_release(&session->db->lock);
+}
+
 static void thread_close(struct sql_session *session)
 {
 	if (!session->is_open)
 		return;
+	thread_set_open(session, false);
 	session->db->driver->close(session);
-	session->is_open = session->broken = false;
+	session->broken = false;
 	atomic_fetch_sub(&session->db->stats.open, 1);
 }
 
@@ -112,12 +121,14 @@ static bool thread_open(struct sql_session *session, struct sql_job *job)
 {
 	struct sql_db *db = session->db;
 
+	if (session->is_open && db->driver->is_stale && db->driver->is_stale(session))
+		thread_close(session);
 	if (session->is_open)
 		return true;
 	if (sql_db_is_down(db, job))
 		return false;
-	session->is_open = db->driver->open(session, job);
-	if (session->is_open) {
+	if (db->driver->open(session, job)) {
+		thread_set_open(session, true);
 		atomic_fetch_add(&db->stats.open, 1);
 		sql_db_opened(db);
 	} else if (job->code != ERROR_CANCELLED && job->code != ERROR_TIMEOUT) {
@@ -131,7 +142,8 @@ static void thread_run(struct sql_session *session, struct sql_job *job)
 	struct sql_db *db = session->db;
 
 	atomic_fetch_add(&db->stats.in_use, 1);
-	if (!sql_job_is_over(job) && thread_open(session, job))
+	/* asked again: who interrupts cuts only what is open */
+	if (!sql_job_is_over(job) && thread_open(session, job) && !sql_job_is_over(job))
 		db->driver->run(session, job);
 	lock_acquire(&db->lock);
 	session->job = NULL;

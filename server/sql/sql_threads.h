@@ -14,7 +14,8 @@ struct sql_session {
 	struct sql_lane *lane;
 	unsigned lane_number;
 	struct sql_job *job; /* that it runs; set with sql_db.lock held */
-	bool is_open, broken;
+	bool is_open;        /* set with sql_db.lock held */
+	bool broken;
 };
 
 int sql_threads_submit(struct sql_db *db, struct sql_job *job);

@@ -46,7 +46,11 @@ struct http_state {
 
 extern const struct setting http_keys[], http_method_keys[];
 
-/* http_compile.c */
+/* http.c */
+enum error_code http_error_code(enum http_call_error error);
+
+/* http_compile.c; what the connection is made of belongs to the client */
+bool http_name_is_reserved(struct str name);
 bool http_compile(struct verb_compiler *compiler, const struct node *value, void *config);
 
 enum error_code http_error_code(enum http_call_error error);

@@ -95,7 +95,7 @@ static bool http_compile_expect(struct verb_compiler *compiler, struct http_conf
 /* ------------------------------------------------------------ headers */
 
 /* What the connection is made of belongs to the client. */
-static bool http_name_is_reserved(struct str name)
+bool http_name_is_reserved(struct str name)
 {
 	static const char *const reserved[] = { "host",       "content-length", "transfer-encoding",
 						"connection", "keep-alive",     "upgrade",

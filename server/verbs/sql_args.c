@@ -134,7 +134,8 @@ int sql_make_job(struct step_run *run, struct sql_job **ret_job)
 {
 	const struct sql_verb_config *config = run->config;
 	struct context *context = run->run->context;
-	struct sql_job *job = sql_job_create(context->loop, context->arena->max, config->n_steps);
+	struct sql_job *job = sql_job_create(context->loop, context->arena->max,
+					     context->arena->budget, config->n_steps);
 	int r = job ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < config->n_steps; i++) {

@@ -110,6 +110,17 @@ class Postgres(Server):
             file.write("local all all trust\nhost all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
         self.start()
 
+    def use_tls(self, certs, name):
+        """From the next start on, with that certificate."""
+        for kind in ("pem", "key"):
+            path = os.path.join(self.data, f"server.{kind}")
+            shutil.copy(certs.path(f"{name}.{kind}"), path)
+            os.chmod(path, 0o600)
+            if self.user:
+                os.chown(path, self.user.pw_uid, self.user.pw_gid)
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="ascii") as file:
+            file.write("ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n")
+
     def start(self):
         self.spawn([f"{self.bin}/postgres", "-D", self.data])
         self.await_ready(lambda: subprocess.run([f"{self.bin}/pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
@@ -126,3 +137,51 @@ class Postgres(Server):
     @property
     def socket_url(self):
         return f"postgres://boss@{self.dir.replace('/', '%2F')}:{self.port}/postgres"
+
+
+class MariaDB(Server):
+    def __init__(self):
+        self.program = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/libexec")
+        if not self.program or not shutil.which("mariadb-install-db"):
+            pytest.skip("needs the package mariadb-server")
+        super().__init__(user_for("mysql"))
+        self.options = []
+        self.data, self.socket = os.path.join(self.dir, "data"), os.path.join(self.dir, "sock")
+        self.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
+                  "--skip-test-db", "--innodb-log-file-size=8M"])
+        self.start()
+        self.sql("create database shop; create user boss@'127.0.0.1'; grant all on *.* to boss@'127.0.0.1'; "
+                 "create user boss@localhost; grant all on *.* to boss@localhost;"
+                 "create user guarded@'127.0.0.1' identified by 'right#p@ss/'; grant all on shop.* to guarded@'127.0.0.1'", database="")
+
+    def start(self):
+        self.spawn([self.program, "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}", "--bind-address=127.0.0.1",
+                    f"--port={self.port}", f"--pid-file={self.dir}/pid", "--skip-name-resolve", "--max-connections=12",
+                    "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M",
+                    "--character-set-server=utf8mb4", *self.options])
+        self.await_ready(lambda: subprocess.run(self.client("") + ["-e", "select 1"], capture_output=True, check=False).returncode == 0)
+
+    def use_tls(self, certs, name):
+        """From the next start on, with that certificate."""
+        for kind in ("pem", "key"):
+            path = os.path.join(self.dir, f"server.{kind}")
+            shutil.copy(certs.path(f"{name}.{kind}"), path)
+            if self.user:
+                os.chown(path, self.user.pw_uid, self.user.pw_gid)
+        self.options = [f"--ssl-cert={self.dir}/server.pem", f"--ssl-key={self.dir}/server.key"]
+
+    def client(self, database):
+        return ["mariadb", "--no-defaults", "-N", "-B", f"--socket={self.socket}", "-u", "root", *([database] if database else [])]
+
+    def sql(self, text, database="shop"):
+        done = subprocess.run(self.client(database), input=text, capture_output=True, text=True, timeout=60 * SLOW, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def url(self):
+        return f"mysql://boss@127.0.0.1:{self.port}/shop"
+
+    @property
+    def socket_url(self):
+        return f"mariadb://boss@{self.socket.replace('/', '%2F')}/shop"

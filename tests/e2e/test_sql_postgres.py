@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from certs import Certs
 from databases import Postgres
 from leat import await_true, check
 
@@ -83,6 +84,13 @@ def shared():
     server = Postgres()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def certs():
+    made = Certs().make("ca").make("other").make("server", "DNS:localhost", issuer="ca")
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -393,6 +401,21 @@ def test_many_requests_while_the_server_dies_are_right_or_mapped(leat, server):
         thread.join()
     assert not wrong, wrong[0]
     assert sql_status(daemon)["in_use"] == 0 and sql_status(daemon)["waiting"] == 0
+
+
+def test_tls_is_verified_when_that_is_asked_for(leat, server, certs):
+    conf = CONF + '  GET /tls: { tasks: { q: { sql: shop, query: "select ssl from pg_stat_ssl where pid = pg_backend_pid()" } }, reply: { json: "${q.row}" } }\n'
+    server.stop(server.fast)
+    server.use_tls(certs, "server")
+    server.start()
+    url = server.url.replace("127.0.0.1", "localhost") + "?sslmode="
+    ca, other = certs.path("ca.pem"), certs.path("other.pem")
+    assert start(leat, server, conf, url=url + f"verify-full&sslrootcert={ca}").get("/tls").json() == {"ssl": True}
+    assert start(leat, server, conf, url=url + "require").get("/tls").json() == {"ssl": True}
+    assert start(leat, server, conf, url=url + "disable").get("/tls").json() != {"ssl": True}
+    for wrong in (url + f"verify-full&sslrootcert={other}", server.url + f"?sslmode=verify-full&sslrootcert={ca}"):
+        answer = start(leat, server, conf, url=wrong).get("/tls")
+        assert (answer.status, answer.json()["code"]) == (502, "tls_failed"), wrong
 
 
 def test_what_is_wrong_in_a_url_is_told_without_it():

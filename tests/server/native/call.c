@@ -1,11 +1,9 @@
 /* tests/server/native/call.c: what a module must not do with its call ends the daemon with a line
  * that names the module, the function, and what was wrong. */
 #include "server/native/call.h"
-#include "core/base/memory.h"
 #include "tests/server/native/dying.h"
 
 static struct library *library;
-static struct arena like;
 
 static void begin(void)
 {
@@ -16,26 +14,22 @@ static void begin(void)
 	diag_print(&diag, stdout);
 	check(library);
 	diag_fini(&diag);
-	arena_init(&like, 1 << 20);
 }
 
 static void end(void)
 {
 	library_unref(library);
-	arena_fini(&like);
 }
 
 static struct leat_call *make(const char *function)
 {
 	const struct leat_function *row = library_function(library, str_of(function));
 	struct native_target target = { .library = library };
-	struct leat_call *call = mem_alloc(sizeof(*call));
 
 	check(row);
 	target.name = row->name;
 	target.fn = row->run;
-	call_init(call, &target, &like);
-	return call;
+	return call_create(&target, 1 << 20, NULL);
 }
 
 static void run(void *function)
@@ -91,7 +85,10 @@ static void a_call_is_used_on_its_thread(void)
 static void run_and_use_kept(void *arg)
 {
 	(void)arg;
-	call_run(make("keep"));
+	struct leat_call *call = make("keep");
+
+	call_run(call);
+	call_destroy(call);
 	call_run(make("use_kept"));
 }
 

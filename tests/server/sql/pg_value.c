@@ -57,6 +57,14 @@ static void what_is_no_array_stays_text(void)
 	}
 }
 
+static void bytes_are_base64(void)
+{
+	reads(17, "\\x", "\"\"");
+	reads(17, "\\x00ff10", "\"AP8Q\"");
+	reads(17, "\\x0", "\"XHgw\"");
+	reads(17, "\\xzz", "\"XHh6eg==\"");
+}
+
 static void times_are_rfc_3339(void)
 {
 	reads(TIME, "2026-11-28 08:30:00+00", "\"2026-11-28T08:30:00Z\"");
@@ -112,6 +120,7 @@ int main(void)
 	arena_init_required(&arena);
 	TEST(arrays_become_lists);
 	TEST(what_is_no_array_stays_text);
+	TEST(bytes_are_base64);
 	TEST(times_are_rfc_3339);
 	TEST(a_list_is_an_array_where_one_is_wanted_and_json_elsewhere);
 	TEST(scalars_are_as_the_server_reads_them);
