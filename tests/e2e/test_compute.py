@@ -235,3 +235,9 @@ def test_wrong_keys_are_load_errors(task, message):
 def test_the_section_compute_is_checked():
     code, out = check("compute: { Heavy: { weight: 2 }, b: { wieght: 1 } }\nroutes: {}\n")
     assert code == 1 and "cannot be the name of a queue" in out and "did you mean \"weight\"" in out, out
+
+
+@pytest.mark.skipif(os.environ.get("WITH_GPU") != "no", reason="built with gpu")
+def test_without_gpu_a_configuration_that_uses_it_says_so():
+    code, out = check("routes: { GET /: { tasks: { p: { gpu: k.cl } }, reply: ok } }\n")
+    assert code == 1 and "this leat was built without gpu" in out

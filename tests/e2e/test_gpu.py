@@ -11,6 +11,8 @@ import pytest
 
 from leat import await_true, check, cli
 
+if os.environ.get("WITH_GPU") == "no":
+    pytest.skip("built without gpu: see test_compute.py", allow_module_level=True)
 if not glob.glob("/etc/OpenCL/vendors/*pocl*"):
     pytest.skip("install the package pocl-opencl-icd", allow_module_level=True)
 
