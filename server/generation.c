@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/dns_servers.h"
 #include "server/files_root.h"
 #include "server/flow/shared.h"
 #include "server/jobs/jobs.h"
@@ -115,6 +116,8 @@ static void load_settings(struct load *load)
 		settings->uploads = conf_path(&load->generation->conf,
 					      node_find(load->config.server, "uploads")->place,
 					      settings->uploads);
+	settings->dns_servers =
+		dns_servers_compile(&settings->resolvers, load->generation->arena, load->diag);
 	load->generation->http_limits = (struct http_limits){
 		.line_max = settings->line,
 		.head_max = settings->head,

@@ -332,12 +332,11 @@ static void server_warn_fixed(struct server *server, const struct generation *ge
 
 	if (!str_eq(old->threads, new->threads) ||
 	    !str_eq(old->compute_threads, new->compute_threads) ||
-	    !str_eq(old->uploads, new->uploads) || old->io_uring != new->io_uring)
+	    !str_eq(old->uploads, new->uploads) || !str_eq(old->dns_servers, new->dns_servers) ||
+	    old->io_uring != new->io_uring)
 		diag_warning(diag, (struct place){ 0 },
-			     "server: threads, uploads and io_uring are fixed for the life of the "
-			     "process; "
-			     "restart leat "
-			     "to change them");
+			     "server: threads, uploads, resolvers and io_uring are fixed for the "
+			     "life of the process; restart leat to change them");
 }
 
 static void server_on_loaded(struct post *post)

@@ -324,6 +324,19 @@ static void server_open_files(struct server *server, const struct settings *sett
 			 strerrorname_np(-engine->ring_error));
 }
 
+/* The list was looked at when it was loaded. */
+static int server_set_dns(struct server *server, struct str servers)
+{
+	int r = 0;
+
+	if (servers.len == 0)
+		return 0;
+	server->dns_servers = mem_strndup(servers.ptr, servers.len);
+	for (size_t i = 0; r == 0 && i <= server->n_workers; i++)
+		r = client_set_dns_servers(server->workers[i]->client, server->dns_servers);
+	return r;
+}
+
 static int server_open(struct server *server, struct generation *generation)
 {
 	const struct settings *settings = &generation->settings;
@@ -338,6 +351,8 @@ static int server_open(struct server *server, struct generation *generation)
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
 	r = server_create_workers(server, server_n_threads(settings->threads));
+	if (r == 0)
+		r = server_set_dns(server, settings->dns_servers);
 	if (r == 0)
 		r = signals_open(&server->signals, server->main->loop, signal_numbers,
 				 ARRAY_LEN(signal_numbers), server_on_signal);
@@ -460,6 +475,7 @@ static void server_close(struct server *server)
 	free(server->old);
 	free(server->workers);
 	free(server->watchdog_turns);
+	free(server->dns_servers);
 }
 
 int server_run(const char *conf_path)

@@ -29,6 +29,7 @@ struct server {
 	struct logins *logins;
 	struct uploads *uploads; /* the files of forms */
 	struct spawner *spawner; /* starts programs */
+	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */

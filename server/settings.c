@@ -21,6 +21,9 @@ const struct setting server_keys[] = {
 	{ "uploads", SETTING_TEXT, AT(uploads),
 	  .help = "The folder for files of forms, until their request ends; uploads in the state "
 		  "directory, or a folder in $TMPDIR, when not said." },
+	{ "resolvers", SETTING_TEXTS, AT(resolvers),
+	  .help = "The servers that are asked for names, in this order; those of /etc/resolv.conf "
+		  "when not said." },
 	SETTINGS_END
 };
 

@@ -9,6 +9,8 @@ struct settings {
 	struct str threads, compute_threads; /* "auto" or a number */
 	int io_uring;                        /* enum io_uring_use */
 	struct str uploads;                  /* a folder; empty: see server/body/uploads.h */
+	struct setting_texts resolvers;
+	struct str dns_servers; /* those, as c-ares reads them; empty: of /etc/resolv.conf */
 	/* log */
 	int log_level;         /* enum log_level */
 	int log_format;        /* 0 text, 1 json */

@@ -190,6 +190,15 @@ void resolver_ask(struct resolver *resolver, const char *host, ares_addrinfo_cal
 	resolver_arm_timer(resolver);
 }
 
+void resolver_search(struct resolver *resolver, const char *name, int type, ares_callback on_answer,
+		     void *arg)
+{
+	enum { CLASS_IN = 1 };
+
+	ares_search(resolver->channel, name, CLASS_IN, type, on_answer, arg);
+	resolver_arm_timer(resolver);
+}
+
 int resolver_set_servers(struct resolver *resolver, const char *csv)
 {
 	char *before = resolver->servers;

@@ -33,6 +33,10 @@ void resolver_close(struct resolver *resolver);
 void resolver_ask(struct resolver *resolver, const char *host, ares_addrinfo_callback on_answer,
 		  void *arg);
 
+/* The same for the records of any type, as the server's message; with the search domains. */
+void resolver_search(struct resolver *resolver, const char *name, int type, ares_callback on_answer,
+		     void *arg);
+
 /* Reads /etc/resolv.conf again when it has changed: a machine may get its network after its
  * daemons. No question may wait. 0 or a negative errno, and all is as it was. */
 int resolver_refresh(struct resolver *resolver);

@@ -45,6 +45,8 @@ int client_create(struct client **ret_client, struct loop *loop)
 	}
 	client->loop = loop;
 	client->n_calls = 0;
+	client->records = NULL;
+	client->dns_servers = NULL;
 	list_init(&client->pools);
 	list_init(&client->depots);
 	list_init(&client->unnamed);
@@ -63,6 +65,19 @@ struct loop *client_loop(const struct client *client)
 struct names *client_names(const struct client *client)
 {
 	return client->names;
+}
+
+struct records *client_records(struct client *client)
+{
+	if (!client->records)
+		client->records = records_create(client->loop, client->dns_servers);
+	return client->records;
+}
+
+int client_set_dns_servers(struct client *client, const char *servers)
+{
+	client->dns_servers = servers;
+	return names_set_servers(client->names, servers);
 }
 
 /* ------------------------------------------------------------ pools */
@@ -190,6 +205,7 @@ void client_destroy(struct client *client)
 	map_fini(&client->pools_by_upstream);
 	map_fini(&client->unnamed_by_authority);
 	names_destroy(client->names);
+	records_destroy(client->records);
 	free(client);
 }
 

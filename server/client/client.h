@@ -35,6 +35,8 @@ struct conn_pool {
 struct client {
 	struct loop *loop;
 	struct names *names;
+	struct records *records; /* NULL: nobody has asked for any yet */
+	const char *dns_servers; /* NULL: those of /etc/resolv.conf */
 	struct list pools;
 	struct map pools_by_upstream; /* by the bytes of the pointer */
 	struct list depots;

@@ -13,6 +13,7 @@
 #include "core/base/arena.h"
 #include "core/base/map.h"
 #include "core/io/names.h"
+#include "core/io/records.h"
 #include "server/client/balance.h"
 #include <stdatomic.h>
 
@@ -109,6 +110,10 @@ void client_destroy(
 	struct client *client); /* no call may be in progress; closes idle connections */
 struct loop *client_loop(const struct client *client);
 struct names *client_names(const struct client *client); /* its resolver; as long as it lives */
+struct records *client_records(struct client *client);   /* the same, for records of any type */
+
+/* As names_set_servers(), for both, before anything is asked; `servers` must stay. */
+int client_set_dns_servers(struct client *client, const char *servers);
 
 /* Closes idle connections to servers that have left and to those of upstreams that nobody calls
  * any more, and those that are too old; called by its own timer, and after a reload. */

@@ -120,9 +120,11 @@ static bool gpu_find_kernel(struct verb_compiler *compiler, const struct node *v
 {
 	const struct gpu_program *program = config->program;
 
-	config->kernel = config->function.len      ? gpu_program_find(program, config->function)
-			 : program->n_kernels == 1 ? &program->kernels[0]
-						   : NULL;
+	check(program && program->kernels);
+	if (config->function.len)
+		config->kernel = gpu_program_find(program, config->function);
+	else if (program->n_kernels == 1)
+		config->kernel = &program->kernels[0];
 	if (config->kernel)
 		return true;
 	return gpu_refuse_function(compiler, value, config);
@@ -223,6 +225,7 @@ static bool gpu_compile_args(struct verb_compiler *compiler, const struct node *
 	size_t n_args = args ? args->n_entries : 0;
 	bool ok = true;
 
+	check(kernel); /* gpu_find_kernel() has found it */
 	if (n_args != kernel->n_params) {
 		diag_error(compiler->flow->diag, args ? args->place : value->place,
 			   "%.*s takes %zu arguments, not %zu: %.*s", STR_ARG(kernel->name),

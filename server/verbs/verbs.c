@@ -9,7 +9,7 @@ const struct verb *const verbs[] = {
 	&verb_http,   &verb_wait, &verb_value,  &verb_log,   &verb_fail,    &verb_call,
 	&verb_tasks,  &verb_race, &verb_signal, &verb_await, &verb_enqueue, &verb_dequeue,
 	&verb_exec,   &verb_jq,   &verb_sort,   &verb_merge, &verb_reduce,  &verb_sql,
-	&verb_native, &verb_gpu,  &verb_redis,
+	&verb_native, &verb_gpu,  &verb_redis,  &verb_dns,
 	&verb_read,   &verb_write,  &verb_append, &verb_stat, &verb_list,
 	&verb_remove, &verb_rename, &verb_sync,   NULL,
 };

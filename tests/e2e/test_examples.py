@@ -54,6 +54,8 @@ def tries(text):
 
 
 def needs(name, text):
+    if os.environ.get(f"WITH_{name[:-5].upper()}") == "no":
+        pytest.skip("built without it")
     if name == "gpu.yaml" and not glob.glob("/etc/OpenCL/vendors/*pocl*"):
         pytest.skip("install the package pocl-opencl-icd")
     return text
