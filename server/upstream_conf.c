@@ -1,11 +1,12 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
+#include "server/upstream_retry.h"
 #include "server/upstream_servers.h"
 #include "server/upstream_tls.h"
 
 struct upstream_config {
 	struct str url;
-	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker;
+	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry;
 	uint64_t timeout_ms, max_response, stale_ms;
 };
 
@@ -94,6 +95,9 @@ const struct setting upstream_keys[] = {
 	  .keys = pool_keys },
 	{ "breaker", SETTING_MAP, AT(breaker),
 	  .help = "A server that fails is not called for a while.", .keys = breaker_keys },
+	{ "retry", SETTING_NODE, AT(retry),
+	  .help = "Makes a call again that has failed: a number, or times, wait, codes, budget.",
+	  .keys = upstream_retry_keys },
 	{ "stale_ok", SETTING_DURATION, AT(stale_ms), "1h",
 	  "How long the addresses of a name are used beyond their time when DNS does not answer.",
 	  0, INT64_C(30) * 86400000 },
@@ -105,7 +109,7 @@ const struct setting upstream_keys[] = {
 
 static bool upstream_refuse_later(const struct node *node, struct diag *diag)
 {
-	static const char *const later[] = { "retry", "hedge", "health", "proxy", "srv" };
+	static const char *const later[] = { "hedge", "health", "proxy", "srv" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -262,6 +266,7 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	return upstream_read_timeouts(upstream, &config, conf, diag) &
 	       upstream_read_pool(upstream, config.pool, conf, diag) &
 	       upstream_read_breaker(upstream, config.breaker, conf, diag) &
+	       upstream_read_retry(upstream, config.retry, conf, diag) &
 	       (upstream_read_tls(upstream, &config, conf, diag) &&
 		upstream_read_origin(upstream, &config, node, conf, diag) &&
 		upstream_read_balance(upstream, config.balance, conf, diag));
@@ -288,6 +293,7 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 	    memcmp(&a->timeouts, &b->timeouts, sizeof(a->timeouts)) != 0 ||
 	    memcmp(&a->pool, &b->pool, sizeof(a->pool)) != 0 ||
 	    memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) != 0 ||
+	    memcmp(&a->retry, &b->retry, sizeof(a->retry)) != 0 ||
 	    a->breaker_5xx != b->breaker_5xx || a->balance != b->balance ||
 	    a->stale_ms != b->stale_ms || a->response_max != b->response_max)
 		return false;

@@ -101,12 +101,13 @@ static void write_upstream(struct buf *out, struct upstream *upstream)
 	buf_add(out, STR("],\"pool\":"));
 	write_pool(out, upstream);
 	buf_printf(out,
-		   ",\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"connects\":%" PRIu64
-		   ",\"reused\":%" PRIu64 ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
+		   ",\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"retries\":%" PRIu64
+		   ",\"connects\":%" PRIu64 ",\"reused\":%" PRIu64
+		   ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
 		   atomic_load(&stats->calls), atomic_load(&stats->failed),
-		   atomic_load(&stats->connects), atomic_load(&stats->reused),
-		   atomic_load(&stats->in_flight), atomic_load(&stats->idle),
-		   atomic_load(&stats->open));
+		   atomic_load(&upstream->fleet->n_retries), atomic_load(&stats->connects),
+		   atomic_load(&stats->reused), atomic_load(&stats->in_flight),
+		   atomic_load(&stats->idle), atomic_load(&stats->open));
 }
 
 void admin_write_upstreams(const struct generation *generation, struct buf *out)

@@ -4,6 +4,7 @@
  * held, so that nobody finds one that is about to go. */
 #include "server/client/fleet.h"
 #include "core/base/backoff.h"
+#include "core/base/clock.h"
 #include "core/base/memory.h"
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct fleet *fleet_create(void)
 
 	atomic_init(&fleet->refs, 1);
 	fleet->permits = permits_create();
+	budget_init(&fleet->budget, clock_monotonic_ns());
 	lock_init(&fleet->lock);
 	list_init(&fleet->peers);
 	return fleet;

@@ -9,6 +9,7 @@
 #include "core/base/arena.h"
 #include "core/io/net.h"
 #include "server/client/breaker.h"
+#include "server/client/budget.h"
 #include "server/client/permits.h"
 
 struct fleet_stats {
@@ -20,6 +21,8 @@ struct fleet {
 	atomic_uint refs;
 	struct permits *permits; /* one an open connection */
 	struct fleet_stats stats;
+	struct budget budget; /* of tries that are made again */
+	_Atomic uint64_t n_retries;
 	struct lock lock;  /* guards `peers`, and their coming and going */
 	struct list peers; /* of struct peer */
 };

@@ -8,6 +8,7 @@
  *   and from every one but IDLE to DONE ----------------------+---+----------+   (error, timeout, cancel)
  *
  *   IDLE     not started, or ended before it could
+ *   PAUSE    a try has failed, and there will be another (http_retry.c); from SEND, WAIT and BODY, and back to LOOKUP
  *   LOOKUP   no server's address is known yet; the timer is connect_ms
  *   ACQUIRE  no more connections may be opened: it waits for a permit, or to be handed a connection
  *            that another call gives up; the timer is acquire_ms
@@ -32,6 +33,7 @@
 #include "server/client/http_exchange.h"
 #include "server/client/http_reach.h"
 #include "server/client/http_request.h"
+#include "server/client/http_retry.h"
 #include "server/client/http_send.h"
 #include <errno.h>
 
@@ -74,8 +76,8 @@ static void http_call_count_end(struct http_call *call, enum outcome outcome)
 }
 
 /* What the end says of the server. */
-static enum breaker_result http_call_judge(const struct http_call *call, enum outcome outcome,
-					   enum http_call_error error)
+enum breaker_result http_call_judge(const struct http_call *call, enum outcome outcome,
+				    enum http_call_error error)
 {
 	const struct upstream *upstream = call->request.upstream;
 
@@ -120,12 +122,14 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 
 void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail)
 {
-	http_call_end(call, OUTCOME_FAILED, error, detail);
+	if (!http_retry(call, OUTCOME_FAILED, error, detail))
+		http_call_end(call, OUTCOME_FAILED, error, detail);
 }
 
 void http_call_time_out(struct http_call *call, const char *detail)
 {
-	http_call_end(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail);
+	if (!http_retry(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail))
+		http_call_end(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail);
 }
 
 static void http_call_cancel(struct task *task)
@@ -141,7 +145,7 @@ static void http_call_on_total(struct timer *timer)
 	struct http_call *call = container_of(timer, struct http_call, total_timer);
 
 	http_call_check(call);
-	http_call_time_out(call, "not done in time");
+	http_call_end(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, "not done in time");
 }
 
 static void http_call_on_timer(struct timer *timer)
@@ -149,7 +153,9 @@ static void http_call_on_timer(struct timer *timer)
 	struct http_call *call = container_of(timer, struct http_call, timer);
 
 	http_call_check(call);
-	if (call->phase < CALL_SEND)
+	if (call->phase == CALL_PAUSE)
+		http_retry_on_timer(call);
+	else if (call->phase < CALL_SEND)
 		http_reach_on_timer(call);
 	else
 		http_exchange_on_timer(call);
@@ -175,23 +181,30 @@ static void http_call_on_interim(struct http_answer *answer,
 	call->request.on_interim(call, response);
 }
 
-/* What the call needs whatever happens. False without memory. */
-static bool http_call_prepare(struct http_call *call)
+void http_call_expect_answer(struct http_call *call)
 {
 	const struct http_call_request *request = &call->request;
 	size_t body_max = request->response_max ? request->response_max
 			  : request->streams    ? SIZE_MAX
 						: request->upstream->response_max;
 
-	call->head = http_request_render(call->arena, request);
-	call->answer = arena_alloc(call->arena, sizeof(*call->answer));
-	if (!call->answer)
-		return false;
 	http_answer_init(call->answer, call->arena, request->method_id, body_max);
 	call->answer->streams = request->streams;
 	call->answer->may_switch = request->upgrade.len > 0;
 	call->answer->on_interim = request->on_interim ? http_call_on_interim : NULL;
 	call->answer->taker = call;
+}
+
+/* What the call needs whatever happens. False without memory. */
+static bool http_call_prepare(struct http_call *call)
+{
+	const struct http_call_request *request = &call->request;
+
+	call->head = http_request_render(call->arena, request);
+	call->answer = arena_alloc(call->arena, sizeof(*call->answer));
+	if (!call->answer)
+		return false;
+	http_call_expect_answer(call);
 	if (request->body_source) {
 		call->send = http_send_create(call->arena, request->body_source);
 		if (!call->send)
@@ -210,6 +223,8 @@ static void http_call_start(struct task *task)
 	call->pool = client_pool(call->client, upstream);
 	call->phase = CALL_LOOKUP;
 	http_call_count_start(call);
+	if (upstream->retry.times)
+		budget_earn(&upstream->fleet->budget, upstream->retry.budget);
 	if (!http_call_prepare(call)) {
 		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for the request");
 		return;

@@ -112,8 +112,9 @@ struct http_call {
 	uint64_t acquire_ns; /* since when it waits for a permit */
 	uint64_t seen_bytes; /* how much of the request had been sent when the timer was started */
 	struct str head;     /* the request's head, rendered */
-	uint32_t tried[HTTP_CALL_TRIED_MAX]; /* peers that could not be reached */
-	uint8_t n_tried;
+	uint32_t tried[HTTP_CALL_TRIED_MAX];   /* peers that could not be reached */
+	uint32_t avoided[HTTP_CALL_TRIED_MAX]; /* peers that have failed the tries before */
+	uint8_t n_tried, n_retries;
 	uint8_t phase;
 	bool permit;  /* it has a permit to connect */
 	bool retried; /* a stale connection was replaced */

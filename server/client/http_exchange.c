@@ -3,6 +3,7 @@
 #include "server/client/http_answer.h"
 #include "server/client/http_reach.h"
 #include "server/client/http_request.h"
+#include "server/client/http_retry.h"
 #include "server/client/http_send.h"
 #include "server/client/http_stream.h"
 #include <errno.h>
@@ -126,6 +127,9 @@ static bool http_exchange_step(struct http_call *call, struct str rest)
 {
 	struct http_answer *answer = call->answer;
 
+	if (answer->state != ANSWER_HEAD && answer->state != ANSWER_FAILED &&
+	    call->phase != CALL_BODY && http_retry_status(call))
+		return false;
 	if (http_exchange_may_stream(answer)) {
 		http_exchange_stream(call, rest);
 		return false;

@@ -7,6 +7,7 @@
 
 enum call_phase { /* the diagram is in http_call.c */
 		  CALL_IDLE,
+		  CALL_PAUSE,
 		  CALL_LOOKUP,
 		  CALL_ACQUIRE,
 		  CALL_CONNECT,
@@ -30,4 +31,11 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 		   const char *detail);
 void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail);
 void http_call_time_out(struct http_call *call, const char *detail);
+
+/* A new answer, in place of the one of a try that failed. */
+void http_call_expect_answer(struct http_call *call);
+
+/* What an end of the try at hand says of its server. */
+enum breaker_result http_call_judge(const struct http_call *call, enum outcome outcome,
+				    enum http_call_error error);
 void http_call_check(const struct http_call *call);

@@ -15,6 +15,7 @@
 #include "core/io/names.h"
 #include "core/io/records.h"
 #include "server/client/balance.h"
+#include "server/flow/statuses.h"
 #include <stdatomic.h>
 
 enum {
@@ -52,6 +53,14 @@ struct upstream_pool {
 	uint64_t idle_close_ms; /* an unused connection is closed after; default 55s */
 };
 
+struct upstream_retry {
+	uint32_t times;  /* tries after the first; 0: none */
+	uint32_t budget; /* per cent of the calls */
+	uint64_t wait_ms, wait_max_ms;
+	uint64_t errors;          /* bits of enum http_call_error */
+	struct statuses statuses; /* that are tried again, too */
+};
+
 struct upstream_names; /* what is known of its servers' addresses: upstream_names.c */
 
 /* The part that outlives a generation: same name, same settings. */
@@ -73,7 +82,8 @@ struct upstream {
 	struct upstream_timeouts timeouts;
 	struct upstream_pool pool;
 	struct breaker_settings breaker;
-	bool breaker_5xx;    /* a status from 500 on is a failure of the server, too */
+	bool breaker_5xx; /* a status from 500 on is a failure of the server, too */
+	struct upstream_retry retry;
 	uint64_t stale_ms;   /* addresses are used so long after their time; default 1h */
 	size_t response_max; /* bytes of a response's body: past it too_large; default 8m */
 };

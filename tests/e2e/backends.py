@@ -70,9 +70,9 @@ class Call:
 
 
 class Backend:
-    def __init__(self, handler, backlog=128):
+    def __init__(self, handler, backlog=128, port=0):
         self.handler = handler
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=backlog)
         self.port = self.listener.getsockname()[1]
         self.changed = threading.Condition()
         self.calls, self.n_connections, self.n_open, self.n_left = [], 0, 0, 0
