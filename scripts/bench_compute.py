@@ -11,13 +11,13 @@ import time
 from bench_servers import (BENCHES, CPUS, connect, get, on_load_cpu, receive_answer, row, running, start_leat,
                            write_file)
 
-EXAMPLES = os.path.abspath("build/release/examples")
+PICTURE = os.path.abspath("build/release/tests/modules/picture.so")
 N_JQ = {"1 KiB": 200, "1 MiB": 8}
 N_PACED = 400        # requests for hello, one each PACE_S
 PACE_S = 0.002
-N_POSTERS = 4        # clients of the route that computes: one runs, one waits, the others are refused
-MATRIX_SIZE = 300
-POST_S = 2           # as long as the paced requests take, and longer
+N_DRAWERS = 4        # clients of the route that computes: one runs, one waits, the others are refused
+PICTURE_SIZE = 400
+DRAW_S = 2           # as long as the paced requests take, and longer
 
 ROUTES = """
   POST /jq: { body: { type: json, max: 4m }, tasks: { x: { jq: "map(.n) | add", from: "${body}" } }, reply: { json: "${x}" } }
@@ -96,18 +96,10 @@ def bench_sort(directory, n_rounds):
 # ---------------------------------------------------------------- a route that computes, at its limit
 
 
-POSTS = """
+PATIENT = """
 local last
-function init()
-    local row = "[" .. string.rep("1,", SIZE - 1) .. "1]"
-    local matrix = "[" .. string.rep(row .. ",", SIZE - 1) .. row .. "]"
-    wrk.method, wrk.body = "POST", '{"a":' .. matrix .. ',"b":' .. matrix .. '}'
-    wrk.headers["Content-Type"] = "application/json"
-    wrk.headers["Host"] = "a"
-end
 function response(status)
     last = status
-    n = (status ~= 200 and status ~= 503) and os.exit(3) or 0
 end
 function delay()
     return last == 503 and 50 or 0 -- who is refused comes back later
@@ -116,12 +108,12 @@ end
 
 
 @contextlib.contextmanager
-def posting(leat, script, counts):
-    """Clients that ask for products of matrices as fast as they are told one."""
-    with subprocess.Popen(["wrk", "-t1", f"-c{N_POSTERS}", f"-d{POST_S}s", "-s", script,
-                           f"http://127.0.0.1:{leat.port}/multiply"], stdout=subprocess.PIPE, text=True) as load:
+def drawing(leat, script, counts):
+    """Clients that ask for pictures as fast as they get one."""
+    with subprocess.Popen(["wrk", "-t1", f"-c{N_DRAWERS}", f"-d{DRAW_S}s", "-s", script,
+                           f"http://127.0.0.1:{leat.port}/picture"], stdout=subprocess.PIPE, text=True) as load:
         try:
-            time.sleep(0.3)  # the first products are under way
+            time.sleep(0.3)  # the first pictures are under way
             yield
             output = load.communicate(timeout=60)[0]
         finally:
@@ -129,7 +121,7 @@ def posting(leat, script, counts):
     requests = re.search(r"(\d+) requests in", output)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     if load.returncode != 0 or not requests or "Socket errors" in output:
-        sys.exit(f"bench: errors of /multiply:\n{output}")
+        sys.exit(f"bench: errors of /picture:\n{output}")
     counts[503] += int(refused[1]) if refused else 0
     counts[200] += int(requests[1]) - (int(refused[1]) if refused else 0)
 
@@ -149,24 +141,23 @@ def paced_p99_ms(server):
 
 def bench_busy(directory, n_rounds):
     """leat may use all cores, as it would: its loop and its one computing thread beside each other."""
-    route = """
-  POST /multiply:
-    body: { type: json, max: 4m }
-    tasks: { p: { native: matrix.multiply, queue: products, with: { a: "${body.a}", b: "${body.b}" } } }
-    reply: { json: "${len(p)}" }
+    route = f"""
+  GET /picture:
+    tasks: {{ p: {{ native: picture.draw, queue: pictures, with: {{ size: {PICTURE_SIZE} }} }} }}
+    reply: {{ headers: {{ Content-Type: image/x-portable-graymap }}, body: "${{p}}" }}
 """
-    sections = f"modules: [ {EXAMPLES}/matrix.so ]\ncompute: {{ products: {{ running: 1, waiting: 1 }} }}\n"
-    script = write_file(f"{directory}/post.lua", POSTS.replace("SIZE", str(MATRIX_SIZE)))
-    print(f"hello, asked each {PACE_S * 1000:.0f} ms, while a route that multiplies matrices is at its limit:")
+    sections = f"modules: [ {PICTURE} ]\ncompute: {{ pictures: {{ running: 1, waiting: 1 }} }}\n"
+    script = write_file(f"{directory}/patient.lua", PATIENT)
+    print(f"hello, asked each {PACE_S * 1000:.0f} ms, while a route that draws pictures is at its limit:")
     with running(start_leat(directory, more_routes=route, sections=sections, cpus=CPUS)) as (leat,):
         get(leat.port)
         idle, busy, counts = [], [], {200: 0, 503: 0}
         for _ in range(5):
             idle.append(paced_p99_ms(leat))
-            with posting(leat, script, counts):
+            with drawing(leat, script, counts):
                 busy.append(paced_p99_ms(leat))
     if not counts[200] or not counts[503]:
-        sys.exit(f"bench: /multiply was not at its limit: {counts}")
+        sys.exit(f"bench: /picture was not at its limit: {counts}")
     ours, base = statistics.median(busy), statistics.median(idle)
     row("p99 of hello, busy / idle", f"{ours / base:.2f}",
-        f"of {base:.2f} ms; to reach: 2; meanwhile {counts[200]} products, {counts[503]} refused")
+        f"of {base:.2f} ms; to reach: 2; meanwhile {counts[200]} pictures, {counts[503]} refused")

@@ -3,14 +3,15 @@ import os
 
 from leat import BINARY, await_true
 
-CALC = os.path.join(os.path.dirname(os.path.abspath(BINARY)), "tests", "modules", "calc.so")
+MODULES = os.path.join(os.path.dirname(os.path.abspath(BINARY)), "tests", "modules")
 CONF = f"""
 server: {{ threads: 1, compute_threads: 1 }}
-modules: [{CALC}]
+modules: [{MODULES}/calc.so, {MODULES}/picture.so]
 compute: {{ images: {{ running: 1, waiting: 1 }} }}
 routes:
   GET /hello: {{ reply: hello }}
   GET /image: {{ tasks: {{ n: {{ native: calc.spin, queue: images }} }} }}
+  GET /picture/{{size}}: {{ tasks: {{ p: {{ native: picture.draw, with: {{ size: "${{number(path.size)}}" }} }} }}, reply: {{ body: "${{p}}" }} }}
   GET /sum: {{ tasks: {{ n: {{ value: "${{1 + 2}}" }} }}, reply: {{ json: "${{n}}" }} }}
 """
 
@@ -38,3 +39,11 @@ def test_at_its_limit_a_route_that_computes_is_refused_at_once_and_all_others_ar
     for client in clients:
         client.reset()
     await_true(lambda: at_work() == (0, 0), what="those who left are computed for no more")
+
+
+def test_a_picture_is_what_the_module_has_drawn(leat):
+    daemon = leat(CONF)
+    head, pixels = daemon.get("/picture/64").body.split(b"\n", 1)
+    assert head == b"P5 64 64 255" and len(pixels) == 64 * 64
+    assert pixels[32 * 64 + 48] == 255 and pixels[0] < 10  # within the set, and far from it
+    assert daemon.get("/picture/5000").json()["code"] == "invalid_input"
