@@ -152,6 +152,7 @@ void admin_metrics(struct request *request)
 #endif
 	metric_routes(&out, server->generation);
 	admin_write_upstream_metrics(server->generation, &out);
+	admin_write_redis_metrics(server->generation, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);
