@@ -23,6 +23,7 @@ void admin_write_upstreams(const struct generation *generation, struct buf *out)
 void admin_write_upstream_metrics(const struct generation *generation, struct buf *out);
 void admin_write_label(struct str value, struct buf *out); /* of a metric, escaped */
 void admin_write_redises(struct buf *out, const struct generation *generation);
+void admin_write_redis_metrics(const struct generation *generation, struct buf *out);
 void admin_write_sqls(struct buf *out, const struct generation *generation);
 
 /* False when no route matches; *ret_status is then 404, 405 or 400, and the reason is appended. */

@@ -67,3 +67,58 @@ void admin_write_sqls(struct buf *out, const struct generation *generation)
 	}
 	buf_add_char(out, ']');
 }
+
+/* ------------------------------------------------------------ for Prometheus */
+
+enum redis_metric {
+	REDIS_COMMANDS,
+	REDIS_ERRORS,
+	REDIS_RECONNECTS,
+	REDIS_CONNECTIONS,
+	REDIS_PENDING
+};
+
+static int64_t redis_metric(struct redis *redis, enum redis_metric metric)
+{
+	struct redis_stats *stats = &redis->stats;
+
+	switch (metric) {
+	case REDIS_COMMANDS:
+		return (int64_t)atomic_load(&stats->commands);
+	case REDIS_ERRORS:
+		return (int64_t)atomic_load(&stats->errors);
+	case REDIS_RECONNECTS:
+		return (int64_t)atomic_load(&stats->reconnects);
+	case REDIS_CONNECTIONS:
+		return atomic_load(&stats->connections);
+	case REDIS_PENDING:
+		return atomic_load(&stats->pipelined) + atomic_load(&stats->waiting);
+	}
+	unreachable();
+}
+
+void admin_write_redis_metrics(const struct generation *generation, struct buf *out)
+{
+	static const char *const metrics[][3] = {
+		[REDIS_COMMANDS] = { "leat_redis_commands_total", "counter",
+				     "Commands for a Redis server." },
+		[REDIS_ERRORS] = { "leat_redis_errors_total", "counter",
+				   "Commands that failed, or had an error for a reply." },
+		[REDIS_RECONNECTS] = { "leat_redis_reconnects_total", "counter",
+				       "Connections that were made again." },
+		[REDIS_CONNECTIONS] = { "leat_redis_connections", "gauge", "Open connections." },
+		[REDIS_PENDING] = { "leat_redis_pending", "gauge", "Commands without a reply." },
+	};
+
+	for (unsigned i = 0; generation->redis.n_redises && i < ARRAY_LEN(metrics); i++) {
+		buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i][0], metrics[i][2],
+			   metrics[i][0], metrics[i][1]);
+		for (size_t j = 0; j < generation->redis.n_redises; j++) {
+			struct redis *redis = generation->redis.redises[j];
+
+			buf_printf(out, "%s{redis=", metrics[i][0]);
+			json_write_text(redis->name, out);
+			buf_printf(out, "} %" PRId64 "\n", redis_metric(redis, i));
+		}
+	}
+}

@@ -195,6 +195,9 @@ def test_the_status_tells_of_each_entry(daemon):
     assert (status["name"], status["mode"], status["state"]) == ("main", "single", "up")
     assert status["connections"] >= 1 and status["commands"] >= 1
     assert "redis       main: up, " in daemon.cli("status").out
+    metrics = daemon.admin("GET", "/metrics").text
+    assert f'leat_redis_commands_total{{redis="main"}} {status["commands"]}\n' in metrics
+    assert 'leat_redis_pending{redis="main"} 0\n' in metrics
 
 
 REFUSED = {
