@@ -105,7 +105,7 @@ static void metric_compute(struct buf *out, const struct compute_queues *queues)
 static void metric_sql(struct buf *out, const char *name, const struct sql_db *db, uint64_t number)
 {
 	buf_printf(out, "%s{database=\"", name);
-	metric_label(out, db->name);
+	admin_write_label(db->name, out);
 	buf_printf(out, "\"} %" PRIu64 "\n", number);
 }
 
