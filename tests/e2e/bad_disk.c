@@ -84,7 +84,8 @@ ssize_t preadv2(int fd, const struct iovec *parts, int n_parts, off_t from, int 
 		errno = EAGAIN; /* all is cold */
 		return -1;
 	}
-	return bad(fd, "read") ? -1 : syscall(SYS_preadv2, fd, parts, n_parts, from, from >> 63, flags);
+	return bad(fd, "read") ? -1
+			       : syscall(SYS_preadv2, fd, parts, n_parts, from, from >> 63, flags);
 }
 
 ssize_t preadv64v2(int fd, const struct iovec *parts, int n_parts, off_t from, int flags)
@@ -92,7 +93,9 @@ ssize_t preadv64v2(int fd, const struct iovec *parts, int n_parts, off_t from, i
 
 ssize_t pwritev2(int fd, const struct iovec *parts, int n_parts, off_t from, int flags)
 {
-	return bad(fd, "write") ? -1 : syscall(SYS_pwritev2, fd, parts, n_parts, from, from >> 63, flags);
+	return bad(fd, "write")
+		       ? -1
+		       : syscall(SYS_pwritev2, fd, parts, n_parts, from, from >> 63, flags);
 }
 
 ssize_t pwritev64v2(int fd, const struct iovec *parts, int n_parts, off_t from, int flags)
