@@ -150,9 +150,9 @@ void file_parent_init(struct file_parent *parent, const char *path, char *copy, 
 
 	*parent = (struct file_parent){ .name = slash ? slash + 1 : path,
 					.folder = copy,
-					.len = slash ? (size_t)(slash - path) : 0,
-					.fd = fd,
-					.above = above };
+					.len = slash ? (size_t)(slash - path) : 0 };
+	parent->fd = fd;
+	parent->above = above;
 	copy[parent->len] = '\0';
 }
 
