@@ -32,8 +32,8 @@
  *
  * A module has functions, which YAML calls by `native: MODULE.FUNCTION` and which run on a thread
  * of the compute pool; and verbs, with keys of their own, which run there, too, or start tasks on
- * the loop of the request and await them: timers, HTTP requests, counters, futures, computations, in
- * series, in parallel, in a graph. Those are leat's own tasks, what YAML is compiled to: they have
+ * the loop of the request and await them: timers, HTTP requests, counters, futures, computations,
+ * signals, in series, in parallel, in a graph. Those are leat's own tasks, what YAML is compiled to: they have
  * the request's deadline, and are cancelled with it.
  *
  * Everything that leat does for a module is a function of the table `leat`. So a module needs no
@@ -271,6 +271,14 @@ struct leat_work {
 		*release; /* NULL, or called once with the copy when all is over: on any thread */
 };
 
+struct leat_signal {
+	const char *name;
+	const char *json; /* what it brings: `json_len` bytes of JSON, copied; 0: null */
+	size_t json_len;
+	uint64_t wake;    /* how many it wakes, those first who have waited longest; 0: all */
+	uint64_t keep_ms; /* how long it is kept when there are fewer; 0: it is lost */
+};
+
 struct leat_api {
 	size_t size; /* of this table as the daemon has it */
 
@@ -504,6 +512,22 @@ struct leat_api {
 
 	/* Nobody waits any more. Any thread, before the promise is used up. */
 	bool (*promise_is_cancelled)(struct leat_promise *promise);
+
+	/* -------------------------------------------------------- names that all requests share
+	 *
+	 * The names of YAML's `signal:` and `await:`, whatever loop or module uses them. A name that is
+	 * made of values has to be made so that no value forges another one. */
+
+	/* Ends when `count` signals of that name have come (0 is 1): Workflow's named counter
+	 * (docs/en/about-counter.md), which may be counted before it is there when the signals are kept.
+	 * leat->value() is the list of what they have brought. TIMED_OUT when that takes longer than
+	 * wait_ms; UINT64_MAX: as long as the call may. */
+	struct leat_task *(*await)(struct leat_call *call, const char *name, unsigned count,
+				   uint64_t wait_ms, leat_task_fn *on_end);
+
+	/* Ends when the signal has been delivered; leat->value() is how many it has reached. */
+	struct leat_task *(*signal)(struct leat_call *call, const struct leat_signal *signal,
+				    leat_task_fn *on_end);
 };
 
 #ifdef __cplusplus

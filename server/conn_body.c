@@ -17,11 +17,6 @@
 
 enum { EARLY_DROP_MAX = 64 << 10 };
 
-bool conn_has_body(const struct http_head *head)
-{
-	return head->chunked || (head->has_length && head->length > 0);
-}
-
 bool conn_is_too_slow(const struct conn *conn)
 {
 	uint64_t took_ms = (loop_now_ns(conn->worker->loop) - conn->body_started_ns) / NS_PER_MS;

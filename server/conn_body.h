@@ -8,7 +8,10 @@ enum {
 	CONN_RATE_MIN = 500,
 };
 
-bool conn_has_body(const struct http_head *head);
+static inline bool conn_has_body(const struct http_head *head)
+{
+	return head->chunked || (head->has_length && head->length > 0);
+}
 
 /* What comes is the body of the request at hand, and there is somebody to take it. */
 static inline bool conn_takes_body(const struct conn *conn)

@@ -50,7 +50,8 @@ static bool conn_grow_input(struct conn *conn, size_t room)
 static bool conn_keep(struct conn *conn, struct str rest)
 {
 	if (rest.len == 0) {
-		conn_forget_input(conn);
+		if (conn->in)
+			conn_forget_input(conn);
 		return true;
 	}
 	/* what is part of `in` fits into it */
@@ -173,15 +174,18 @@ static struct policy_way conn_way(const struct conn *conn, const struct route *r
 				    path };
 }
 
-static bool conn_is_looked_at(const struct conn *conn)
+static bool conn_asks_listen(const struct conn *conn)
 {
-	const struct generation *generation = conn->worker->generation;
-	const struct listen_spec *listen;
+	const struct listen_spec *listen =
+		generation_listen(conn->worker->generation, conn->listener);
 
-	if (likely(!generation->listens_look && !conn->guarded))
-		return false;
-	listen = generation_listen(generation, conn->listener);
 	return listen ? listen_spec_looks(listen) : conn->guarded;
+}
+
+static inline bool conn_is_looked_at(const struct conn *conn)
+{
+	return unlikely(conn->worker->generation->listens_look || conn->guarded) &&
+	       conn_asks_listen(conn);
 }
 
 static bool conn_parse_path(struct conn *conn, const struct http_head *head, struct http_path *path)

@@ -315,6 +315,8 @@ struct arena_budget *conn_budget(const struct conn *conn)
 
 void conn_forget_unsent(struct conn *conn)
 {
+	if (!conn->unsent)
+		return;
 	arena_budget_give_back(conn_budget(conn), conn->unsent_size);
 	free(take(&conn->unsent));
 	conn->unsent_size = 0;
@@ -403,23 +405,34 @@ int conn_send_rest(struct conn *conn)
 	return r > 0 ? conn_source_send(conn) : r;
 }
 
+/* What stands in the scratch, and what goes behind it from where it is. */
+static size_t conn_own_parts(const struct conn *conn, struct iovec parts[3])
+{
+	const struct worker *worker = conn->worker;
+	size_t n = 0;
+
+	parts[n++] = (struct iovec){ worker->out, worker->out_len };
+	if (worker->out_head.len)
+		parts[n++] = conn_part(worker->out_head);
+	if (worker->out_body.len)
+		parts[n++] = conn_part(worker->out_body);
+	return n;
+}
+
 int conn_send(struct conn *conn)
 {
 	struct worker *worker = conn->worker;
-	struct iovec parts[3 + BODY_PIECE_PARTS] = {
-		{ worker->out, worker->out_len },
-		conn_part(worker->out_head),
-		conn_part(worker->out_body),
-	};
-	int r = conn_source_first(conn, parts + 3);
+	struct iovec parts[3 + BODY_PIECE_PARTS];
+	size_t n_parts = conn_own_parts(conn, parts);
+	int r = conn->source ? conn_source_first(conn, parts + n_parts) : 0;
 
 	if (conn->file && conn->file->size > 0)
 		stream_cork(&conn->stream);
 	if (r >= 0)
-		r = stream_write(&conn->stream, parts, 3 + (size_t)r);
+		r = stream_write(&conn->stream, parts, n_parts + (size_t)r);
 	if (r == 0)
 		r = conn_keep_unsent(conn);
-	else if (r > 0)
+	else if (r > 0 && (conn->file || conn->source))
 		r = conn_send_rest(conn);
 	worker->out_len = 0;
 	worker->out_head = worker->out_body = STR_NONE;

@@ -325,7 +325,7 @@ void conn_process(struct conn *conn)
 			break;
 	}
 	/* the end may have come with the request: nothing tells of it again */
-	if (conn_is_waited_for(conn) && conn->stream.peer_closed)
+	if (conn->stream.peer_closed && conn_is_waited_for(conn))
 		conn_on_peer_closed(conn);
 	conn->processing = false;
 	if (conn->state == CONN_CLOSED)

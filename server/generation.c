@@ -54,12 +54,14 @@ static bool load_constant(const struct expr_names *names, enum expr_root root, s
 
 static struct upstream *load_upstream(struct flow_compiler *compiler, struct str name)
 {
-	struct generation *generation = container_of(compiler, struct load, compiler)->generation;
+	return upstream_section_find(
+		&container_of(compiler, struct load, compiler)->generation->http, name);
+}
 
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		if (str_eq(generation->upstreams[i]->name, name))
-			return generation->upstreams[i];
-	return NULL;
+static const struct node *load_upstream_key(struct flow_compiler *compiler, struct str name)
+{
+	return upstream_section_key(
+		&container_of(compiler, struct load, compiler)->generation->http, name);
 }
 
 static struct sql_db *load_sql(struct flow_compiler *compiler, struct str name)
@@ -177,15 +179,6 @@ static void load_policies(struct load *load)
 
 /* ------------------------------------------------------------ what is compiled */
 
-static const struct upstream *generation_find_upstream(const struct generation *generation,
-						       struct str name)
-{
-	for (size_t i = 0; generation && i < generation->n_upstreams; i++)
-		if (str_eq(generation->upstreams[i]->name, name))
-			return generation->upstreams[i];
-	return NULL;
-}
-
 static size_t node_n_entries(const struct node *node)
 {
 	return node ? node->n_entries : 0;
@@ -194,26 +187,11 @@ static size_t node_n_entries(const struct node *node)
 static void load_upstreams(struct load *load)
 {
 	struct generation *generation = load->generation;
-	const struct node *node = load->config.http;
-	size_t n_entries = node_n_entries(node);
-	const char **names = arena_alloc_array(generation->arena, n_entries + 1, sizeof(char *));
 
-	generation->upstreams =
-		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct upstream *));
-	for (size_t i = 0; i < n_entries; i++) {
-		const struct node_entry *entry = &node->entries[i];
-		const struct upstream *before = generation_find_upstream(load->before, entry->key);
-		struct upstream *upstream = upstream_compile(
-			entry, (struct upstream *)(uintptr_t)before, &generation->conf, load->diag);
-
-		/* one that is wrong is known all the same: what calls it needs no error of its
-		 * own */
-		generation->upstreams[generation->n_upstreams++] =
-			upstream ? upstream : upstream_create(entry->key);
-		names[i] = entry->key.ptr;
-	}
-	names[n_entries] = NULL;
-	load->compiler.upstream_names = names;
+	upstream_section_compile(&generation->http, load->config.http,
+				 load->before ? &load->before->http : NULL, &generation->conf,
+				 load->diag);
+	load->compiler.upstream_names = generation->http.names;
 }
 
 static void load_redis_section(struct load *load)
@@ -355,6 +333,7 @@ static void load_sections(struct load *load)
 		.arena = generation->arena,
 		.diag = load->diag,
 		.upstream = load_upstream,
+		.upstream_key = load_upstream_key,
 		.sql = load_sql,
 		.flow = load_flow,
 		.constant = load_constant,
@@ -372,8 +351,8 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
-	generation->natives.upstreams = generation->upstreams;
-	generation->natives.n_upstreams = generation->n_upstreams;
+	generation->natives.upstreams = generation->http.upstreams;
+	generation->natives.n_upstreams = generation->http.n_upstreams;
 	load_redis_section(load);
 	load_sql_section(load);
 	load_shared(load);
@@ -420,8 +399,7 @@ void generation_destroy(struct generation *generation)
 		return;
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		upstream_unref(generation->upstreams[i]);
+	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
 	for (size_t i = 0; i < generation->n_listens; i++)

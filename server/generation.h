@@ -16,10 +16,10 @@
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
+#include "server/upstream_section.h"
 
 struct route;
 struct job_spec;
-struct upstream;
 
 struct generation {
 	uint64_t number; /* counts from 1 */
@@ -39,8 +39,7 @@ struct generation {
 	struct route **routes; /* in the order of the file */
 	size_t n_jobs;
 	struct job_spec **jobs;
-	size_t n_upstreams;
-	struct upstream **upstreams; /* `http:`, each a reference */
+	struct upstream_section http;
 	struct sql_section sql;
 	struct redis_section redis;
 	struct str files_root; /* where data is kept */

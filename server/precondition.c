@@ -100,8 +100,8 @@ const struct reply *precondition_apply(struct request *request, const struct rep
 	const struct http_head *head = &request->head;
 	struct http_validators now;
 
-	if (request->route->files || request->route->proxy || !precondition_is_named(head) ||
-	    !precondition_concerns(reply))
+	if (request->route->files || request->route->proxy || !precondition_concerns(reply) ||
+	    !precondition_is_named(head))
 		return reply;
 	now = precondition_validators(reply);
 	switch (http_condition_check(head, &now)) {

@@ -231,6 +231,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	generation->n_holders = (unsigned)server->n_workers + 1;
 	server->generation = generation;
 	queues_open(&generation->queues, server->pool);
+	upstream_section_apply(&generation->http);
 	server_apply_settings(server);
 	worker_set_generation(server->main, generation);
 	server->n_unswapped = (unsigned)server->n_workers;

@@ -424,11 +424,6 @@ int reply_render(const struct reply_spec *spec, struct expr_env *env, struct rep
 	return 0;
 }
 
-bool reply_has_body(int status)
-{
-	return status >= 200 && status != 204 && status != 304;
-}
-
 uint64_t reply_size(const struct reply *reply)
 {
 	return reply->source ? reply->source->size

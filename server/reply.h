@@ -69,7 +69,11 @@ bool reply_add_tag(struct arena *arena, struct reply *reply);
 bool reply_header_is_ours(struct str name);
 
 /* Whether an answer of that status has a body at all (RFC 9110 §6.4.1). */
-bool reply_has_body(int status);
+static inline bool reply_has_body(int status)
+{
+	return status >= 200 && status != 204 && status != 304;
+}
+
 uint64_t reply_size(const struct reply *reply); /* of the body, or BODY_SIZE_UNKNOWN */
 
 /* "HTTP/1.1 200 OK\r\n" … "Content-Length: 12\r\n" of an answer. Sticky errors of `out` tell of

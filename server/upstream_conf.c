@@ -1,26 +1,22 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
-#include "core/base/memory.h"
+#include "server/upstream_servers.h"
 #include "server/upstream_tls.h"
-#include <errno.h>
 
 struct upstream_config {
 	struct str url;
-	struct setting_texts servers;
-	uint64_t timeout_ms;
-	const struct node *timeouts, *tls;
-	int64_t max_idle;
-	uint64_t idle_close_ms, max_response;
+	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker;
+	uint64_t timeout_ms, max_response, stale_ms;
 };
 
-struct timeouts_config {
-	uint64_t connect_ms, first_byte_ms, idle_ms, total_ms;
-};
-
-#define AT(field) offsetof(struct timeouts_config, field)
+#define AT(field) offsetof(struct upstream_timeouts, field)
 static const struct setting timeouts_keys[] = {
+	{ "acquire", SETTING_DURATION, AT(acquire_ms), "5s",
+	  "Waiting for a connection when no more may be opened.", 1, 3600000 },
 	{ "connect", SETTING_DURATION, AT(connect_ms), "5s", "Looking up the name and connecting.",
 	  1, 3600000 },
+	{ "tls", SETTING_DURATION, AT(tls_ms), "0",
+	  "The TLS handshake; 0: within what is left of connect.", 0, 3600000 },
 	{ "first_byte", SETTING_DURATION, AT(first_byte_ms), "30s",
 	  "From the request being sent to the head of the response.", 1, 86400000 },
 	{ "idle", SETTING_DURATION, AT(idle_ms), "30s", "Between two reads of a response's body.",
@@ -31,12 +27,62 @@ static const struct setting timeouts_keys[] = {
 };
 #undef AT
 
+struct pool_config {
+	int64_t max, waiters, idle;
+	uint64_t idle_close_ms;
+};
+
+#define AT(field) offsetof(struct pool_config, field)
+static const struct setting pool_keys[] = {
+	{ "max", SETTING_INT, AT(max), "10000",
+	  "Connections that may be open at once, of the whole process; 0: any number.", 0,
+	  1000000 },
+	{ "waiters", SETTING_INT, AT(waiters), "1000",
+	  "Calls that may wait for one of them; the next fails with pool_exhausted.", 0, 1000000 },
+	{ "idle", SETTING_INT, AT(idle), "32", "Unused connections that a loop keeps for a server.",
+	  0, 10000 },
+	{ "idle_close", SETTING_DURATION, AT(idle_close_ms), "55s",
+	  "When an unused connection is closed.", 1, 86400000 },
+	SETTINGS_END
+};
+#undef AT
+
+struct breaker_config {
+	int64_t failures, error_rate, min_calls, probes;
+	uint64_t window_ms, open_ms;
+	bool count_5xx;
+};
+
+#define AT(field) offsetof(struct breaker_config, field)
+static const struct setting breaker_keys[] = {
+	{ "failures", SETTING_INT, AT(failures), "5",
+	  "So many failures in a row open it; 0: they do not.", 0, 1000000 },
+	{ "error_rate", SETTING_INT, AT(error_rate), "0",
+	  "Per cent of the calls of a window that open it by failing; 0: they do not.", 0, 100 },
+	{ "min_calls", SETTING_INT, AT(min_calls), "20",
+	  "Calls in a window before its error_rate counts.", 1, 1000000 },
+	{ "window", SETTING_DURATION, AT(window_ms), "10s", "The window of error_rate.", 100,
+	  3600000 },
+	{ "open", SETTING_DURATION, AT(open_ms), "5s",
+	  "How long a server is not called, before probes are let through.", 1, 3600000 },
+	{ "probes", SETTING_INT, AT(probes), "1",
+	  "Probes at a time, and how many must succeed in a row to close it.", 1, 1000 },
+	{ "count_5xx", SETTING_BOOL, AT(count_5xx), "false",
+	  "A status from 500 on is a failure of the server, too." },
+	SETTINGS_END
+};
+#undef AT
+
 #define AT(field) offsetof(struct upstream_config, field)
 const struct setting upstream_keys[] = {
 	{ "url", SETTING_TEXT, AT(url),
 	  .help = "http:// or https://host[:port][/prefix] of the only server." },
-	{ "servers", SETTING_TEXTS, AT(servers),
-	  .help = "host:port of each server; calls go to them in turn." },
+	{ "servers", SETTING_NODE, AT(servers),
+	  .help = "host:port of each server, or a map with weight, backup and group.",
+	  .keys = upstream_server_keys },
+	{ "balance", SETTING_NODE, AT(balance),
+	  .help = "round_robin, weighted, least_conn, random_two or {consistent_hash: KEY}.",
+	  .keys = upstream_balance_keys },
 	{ "tls", SETTING_MAP, AT(tls),
 	  .help = "How https:// servers are believed; with `servers` it means https.",
 	  .keys = upstream_tls_keys },
@@ -44,10 +90,13 @@ const struct setting upstream_keys[] = {
 	  .min = 1, .max = 86400000 },
 	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "How long each phase of a call may take.",
 	  .keys = timeouts_keys },
-	{ "max_idle", SETTING_INT, AT(max_idle), "32",
-	  "Unused connections that a loop keeps for a server.", 0, 10000 },
-	{ "idle_close", SETTING_DURATION, AT(idle_close_ms), "55s",
-	  "When an unused connection is closed.", 1, 86400000 },
+	{ "pool", SETTING_MAP, AT(pool), .help = "How many connections there may be.",
+	  .keys = pool_keys },
+	{ "breaker", SETTING_MAP, AT(breaker),
+	  .help = "A server that fails is not called for a while.", .keys = breaker_keys },
+	{ "stale_ok", SETTING_DURATION, AT(stale_ms), "1h",
+	  "How long the addresses of a name are used beyond their time when DNS does not answer.",
+	  0, INT64_C(30) * 86400000 },
 	{ "max_response", SETTING_SIZE, AT(max_response), "8m",
 	  "The largest body of a response; more is too_large.", 1, INT64_C(1) << 40 },
 	SETTINGS_END
@@ -56,8 +105,7 @@ const struct setting upstream_keys[] = {
 
 static bool upstream_refuse_later(const struct node *node, struct diag *diag)
 {
-	static const char *const later[] = { "balance", "pool",   "retry", "hedge",
-					     "breaker", "health", "proxy", "srv" };
+	static const char *const later[] = { "retry", "hedge", "health", "proxy", "srv" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -109,26 +157,68 @@ static bool upstream_read_url(struct upstream *upstream, struct str url, const s
 	return true;
 }
 
-static bool upstream_read_servers(struct upstream *upstream, const struct setting_texts *servers,
-				  struct diag *diag)
+/* ------------------------------------------------------------ maps of an upstream */
+
+static bool upstream_read_map(const struct setting *table, void *target, const struct node *node,
+			      const char *what, struct conf *conf, struct diag *diag)
 {
-	bool ok = true;
+	const struct settings_part part = { table, target };
 
-	for (size_t i = 0; i < servers->n_texts; i++) {
-		int r = upstream_add_server(upstream, servers->texts[i]);
-
-		if (r == 0)
-			continue;
-		diag_error(diag, servers->nodes[i]->place,
-			   r == -ENOSPC ? "\"%.*s\" is one server too many; 64 is the most"
-					: "\"%.*s\" is not a server; write host:port",
-			   STR_ARG(servers->texts[i]));
-		ok = false;
-	}
-	if (ok && upstream->n_servers)
-		upstream_set_origin(upstream, servers->texts[0], STR_NONE);
-	return ok;
+	settings_defaults(table, target, &conf->arena);
+	return !node || settings_read(&part, 1, node, what, &conf->arena, diag) == 0;
 }
+
+static bool upstream_read_timeouts(struct upstream *upstream, const struct upstream_config *config,
+				   struct conf *conf, struct diag *diag)
+{
+	if (!upstream_read_map(timeouts_keys, &upstream->timeouts, config->timeouts, "timeouts",
+			       conf, diag))
+		return false;
+	if (config->timeout_ms)
+		upstream->timeouts.total_ms = config->timeout_ms;
+	return true;
+}
+
+static bool upstream_read_pool(struct upstream *upstream, const struct node *node,
+			       struct conf *conf, struct diag *diag)
+{
+	struct pool_config config = { 0 };
+
+	if (!upstream_read_map(pool_keys, &config, node, "pool", conf, diag))
+		return false;
+	upstream->pool = (struct upstream_pool){ (uint32_t)config.max, (uint32_t)config.waiters,
+						 (uint64_t)config.idle, config.idle_close_ms };
+	return true;
+}
+
+static bool upstream_read_breaker(struct upstream *upstream, const struct node *node,
+				  struct conf *conf, struct diag *diag)
+{
+	struct breaker_config config = { 0 };
+
+	if (!node)
+		return true;
+	if (!upstream_read_map(breaker_keys, &config, node, "breaker", conf, diag))
+		return false;
+	if (config.failures == 0 && config.error_rate == 0) {
+		diag_error(
+			diag, node->place,
+			"this breaker never opens; give it failures or error_rate, or remove it");
+		return false;
+	}
+	upstream->breaker = (struct breaker_settings){
+		.failures = (uint32_t)config.failures,
+		.error_rate = (uint32_t)config.error_rate,
+		.min_calls = (uint32_t)config.min_calls,
+		.probes = (uint32_t)config.probes,
+		.window_ms = config.window_ms,
+		.open_ms = config.open_ms,
+	};
+	upstream->breaker_5xx = config.count_5xx;
+	return true;
+}
+
+/* ------------------------------------------------------------ the whole of it */
 
 /* TLS is what https:// says, or `tls` beside `servers`. */
 static bool upstream_read_tls(struct upstream *upstream, const struct upstream_config *config,
@@ -143,56 +233,66 @@ static bool upstream_read_tls(struct upstream *upstream, const struct upstream_c
 	return (!https && !config->tls) || upstream_tls_compile(upstream, config->tls, conf, diag);
 }
 
+static bool upstream_read_origin(struct upstream *upstream, const struct upstream_config *config,
+				 const struct node *node, struct conf *conf, struct diag *diag)
+{
+	if (config->url.len)
+		return upstream_read_url(upstream, config->url, node_find(node, "url"), diag);
+	return upstream_read_servers(upstream, config->servers, conf, diag);
+}
+
 static bool upstream_read(struct upstream *upstream, const struct node_entry *entry,
 			  struct conf *conf, struct diag *diag)
 {
-	struct arena *arena = &conf->arena;
 	struct upstream_config config = { 0 };
-	struct timeouts_config timeouts = { 0 };
-	const struct settings_part part = { upstream_keys, &config },
-				   times = { timeouts_keys, &timeouts };
+	const struct settings_part part = { upstream_keys, &config };
 	const struct node *node = entry->value;
 
 	if (node->kind == NODE_MAP && !upstream_refuse_later(node, diag))
 		return false;
-	if (settings_read(&part, 1, node, "an upstream", arena, diag) > 0)
+	if (settings_read(&part, 1, node, "an upstream", &conf->arena, diag) > 0)
 		return false;
-	settings_defaults(timeouts_keys, &timeouts, arena);
-	if (config.timeouts &&
-	    settings_read(&times, 1, config.timeouts, "timeouts", arena, diag) > 0)
-		return false;
-	if ((config.url.len > 0) == (config.servers.n_texts > 0)) {
+	if ((config.url.len > 0) == (config.servers != NULL)) {
 		diag_error(diag, entry->key_place, "upstream \"%s\" needs one of url and servers",
 			   entry->key.ptr);
 		return false;
 	}
-	upstream->timeouts = (struct upstream_timeouts){ timeouts.connect_ms,
-							 timeouts.first_byte_ms, timeouts.idle_ms,
-							 config.timeout_ms ? config.timeout_ms
-									   : timeouts.total_ms };
-	upstream->max_idle = (uint64_t)config.max_idle;
-	upstream->idle_close_ms = config.idle_close_ms;
 	upstream->response_max = config.max_response;
-	if (!upstream_read_tls(upstream, &config, conf, diag))
-		return false;
-	if (config.url.len)
-		return upstream_read_url(upstream, config.url, node_find(node, "url"), diag);
-	return upstream_read_servers(upstream, &config.servers, diag);
+	upstream->stale_ms = config.stale_ms;
+	return upstream_read_timeouts(upstream, &config, conf, diag) &
+	       upstream_read_pool(upstream, config.pool, conf, diag) &
+	       upstream_read_breaker(upstream, config.breaker, conf, diag) &
+	       (upstream_read_tls(upstream, &config, conf, diag) &&
+		upstream_read_origin(upstream, &config, node, conf, diag) &&
+		upstream_read_balance(upstream, config.balance, conf, diag));
+}
+
+/* ------------------------------------------------------------ the one before */
+
+static bool server_is_same(const struct upstream_server *a, const struct upstream_server *b)
+{
+	return str_eq(a->host, b->host) && a->port == b->port && a->weight == b->weight &&
+	       a->group == b->group && a->backup == b->backup;
+}
+
+static bool upstream_speaks_same(const struct upstream *a, const struct upstream *b)
+{
+	return str_eq(a->authority, b->authority) && str_eq(a->prefix, b->prefix) &&
+	       !a->tls == !b->tls && str_eq(a->server_name, b->server_name) &&
+	       memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) == 0;
 }
 
 static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 {
-	if (a->n_servers != b->n_servers || !str_eq(a->authority, b->authority) ||
-	    !str_eq(a->prefix, b->prefix) ||
+	if (a->n_servers != b->n_servers || !upstream_speaks_same(a, b) ||
 	    memcmp(&a->timeouts, &b->timeouts, sizeof(a->timeouts)) != 0 ||
-	    a->max_idle != b->max_idle || a->idle_close_ms != b->idle_close_ms ||
-	    a->response_max != b->response_max || !a->tls != !b->tls ||
-	    !str_eq(a->server_name, b->server_name) ||
-	    memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) != 0)
+	    memcmp(&a->pool, &b->pool, sizeof(a->pool)) != 0 ||
+	    memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) != 0 ||
+	    a->breaker_5xx != b->breaker_5xx || a->balance != b->balance ||
+	    a->stale_ms != b->stale_ms || a->response_max != b->response_max)
 		return false;
 	for (size_t i = 0; i < a->n_servers; i++)
-		if (!str_eq(a->servers[i].host, b->servers[i].host) ||
-		    a->servers[i].port != b->servers[i].port)
+		if (!server_is_same(&a->servers[i], &b->servers[i]))
 			return false;
 	return true;
 }
@@ -206,9 +306,12 @@ struct upstream *upstream_compile(const struct node_entry *entry, struct upstrea
 		upstream_unref(upstream);
 		return NULL;
 	}
-	if (before && upstream_is_same(upstream, before)) {
+	if (!before)
+		return upstream;
+	if (upstream_is_same(upstream, before)) {
 		upstream_unref(upstream);
 		return upstream_ref(before);
 	}
+	upstream_succeed(upstream, before);
 	return upstream;
 }

@@ -47,7 +47,7 @@ static bool buf_grow(struct buf *buf, size_t need)
 	return true;
 }
 
-char *buf_reserve(struct buf *buf, size_t size)
+char *buf_reserve_slow(struct buf *buf, size_t size)
 {
 	if (buf->error)
 		return NULL;
@@ -70,11 +70,6 @@ void buf_add(struct buf *buf, struct str bytes)
 		return;
 	memcpy(at, bytes.ptr, bytes.len);
 	buf->len += bytes.len;
-}
-
-void buf_add_char(struct buf *buf, char c)
-{
-	buf_add(buf, (struct str){ &c, 1 });
 }
 
 void buf_add_u64(struct buf *buf, uint64_t number)

@@ -3,10 +3,8 @@
 #include "core/base/check.h"
 #include <errno.h>
 
-bool str_eq_nocase(struct str a, struct str b)
+bool str_same_nocase(struct str a, struct str b)
 {
-	if (a.len != b.len)
-		return false;
 	for (size_t i = 0; i < a.len; i++)
 		if (char_lower(a.ptr[i]) != char_lower(b.ptr[i]))
 			return false;

@@ -36,7 +36,13 @@ static inline bool str_eq(struct str a, struct str b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-bool str_eq_nocase(struct str a, struct str b);
+bool str_same_nocase(struct str a, struct str b); /* of the same length */
+
+static inline bool str_eq_nocase(struct str a, struct str b)
+{
+	return a.len == b.len && str_same_nocase(a, b);
+}
+
 int str_cmp(struct str a, struct str b); /* by bytes, as memcmp(); a prefix is less */
 bool str_starts_with(struct str s, struct str prefix);
 bool str_ends_with(struct str s, struct str suffix);

@@ -250,7 +250,11 @@ void timer_stop(struct timer *timer)
  * short its delay. */
 static bool loop_fire_timers(struct loop *loop)
 {
-	wheel_advance(&loop->wheel, loop->now_ns / NS_PER_MS, &loop->due);
+	const uint64_t tick = loop->now_ns / NS_PER_MS;
+
+	if (likely(wheel_next(&loop->wheel) > MAX(tick, loop->wheel.now)))
+		return false; /* the wheel may stand still until then */
+	wheel_advance(&loop->wheel, tick, &loop->due);
 	if (list_is_empty(&loop->due))
 		return false;
 	while (!list_is_empty(&loop->due)) {
@@ -339,7 +343,8 @@ static void loop_run_posts(struct loop *loop)
 
 static int loop_timeout_ms(struct loop *loop, bool wait)
 {
-	uint64_t next, now;
+	const uint64_t now = loop->now_ns / NS_PER_MS; /* of this moment: nothing has run since */
+	uint64_t next;
 
 	if (!wait || !list_is_empty(&loop->ready) || !list_is_empty(&loop->next) ||
 	    atomic_load(&loop->stopping))
@@ -347,7 +352,6 @@ static int loop_timeout_ms(struct loop *loop, bool wait)
 	next = wheel_next(&loop->wheel);
 	if (next == UINT64_MAX)
 		return -1;
-	now = clock_monotonic_ns() / NS_PER_MS;
 	return next <= now ? 0 : (int)MIN(next - now, (uint64_t)60000);
 }
 

@@ -91,6 +91,7 @@ static void lookup_copy(struct lookup *lookup, int error, const struct net_addr 
 static void entry_answer(struct entry *entry, struct lookup *lookup)
 {
 	lookup_copy(lookup, entry->error, entry->addrs, entry->n_addrs);
+	lookup->expires_ns = entry->expires_ns;
 	loop_ready(entry->names->resolver.loop, &lookup->ready);
 }
 
@@ -211,6 +212,7 @@ static void lookup_complete(struct ready *ready)
 static void lookup_fail(struct lookup *lookup, struct names *names, int error)
 {
 	lookup->error = error;
+	lookup->expires_ns = clock_monotonic_ns() + TTL_FAILURE_S * NS_PER_S;
 	loop_ready(names->resolver.loop, &lookup->ready);
 }
 
@@ -271,6 +273,7 @@ void lookup_start(struct lookup *lookup, struct names *names, struct str host, u
 	lookup->port = port;
 	lookup->error = 0;
 	lookup->n_addrs = 0;
+	lookup->expires_ns = UINT64_MAX;
 	if (net_addr_from_host(host, port, &numeric) == 0) {
 		lookup_copy(lookup, 0, &numeric, 1);
 		loop_ready(names->resolver.loop, &lookup->ready);

@@ -26,6 +26,7 @@ struct lookup {
 	uint16_t port;      /* that was asked for */
 	int error; /* 0; -ENOENT: no such name; -ETIMEDOUT; -EIO: no server answers, or too many
 		      questions wait already */
+	uint64_t expires_ns; /* until then the answer is good; UINT64_MAX: for ever (a number) */
 	unsigned n_addrs;
 	struct net_addr
 		addrs[NAMES_ADDRS_MAX]; /* with the port that was asked for; IPv4 and IPv6 in the

@@ -260,7 +260,10 @@ static int stream_push(struct stream *stream)
 			return stream->error = (int)n;
 		}
 		stream->sent_bytes += (size_t)n;
-		stream_consume(stream, (size_t)n);
+		if (likely(stream->n_out == 1 && (size_t)n == stream->out[0].iov_len))
+			stream->n_out = 0;
+		else
+			stream_consume(stream, (size_t)n);
 	}
 	stream->corked = false;
 	return stream->file_left ? stream_push_file(stream) : 1;

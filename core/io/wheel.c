@@ -13,7 +13,7 @@ enum { SLOT_BITS = 6, SLOT_MASK = WHEEL_SLOTS - 1 };
 
 void wheel_init(struct wheel *wheel, uint64_t now)
 {
-	*wheel = (struct wheel){ .now = now };
+	*wheel = (struct wheel){ .now = now, .next = UINT64_MAX };
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++)
 		for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
 			list_init(&wheel->slots[level][slot]);
@@ -21,10 +21,16 @@ void wheel_init(struct wheel *wheel, uint64_t now)
 	list_init(&wheel->far);
 }
 
+/* The tick at which `far` is looked at. */
+static uint64_t wheel_horizon(const struct wheel *wheel)
+{
+	return (wheel->now | HORIZON) + 1;
+}
+
 static void wheel_place(struct wheel *wheel, struct timer *timer)
 {
 	uint64_t differs = timer->tick ^ wheel->now;
-	unsigned level, slot;
+	unsigned level, slot, shift;
 
 	if (unlikely(timer->tick <= wheel->now)) {
 		list_add(&wheel->overdue, &timer->link);
@@ -32,12 +38,15 @@ static void wheel_place(struct wheel *wheel, struct timer *timer)
 	}
 	if (unlikely(differs > HORIZON)) {
 		list_add(&wheel->far, &timer->link);
+		wheel->next = MIN(wheel->next, wheel_horizon(wheel));
 		return;
 	}
 	level = (unsigned)(63 - __builtin_clzll(differs)) / SLOT_BITS;
-	slot = (unsigned)(timer->tick >> (level * SLOT_BITS)) & SLOT_MASK;
+	shift = level * SLOT_BITS;
+	slot = (unsigned)(timer->tick >> shift) & SLOT_MASK;
 	list_add(&wheel->slots[level][slot], &timer->link);
 	wheel->used[level] |= UINT64_C(1) << slot;
+	wheel->next = MIN(wheel->next, timer->tick >> shift << shift);
 }
 
 void wheel_add(struct wheel *wheel, struct timer *timer)
@@ -68,19 +77,16 @@ static uint64_t wheel_level_next(const struct wheel *wheel, unsigned level)
 	return (wheel->now & span) | ((uint64_t)__builtin_ctzll(ahead) << shift);
 }
 
-uint64_t wheel_next(const struct wheel *wheel)
+/* What `next` has to be: looked for when a slot was emptied, not in each turn of a loop. */
+static uint64_t wheel_find_next(const struct wheel *wheel)
 {
-	if (wheel->n_timers == 0)
-		return UINT64_MAX;
-	if (!list_is_empty(&wheel->overdue))
-		return wheel->now;
 	for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
 		uint64_t next = wheel_level_next(wheel, level);
 
 		if (next != UINT64_MAX)
 			return next;
 	}
-	return list_is_empty(&wheel->far) ? UINT64_MAX : (wheel->now | HORIZON) + 1;
+	return list_is_empty(&wheel->far) ? UINT64_MAX : wheel_horizon(wheel);
 }
 
 /* Empties a slot or `far`: what is due goes out, the rest down to lower levels (or back). */
@@ -118,10 +124,12 @@ static void wheel_enter(struct wheel *wheel, uint64_t tick, struct list *due)
 
 void wheel_advance(struct wheel *wheel, uint64_t now, struct list *due)
 {
-	uint64_t next;
-
 	list_move_all(due, &wheel->overdue);
-	while ((next = wheel_next(wheel)) <= now)
-		wheel_enter(wheel, next, due);
+	if (wheel->n_timers == 0)
+		wheel->next = UINT64_MAX; /* `now` may go past slots that have become empty */
+	while (wheel->next <= now) {
+		wheel_enter(wheel, wheel->next, due);
+		wheel->next = wheel_find_next(wheel);
+	}
 	wheel->now = MAX(wheel->now, now);
 }

@@ -13,6 +13,7 @@ struct wheel {
 	struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 	struct list overdue; /* those that were due when they were added */
 	struct list far;     /* those beyond what the levels reach */
+	uint64_t next; /* the first tick of a slot that may have timers, or of `far`'s entry */
 	size_t n_timers;
 };
 
@@ -29,4 +30,9 @@ void wheel_advance(struct wheel *wheel, uint64_t now, struct list *due);
 
 /* A tick at which wheel_advance() may have something to do, never later than the first timer's;
  * UINT64_MAX: there are no timers. */
-uint64_t wheel_next(const struct wheel *wheel);
+static inline uint64_t wheel_next(const struct wheel *wheel)
+{
+	if (wheel->n_timers == 0)
+		return UINT64_MAX;
+	return list_is_empty(&wheel->overdue) ? wheel->next : wheel->now;
+}

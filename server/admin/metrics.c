@@ -12,7 +12,7 @@ static void metric_head(struct buf *out, const char *name, const char *type, con
 }
 
 /* A label's value: backslash, quote and newline are escaped. */
-static void metric_label(struct buf *out, struct str value)
+void admin_write_label(struct str value, struct buf *out)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.ptr[i] == '\\' || value.ptr[i] == '"')
@@ -28,7 +28,7 @@ static void metric_route(struct buf *out, const char *name, const struct route *
 			 uint64_t number)
 {
 	buf_printf(out, "%s{route=\"", name);
-	metric_label(out, route->pattern.text);
+	admin_write_label(route->pattern.text, out);
 	buf_printf(out, "\"} %" PRIu64 "\n", number);
 }
 
@@ -56,19 +56,11 @@ static void metric_policies(struct buf *out)
 				   policy_kinds[id]->name, policy_n_refused(id));
 }
 
-static void metric_upstream(struct buf *out, const char *name, const struct upstream *upstream,
-			    uint64_t number)
-{
-	buf_printf(out, "%s{upstream=\"", name);
-	metric_label(out, upstream->name);
-	buf_printf(out, "\"} %" PRIu64 "\n", number);
-}
-
 static void metric_queue(struct buf *out, const char *name, const struct compute_queue *queue,
 			 double number)
 {
 	buf_printf(out, "%s{queue=\"", name);
-	metric_label(out, queue->name);
+	admin_write_label(queue->name, out);
 	buf_printf(out, "\"} %.15g\n", number);
 }
 
@@ -108,19 +100,6 @@ static void metric_compute(struct buf *out, const struct compute_queues *queues)
 				     metric_of_queue(&stats, i));
 		}
 	}
-}
-
-static void metric_upstreams(struct buf *out, const struct generation *generation)
-{
-	metric_head(out, "leat_upstream_calls_total", "counter", "Calls to an upstream.");
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		metric_upstream(out, "leat_upstream_calls_total", generation->upstreams[i],
-				atomic_load(&generation->upstreams[i]->stats.calls));
-	metric_head(out, "leat_upstream_failed_total", "counter",
-		    "Calls that got no usable response.");
-	for (size_t i = 0; i < generation->n_upstreams; i++)
-		metric_upstream(out, "leat_upstream_failed_total", generation->upstreams[i],
-				atomic_load(&generation->upstreams[i]->stats.failed));
 }
 
 static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
@@ -172,7 +151,7 @@ void admin_metrics(struct request *request)
 	gpu_metrics_write(&out);
 #endif
 	metric_routes(&out, server->generation);
-	metric_upstreams(&out, server->generation);
+	admin_write_upstream_metrics(server->generation, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

@@ -1,4 +1,4 @@
-/* server/admin/status.c: status, upstreams, health, metrics, reload. */
+/* server/admin/status.c: status, health, metrics, reload. */
 #include "server/admin/status.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
@@ -51,51 +51,6 @@ struct totals admin_totals(const struct server *server)
 			totals.status[j] += atomic_load(&stats->status[j]);
 	}
 	return totals;
-}
-
-static void write_upstream(struct buf *out, struct upstream *upstream)
-{
-	struct upstream_stats *stats = &upstream->stats;
-
-	buf_add(out, STR("{\"name\":"));
-	json_write_text(upstream->name, out);
-	buf_add(out, STR(",\"servers\":["));
-	for (size_t i = 0; i < upstream->n_servers; i++) {
-		struct upstream_server *server = &upstream->servers[i];
-		bool v6 = str_has(server->host, ':');
-
-		buf_printf(out, "%s\"%s%.*s%s:%u\"", i ? "," : "", v6 ? "[" : "",
-			   STR_ARG(server->host), v6 ? "]" : "", server->port);
-	}
-	buf_printf(out,
-		   "],\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"connects\":%" PRIu64
-		   ",\"reused\":%" PRIu64 ",\"in_flight\":%d,\"idle\":%d,\"open\":%d}",
-		   atomic_load(&stats->calls), atomic_load(&stats->failed),
-		   atomic_load(&stats->connects), atomic_load(&stats->reused),
-		   atomic_load(&stats->in_flight), atomic_load(&stats->idle),
-		   atomic_load(&stats->open));
-}
-
-static void write_upstreams(struct buf *out, const struct generation *generation)
-{
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < generation->n_upstreams; i++) {
-		if (i)
-			buf_add_char(out, ',');
-		write_upstream(out, generation->upstreams[i]);
-	}
-	buf_add_char(out, ']');
-}
-
-void admin_upstreams(struct request *request)
-{
-	struct buf json;
-
-	buf_init_arena(&json, &request->arena);
-	buf_add(&json, STR("{\"upstreams\":"));
-	write_upstreams(&json, request->generation);
-	buf_add_char(&json, '}');
-	admin_finish_json(request, &json);
 }
 
 static bool listener_is_secure(const struct listener *listener)
@@ -242,7 +197,7 @@ void admin_status(struct request *request)
 	buf_add(&json, STR(",\"refused\":"));
 	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
-	write_upstreams(&json, generation);
+	admin_write_upstreams(generation, &json);
 	buf_add(&json, STR(",\"redis\":"));
 	admin_write_redises(&json, generation);
 	buf_add(&json, STR(",\"sql\":"));

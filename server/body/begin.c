@@ -25,6 +25,8 @@ enum body_type body_type_of(const struct request *request)
 	struct str rest = body_field(request, STR("content-type"));
 	struct str type = http_parameters_begin(&rest);
 
+	if (type.len == 0)
+		return BODY_TEXT;
 	if (str_eq_nocase(type, STR("application/json")) ||
 	    (type.len > 5 && str_eq_nocase(str_skip(type, type.len - 5), STR("+json"))))
 		return BODY_JSON;
@@ -32,7 +34,7 @@ enum body_type body_type_of(const struct request *request)
 		return BODY_FORM;
 	if (str_eq_nocase(type, STR("multipart/form-data")))
 		return BODY_MULTIPART;
-	if (type.len == 0 || str_eq_nocase(str_first(type, 5), STR("text/")))
+	if (str_eq_nocase(str_first(type, 5), STR("text/")))
 		return BODY_TEXT;
 	return BODY_ANY;
 }

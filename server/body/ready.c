@@ -252,12 +252,15 @@ static void ready_multipart(struct request *request)
 
 void body_ready(struct request *request)
 {
-	enum body_type type = body_type_of(request);
+	enum body_type type;
 
 	request->body_value = request->body.len ? value_text(request->body) : value_null();
-	if (!body_is_read(request->route))
+	if (!body_is_read(request->route)) {
 		request_go_on(request);
-	else if (request->route->body.type == BODY_MULTIPART)
+		return;
+	}
+	type = body_type_of(request);
+	if (request->route->body.type == BODY_MULTIPART)
 		ready_multipart(request);
 	else if (type == BODY_FORM)
 		ready_form(request);

@@ -45,17 +45,32 @@ int cli_reload(const struct cli *cli)
 	return code != EXIT_DONE ? code : status == 200 ? EXIT_DONE : EXIT_REFUSED;
 }
 
+/* "              10.0.0.1:9002 up, breaker closed: 12 calls, 0 failed, 1 in flight, 2 open" */
+static void status_print_server(struct value server, struct arena *arena)
+{
+	struct str breaker = cli_text(server, "breaker", arena);
+
+	printf("              %s %s%s%s: %s calls, %s failed, %s in flight, %s open\n",
+	       cli_text(server, "address", arena).ptr, cli_text(server, "state", arena).ptr,
+	       breaker.len ? ", breaker " : "", breaker.len ? breaker.ptr : "",
+	       cli_text(server, "calls", arena).ptr, cli_text(server, "failed", arena).ptr,
+	       cli_text(server, "in_flight", arena).ptr, cli_text(server, "open", arena).ptr);
+}
+
 static void status_print_upstreams(struct value status, struct arena *arena)
 {
 	struct value list = cli_member(status, "upstreams", arena);
 
 	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
 		struct value one = list.items[i];
+		struct value servers = cli_member(one, "servers", arena);
 
 		printf("upstream    %s: %s calls, %s failed, %s in flight, %s idle\n",
 		       cli_text(one, "name", arena).ptr, cli_text(one, "calls", arena).ptr,
 		       cli_text(one, "failed", arena).ptr, cli_text(one, "in_flight", arena).ptr,
 		       cli_text(one, "idle", arena).ptr);
+		for (uint32_t j = 0; servers.kind == VALUE_LIST && j < servers.len; j++)
+			status_print_server(servers.items[j], arena);
 	}
 }
 

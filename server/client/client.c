@@ -1,6 +1,6 @@
 /* server/client/client.c: one loop's pools, its unnamed upstreams, and the sweep that forgets them.
  *
- * A pool lives as long as somebody may call its upstream, or a connection of it is in use. The
+ * A pool lives as long as somebody may call its upstream, or a call of it is in progress. The
  * sweep runs when the oldest idle connection is due, and at least every SWEEP_MS while there is
  * a pool. */
 #include "server/client/client.h"
@@ -48,6 +48,7 @@ int client_create(struct client **ret_client, struct loop *loop)
 	client->records = NULL;
 	client->dns_servers = NULL;
 	list_init(&client->pools);
+	list_init(&client->depots);
 	list_init(&client->unnamed);
 	map_init(&client->pools_by_upstream);
 	map_init(&client->unnamed_by_authority);
@@ -88,14 +89,13 @@ static struct str client_pool_key(struct upstream *const *upstream)
 
 static struct conn_pool *client_add_pool(struct client *client, struct upstream *upstream)
 {
-	size_t n = upstream->n_servers;
-	struct conn_pool *pool = mem_zalloc(sizeof(*pool) + n * sizeof(pool->servers[0]));
+	struct conn_pool *pool = mem_zalloc(sizeof(*pool));
 
 	pool->client = client;
 	pool->upstream = upstream;
-	pool->n_servers = n;
-	for (size_t i = 0; i < n; i++)
-		list_init(&pool->servers[i].idle);
+	pool->depot = depot_take(client, upstream->fleet);
+	balance_init(&pool->balance);
+	list_init(&pool->waiting);
 	upstream_hold(upstream);
 	list_add(&client->pools, &pool->link);
 	map_set(&client->pools_by_upstream, client_pool_key(&pool->upstream), pool);
@@ -115,32 +115,12 @@ static void client_remove_pool(struct client *client, struct conn_pool *pool)
 	check_that(pool->n_calls == 0, "n_calls=%zu", pool->n_calls);
 	map_remove(&client->pools_by_upstream, client_pool_key(&pool->upstream));
 	list_remove(&pool->link);
-	for (size_t i = 0; i < pool->n_servers; i++)
-		tls_memory_forget(&pool->servers[i].memory);
+	conn_pool_stop_lookups(pool);
+	conn_pool_drop_shelves(pool);
+	balance_fini(&pool->balance);
+	depot_leave(pool->depot);
 	upstream_release(pool->upstream);
 	free(pool);
-}
-
-/* Closes what has been idle since `until_ns` or longer; the oldest are at the end. Returns since
- * when the oldest of the others is idle, or UINT64_MAX. */
-static uint64_t conn_pool_close_idle(struct conn_pool *pool, uint64_t until_ns)
-{
-	uint64_t oldest_ns = UINT64_MAX;
-
-	for (size_t i = 0; i < pool->n_servers; i++) {
-		struct list *idle = &pool->servers[i].idle;
-
-		while (!list_is_empty(idle)) {
-			struct http_conn *conn = container_of(idle->prev, struct http_conn, link);
-
-			if (conn->idle_since_ns > until_ns) {
-				oldest_ns = MIN(oldest_ns, conn->idle_since_ns);
-				break;
-			}
-			http_conn_close(conn);
-		}
-	}
-	return oldest_ns;
 }
 
 /* ------------------------------------------------------------ the sweep */
@@ -153,17 +133,24 @@ void client_sweep_at(struct client *client, uint64_t due_ns)
 	timer_start_at(&client->sweep, due_ns);
 }
 
-/* Returns when it should be looked at again. */
-static uint64_t client_sweep_pool(struct client *client, struct conn_pool *pool, uint64_t now_ns)
+static void client_sweep_pools(struct client *client)
 {
-	bool called = upstream_is_called(pool->upstream);
-	uint64_t idle_close_ns = pool->upstream->idle_close_ms * NS_PER_MS;
-	uint64_t until_ns = now_ns > idle_close_ns ? now_ns - idle_close_ns : 0;
-	uint64_t oldest_ns = conn_pool_close_idle(pool, called ? until_ns : UINT64_MAX);
+	struct conn_pool *pool;
 
-	if (!called && pool->n_calls == 0)
-		client_remove_pool(client, pool);
-	return oldest_ns == UINT64_MAX ? UINT64_MAX : oldest_ns + idle_close_ns;
+	list_each(pool, &client->pools, struct conn_pool, link)
+		if (pool->n_calls == 0 && !upstream_is_called(pool->upstream))
+			client_remove_pool(client, pool);
+}
+
+/* Before the pools: their shelves stay for as long as they have connections. */
+static uint64_t client_sweep_depots(struct client *client, uint64_t now_ns)
+{
+	uint64_t next_ns = UINT64_MAX;
+	struct depot *depot;
+
+	list_each(depot, &client->depots, struct depot, link)
+		next_ns = MIN(next_ns, depot_sweep(depot, now_ns));
+	return next_ns;
 }
 
 static void client_forget(struct client *client, struct client_unnamed *unnamed)
@@ -191,29 +178,30 @@ static uint64_t client_sweep_unnamed(struct client *client, uint64_t now_ns)
 void client_sweep(struct client *client)
 {
 	uint64_t now_ns = clock_monotonic_ns(), next_ns = now_ns + SWEEP_MS * NS_PER_MS;
-	struct conn_pool *pool;
 
 	timer_stop(&client->sweep);
 	next_ns = MIN(next_ns, client_sweep_unnamed(client, now_ns));
-	list_each(pool, &client->pools, struct conn_pool, link)
-		next_ns = MIN(next_ns, client_sweep_pool(client, pool, now_ns));
-	if (!list_is_empty(&client->pools) || !list_is_empty(&client->unnamed))
+	next_ns = MIN(next_ns, client_sweep_depots(client, now_ns));
+	client_sweep_pools(client);
+	if (!list_is_empty(&client->depots) || !list_is_empty(&client->unnamed))
 		client_sweep_at(client, MAX(next_ns, now_ns + SWEEP_MIN_MS * NS_PER_MS));
 }
 
 void client_destroy(struct client *client)
 {
 	struct conn_pool *pool;
+	struct depot *depot;
 
 	if (!client)
 		return;
 	check_that(client->n_calls == 0, "n_calls=%zu", client->n_calls);
 	timer_stop(&client->sweep);
 	client_sweep_unnamed(client, UINT64_MAX);
-	list_each(pool, &client->pools, struct conn_pool, link) {
-		conn_pool_close_idle(pool, UINT64_MAX);
+	list_each(depot, &client->depots, struct depot, link)
+		depot_close_all(depot);
+	list_each(pool, &client->pools, struct conn_pool, link)
 		client_remove_pool(client, pool);
-	}
+	check(list_is_empty(&client->depots));
 	map_fini(&client->pools_by_upstream);
 	map_fini(&client->unnamed_by_authority);
 	names_destroy(client->names);

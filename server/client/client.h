@@ -1,6 +1,6 @@
 /* server/client/client.h: what one loop's client holds. Internal to server/client. */
 #pragma once
-#include "core/io/tls.h"
+#include "server/client/depot.h"
 #include "server/client/upstream.h"
 
 enum {
@@ -9,21 +9,27 @@ enum {
 	CLIENT_UNNAMED_MS = 60000, /* an unnamed upstream is forgotten when unused for so long */
 };
 
-/* The idle connections to one server, those used last in front. */
-struct conn_pool_server {
-	struct list idle;
-	size_t n_idle;
-	struct tls_memory memory; /* of the last connection with TLS */
+/* A look-up of the name of one server. */
+struct pool_lookup {
+	struct lookup lookup;
+	struct conn_pool *pool;
+	size_t server;
+	bool running;
 };
 
-/* One loop's connections to one upstream. */
+/* One loop's view of one upstream: its servers now, and the connections to them. */
 struct conn_pool {
 	struct list link; /* in client->pools */
 	struct client *client;
 	struct upstream *upstream; /* held */
-	size_t n_calls;            /* in progress */
-	size_t n_servers;
-	struct conn_pool_server servers[];
+	struct depot *depot;
+	struct balance balance;      /* has the roster */
+	uint64_t roster_number;      /* of it */
+	struct shelf **shelves;      /* of its seats */
+	size_t n_calls;              /* in progress */
+	struct list waiting;         /* of http_call.wait: for an address to be found */
+	size_t n_lookups;            /* that run */
+	struct pool_lookup *lookups; /* of each server; NULL: none was needed yet */
 };
 
 struct client {
@@ -33,7 +39,8 @@ struct client {
 	const char *dns_servers; /* NULL: those of /etc/resolv.conf */
 	struct list pools;
 	struct map pools_by_upstream; /* by the bytes of the pointer */
-	struct list unnamed;          /* of struct client_unnamed, that used last in front */
+	struct list depots;
+	struct list unnamed; /* of struct client_unnamed, that used last in front */
 	struct map unnamed_by_authority;
 	struct timer sweep;
 	uint64_t sweep_at_ns; /* while it runs */
@@ -43,6 +50,13 @@ struct client {
 
 /* The loop's pool for an upstream that is called; made at the first call. */
 struct conn_pool *client_pool(struct client *client, struct upstream *upstream);
+
+/* Takes the newest roster, and has looked up what is due. False: there is no use in choosing a server
+ * before a look-up that runs has ended; then pool->waiting is resumed (http_call_look_again()). */
+bool conn_pool_is_ready(struct conn_pool *pool);
+bool conn_pool_has_servers(struct conn_pool *pool); /* takes the newest roster */
+void conn_pool_drop_shelves(struct conn_pool *pool);
+void conn_pool_stop_lookups(struct conn_pool *pool);
 
 /* client_sweep() runs at this time or before. */
 void client_sweep_at(struct client *client, uint64_t due_ns);

@@ -1,9 +1,10 @@
 /* server/client/dial.h: from a name and a port to a connected socket. Internal.
  *
  * The addresses are tried in the resolver's order. While something else is left to try (an
- * address, or another server as `n_more` says), one try gets half of the time that is left, so
- * that a silent address does not use it up. */
+ * address, or another server as `n_more` says), one try gets half of the time that is left
+ * (knock.h). */
 #pragma once
+#include "server/client/knock.h"
 #include "server/client/upstream.h"
 
 struct dial;
@@ -11,9 +12,8 @@ typedef void dial_fn(struct dial *dial);
 
 struct dial {
 	struct lookup lookup;
-	struct loop *loop;
-	struct watch watch; /* of the socket that connects */
-	struct timer timer;
+	struct knock knock; /* at one address after the other */
+	struct timer timer; /* while the name is looked up */
 	uint64_t deadline_ns;
 	unsigned n_more;  /* servers that may be tried after this one */
 	unsigned n_tried; /* addresses */

@@ -14,6 +14,7 @@
 
 struct http_call;
 struct http_call_response;
+enum { HTTP_CALL_TRIED_MAX = 16 }; /* servers that one call tries to reach */
 
 struct http_call_request {
 	struct upstream *upstream;
@@ -39,6 +40,9 @@ struct http_call_request {
 
 	/* An interim response (RFC 9110 §15.2) has come; its texts do not stay. NULL: they are skipped. */
 	void (*on_interim)(struct http_call *call, const struct http_call_response *response);
+	uint64_t hash;           /* of the key, where the upstream balances by one */
+	const uint32_t *avoided; /* ids of peers that are called only when there is nobody else */
+	size_t n_avoided;
 };
 
 struct http_call_response {
@@ -57,12 +61,16 @@ enum http_call_error {
 	HTTP_CALL_TLS_FAILED,   /* no handshake, or not with whom was meant */
 	HTTP_CALL_BAD_RESPONSE, /* not HTTP, cut short, or two readings possible */
 	HTTP_CALL_TOO_LARGE,
-	HTTP_CALL_MEMORY,    /* the arena is full */
-	HTTP_CALL_BODY_LOST, /* the request's own source has failed */
+	HTTP_CALL_MEMORY,         /* the arena is full */
+	HTTP_CALL_POOL_EXHAUSTED, /* no connection was free in time, or too many wait for one */
+	HTTP_CALL_BREAKER_OPEN,   /* of every server that is left */
+	HTTP_CALL_BODY_LOST,      /* the request's own source has failed */
+	HTTP_CALL_UNAVAILABLE,    /* no server is healthy */
 };
 
 struct conn_pool;
-struct dial;
+struct knock;
+struct shelf;
 struct http_answer;
 struct http_conn;
 struct http_send;
@@ -83,20 +91,31 @@ struct http_call {
 				       source its owner closes, before the arena goes */
 	bool sent; /* something of the request was handed to a socket: it may have been carried out */
 	uint64_t started_ns, ended_ns;
+	uint32_t peer_id; /* of the server that was chosen last; 0: none was */
+	bool late; /* set before it is cancelled because its time is over: whoever is waited for
+			     was too slow */
 	/* the rest is the call's own */
 	struct conn_pool *pool;     /* while in progress */
+	struct shelf *shelf;        /* of the server that was chosen; used */
+	breaker_ticket ticket;      /* of its breaker */
 	struct http_conn *conn;     /* NULL while there is none */
-	struct dial *dial;          /* in the arena; made when a new connection is needed */
+	struct knock *knock;        /* in the arena; made when a new connection is needed */
 	struct http_answer *answer; /* in the arena */
 	struct http_send *send;     /* in the arena: of the request's body_source; or NULL */
 	struct timer timer;         /* of the phase, but for CALL_CONNECT */
 	struct timer total_timer;
+	struct list wait; /* in pool->waiting */
+	struct permit_wait *permit_wait;
+	struct http_conn *handed; /* that was given up for this call, which has not taken it yet */
+	struct ready ready;       /* it takes it */
 	uint64_t connect_deadline_ns;
+	uint64_t acquire_ns; /* since when it waits for a permit */
 	uint64_t seen_bytes; /* how much of the request had been sent when the timer was started */
 	struct str head;     /* the request's head, rendered */
-	unsigned server;
-	unsigned n_servers_tried;
+	uint32_t tried[HTTP_CALL_TRIED_MAX]; /* peers that could not be reached */
+	uint8_t n_tried;
 	uint8_t phase;
+	bool permit;  /* it has a permit to connect */
 	bool retried; /* a stale connection was replaced */
 };
 

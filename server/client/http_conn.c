@@ -1,12 +1,18 @@
 /* server/client/http_conn.c */
 #include "server/client/http_conn.h"
 #include "core/base/clock.h"
+#include "server/client/http_reach.h"
 #include <errno.h>
 #include <stdlib.h>
 
-static void http_conn_count(atomic_int *counter, int by)
+static struct client *http_conn_client(const struct http_conn *conn)
 {
-	atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+	return conn->shelf->depot->client;
+}
+
+static struct permits *http_conn_permits(const struct http_conn *conn)
+{
+	return conn->shelf->depot->fleet->permits;
 }
 
 static bool http_conn_is_silent(struct http_conn *conn);
@@ -20,29 +26,35 @@ static void http_conn_on_idle_event(struct stream *stream)
 	http_conn_close(conn);
 }
 
-struct http_conn *http_conn_open(struct conn_pool *pool, unsigned server, struct dial *dial)
+/* While it is handed over: who gets it sees what has happened. */
+static void http_conn_on_handed_event(struct stream *stream)
+{
+	(void)stream;
+}
+
+struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock)
 {
 	struct http_conn *conn = calloc(1, sizeof(*conn));
+	struct loop *loop = shelf->depot->client->loop;
 
 	if (!conn)
 		return NULL;
-	conn->pool = pool;
-	conn->server = server;
+	conn->shelf = shelf;
+	conn->permit = true;
+	shelf->n_users++;
 	list_init(&conn->link);
-	timer_init(&conn->again, pool->client->loop, NULL);
-	stream_adopt(&conn->stream, pool->client->loop, dial_take(dial), dial->events,
-		     http_conn_on_idle_event, http_conn_on_idle_event);
-	http_conn_count(&pool->upstream->stats.open, 1);
+	timer_init(&conn->again, loop, NULL);
+	stream_adopt(&conn->stream, loop, knock_take(knock), knock->events, http_conn_on_idle_event,
+		     http_conn_on_idle_event);
+	peer_count(shelf->peer, open, 1);
 	return conn;
 }
 
-int http_conn_secure(struct http_conn *conn, stream_fn *on_secure)
+int http_conn_secure(struct http_conn *conn, const struct upstream *upstream, stream_fn *on_secure)
 {
-	const struct upstream *upstream = conn->pool->upstream;
 	struct str name = upstream->server_name.len ? upstream->server_name
-						    : upstream->servers[conn->server].host;
-	struct tls *tls =
-		tls_connect(upstream->tls, name, &conn->pool->servers[conn->server].memory);
+						    : conn->shelf->peer->host;
+	struct tls *tls = tls_connect(upstream->tls, name, &conn->shelf->memory);
 
 	if (tls && stream_secure(&conn->stream, tls, on_secure) == 0)
 		return 0;
@@ -52,22 +64,23 @@ int http_conn_secure(struct http_conn *conn, stream_fn *on_secure)
 
 const char *http_conn_secure_failure(struct http_conn *conn)
 {
-	tls_memory_forget(&conn->pool->servers[conn->server].memory);
+	tls_memory_forget(&conn->shelf->memory);
 	return tls_failure(conn->stream.tls);
 }
+
+/* ------------------------------------------------------------ idle */
 
 static void http_conn_leave_idle(struct http_conn *conn)
 {
 	if (!list_is_linked(&conn->link))
 		return;
 	list_remove(&conn->link);
-	conn->pool->servers[conn->server].n_idle--;
-	http_conn_count(&conn->pool->upstream->stats.idle, -1);
+	shelf_count_idle(conn->shelf, -1);
 }
 
-struct http_conn *http_conn_take(struct conn_pool *pool, unsigned server)
+struct http_conn *http_conn_take(struct shelf *shelf)
 {
-	struct http_conn *conn = list_first(&pool->servers[server].idle, struct http_conn, link);
+	struct http_conn *conn = list_first(&shelf->idle, struct http_conn, link);
 
 	if (conn)
 		http_conn_leave_idle(conn);
@@ -82,44 +95,68 @@ static bool http_conn_is_silent(struct http_conn *conn)
 	if (stream->error || stream->peer_closed || stream_is_sending(stream))
 		return false;
 	return !stream->readable ||
-	       stream_read(stream, conn->pool->client->scratch, CLIENT_SCRATCH) == -EAGAIN;
+	       stream_read(stream, http_conn_client(conn)->scratch, CLIENT_SCRATCH) == -EAGAIN;
 }
 
-static bool http_conn_is_wanted(const struct http_conn *conn)
+/* Somebody waits: on this loop he gets the connection, on another one its permit. */
+static bool http_conn_pass_on(struct http_conn *conn)
 {
-	const struct upstream *upstream = conn->pool->upstream;
+	struct client *client = http_conn_client(conn);
+	struct http_call *call;
 
-	return upstream_is_called(upstream) &&
-	       conn->pool->servers[conn->server].n_idle < upstream->max_idle;
+	if (likely(!permits_are_wanted(http_conn_permits(conn))))
+		return false;
+	call = permits_pass(http_conn_permits(conn), client->loop, clock_monotonic_ns());
+	if (!call) {
+		http_conn_close(conn);
+		return true;
+	}
+	conn->stream.on_readable = conn->stream.on_sent = http_conn_on_handed_event;
+	http_call_hand_over(call, conn);
+	return true;
 }
 
-void http_conn_keep(struct http_conn *conn)
+static void http_conn_make_idle(struct http_conn *conn, const struct upstream *upstream)
 {
-	struct conn_pool_server *server = &conn->pool->servers[conn->server];
-	struct client *client = conn->pool->client;
+	struct client *client = http_conn_client(conn);
+	struct shelf *shelf = conn->shelf;
 
+	conn->stream.on_readable = conn->stream.on_sent = http_conn_on_idle_event;
+	conn->idle_until_ns = loop_now_ns(client->loop) + upstream->pool.idle_close_ms * NS_PER_MS;
+	list_add_first(&shelf->idle, &conn->link);
+	client_sweep_at(client, conn->idle_until_ns);
+	if (unlikely(shelf_count_idle(shelf, 1)))
+		http_conn_close(conn);
+}
+
+void http_conn_keep(struct http_conn *conn, const struct upstream *upstream)
+{
 	conn->call = NULL;
-	if (!http_conn_is_wanted(conn) || !http_conn_is_silent(conn)) {
+	if (!peer_is_listed(conn->shelf->peer) || !http_conn_is_silent(conn)) {
 		http_conn_close(conn);
 		return;
 	}
 	conn->reused = true;
-	conn->stream.on_readable = conn->stream.on_sent = http_conn_on_idle_event;
-	conn->idle_since_ns = loop_now_ns(client->loop);
-	list_add_first(&server->idle, &conn->link);
-	server->n_idle++;
-	http_conn_count(&conn->pool->upstream->stats.idle, 1);
-	client_sweep_at(client,
-			conn->idle_since_ns + conn->pool->upstream->idle_close_ms * NS_PER_MS);
+	if (http_conn_pass_on(conn))
+		return;
+	if (conn->shelf->n_idle < upstream->pool.max_idle)
+		http_conn_make_idle(conn, upstream);
+	else
+		http_conn_close(conn);
 }
 
 void http_conn_close(struct http_conn *conn)
 {
+	struct shelf *shelf = conn->shelf;
+
 	if (list_is_linked(&conn->link))
 		stream_end(&conn->stream);
 	http_conn_leave_idle(conn);
 	timer_stop(&conn->again);
 	stream_close(&conn->stream);
-	http_conn_count(&conn->pool->upstream->stats.open, -1);
+	peer_count(shelf->peer, open, -1);
+	if (conn->permit)
+		permits_give(http_conn_permits(conn));
 	free(conn);
+	shelf_leave(shelf);
 }

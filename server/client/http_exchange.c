@@ -1,6 +1,7 @@
 /* server/client/http_exchange.c: the phases SEND, WAIT and BODY of a call (see http_call.c). */
 #include "server/client/http_exchange.h"
 #include "server/client/http_answer.h"
+#include "server/client/http_reach.h"
 #include "server/client/http_request.h"
 #include "server/client/http_send.h"
 #include "server/client/http_stream.h"
@@ -23,7 +24,7 @@ void http_exchange_leave(struct http_call *call, bool keep)
 	timer_stop(&conn->again);
 	http_send_stop(call->send);
 	if (keep && http_send_is_whole(call->send))
-		http_conn_keep(conn);
+		http_conn_keep(conn, call->request.upstream);
 	else
 		http_conn_close(conn);
 }
@@ -47,14 +48,9 @@ static void http_exchange_watch_progress(struct http_call *call)
 					      : call->request.upstream->timeouts.idle_ms);
 }
 
-void http_exchange_on_timer(struct timer *timer)
+void http_exchange_on_timer(struct http_call *call)
 {
-	struct http_call *call = container_of(timer, struct http_call, timer);
-
-	http_call_check(call);
-	if (call->phase == CALL_SECURE)
-		http_call_time_out(call, "the TLS handshake took too long");
-	else if (call->phase == CALL_BODY)
+	if (call->phase == CALL_BODY)
 		http_call_time_out(call, "the body did not go on");
 	else if (call->phase == CALL_WAIT)
 		http_call_time_out(call, "no response");
@@ -84,6 +80,7 @@ static void http_exchange_lost(struct http_call *call, const char *detail)
 		call->retried = true;
 		timer_stop(&call->timer);
 		http_exchange_leave(call, false);
+		http_call_leave_peer(call, BREAKER_UNKNOWN);
 		http_call_begin(call);
 		return;
 	}

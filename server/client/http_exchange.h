@@ -7,6 +7,8 @@
 
 enum call_phase { /* the diagram is in http_call.c */
 		  CALL_IDLE,
+		  CALL_LOOKUP,
+		  CALL_ACQUIRE,
 		  CALL_CONNECT,
 		  CALL_SECURE,
 		  CALL_SEND,
@@ -21,12 +23,11 @@ void http_exchange_start(struct http_call *call, struct http_conn *conn);
 
 /* Gives the connection up, if there is one: back to its pool, or closed. */
 void http_exchange_leave(struct http_call *call, bool keep);
-void http_exchange_on_timer(struct timer *timer); /* call->timer */
+void http_exchange_on_timer(struct http_call *call); /* call->timer, in its phases */
 
 /* Once; nothing else of the call is done after it. */
 void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
 		   const char *detail);
 void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail);
 void http_call_time_out(struct http_call *call, const char *detail);
-void http_call_begin(struct http_call *call); /* from connecting on */
 void http_call_check(const struct http_call *call);

@@ -49,7 +49,14 @@ static void http_stream_drop_buffer(struct http_stream *stream)
 	arena_budget_give_back(stream->budget, HTTP_STREAM_BUFFER);
 }
 
-/* ------------------------------------------------------------ the connection */
+/* ------------------------------------------------------------ the server and the connection */
+
+static void http_stream_leave_peer(struct http_stream *stream, enum breaker_result result)
+{
+	if (stream->shelf)
+		shelf_end_call(take(&stream->shelf), &stream->upstream->breaker, stream->ticket,
+			       result);
+}
 
 static void http_stream_leave(struct http_stream *stream, bool keep)
 {
@@ -61,7 +68,7 @@ static void http_stream_leave(struct http_stream *stream, bool keep)
 		return;
 	conn->body = NULL;
 	if (keep && http_send_is_whole(stream->send))
-		http_conn_keep(conn);
+		http_conn_keep(conn, stream->upstream);
 	else
 		http_conn_close(conn);
 }
@@ -69,7 +76,8 @@ static void http_stream_leave(struct http_stream *stream, bool keep)
 static int http_stream_lose(struct http_stream *stream, int error)
 {
 	http_stream_leave(stream, false);
-	atomic_fetch_add_explicit(&stream->upstream->stats.failed, 1, memory_order_relaxed);
+	http_stream_leave_peer(stream, error == -ENOMEM ? BREAKER_UNKNOWN : BREAKER_FAILED);
+	atomic_fetch_add_explicit(&stream->upstream->fleet->stats.failed, 1, memory_order_relaxed);
 	return stream->error = error;
 }
 
@@ -87,6 +95,9 @@ static int http_stream_errno(enum http_call_error error)
 	case HTTP_CALL_DNS_FAILED:
 	case HTTP_CALL_TLS_FAILED:
 	case HTTP_CALL_BAD_RESPONSE:
+	case HTTP_CALL_POOL_EXHAUSTED:
+	case HTTP_CALL_BREAKER_OPEN:
+	case HTTP_CALL_UNAVAILABLE:
 	case HTTP_CALL_BODY_LOST:
 		return -EPROTO;
 	}
@@ -105,6 +116,7 @@ static int http_stream_step(struct http_stream *stream, size_t n_left)
 		return 1;
 	case ANSWER_WHOLE:
 		http_stream_leave(stream, answer->keep_alive && n_left == 0);
+		http_stream_leave_peer(stream, stream->good);
 		return 1;
 	case ANSWER_FAILED:
 		return http_stream_lose(stream, http_stream_errno(answer->error));
@@ -275,9 +287,11 @@ static void http_stream_close(struct body_source *source)
 	http_stream_check(stream);
 	stream->waiting = false;
 	http_stream_leave(stream, false);
+	http_stream_leave_peer(stream, BREAKER_UNKNOWN);
 	http_stream_drop_buffer(stream);
 	http_answer_fini(stream->answer);
-	atomic_fetch_sub_explicit(&stream->upstream->stats.in_flight, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&stream->upstream->fleet->stats.in_flight, 1,
+				  memory_order_relaxed);
 	stream->pool->n_calls--;
 	client->n_calls--;
 }
@@ -287,6 +301,11 @@ static void http_stream_take_conn(struct http_stream *stream, struct http_call *
 	struct http_conn *conn = take(&call->conn);
 
 	stream->conn = conn;
+	stream->shelf = take(&call->shelf);
+	stream->ticket = call->ticket;
+	stream->good = call->request.upstream->breaker_5xx && call->response.status >= 500
+			       ? BREAKER_FAILED
+			       : BREAKER_SUCCEEDED;
 	stream->answer = take(&call->answer);
 	stream->send = take(&call->send);
 	conn->call = NULL;

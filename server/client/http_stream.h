@@ -15,6 +15,9 @@ struct http_stream {
 	struct body_source source;
 	struct conn_pool *pool;
 	struct upstream *upstream;
+	struct shelf *shelf; /* used: of the server that answers */
+	breaker_ticket ticket;
+	enum breaker_result good;   /* what a whole body says of the server */
 	struct http_conn *conn;     /* NULL: the body is whole, or lost */
 	struct http_answer *answer; /* in the arena; behind its head */
 	struct http_send *send;     /* of a request that is not sent to its end; or NULL */

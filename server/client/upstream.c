@@ -7,18 +7,23 @@
 #include "core/base/memory.h"
 #include "core/io/tls_client.h"
 #include "server/client/client.h"
+#include "server/client/upstream_names.h"
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
 	PORT_HTTP = 80,
 	PORT_HTTPS = 443,
+	ACQUIRE_MS = 5000,
 	CONNECT_MS = 5000,
 	FIRST_BYTE_MS = 30000,
 	IDLE_MS = 30000,
 	MAX_IDLE = 32,
 	IDLE_CLOSE_MS = 55000, /* less than the 60 s after which most servers close */
 	RESPONSE_MAX = 8 << 20,
+	CONNECTIONS_MAX = 10000,
+	WAITERS_MAX = 1000,
+	STALE_MS = 3600000,
 };
 
 struct upstream *upstream_create(struct str name)
@@ -29,12 +34,17 @@ struct upstream *upstream_create(struct str name)
 	atomic_init(&upstream->n_holds, 1);
 	arena_init_required(&upstream->arena);
 	upstream->name = arena_str(&upstream->arena, name);
-	upstream->timeouts = (struct upstream_timeouts){ .connect_ms = CONNECT_MS,
+	upstream->timeouts = (struct upstream_timeouts){ .acquire_ms = ACQUIRE_MS,
+							 .connect_ms = CONNECT_MS,
 							 .first_byte_ms = FIRST_BYTE_MS,
 							 .idle_ms = IDLE_MS };
-	upstream->max_idle = MAX_IDLE;
-	upstream->idle_close_ms = IDLE_CLOSE_MS;
+	upstream->pool =
+		(struct upstream_pool){ CONNECTIONS_MAX, WAITERS_MAX, MAX_IDLE, IDLE_CLOSE_MS };
 	upstream->response_max = RESPONSE_MAX;
+	upstream->stale_ms = STALE_MS;
+	upstream->fleet = fleet_create();
+	upstream_names_create(upstream);
+	upstream_apply(upstream);
 	return upstream;
 }
 
@@ -46,8 +56,15 @@ struct upstream *upstream_ref(struct upstream *upstream)
 
 void upstream_unref(struct upstream *upstream)
 {
-	if (upstream && atomic_fetch_sub(&upstream->refs, 1) == 1)
-		upstream_release(upstream);
+	if (!upstream || atomic_fetch_sub(&upstream->refs, 1) != 1)
+		return;
+	upstream_names_retire(upstream);
+	upstream_release(upstream);
+}
+
+void upstream_apply(struct upstream *upstream)
+{
+	permits_set(upstream->fleet->permits, upstream->pool.max, upstream->pool.waiters);
 }
 
 bool upstream_is_called(const struct upstream *upstream)
@@ -64,6 +81,8 @@ void upstream_release(struct upstream *upstream)
 {
 	if (atomic_fetch_sub(&upstream->n_holds, 1) != 1)
 		return;
+	upstream_names_destroy(upstream);
+	fleet_unref(upstream->fleet);
 	tls_client_unref(upstream->tls);
 	arena_fini(&upstream->arena);
 	free(upstream);
@@ -106,7 +125,7 @@ static bool upstream_is_ip6(struct str host)
 int upstream_read_address(struct str address, uint16_t usual_port,
 			  struct upstream_server *ret_server)
 {
-	struct upstream_server server = { .host = address, .port = usual_port };
+	struct upstream_server server = { .host = address, .port = usual_port, .weight = 1 };
 	bool bracketed = address.len > 0 && address.ptr[0] == '[';
 	ptrdiff_t end = str_find_char(address, bracketed ? ']' : ':');
 	struct str rest = STR_NONE;
@@ -151,7 +170,7 @@ void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct s
 int upstream_add_server(struct upstream *upstream, struct str address)
 {
 	uint16_t usual_port = upstream->tls ? PORT_HTTPS : PORT_HTTP;
-	struct upstream_server server;
+	struct upstream_server server = { .weight = 1 };
 	int r = upstream_read_address(address, usual_port, &server);
 
 	if (r < 0)
@@ -160,6 +179,7 @@ int upstream_add_server(struct upstream *upstream, struct str address)
 		return -ENOSPC;
 	server.host = arena_str(&upstream->arena, server.host);
 	upstream->servers[upstream->n_servers++] = server;
+	upstream_names_add(upstream, upstream->n_servers - 1);
 	if (upstream->authority.len == 0)
 		upstream->authority =
 			upstream_authority(&upstream->arena, &server, server.port != usual_port);

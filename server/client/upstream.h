@@ -1,29 +1,43 @@
-/* server/client/upstream.h: the servers that HTTP calls go to, and each loop's idle connections
- * to them.
+/* server/client/upstream.h: the servers that HTTP calls go to, and each loop's connections to
+ * them.
  *
- * An upstream of the configuration is known by its name and is carried over a reload with its
- * connections; an absolute http:// URL makes an unnamed one for its host and port, which is
- * forgotten when it was unused for a while. `struct upstream` is shared by all loops: fixed
- * after it is made, but for its counters (atomics). The connections of a loop are in its `struct
- * client` and are touched by that loop only. */
+ * An upstream of the configuration is known by its name. One that says the same after a reload is
+ * carried over as it is; one that says something else takes over its predecessor's fleet: the
+ * counters, the permits, and the state of every server that is still listed. An absolute http:// URL
+ * makes an unnamed one for its host and port, which is forgotten when it was unused for a while.
+ *
+ * `struct upstream` is shared by all loops: fixed after it is made, but for the addresses of its
+ * servers, which are looked up again and again; what is known of them now is its roster. The
+ * connections of a loop are in its `struct client` and are touched by that loop only. */
 #pragma once
 #include "core/base/arena.h"
 #include "core/base/map.h"
 #include "core/io/names.h"
 #include "core/io/records.h"
+#include "server/client/balance.h"
 #include <stdatomic.h>
 
-enum { UPSTREAM_SERVERS_MAX = 64, UPSTREAM_IDENTITY_SIZE = 32 };
+enum {
+	UPSTREAM_SERVERS_MAX = 64,
+	UPSTREAM_IDENTITY_SIZE = 32,
+	UPSTREAM_GROUP_NONE = 0,
+};
 
 struct tls_client;
 
+/* As the configuration says it. */
 struct upstream_server {
 	struct str host; /* name or number, without brackets */
 	uint16_t port;
+	uint32_t weight; /* 1 to 1000 */
+	uint16_t group;  /* UPSTREAM_GROUP_NONE: the group of all that have none */
+	bool backup;
 };
 
 struct upstream_timeouts {
+	uint64_t acquire_ms; /* for a permit to connect; default 5s */
 	uint64_t connect_ms; /* name look-up and connect of one try; default 5s */
+	uint64_t tls_ms;     /* the handshake; 0: within what is left of connect_ms */
 	uint64_t
 		first_byte_ms; /* from the request being sent to the head of the response; default 30s */
 	uint64_t idle_ms; /* between two reads of a body, or two writes of a request; default 30s */
@@ -31,12 +45,16 @@ struct upstream_timeouts {
 		total_ms; /* of one call, retries by the call included; 0: only the flow's deadline */
 };
 
-struct upstream_stats {
-	_Atomic uint64_t calls, failed, connects, reused;
-	atomic_int in_flight, idle, open; /* over all loops */
+struct upstream_pool {
+	uint32_t max;           /* open connections of all loops; default 10000; 0: no bound */
+	uint32_t waiters;       /* calls that may wait for one; default 1000 */
+	uint64_t max_idle;      /* kept connections a loop and server; default 32 */
+	uint64_t idle_close_ms; /* an unused connection is closed after; default 55s */
 };
 
-/* The part that outlives a generation: same name, same servers. */
+struct upstream_names; /* what is known of its servers' addresses: upstream_names.c */
+
+/* The part that outlives a generation: same name, same settings. */
 struct upstream {
 	atomic_uint refs;     /* of those who make calls; at 0 it gets no new ones */
 	atomic_uint n_holds;  /* of its memory: one of all refs together, and one of each client */
@@ -47,14 +65,17 @@ struct upstream {
 	struct tls_client *tls; /* a reference; NULL: plain HTTP */
 	struct str server_name; /* that their certificates must have; empty: each its host */
 	unsigned char tls_identity[UPSTREAM_IDENTITY_SIZE]; /* of the settings and files of `tls` */
+	struct fleet *fleet;                                /* a reference */
+	struct upstream_names *names;
 	size_t n_servers;
 	struct upstream_server servers[UPSTREAM_SERVERS_MAX];
-	atomic_uint next; /* round robin */
+	enum balance_policy balance;
 	struct upstream_timeouts timeouts;
-	uint64_t max_idle;      /* kept connections a loop and server; default 32 */
-	uint64_t idle_close_ms; /* an unused connection is closed after; default 55s */
-	size_t response_max;    /* bytes of a response's body: past it too_large; default 8m */
-	struct upstream_stats stats;
+	struct upstream_pool pool;
+	struct breaker_settings breaker;
+	bool breaker_5xx;    /* a status from 500 on is a failure of the server, too */
+	uint64_t stale_ms;   /* addresses are used so long after their time; default 1h */
+	size_t response_max; /* bytes of a response's body: past it too_large; default 8m */
 };
 
 /* "host", "host:port", "[ip6]:port" into slices of `address`. -EINVAL. */
@@ -68,8 +89,19 @@ void upstream_unref(struct upstream *upstream); /* any thread */
 /* Before it has servers: it speaks TLS with all of them. Takes the reference. */
 void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct str server_name);
 
-/* "host", "host:port", "[::1]:80"; port 80 when none is said, 443 with TLS. -EINVAL. */
+/* "host", "host:port", "[::1]:80"; port 80 when none is said, 443 with TLS. -EINVAL, -ENOSPC. The
+ * server is upstream->servers[upstream->n_servers - 1] then. */
 int upstream_add_server(struct upstream *upstream, struct str address);
+
+/* Before the first call, with its servers: it takes over the fleet of `before`, and the addresses
+ * that are known. */
+void upstream_succeed(struct upstream *upstream, struct upstream *before);
+
+/* The generation that names it is at work: from now on its bounds hold. Main thread. */
+void upstream_apply(struct upstream *upstream);
+
+/* Of what is known of the addresses now; a reference. */
+struct roster *upstream_roster(struct upstream *upstream);
 
 /* One loop's connections and resolver. */
 struct client;
@@ -83,8 +115,8 @@ struct records *client_records(struct client *client);   /* the same, for record
 /* As names_set_servers(), for both, before anything is asked; `servers` must stay. */
 int client_set_dns_servers(struct client *client, const char *servers);
 
-/* Closes idle connections of upstreams whose only reference left is a client's, and those that
- * are too old; called by its own timer, and after a reload. */
+/* Closes idle connections to servers that have left and to those of upstreams that nobody calls
+ * any more, and those that are too old; called by its own timer, and after a reload. */
 void client_sweep(struct client *client);
 
 /* What absolute https:// URLs use: the system's authorities are believed. Made at the first call,

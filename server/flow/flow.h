@@ -38,6 +38,8 @@ struct flow_compiler {
 	struct diag *diag;
 	/* The `http:` upstream of that name, or NULL. */
 	struct upstream *(*upstream)(struct flow_compiler *compiler, struct str name);
+	/* The text with ${…} that its calls are balanced by, or NULL. */
+	const struct node *(*upstream_key)(struct flow_compiler *compiler, struct str name);
 	const char *const *upstream_names; /* for suggestions, NULL at the end */
 	/* The database of that name in `sql:`, or NULL. */
 	struct sql_db *(*sql)(struct flow_compiler *compiler, struct str name);

@@ -75,4 +75,6 @@ const struct leat_api native_api = {
 	.promise_fail = native_promise_fail,
 	.promise_drop = native_promise_drop,
 	.promise_is_cancelled = native_promise_is_cancelled,
+	.await = native_await,
+	.signal = native_signal,
 };

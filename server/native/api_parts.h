@@ -106,3 +106,9 @@ void native_promise_fail(struct leat_promise *promise, const char *code, const c
 	__attribute__((format(printf, 3, 4)));
 void native_promise_drop(struct leat_promise *promise);
 bool native_promise_is_cancelled(struct leat_promise *promise);
+
+/* task_named.c */
+struct leat_task *native_await(struct leat_call *call, const char *name, unsigned count,
+			       uint64_t wait_ms, leat_task_fn *on_end);
+struct leat_task *native_signal(struct leat_call *call, const struct leat_signal *signal,
+				leat_task_fn *on_end);

@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 struct client;
+struct homes;
 struct natives;
 struct offload;
 struct pool_queue;
@@ -66,6 +67,7 @@ struct leat_call {
 	struct list tasks; /* of struct leat_task: all that it has made */
 	struct leat_task *spare_task;
 	struct client *client;
+	struct homes *homes;      /* NULL: nothing is shared here */
 	struct pool_queue *queue; /* NULL: nothing computes here */
 	const struct natives *natives;
 };

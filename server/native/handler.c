@@ -64,6 +64,7 @@ void handler_start(struct step_run *run, struct leat_call *call)
 	call->run = run;
 	call->loop = run->run->context->loop;
 	call->client = run->run->context->client;
+	call->homes = run->run->context->homes;
 	call->queue = config->queue->open;
 	call->natives = config->natives;
 	list_init(&call->tasks);

@@ -48,18 +48,18 @@ static bool natives_load_one(struct natives *natives, const struct node *node, s
 }
 
 /* A word has one meaning: no key of one module is a verb of another. */
-static bool natives_check_words(const struct verb *const *all, const struct verb *verb,
-				struct place place, struct diag *diag)
+static bool natives_check_words(const struct verb *const *all, struct str verb, struct place place,
+				struct diag *diag)
 {
 	bool ok = true;
 
 	for (size_t i = 0; all[i]; i++) {
-		if (!all[i]->keys || !setting_find(all[i]->keys, str_of(verb->name)))
+		if (!all[i]->keys || !setting_find(all[i]->keys, verb))
 			continue;
 		diag_error(diag, place,
-			   "the verb %s of this module is a key of the verb %s of another; leave "
+			   "the verb %.*s of this module is a key of the verb %s of another; leave "
 			   "one of the modules out",
-			   verb->name, all[i]->name);
+			   STR_ARG(verb), all[i]->name);
 		ok = false;
 	}
 	return ok;
@@ -67,25 +67,27 @@ static bool natives_check_words(const struct verb *const *all, const struct verb
 
 static bool natives_make_verbs(struct natives *natives, struct arena *arena, struct diag *diag)
 {
-	size_t n_verbs = 0, n_own = 0;
+	size_t n_own = 0, n_all;
 	const struct verb **all;
 	bool ok = true;
 
 	while (verbs[n_own])
 		n_own++;
+	n_all = n_own;
 	for (size_t i = 0; i < natives->n_libraries; i++)
-		n_verbs += library_n_verbs(natives->libraries[i]);
-	all = arena_alloc_array(arena, n_own + n_verbs + 1, sizeof(*all));
+		n_all += library_n_verbs(natives->libraries[i]);
+	all = arena_alloc_array(arena, n_all + 1, sizeof(*all));
 	memcpy(all, verbs, n_own * sizeof(*all));
-	n_verbs = n_own;
+	all[n_all] = NULL;
+	n_all = n_own;
 	for (size_t i = 0; i < natives->n_libraries; i++)
 		for (size_t k = 0; k < library_n_verbs(natives->libraries[i]); k++)
-			all[n_verbs++] = native_verb_make(natives->libraries[i], k, arena);
-	all[n_verbs] = NULL;
-	n_verbs = n_own;
+			all[n_all++] = native_verb_make(natives->libraries[i], k, arena);
 	for (size_t i = 0; i < natives->n_libraries; i++)
 		for (size_t k = 0; k < library_n_verbs(natives->libraries[i]); k++)
-			ok &= natives_check_words(all, all[n_verbs++], natives->places[i], diag);
+			ok &= natives_check_words(
+				all, str_of(natives->libraries[i]->module->verbs[k].name),
+				natives->places[i], diag);
 	natives->verbs = all;
 	return ok;
 }

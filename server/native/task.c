@@ -100,6 +100,9 @@ void native_task_fini(struct leat_task *task)
 	case NATIVE_FUTURE:
 		native_future_fini(task);
 		break;
+	case NATIVE_NAMED:
+		native_named_fini(task);
+		break;
 	case NATIVE_SPARE:
 	case NATIVE_SERIES:
 	case NATIVE_PARALLEL:

@@ -22,7 +22,7 @@ static bool url_split(struct str rest, struct str *ret_authority, struct str *re
 {
 	size_t end = 0;
 
-	while (end < rest.len && !memchr("/?#", rest.ptr[end], 3))
+	while (end < rest.len && !str_has(STR("/?#"), rest.ptr[end]))
 		end++;
 	*ret_authority = str_first(rest, end);
 	*ret_target = str_skip(rest, end);

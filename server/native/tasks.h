@@ -29,6 +29,7 @@ enum native_kind {
 	NATIVE_HTTP,
 	NATIVE_COMPUTE,
 	NATIVE_FUTURE,
+	NATIVE_NAMED, /* await, signal */
 };
 
 enum native_state_of {
@@ -94,6 +95,7 @@ struct leat_task {
 		struct native_http http;
 		struct native_compute compute;
 		struct native_future future;
+		struct wait_task wait;
 	};
 };
 
@@ -120,9 +122,10 @@ bool native_task_enter_kind(const struct leat_task *task, enum native_kind kind,
 /* It is given away, by `function`: to the composite, or (NULL) started. */
 void native_task_give(struct leat_task *task, struct leat_task *parent, const char *function);
 
-/* task_http.c, task_compute.c, task_future.c, task_group.c: of those of their kind */
+/* task_http.c, task_compute.c, task_future.c, task_named.c, task_group.c: of those of their kind */
 void native_http_fini(struct leat_task *task);
 void native_compute_fini(struct leat_task *task);
 void native_future_fini(struct leat_task *task);
+void native_named_fini(struct leat_task *task);
 void native_graph_fini(struct leat_task *task);
 void native_graph_finish(struct leat_task *task, const char *function);

@@ -313,6 +313,15 @@ const struct policies *policies_of_pattern(const struct policy_list *list,
 
 /* ------------------------------------------------------------ one request */
 
+/* Whether there is a place to be looked for: most routes have none. */
+static bool policies_may_hold(const struct policy_way *way)
+{
+	const struct route *route = way->route;
+
+	return route->policies || route->prefix || route->by_path ||
+	       (way->listen && way->listen->policies);
+}
+
 unsigned policies_places(const struct policy_way *way, const struct policies *places[3])
 {
 	const struct route *route = way->route;
@@ -358,9 +367,12 @@ bool policies_begin(struct request *request)
 	const struct policy_way way = { &request->generation->policies, request->listen,
 					request->route, &request->path };
 	const struct policies *places[3] = { NULL };
-	unsigned n_places = policies_places(&way, places);
 	struct policy_run *run;
+	unsigned n_places;
 
+	if (!policies_may_hold(&way))
+		return true;
+	n_places = policies_places(&way, places);
 	if (n_places == 0)
 		return true;
 	run = arena_zalloc(&request->arena, sizeof(*run));

@@ -163,6 +163,8 @@ static int passing_begin(struct passing *passing)
 	if (r == 0)
 		r = http_url_reach(&passing->proxy->url, client, flow_run_env(&request->run),
 				   &passing->unnamed);
+	if (r == 0)
+		r = http_url_hash(&passing->proxy->url, flow_run_env(&request->run), &ask.hash);
 	if (r < 0)
 		return r;
 	if (passing->unnamed)

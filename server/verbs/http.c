@@ -21,6 +21,12 @@ enum error_code http_error_code(enum http_call_error error)
 		return ERROR_TOO_LARGE;
 	case HTTP_CALL_MEMORY:
 		return ERROR_MEMORY_LIMIT;
+	case HTTP_CALL_POOL_EXHAUSTED:
+		return ERROR_POOL_EXHAUSTED;
+	case HTTP_CALL_BREAKER_OPEN:
+		return ERROR_BREAKER_OPEN;
+	case HTTP_CALL_UNAVAILABLE:
+		return ERROR_UNAVAILABLE;
 	case HTTP_CALL_BODY_LOST:
 		return ERROR_ABORTED;
 	}
@@ -80,6 +86,7 @@ static void http_cancel(struct step_run *run)
 {
 	struct http_state *state = run->state;
 
+	state->call.late = run->timed_out;
 	task_cancel(&state->call.task);
 }
 

@@ -193,5 +193,7 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 		r = request_fields(run, config, request);
 	if (r == 0)
 		r = request_body(run, config, request);
+	if (r == 0)
+		r = http_url_hash(&config->url, step_env(run), &request->hash);
 	return r;
 }

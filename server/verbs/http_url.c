@@ -195,6 +195,19 @@ static bool url_compile_absolute(const struct http_url_compiler *compiler, const
 
 /* ------------------------------------------------------------ users:/path */
 
+/* What an upstream's calls are balanced by is read by each of its callers. */
+static bool url_compile_key(const struct http_url_compiler *compiler, struct http_url *url)
+{
+	struct flow_compiler *flow = compiler->flow;
+	const struct node *key = flow->upstream_key ? flow->upstream_key(flow, url->upstream->name)
+						    : NULL;
+
+	if (!key)
+		return true;
+	url->key = template_compile(compiler->expr, key, TEMPLATE_PLAIN);
+	return url->key != NULL;
+}
+
 static bool url_compile_named(const struct http_url_compiler *compiler, const struct node *node,
 			      size_t colon, struct http_url *url)
 {
@@ -221,7 +234,7 @@ static bool url_compile_named(const struct http_url_compiler *compiler, const st
 			   "the path begins with /; write %.*s:/…", STR_ARG(name));
 		return false;
 	}
-	return url_compile_target(compiler, node, colon + 1, url);
+	return url_compile_key(compiler, url) & url_compile_target(compiler, node, colon + 1, url);
 }
 
 bool http_url_compile(const struct http_url_compiler *compiler, const struct node *value,
@@ -298,4 +311,17 @@ int http_url_reach(const struct http_url *url, struct client *client, struct exp
 	*ret_unnamed = url->secure ? client_secure_upstream(client, authority)
 				   : client_upstream(client, authority);
 	return *ret_unnamed ? 0 : -EUSERS;
+}
+
+int http_url_hash(const struct http_url *url, struct expr_env *env, uint64_t *ret_hash)
+{
+	struct str key;
+	int r;
+
+	if (!url->key)
+		return 0;
+	r = template_eval(url->key, env, &key);
+	if (r == 0)
+		*ret_hash = roster_hash(key);
+	return r;
 }

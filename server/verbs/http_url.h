@@ -15,6 +15,7 @@ struct http_url {
 	struct template *host;     /* it, when it is a template; then one of `hosts` */
 	struct setting_texts hosts;
 	struct template *target; /* path and query */
+	struct template *key;    /* that the upstream's calls are balanced by; NULL: none */
 };
 
 struct http_url_compiler {
@@ -32,3 +33,7 @@ bool http_url_compile(const struct http_url_compiler *compiler, const struct nod
  * then url->upstream is it. 0; -EUSERS: too many hosts are called; or as template_eval(). */
 int http_url_reach(const struct http_url *url, struct client *client, struct expr_env *env,
 		   struct upstream **ret_unnamed);
+
+/* The hash of the upstream's key, for http_call_request; untouched when it has none. 0, or as
+ * template_eval(). */
+int http_url_hash(const struct http_url *url, struct expr_env *env, uint64_t *ret_hash);

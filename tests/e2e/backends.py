@@ -152,6 +152,10 @@ class Backend:
 
     def close(self):
         self.release.set()
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # close() alone leaves accept() where it is
+        except OSError:
+            pass
         self.listener.close()
         with self.changed:
             socks = list(self.socks)

@@ -59,7 +59,7 @@ def test_who_finds_no_room_is_told_503(leat):
 
 def test_a_call_without_a_descriptor_fails_alone(leat, backend):
     upstream = backend(answering({}))
-    daemon = leat("http: { u: { url: @url@, max_idle: 0 } }\nroutes: { GET /: { tasks: { t: { get: \"u:/\" } }, reply: ok } }",
+    daemon = leat("http: { u: { url: @url@, pool: { idle: 0 } } }\nroutes: { GET /: { tasks: { t: { get: \"u:/\" } }, reply: ok } }",
                   url=upstream.url, shell=f"ulimit -n {LIMIT};")
     clients = [Client(daemon.addresses[0]) for _ in range(LIMIT)]
     daemon.clients += clients

@@ -23,7 +23,7 @@ CONF = """
 server: { threads: 1, compute_threads: 1, uploads: "@DIR@/uploads" }
 log: { access: "@DIR@/access.log", level: error }
 timeouts: { head: 5s, body: 5s, idle: 20s, write: 5s, route: 5s, shutdown: 5s }
-http: { u: { url: @url@, max_idle: 0 } }
+http: { u: { url: @url@, pool: { idle: 0 } } }
 shared: { pool: { permits: 2 }, box: { queue: 10 } }
 routes:
   GET /hello: { reply: hello }

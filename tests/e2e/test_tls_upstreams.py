@@ -163,7 +163,7 @@ def test_connections_are_kept_although_tickets_come_late(server, caller, certs):
 
 def test_sessions_are_resumed(server, caller, certs):
     other = server()
-    daemon = caller(other.port, {"ca": certs.path("ca.pem")}, more=", max_idle: 0")
+    daemon = caller(other.port, {"ca": certs.path("ca.pem")}, more=", pool: { idle: 0 }")
     with daemon.connect() as client:
         for _ in range(5):
             assert client.get("/").text == "hello"

@@ -244,6 +244,38 @@ static struct leat_task *weave_http(struct leat_call *call, const struct leat_va
 	return leat->http(call, &request, on_end);
 }
 
+/* What came: "[5,null]". */
+static void on_await_end(struct leat_task *task)
+{
+	struct leat_call *call = leat->call_of(task);
+	struct leat_json *json = leat->json(call);
+	struct leat_text text;
+
+	on_end(task);
+	if (leat->outcome(task) != LEAT_OK)
+		return;
+	leat->json_value(json, leat->value(task));
+	text = leat->json_done(json);
+	say(leat->state(call), text.ptr, text.len);
+	say(leat->state(call), " ", 1);
+}
+
+static struct leat_task *weave_signal(struct leat_call *call, const struct leat_value *plan)
+{
+	struct leat_json *json = leat->json(call);
+	struct leat_signal signal = { NULL, NULL, 0, 0, 0 };
+	struct leat_text text;
+
+	leat->json_value(json, member(plan, "message"));
+	text = leat->json_done(json);
+	signal.name = copy_text(call, member(plan, "signal"));
+	signal.json = text.ptr;
+	signal.json_len = text.len;
+	signal.wake = (uint64_t)number(member(plan, "wake"), 0);
+	signal.keep_ms = (uint64_t)number(member(plan, "keep"), 0);
+	return leat->signal(call, &signal, on_end);
+}
+
 /* ------------------------------------------------------------ composites */
 
 static struct leat_task *weave_series(struct leat_call *call, const struct leat_value *plan)
@@ -340,6 +372,12 @@ static struct leat_task *weave_one(struct leat_call *call, const struct leat_val
 		return weave_future(call, member(plan, "future"));
 	if (member(plan, "http"))
 		return weave_http(call, plan);
+	if (member(plan, "await"))
+		return leat->await(call, copy_text(call, member(plan, "await")),
+				   (unsigned)number(member(plan, "times"), 0),
+				   (uint64_t)number(member(plan, "wait"), 1000), on_await_end);
+	if (member(plan, "signal"))
+		return weave_signal(call, plan);
 	compute.input = member(plan, "compute");
 	if (compute.input)
 		return leat->compute(call, &compute, on_end);

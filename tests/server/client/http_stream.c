@@ -71,13 +71,13 @@ static void begin(const struct step *steps)
 static void end(void)
 {
 	body_source_close(take(&taker.source));
-	is_int(atomic_load(&upstream->stats.in_flight), 0);
+	is_int(atomic_load(&upstream->fleet->stats.in_flight), 0);
 	is_int(atomic_load(&budget.used), arena.used);
 	upstream_hold(upstream);
 	scope_fini(&scope);
 	client_destroy(client);
-	is_int(atomic_load(&upstream->stats.open), 0);
-	is_int(atomic_load(&upstream->stats.idle), 0);
+	is_int(atomic_load(&upstream->fleet->stats.open), 0);
+	is_int(atomic_load(&upstream->fleet->stats.idle), 0);
 	backend_join(backend);
 	backend_destroy(backend);
 	upstream_unref(upstream);
@@ -136,12 +136,12 @@ static void run_to_the_end(void)
 
 static int n_open(void)
 {
-	return atomic_load(&upstream->stats.open);
+	return atomic_load(&upstream->fleet->stats.open);
 }
 
 static int n_idle(void)
 {
-	return atomic_load(&upstream->stats.idle);
+	return atomic_load(&upstream->fleet->stats.idle);
 }
 
 /* ------------------------------------------------------------ whole bodies */
@@ -152,7 +152,7 @@ static void a_body_of_known_length_comes_whole_and_leaves_its_connection(void)
 			       END });
 	start();
 	is_true(taker.source->size == 3000000);
-	is_int(atomic_load(&upstream->stats.in_flight), 1);
+	is_int(atomic_load(&upstream->fleet->stats.in_flight), 1);
 	run_to_the_end();
 	is_int(taker.result, 0);
 	is_int(taker.bytes.len, 3000000);
@@ -259,7 +259,7 @@ static void a_server_that_falls_silent_is_given_up_only_while_somebody_waits(voi
 	run_to_the_end();
 	is_int(taker.result, -ETIMEDOUT);
 	is_str(buf_str(&taker.bytes), STR("abc"));
-	is_int(atomic_load(&upstream->stats.failed), 1);
+	is_int(atomic_load(&upstream->fleet->stats.failed), 1);
 	is_int(n_open(), 0);
 	end();
 }
@@ -293,7 +293,7 @@ static void a_body_that_is_cut_short_ends_with_an_error(void)
 		run_to_the_end();
 		is_int(taker.result, rows[i].error);
 		is_str(buf_str(&taker.bytes), STR("abc"));
-		is_int(atomic_load(&upstream->stats.failed), 1);
+		is_int(atomic_load(&upstream->fleet->stats.failed), 1);
 		is_int(n_open(), 0);
 		end();
 	}
@@ -355,7 +355,7 @@ static void closing_in_the_middle_closes_the_connection(void)
 	read_on();
 	body_source_close(take(&taker.source));
 	is_int(n_open(), 0);
-	is_int(atomic_load(&upstream->stats.failed), 0);
+	is_int(atomic_load(&upstream->fleet->stats.failed), 0);
 	end();
 }
 
@@ -389,7 +389,7 @@ static void a_connection_that_a_body_left_serves_the_next_call(void)
 		body_source_close(take(&taker.source));
 	}
 	is_int(taker.bytes.len, 60);
-	is_int(atomic_load(&upstream->stats.connects), 1);
+	is_int(atomic_load(&upstream->fleet->stats.connects), 1);
 	end();
 }
 

@@ -107,8 +107,8 @@ static void an_upstream_has_the_documented_defaults(void)
 	is_int(upstream->timeouts.first_byte_ms, 30000);
 	is_int(upstream->timeouts.idle_ms, 30000);
 	is_int(upstream->timeouts.total_ms, 0);
-	is_int(upstream->max_idle, 32);
-	is_int(upstream->idle_close_ms, 55000);
+	is_int(upstream->pool.max_idle, 32);
+	is_int(upstream->pool.idle_close_ms, 55000);
 	is_int(upstream->response_max, 8 << 20);
 	upstream_unref(upstream);
 	upstream_unref(NULL);
@@ -168,7 +168,7 @@ static void what_is_not_used_is_forgotten(void)
 
 	begin();
 	kept = client_upstream(client, STR("kept"));
-	is_int(client_pool(client, kept)->n_servers, 1);
+	is_ptr(client_pool(client, kept)->upstream, kept);
 	clock_advance(59 * NS_PER_S);
 	client_sweep(client);
 	is_int(client->unnamed_by_authority.n_items, 1);

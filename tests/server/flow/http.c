@@ -408,7 +408,7 @@ static void a_get_is_tried_again_when_the_server_is_busy(void)
 	run_with_time("tasks:\n  a: {get: users:/, retry: {times: 2, wait: 2ms}}\n");
 	ended_ok();
 	gives("a", "\"hi\"");
-	is_int(atomic_load(&upstreams[0]->stats.calls), 3);
+	is_int(atomic_load(&upstreams[0]->fleet->stats.calls), 3);
 	end_all();
 }
 
@@ -419,13 +419,13 @@ static void a_post_that_was_sent_is_not_tried_again(void)
 	begin_with(script);
 	run_with_time("tasks:\n  a: {post: users:/, retry: 3}\n");
 	ended_by("upstream_status", "a");
-	is_int(atomic_load(&upstreams[0]->stats.calls), 1);
+	is_int(atomic_load(&upstreams[0]->fleet->stats.calls), 1);
 	end_all();
 	begin();
 	try_upstream_add("users", 1);
 	run_with_time("tasks:\n  a: {post: users:/, retry: {times: 2, wait: 1ms}}\n");
 	ended_by("connect_failed", "a");
-	is_int(atomic_load(&upstreams[0]->stats.calls), 3);
+	is_int(atomic_load(&upstreams[0]->fleet->stats.calls), 3);
 	end();
 }
 
@@ -436,7 +436,7 @@ static void codes_may_name_statuses(void)
 	begin_with(script);
 	run_with_time("tasks:\n  a: {post: users:/, retry: {times: 3, wait: 1ms, codes: [503]}}\n");
 	ended_ok();
-	is_int(atomic_load(&upstreams[0]->stats.calls), 2);
+	is_int(atomic_load(&upstreams[0]->fleet->stats.calls), 2);
 	end_all();
 }
 
@@ -474,7 +474,7 @@ static void requests_may_be_cancelled_at_any_moment(void)
 		flow_run_cancel(run);
 		wait_until_ended();
 		n_cancelled += run->failure.code == ERROR_CANCELLED && n_ended == 1;
-		is_int(atomic_load(&upstreams[0]->stats.in_flight), 0);
+		is_int(atomic_load(&upstreams[0]->fleet->stats.in_flight), 0);
 		backend_raise(backend);
 		end_all();
 	}

@@ -199,6 +199,48 @@ static void a_promise_may_be_completed_when_its_call_is_over(void)
 	end_with();
 }
 
+/* ------------------------------------------------------------ names */
+
+static void a_signal_wakes_those_who_await_its_name(void)
+{
+	weaves("{ parallel: [ { await: x, name: a }, { series: [ { timer: 5 }, { signal: x, "
+	       "message: 5, "
+	       "name: s } ] } ] }",
+	       "a=ok [5] s=ok:1");
+	weaves("{ parallel: [ { await: x, times: 2, name: a }, { series: [ { signal: x, message: "
+	       "{k: "
+	       "1} }, { signal: x, name: s } ] } ] }",
+	       "a=ok [{\\\"k\\\":1},null] s=ok:1");
+	weaves("{ signal: x, name: s }", "s=ok:0");
+}
+
+static void a_signal_that_is_kept_may_come_first(void)
+{
+	weaves("{ series: [ { signal: x, message: 7, keep: 1000, name: s }, { timer: 5 }, { await: "
+	       "x, "
+	       "name: a } ] }",
+	       "s=ok:0 a=ok [7]");
+}
+
+static void an_await_has_its_time_and_can_be_cancelled(void)
+{
+	weaves_in("{ go_on: true, series: [ { await: x, wait: 20, name: a } ] }", 21,
+		  "a=timed_out:timeout");
+	weaves_in("{ timeout: 20, series: [ { await: x, name: a } ] }", 21, "a=cancelled");
+}
+
+static void names_are_those_of_yaml(void)
+{
+	begin_with("weave");
+	run_yaml("tasks: { n: { weave: { await: x, name: a } }, s: { signal: x, message: 9, wake: "
+		 "1, "
+		 "keep: 1s } }");
+	pass(1);
+	ended_ok();
+	gives("n", "\"a=ok [9]\"");
+	end_with();
+}
+
 /* ------------------------------------------------------------ computing */
 
 static void a_computation_gives_its_result_and_its_data(void)
@@ -309,6 +351,10 @@ int main(void)
 	TEST(a_future_ends_when_its_promise_is_completed);
 	TEST(any_thread_may_complete_a_promise);
 	TEST(a_promise_may_be_completed_when_its_call_is_over);
+	TEST(a_signal_wakes_those_who_await_its_name);
+	TEST(a_signal_that_is_kept_may_come_first);
+	TEST(an_await_has_its_time_and_can_be_cancelled);
+	TEST(names_are_those_of_yaml);
 	TEST(a_computation_gives_its_result_and_its_data);
 	TEST(a_computation_fails_as_it_says);
 	TEST(a_computation_that_is_cancelled_is_left_behind);
