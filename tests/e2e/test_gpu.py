@@ -95,6 +95,7 @@ __kernel void spin(uint millions, __global uint *x)
 CONF = """
 listen: 127.0.0.1:0
 server: { threads: 2, compute_threads: 2 }
+timeouts: { route: 120s, shutdown: 60s }
 limits: { body: 4m, memory: 64m }
 gpu: { running: 2, waiting: 2, max_size: 100000, memory: 8m }
 routes:
@@ -279,9 +280,12 @@ def test_a_client_that_leaves_leaves_its_kernel_behind(daemon):
 
 def test_past_what_may_run_and_wait_it_is_503(daemon):
     daemon.get("/spin/0")
-    clients = [daemon.connect(timeout=60) for _ in range(4)]
-    for client in clients:  # two run, two wait
-        client.send(f"GET /spin/{LONG} HTTP/1.1\r\nHost: x\r\n\r\n")
+    clients = [daemon.connect(timeout=120) for _ in range(4)]
+    for client in clients[:2]:
+        client.send(f"GET /spin/{2 * LONG} HTTP/1.1\r\nHost: x\r\n\r\n")
+    await_true(lambda: gpu(daemon)["running"] == 2)
+    for client in clients[2:]:  # these wait
+        client.send("GET /spin/1 HTTP/1.1\r\nHost: x\r\n\r\n")
 
     def refused():
         answer = daemon.get("/impatient/0")
@@ -317,11 +321,11 @@ def test_a_shutdown_waits_for_a_kernel_that_nobody_waits_for(leat):
     daemon = leat(CONF, files={"k.cl": KERNELS}, env=ENV)
     leave_kernel(daemon)
     daemon.signal(signal.SIGTERM)
-    assert daemon.wait(60) == 0
+    assert daemon.wait(90) == 0
 
 
 def test_a_shutdown_does_not_wait_for_ever(leat):
-    daemon = leat(CONF + "timeouts: { shutdown: 100ms }\n", files={"k.cl": KERNELS}, env=ENV)
+    daemon = leat(CONF.replace("shutdown: 60s", "shutdown: 100ms"), files={"k.cl": KERNELS}, env=ENV)
     leave_kernel(daemon, 4000000)
     daemon.signal(signal.SIGTERM)
     daemon.await_line("shutdown not clean")
