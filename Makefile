@@ -186,7 +186,7 @@ lint:
 #: make bench        nanoseconds a task, and requests beside nginx, as ratios
 bench:
 	@scripts/deps build bench
-	@$(MAKE) --no-print-directory $(JOBS) all benches
+	@$(MAKE) --no-print-directory $(JOBS) all benches example_files
 	@scripts/bench
 
 .PHONY: benches

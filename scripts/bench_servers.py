@@ -80,10 +80,10 @@ def get(port, path="/hello", fields=""):
 class Server:
     """A process that listens on `port`; `pid` is the one whose threads and children are counted."""
 
-    def __init__(self, name, command, port):
+    def __init__(self, name, command, port, cpus=(SERVER_CPU,)):
         self.name, self.port = name, port
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                                        preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CPU}))
+                                        preexec_fn=lambda: os.sched_setaffinity(0, cpus))
         self.pid = self.process.pid
         os.set_blocking(self.process.stderr.fileno(), False)
         self.wait_until_it_answers()
@@ -116,8 +116,11 @@ class Server:
         return total
 
     def rss(self):
-        with open(f"/proc/{self.pid}/status") as file:
-            return 1024 * int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+        total = 0
+        for pid in self.pids():
+            with open(f"/proc/{pid}/status") as file:
+                total += 1024 * int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+        return total
 
     def stop(self):
         if self.process.poll() is None:
@@ -136,7 +139,7 @@ def write_file(path, text):
     return path
 
 
-def write_leat_config(directory, name, port, backend_port=1, more_routes="", listen=None):
+def write_leat_config(directory, name, port, backend_port=1, more_routes="", listen=None, sections=""):
     return write_file(f"{directory}/{name}.yaml", f"""
 listen: {listen or f'[ "127.0.0.1:{port}" ]'}
 admin: {{ listen: "unix:{directory}/{name}.sock" }}
@@ -144,7 +147,7 @@ server: {{ threads: 1, compute_threads: 1 }}
 log: {{ level: warning, access: off }}
 limits: {{ requests: 1000000000, connections: 20000 }}
 http: {{ backend: {{ url: "http://127.0.0.1:{backend_port}" }} }}
-routes:{ROUTES}{more_routes}""")
+{sections}routes:{ROUTES}{more_routes}""")
 
 
 def write_nginx_config(directory, port, more=""):
@@ -189,10 +192,10 @@ def running(*servers):
             server.stop()
 
 
-def start_leat(directory, name="leat", before=(), port=None, **config):
+def start_leat(directory, name="leat", before=(), port=None, cpus=(SERVER_CPU,), **config):
     port = port or free_port()
     path = write_leat_config(directory, name, port, **config)
-    return Server(name, [*before, LEAT, "run", "-c", path], port)
+    return Server(name, [*before, LEAT, "run", "-c", path], port, cpus)
 
 
 def start_nginx(directory, more="", port=None):
@@ -210,6 +213,17 @@ def start_floor(directory, answer):
 
 
 # ---------------------------------------------------------------- load
+
+
+@contextlib.contextmanager
+def on_load_cpu():
+    """This process is the load: it keeps off the servers' core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {LOAD_CPU})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Round:

@@ -8,28 +8,19 @@ import subprocess
 import sys
 import time
 
-from bench_servers import (FILE_ROUTE, LOAD_CPU, connect, free_ports, get, interleave, row, row_ratio, row_round,
+from bench_servers import (FILE_ROUTE, LOAD_CPU, connect, free_ports, get, interleave, on_load_cpu, row, row_ratio, row_round,
                            running, start_leat, start_nginx)
 
 SIZES = {"4 KiB": 4 << 10, "16 KiB": 16 << 10, "64 KiB": 64 << 10}
 N_HANDSHAKES = 200
+HANDSHAKES = [(version, kind, resume) for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+              for kind, resume in (("ecdsa", False), ("rsa", False), ("ecdsa", True))]
 N_LATENCIES = 400
 N_IDLE_TLS = 500
 
 
 def path_of(name):
     return "/files/" + name.replace(" ", "") + ".txt"
-
-
-@contextlib.contextmanager
-def on_load_cpu():
-    """This process is the load: it keeps off the servers' core."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {LOAD_CPU})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def receive(sock):
@@ -96,17 +87,24 @@ def latencies(port, path):
     return sorted(took)
 
 
-def handshakes(server, port, resume):
+def new_session(made, port):
+    """One to be resumed: of TLS 1.3 it comes behind the handshake, with what is read first."""
+    with contextlib.closing(made.wrap_socket(connect(port))) as sock:
+        sock.sendall(b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        receive(sock)
+        return sock.session
+
+
+def handshakes(server, port, version, resume):
     """Microseconds of the server's CPU, and of time, for each of N_HANDSHAKES."""
-    made, session = context(ssl.TLSVersion.TLSv1_2), None
-    if resume:
-        with contextlib.closing(made.wrap_socket(connect(port))) as sock:
-            session = sock.session
+    made = context(version)
+    session = new_session(made, port) if resume else None
     with on_load_cpu():
         before, started = server.cpu_ns(), time.perf_counter()
         for _ in range(N_HANDSHAKES):
             with contextlib.closing(made.wrap_socket(connect(port), session=session)) as sock:
-                assert sock.session_reused == resume
+                if sock.session_reused != resume:
+                    sys.exit(f"bench: {server.name} {'resumed' if sock.session_reused else 'did not resume'} a session")
     return ((server.cpu_ns() - before) / 1000 / N_HANDSHAKES, (time.perf_counter() - started) * 1e6 / N_HANDSHAKES)
 
 
@@ -126,33 +124,45 @@ def bench_latency(both):
 
 
 def bench_handshakes(both):
-    print(f"handshakes (TLS 1.2, {N_HANDSHAKES} one after the other), CPU each:")
-    for kind, resume in (("ecdsa", False), ("rsa", False), ("ecdsa", True)):
+    print(f"handshakes ({N_HANDSHAKES} one after the other), CPU each:")
+    for version, kind, resume in HANDSHAKES:
         cpu, took = {"leat": [], "nginx": []}, {"leat": [], "nginx": []}
         for _ in range(5):
             for who in cpu:
                 server = both.leat if who == "leat" else both.nginx
-                cpu_us, time_us = handshakes(server, both.ports[who][kind], resume)
+                cpu_us, time_us = handshakes(server, both.ports[who][kind], version, resume)
                 cpu[who].append(cpu_us)
                 took[who].append(time_us)
         ours, theirs = (statistics.median(cpu[who]) for who in ("leat", "nginx"))
         rates = [1e6 / statistics.median(took[who]) for who in ("leat", "nginx")]
-        row(f"handshake, {'resumed' if resume else kind}", f"{ours / theirs:.2f}",
+        row(f"handshake of TLS {version.name[-3:].replace('_', '.')}, {'resumed' if resume else kind}", f"{ours / theirs:.2f}",
             f"of nginx's CPU; {ours:.0f} and {theirs:.0f} us; {rates[0]:.0f} and {rates[1]:.0f} a second")
 
 
-def bench_idle_tls(both):
+def idle_tls_bytes(server, port):
+    made = context()
     with contextlib.ExitStack() as stack:
-        made = context()
-        port = both.ports["leat"]["ecdsa"]
         with contextlib.closing(made.wrap_socket(connect(port))):
-            before = both.leat.rss()
+            before = server.rss()
         for _ in range(N_IDLE_TLS):
             stack.enter_context(contextlib.closing(made.wrap_socket(connect(port))))
-        row("an idle TLS connection", f"{(both.leat.rss() - before) / N_IDLE_TLS:,.0f} bytes", "resident memory")
+        return (server.rss() - before) / N_IDLE_TLS
 
 
-def bench_tls(directory, n_rounds):
+def bench_idle_tls(both):
+    ours = idle_tls_bytes(both.leat, both.ports["leat"]["ecdsa"])
+    theirs = idle_tls_bytes(both.nginx, both.ports["nginx"]["ecdsa"])
+    row("an idle TLS connection", f"{ours:,.0f} bytes", f"resident memory; nginx: {theirs:,.0f}")
+
+
+def with_both(bench):
+    def run(directory, n_rounds):
+        with contextlib.ExitStack() as stack:
+            bench(Both(directory, stack))
+    return run
+
+
+def bench_https(directory, n_rounds):
     with contextlib.ExitStack() as stack:
         both = Both(directory, stack)
         few = max(3, n_rounds // 2)
@@ -163,9 +173,6 @@ def bench_tls(directory, n_rounds):
         row_round("leat, HTTPS 4 KiB", of_leat)
         row_round("nginx, HTTPS 4 KiB", of_nginx)
         row_ratio("leat / nginx, HTTPS 4 KiB", of_leat, of_nginx, "; to reach: CPU 0.9")
-        bench_latency(both)
-        bench_handshakes(both)
-        bench_idle_tls(both)
 
 
 def p99_ms(server, connections):
@@ -187,6 +194,11 @@ def bench_connections(directory, n_rounds):
             of_leat, of_nginx = interleave(few, (leat, "/hello", None, None, "http", connections),
                                            (nginx, "/hello", None, None, "http", connections))
             row_ratio(f"leat / nginx, {connections:,} connections", of_leat, of_nginx)
+
+
+def bench_p99(directory, n_rounds):
+    print("p99 of GET /hello by 10 to 10,000 connections:")
+    with running(start_nginx(directory)) as (nginx,), running(start_leat(directory, "conns")) as (leat,):
         for connections in (10, 100, 1000, 10000):
             pairs = [(p99_ms(leat, connections), p99_ms(nginx, connections)) for _ in range(5)]
             ours, theirs = (statistics.median(column) for column in zip(*pairs))
