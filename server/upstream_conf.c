@@ -1,12 +1,13 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
+#include "server/upstream_health.h"
 #include "server/upstream_retry.h"
 #include "server/upstream_servers.h"
 #include "server/upstream_tls.h"
 
 struct upstream_config {
 	struct str url;
-	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry;
+	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry, *health;
 	uint64_t timeout_ms, max_response, stale_ms;
 };
 
@@ -98,6 +99,9 @@ const struct setting upstream_keys[] = {
 	{ "retry", SETTING_NODE, AT(retry),
 	  .help = "Makes a call again that has failed: a number, or times, wait, codes, budget.",
 	  .keys = upstream_retry_keys },
+	{ "health", SETTING_MAP, AT(health),
+	  .help = "Asks every server again and again whether it is well.",
+	  .keys = upstream_health_keys },
 	{ "stale_ok", SETTING_DURATION, AT(stale_ms), "1h",
 	  "How long the addresses of a name are used beyond their time when DNS does not answer.",
 	  0, INT64_C(30) * 86400000 },
@@ -109,7 +113,7 @@ const struct setting upstream_keys[] = {
 
 static bool upstream_refuse_later(const struct node *node, struct diag *diag)
 {
-	static const char *const later[] = { "hedge", "health", "proxy", "srv" };
+	static const char *const later[] = { "hedge", "proxy", "srv" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -267,6 +271,7 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	       upstream_read_pool(upstream, config.pool, conf, diag) &
 	       upstream_read_breaker(upstream, config.breaker, conf, diag) &
 	       upstream_read_retry(upstream, config.retry, conf, diag) &
+	       upstream_read_health(upstream, config.health, conf, diag) &
 	       (upstream_read_tls(upstream, &config, conf, diag) &&
 		upstream_read_origin(upstream, &config, node, conf, diag) &&
 		upstream_read_balance(upstream, config.balance, conf, diag));
@@ -287,6 +292,13 @@ static bool upstream_speaks_same(const struct upstream *a, const struct upstream
 	       memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) == 0;
 }
 
+static bool health_is_same(const struct upstream_health *a, const struct upstream_health *b)
+{
+	return str_eq(a->path, b->path) && a->interval_ms == b->interval_ms &&
+	       a->timeout_ms == b->timeout_ms && a->rise == b->rise && a->fall == b->fall &&
+	       memcmp(&a->expected, &b->expected, sizeof(a->expected)) == 0;
+}
+
 static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 {
 	if (a->n_servers != b->n_servers || !upstream_speaks_same(a, b) ||
@@ -294,8 +306,9 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 	    memcmp(&a->pool, &b->pool, sizeof(a->pool)) != 0 ||
 	    memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) != 0 ||
 	    memcmp(&a->retry, &b->retry, sizeof(a->retry)) != 0 ||
-	    a->breaker_5xx != b->breaker_5xx || a->balance != b->balance ||
-	    a->stale_ms != b->stale_ms || a->response_max != b->response_max)
+	    !health_is_same(&a->health, &b->health) || a->breaker_5xx != b->breaker_5xx ||
+	    a->balance != b->balance || a->stale_ms != b->stale_ms ||
+	    a->response_max != b->response_max)
 		return false;
 	for (size_t i = 0; i < a->n_servers; i++)
 		if (!server_is_same(&a->servers[i], &b->servers[i]))

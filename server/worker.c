@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/client/checks.h"
 #include "server/connection.h"
 #include "server/logger.h"
 #include "server/redis/redis_pool.h"
@@ -204,6 +205,17 @@ void worker_unpin(struct worker *worker, struct generation *generation)
 		server_generation_released(worker->server, generation);
 }
 
+/* Each upstream is checked by one loop of the process. */
+static void worker_check_upstreams(struct worker *worker, const struct generation *generation)
+{
+	for (size_t i = 0; i < generation->http.n_upstreams; i++) {
+		struct upstream *upstream = generation->http.upstreams[i];
+
+		if (server_job_home(worker->server, upstream->name) == worker->index)
+			client_check(worker->client, upstream);
+	}
+}
+
 void worker_set_generation(struct worker *worker, struct generation *generation)
 {
 	struct generation *before = worker->generation;
@@ -213,6 +225,8 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 	head_memo_clear(&worker->head_memo);
 	if (!worker->is_main)
 		worker->router = generation->router;
+	if (!worker->is_main && !worker->draining)
+		worker_check_upstreams(worker, generation);
 	if (worker->scheduler) {
 		struct job_spec **specs =
 			mem_alloc(sizeof(struct job_spec *) * (generation->n_jobs + 1));
@@ -249,6 +263,7 @@ void worker_drain(struct worker *worker, bool cancel)
 
 	worker->draining = true;
 	key_fetches_stop(&worker->fetches);
+	client_stop_checks(worker->client);
 	if (cancel)
 		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)

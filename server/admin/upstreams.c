@@ -18,6 +18,8 @@ static const char *peer_state(struct peer *peer, const struct upstream *upstream
 	if (breaker_is_wanted(&upstream->breaker) &&
 	    !breaker_admits(&peer->breaker, &upstream->breaker, now_ns))
 		return "open";
+	if (upstream->health.interval_ms && peer_is_down(peer))
+		return "down";
 	return peer_is_doubted(peer, now_ns) ? "doubted" : "up";
 }
 

@@ -83,6 +83,12 @@ static enum seat_class seat_classify(const struct seat *seat, const struct balan
 
 	if (ids_have(ask->tried, ask->n_tried, peer->id))
 		return CLASS_NONE;
+	if (ask->only)
+		return peer->id == ask->only ? CLASS_GOOD : CLASS_NONE;
+	if (ask->healthy && peer_is_down(peer)) {
+		*refusal = BALANCE_UNHEALTHY;
+		return CLASS_NONE;
+	}
 	if (ask->breaker && !breaker_admits(&peer->breaker, ask->breaker, ask->now_ns)) {
 		*refusal = BALANCE_OPEN;
 		return CLASS_NONE;

@@ -31,6 +31,8 @@ struct balance_ask {
 	uint64_t hash; /* of the key */
 	uint64_t now_ns;
 	const struct breaker_settings *breaker;
+	bool healthy;  /* only those that are not down by their checks */
+	uint32_t only; /* the id of the one that is asked, whatever is known of it; 0: none */
 };
 
 /* One loop's turns. */

@@ -8,6 +8,7 @@
 #include "core/base/memory.h"
 #include "core/io/tls_client.h"
 #include "core/thread/lock.h"
+#include "server/client/checks.h"
 #include "server/client/http_conn.h"
 #include <errno.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ int client_create(struct client **ret_client, struct loop *loop)
 	client->dns_servers = NULL;
 	list_init(&client->pools);
 	list_init(&client->depots);
+	list_init(&client->checks);
 	list_init(&client->unnamed);
 	map_init(&client->pools_by_upstream);
 	map_init(&client->unnamed_by_authority);
@@ -182,6 +184,7 @@ void client_sweep(struct client *client)
 	timer_stop(&client->sweep);
 	next_ns = MIN(next_ns, client_sweep_unnamed(client, now_ns));
 	next_ns = MIN(next_ns, client_sweep_depots(client, now_ns));
+	client_sweep_checks(client);
 	client_sweep_pools(client);
 	if (!list_is_empty(&client->depots) || !list_is_empty(&client->unnamed))
 		client_sweep_at(client, MAX(next_ns, now_ns + SWEEP_MIN_MS * NS_PER_MS));
@@ -201,7 +204,7 @@ void client_destroy(struct client *client)
 		depot_close_all(depot);
 	list_each(pool, &client->pools, struct conn_pool, link)
 		client_remove_pool(client, pool);
-	check(list_is_empty(&client->depots));
+	check(list_is_empty(&client->depots) && list_is_empty(&client->checks));
 	map_fini(&client->pools_by_upstream);
 	map_fini(&client->unnamed_by_authority);
 	names_destroy(client->names);

@@ -40,6 +40,7 @@ struct client {
 	struct list pools;
 	struct map pools_by_upstream; /* by the bytes of the pointer */
 	struct list depots;
+	struct list checks;  /* of struct checks: upstreams that this loop checks */
 	struct list unnamed; /* of struct client_unnamed, that used last in front */
 	struct map unnamed_by_authority;
 	struct timer sweep;

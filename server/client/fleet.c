@@ -137,3 +137,16 @@ void peer_trust(struct peer *peer)
 	atomic_store_explicit(&peer->n_unreached, 0, memory_order_relaxed);
 	atomic_store_explicit(&peer->doubted_until_ns, 0, memory_order_relaxed);
 }
+
+void peer_check_done(struct peer *peer, bool good, unsigned rise, unsigned fall)
+{
+	unsigned n;
+
+	atomic_store_explicit(good ? &peer->n_checks_bad : &peer->n_checks_good, 0,
+			      memory_order_relaxed);
+	n = atomic_fetch_add_explicit(good ? &peer->n_checks_good : &peer->n_checks_bad, 1,
+				      memory_order_relaxed) +
+	    1;
+	if (n >= (good ? rise : fall))
+		atomic_store_explicit(&peer->down, !good, memory_order_relaxed);
+}

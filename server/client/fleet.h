@@ -48,8 +48,10 @@ struct peer {
 	struct net_addr addr;
 	struct fleet_stats stats;
 	struct breaker breaker;
-	_Atomic uint64_t doubted_until_ns; /* it could not be reached: others come first */
-	atomic_uint n_unreached;           /* in a row */
+	_Atomic uint64_t doubted_until_ns;       /* it could not be reached: others come first */
+	atomic_uint n_unreached;                 /* in a row */
+	atomic_bool down;                        /* by its health checks */
+	atomic_uint n_checks_good, n_checks_bad; /* in a row */
 };
 
 /* The peer of that key; a reference. */
@@ -65,6 +67,14 @@ static inline bool peer_is_listed(const struct peer *peer)
 /* No connection could be made, or one was, and a response came over it. */
 void peer_doubt(struct peer *peer, uint64_t now_ns);
 void peer_trust(struct peer *peer);
+
+/* A health check has ended. */
+void peer_check_done(struct peer *peer, bool good, unsigned rise, unsigned fall);
+
+static inline bool peer_is_down(const struct peer *peer)
+{
+	return atomic_load_explicit(&peer->down, memory_order_relaxed);
+}
 
 static inline bool peer_is_doubted(const struct peer *peer, uint64_t now_ns)
 {

@@ -68,11 +68,13 @@ static void http_call_count_end(struct http_call *call, enum outcome outcome)
 {
 	struct fleet_stats *stats = &call->request.upstream->fleet->stats;
 
+	call->pool->n_calls--;
+	call->client->n_calls--;
+	if (call->request.checked_id)
+		return;
 	atomic_fetch_sub_explicit(&stats->in_flight, 1, memory_order_relaxed);
 	if (outcome == OUTCOME_FAILED || outcome == OUTCOME_TIMED_OUT)
 		http_call_count(&stats->failed);
-	call->pool->n_calls--;
-	call->client->n_calls--;
 }
 
 /* What the end says of the server. */
@@ -100,7 +102,8 @@ enum breaker_result http_call_judge(const struct http_call *call, enum outcome o
 void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
 		   const char *detail)
 {
-	bool keep = outcome == OUTCOME_OK && call->answer && call->answer->keep_alive;
+	bool keep = outcome == OUTCOME_OK && call->answer && call->answer->keep_alive &&
+		    !call->request.checked_id;
 
 	check_that(call->phase != CALL_IDLE && call->phase != CALL_DONE, "phase=%u", call->phase);
 	http_reach_stop(call);
@@ -167,10 +170,12 @@ static void http_call_count_start(struct http_call *call)
 {
 	struct fleet_stats *stats = &call->request.upstream->fleet->stats;
 
-	http_call_count(&stats->calls);
-	atomic_fetch_add_explicit(&stats->in_flight, 1, memory_order_relaxed);
 	call->pool->n_calls++;
 	call->client->n_calls++;
+	if (call->request.checked_id)
+		return;
+	http_call_count(&stats->calls);
+	atomic_fetch_add_explicit(&stats->in_flight, 1, memory_order_relaxed);
 }
 
 static void http_call_on_interim(struct http_answer *answer,

@@ -43,6 +43,9 @@ struct http_call_request {
 	uint64_t hash;           /* of the key, where the upstream balances by one */
 	const uint32_t *avoided; /* ids of peers that are called only when there is nobody else */
 	size_t n_avoided;
+	uint32_t
+		checked_id; /* a health check of this peer: it has a connection of its own, needs no
+				permit, and is not counted; 0: none */
 };
 
 struct http_call_response {

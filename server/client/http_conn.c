@@ -32,7 +32,7 @@ static void http_conn_on_handed_event(struct stream *stream)
 	(void)stream;
 }
 
-struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock)
+struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock, bool permit)
 {
 	struct http_conn *conn = calloc(1, sizeof(*conn));
 	struct loop *loop = shelf->depot->client->loop;
@@ -40,7 +40,7 @@ struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock)
 	if (!conn)
 		return NULL;
 	conn->shelf = shelf;
-	conn->permit = true;
+	conn->permit = permit;
 	shelf->n_users++;
 	list_init(&conn->link);
 	timer_init(&conn->again, loop, NULL);

@@ -25,7 +25,7 @@ struct http_conn {
 
 /* With the socket that knocking has connected. NULL without memory: then the socket is still the knock's. The
  * connection, and the permit that the caller has taken for it, are its to close() or keep(). */
-struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock);
+struct http_conn *http_conn_open(struct shelf *shelf, struct knock *knock, bool permit);
 
 /* Begins the handshake of an upstream with TLS. 0, or -ENOMEM. */
 int http_conn_secure(struct http_conn *conn, const struct upstream *upstream, stream_fn *on_secure);

@@ -27,12 +27,17 @@ static void http_call_take_peer(struct http_call *call, struct shelf *shelf)
 	check(!call->shelf);
 	call->shelf = shelf;
 	call->peer_id = shelf->peer->id;
-	shelf_begin_call(shelf);
+	if (call->request.checked_id)
+		shelf->n_users++;
+	else
+		shelf_begin_call(shelf);
 }
 
 void http_call_leave_peer(struct http_call *call, enum breaker_result result)
 {
-	if (call->shelf)
+	if (call->shelf && call->request.checked_id)
+		shelf_leave(take(&call->shelf));
+	else if (call->shelf)
 		shelf_end_call(take(&call->shelf), &call->request.upstream->breaker, call->ticket,
 			       result);
 }
@@ -150,7 +155,7 @@ static void http_call_on_knock(struct knock *knock)
 				    http_call_connect_detail(knock->error));
 		return;
 	}
-	conn = http_conn_open(call->shelf, knock);
+	conn = http_conn_open(call->shelf, knock, call->permit);
 	if (!conn) {
 		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for a connection");
 		return;
@@ -273,9 +278,14 @@ static void http_call_on_handed(struct ready *ready)
 static void http_call_connect(struct http_call *call)
 {
 	struct permits *permits = http_call_permits(call);
-	struct http_conn *conn = call->retried ? NULL : http_conn_take(call->shelf);
+	bool fresh = call->retried || call->request.checked_id;
+	struct http_conn *conn = fresh ? NULL : http_conn_take(call->shelf);
 
 	call->phase = CALL_CONNECT;
+	if (call->request.checked_id) {
+		http_call_knock(call);
+		return;
+	}
 	if (conn) {
 		http_call_give_permit(call);
 		peer_count(call->shelf->peer, reused, 1);
@@ -303,6 +313,8 @@ static int http_call_choose_seat(struct http_call *call, enum balance_refusal *r
 		.hash = call->request.hash,
 		.now_ns = clock_monotonic_ns(),
 		.breaker = breaker_is_wanted(&upstream->breaker) ? &upstream->breaker : NULL,
+		.healthy = upstream->health.interval_ms > 0,
+		.only = call->request.checked_id,
 	};
 
 	return balance_choose(&call->pool->balance, &ask, ret_refusal);
@@ -322,9 +334,9 @@ static void http_call_choose(struct http_call *call)
 			http_call_fail_unreached(call, refusal);
 			return;
 		}
-	} while (!breaker_enter(&pool->shelves[seat]->peer->breaker,
-				&call->request.upstream->breaker, clock_monotonic_ns(),
-				&call->ticket));
+	} while (!call->request.checked_id && !breaker_enter(&pool->shelves[seat]->peer->breaker,
+							     &call->request.upstream->breaker,
+							     clock_monotonic_ns(), &call->ticket));
 	http_call_take_peer(call, pool->shelves[seat]);
 	http_call_connect(call);
 }

@@ -23,8 +23,8 @@ static bool http_retry_may(const struct http_call *call)
 {
 	const struct upstream_retry *retry = &call->request.upstream->retry;
 
-	return call->n_retries < retry->times && !call->task.cancelled &&
-	       !call->task.scope->cancelled && call->answer &&
+	return !call->request.checked_id && call->n_retries < retry->times &&
+	       !call->task.cancelled && !call->task.scope->cancelled && call->answer &&
 	       (!call->send || http_send_can_repeat(call->send)) &&
 	       (!http_retry_was_sent(call) || http_request_is_idempotent(&call->request));
 }

@@ -61,6 +61,14 @@ struct upstream_retry {
 	struct statuses statuses; /* that are tried again, too */
 };
 
+/* Active checks; interval_ms of 0: none. */
+struct upstream_health {
+	struct str path;
+	uint64_t interval_ms, timeout_ms;
+	uint32_t rise, fall;
+	struct statuses expected;
+};
+
 struct upstream_names; /* what is known of its servers' addresses: upstream_names.c */
 
 /* The part that outlives a generation: same name, same settings. */
@@ -84,6 +92,7 @@ struct upstream {
 	struct breaker_settings breaker;
 	bool breaker_5xx; /* a status from 500 on is a failure of the server, too */
 	struct upstream_retry retry;
+	struct upstream_health health;
 	uint64_t stale_ms;   /* addresses are used so long after their time; default 1h */
 	size_t response_max; /* bytes of a response's body: past it too_large; default 8m */
 };
