@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 enum {
-	MEMORY_RESERVE = 1 << 20, /* for what cannot be refused while requests are served */
 	CANCEL_GRACE_MS = 1000,
 	REFUSING_MAX =
 		256, /* connections past limits.connections that are answered with 503; more are closed */
@@ -226,146 +225,22 @@ static void server_on_watchdog(struct timer *timer)
 
 static const int signal_numbers[] = { SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
 
-static unsigned server_n_threads(struct str text)
-{
-	uint64_t n_threads;
-
-	return str_to_u64(text, &n_threads) == 0 ? (unsigned)n_threads : cpus_count();
-}
-
-/* Before the workers' threads run. */
-static struct homes *server_create_homes(struct server *server)
-{
-	struct loop **loops = mem_alloc(server->n_workers * sizeof(struct loop *));
-	struct homes *homes;
-
-	for (size_t i = 0; i < server->n_workers; i++)
-		loops[i] = server->workers[i]->loop;
-	homes = homes_create(loops, server->n_workers);
-	for (size_t i = 0; i < server->n_workers; i++)
-		scheduler_set_homes(server->workers[i]->scheduler, homes);
-	free(loops);
-	return homes;
-}
-
-static int server_create_workers(struct server *server, size_t n_workers)
-{
-	server->n_workers = n_workers;
-	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
-	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
-	for (size_t i = 0; i <= n_workers; i++) {
-		int r = worker_create(&server->workers[i], server, i, i == n_workers);
-
-		if (r < 0)
-			return r;
-	}
-	server->homes = server_create_homes(server);
-	server->main = server->workers[n_workers];
-	server->main->router = admin_router();
-	return 0;
-}
-
-/* As many descriptors as the connections may need, as far as the system lets. */
-static void server_raise_files(const struct settings *settings)
-{
-	rlim_t wanted = (rlim_t)settings->connections * 2 + 1024;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-		return;
-	limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : MIN(wanted, limit.rlim_max);
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warning("descriptor limit not raised error=%s, going on",
-			    strerrorname_np(errno));
-	else if (limit.rlim_cur < (rlim_t)settings->connections + 64)
-		log_warning("descriptor limit is lower than limits.connections limit=%llu "
-			    "connections=%lld, going on",
-			    (unsigned long long)limit.rlim_cur, (long long)settings->connections);
-}
-
-static void server_create_logins(struct server *server)
-{
-	server->logins = logins_create(server->pool);
-	for (size_t i = 0; i < server->n_workers; i++)
-		server->workers[i]->fetches.pool = logins_keys_queue(server->logins);
-}
-
-/* What a process before has left is removed now, not when the first file comes. Later is no harm: an
- * upload tries again, and is refused as long as there is no folder. */
-static void server_open_uploads(struct server *server, const struct generation *generation)
-{
-	bool needed = false;
-	int r;
-
-	server->uploads = uploads_create(generation->settings.uploads);
-	for (size_t i = 0; i < generation->n_routes; i++)
-		needed |= generation->routes[i]->body.type == BODY_MULTIPART;
-	if (!needed)
-		return;
-	r = uploads_open(server->uploads);
-	if (r < 0)
-		log_warning("uploads are refused folder=%s error=%s, trying again for each",
-			    LOG_QUOTE(uploads_base(server->uploads)), strerrorname_np(-r));
-}
-
-/* DESIGN §2.1: what a sandbox or an old kernel refuses is done by the pool. */
-static void server_open_files(struct server *server, const struct settings *settings)
-{
-	struct file_engine *engine = &server->file_engine;
-
-	for (size_t i = 0; i < server->n_workers; i++)
-		desk_open(&server->workers[i]->files, server->pool, server->n_workers);
-	file_engine_open(engine, server->pool, server->n_workers,
-			 settings->io_uring != IO_URING_OFF);
-	for (size_t i = 0; i < server->n_workers; i++)
-		worker_open_files(server->workers[i], engine);
-	if (engine->ring_error)
-		log_info("io_uring refused error=%s, threads work on files",
-			 strerrorname_np(-engine->ring_error));
-}
-
-/* The list was looked at when it was loaded. */
-static int server_set_dns(struct server *server, struct str servers)
-{
-	int r = 0;
-
-	if (servers.len == 0)
-		return 0;
-	server->dns_servers = mem_strndup(servers.ptr, servers.len);
-	for (size_t i = 0; r == 0 && i <= server->n_workers; i++)
-		r = client_set_dns_servers(server->workers[i]->client, server->dns_servers);
-	return r;
-}
-
 static int server_open(struct server *server, struct generation *generation)
 {
-	const struct settings *settings = &generation->settings;
 	struct diag diag;
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write past the limit of a file's size just fails */
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would hide how programs have ended */
-	server->spawner = spawner_create();
-	server->jq = jq_pool_create(server->spawner, server_n_threads(settings->compute_threads));
-	mem_keep_reserve(MEMORY_RESERVE);
-	server_raise_files(settings);
-	r = server_create_workers(server, server_n_threads(settings->threads));
-	if (r == 0)
-		r = server_set_dns(server, settings->dns_servers);
+	r = server_build(server, generation);
 	if (r == 0)
 		r = signals_open(&server->signals, server->main->loop, signal_numbers,
 				 ARRAY_LEN(signal_numbers), server_on_signal);
-	if (r == 0)
-		r = pool_create(&server->pool, "leat-compute",
-				server_n_threads(settings->compute_threads));
 	if (r < 0) {
 		log_error("start failed error=%s", strerrorname_np(-r));
 		return r;
 	}
-	server_open_files(server, settings);
-	server_create_logins(server);
-	server_open_uploads(server, generation);
 	timer_init(&server->watchdog, server->main->loop, server_on_watchdog);
 	timer_init(&server->shutdown, server->main->loop, server_cancel_all);
 	diag_init(&diag);

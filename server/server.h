@@ -92,6 +92,10 @@ const struct reply *server_allow_reply(uint32_t methods, bool is_options);
  * `allowed`, else 404, or 501 for a method that is none. Constant. */
 const struct reply *server_no_route_reply(const struct http_head *head, uint32_t allowed);
 
+/* ---- of server_build.c, main thread: loops, pool, queues, folders; nothing runs yet. 0 or a
+ * negative errno */
+int server_build(struct server *server, const struct generation *generation);
+
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
 int server_check_access_log(const struct generation *generation, struct diag *diag);
