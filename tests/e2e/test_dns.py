@@ -173,5 +173,5 @@ def test_what_is_wrong_is_said_at_load(text, message):
 
 def test_other_servers_need_a_restart(daemon, server):
     done = daemon.reload(CONF % '"127.0.0.1:1"')
-    assert done.returncode == 0 and "resolvers are fixed" in done.err
+    assert done.returncode == 0 and "resolvers and io_uring are fixed" in done.err
     assert daemon.get("/MX/mail.test").status == 200

@@ -53,7 +53,7 @@ routes:
         label: L
         every: 2s
         room: 1k
-        mode: fast
+        manner: fast
         any: {{ x: [1] }}
         width: ${{number(query.w)}}
         often: ${{query.often ?? '5s'}}
@@ -164,13 +164,13 @@ def test_a_full_queue_refuses_at_once(daemon):
 
 def test_a_verb_has_the_defaults_of_its_table(daemon):
     assert daemon.get("/keys?v=b").json() == {
-        "value": "ab", "flag": True, "times": None, "label": "none", "every": 90000, "room": 65536, "mode": "exact",
+        "value": "ab", "flag": True, "times": None, "label": "none", "every": 90000, "room": 65536, "manner": "exact",
         "any": [1, "two"], "width": 100, "token": 0, "often": None}
 
 
 def test_a_verb_gets_its_keys_as_their_types_say(daemon):
     assert daemon.get("/keys/all?w=640").json() == {
-        "value": "text", "flag": False, "times": 3, "label": "L", "every": 2000, "room": 1024, "mode": "fast",
+        "value": "text", "flag": False, "times": 3, "label": "L", "every": 2000, "room": 1024, "manner": "fast",
         "any": {"x": [1]}, "width": 640, "token": 5, "often": 5000}
     assert daemon.get("/keys/all?w=640&often=1m").json()["often"] == 60000
 
@@ -251,7 +251,7 @@ def test_tables_that_are_wrong_are_told_with_all_that_is_wrong():
     ("calc_keys: a, times: \"${1}\"", '"times" takes no ${}: it is read once'),
     ("calc_keys: a, width: 5000", "`width` takes a whole number from 1 to 4096, not this number"),
     ("calc_keys: a, width: wide", "`width` takes a whole number from 1 to 4096, not this text"),
-    ("calc_keys: a, mode: fats", '"mode" is fast or exact, not the text "fats"; did you mean "fast"?'),
+    ("calc_keys: a, manner: fats", '"manner" is fast or exact, not the text "fats"; did you mean "fast"?'),
     ("calc_keys: a, any: \"${query.x}\"", "`any` takes no ${}: it is constant"),
     ("calc_keys: \"${secret.token}\"", "a secret cannot be in `calc_keys`, where it could be seen"),
     ("get: \"http://127.0.0.1/\", width: 3", "`width` belongs to"),
@@ -285,7 +285,7 @@ def test_the_schema_knows_the_verbs_of_a_configuration(leat):
     assert "native" in plain and "calc_keys" not in plain
     assert mine["calc_keys"]["description"] == "Its keys."
     assert mine["times"] == {"type": "integer", "minimum": 1, "maximum": 10, "description": "How often."}
-    assert mine["mode"]["enum"] == ["fast", "exact"]
+    assert mine["manner"]["enum"] == ["fast", "exact"]
 
 
 # ------------------------------------------------------------------ one generation after the other

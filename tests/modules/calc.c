@@ -156,8 +156,8 @@ struct keys_state {
 
 static void keys_run(struct leat_call *call)
 {
-	static const char *const names[] = { "flag", "times", "label", "every", "room",
-					     "mode", "any",   "width", "token", "often" };
+	static const char *const names[] = { "flag",   "times", "label", "every", "room",
+					     "manner", "any",   "width", "token", "often" };
 	struct keys_state *state = leat->state(call);
 	struct leat_json *json = leat->result(call);
 
@@ -192,7 +192,7 @@ static const struct leat_key keys[] = {
 	{ "label", "A constant.", LEAT_KEY_TEXT, 0, "none", 0, 0, NULL },
 	{ "every", "A time.", LEAT_KEY_DURATION, 0, "1m30s", 0, 0, NULL },
 	{ "room", "A size.", LEAT_KEY_SIZE, 0, "64k", 0, 0, NULL },
-	{ "mode", "How.", LEAT_KEY_CHOICE, 0, "exact", 0, 0, modes },
+	{ "manner", "How.", LEAT_KEY_CHOICE, 0, "exact", 0, 0, modes },
 	{ "any", "Anything constant.", LEAT_KEY_VALUE, 0, "[1, two]", 0, 0, NULL },
 	{ "width", "Of pixels.", LEAT_KEY_INT, LEAT_EXPRESSION, "100", 1, 4096, NULL },
 	{ "token", "A secret.", LEAT_KEY_TEXT, LEAT_EXPRESSION | LEAT_SECRET, NULL, 0, 0, NULL },
