@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,8 +50,10 @@ int sql_threads_start(void *(*run)(void *arg), void *arg)
 	return -r;
 }
 
+/* What OpenSSL keeps for a thread goes now: the thread's own end may come after the process's. */
 void sql_threads_end(void)
 {
+	OPENSSL_thread_stop();
 	threads_count(-1);
 }
 
