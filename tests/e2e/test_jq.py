@@ -25,6 +25,21 @@ def workers(daemon):
     return found
 
 
+def ticks(pid):
+    """Of the processor, that it has used."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def at_work(daemon):
+    """The worker that runs a program: one that is only there may not have been given it yet."""
+    for pid in workers(daemon):
+        if ticks(pid) > 10:  # more than a start and a compile take
+            return pid
+    return None
+
+
 def post(daemon, target, value):
     return daemon.post(target, value if isinstance(value, bytes) else json.dumps(value), headers=JSON)
 
@@ -115,7 +130,7 @@ def test_a_client_that_leaves_halts_the_program(leat):
     daemon = leat(CONF)
     client = daemon.connect()
     client.send("GET /ever HTTP/1.1\r\nHost: a\r\n\r\n")
-    pid = await_true(lambda: workers(daemon))[0]
+    pid = await_true(lambda: at_work(daemon))
     client.reset()
     await_true(lambda: daemon.status()["requests_in_work"] == 0)
     await_true(lambda: pid not in children(daemon.pid))
@@ -143,15 +158,7 @@ def test_a_worker_that_is_killed_in_the_middle_is_started_again(leat):
     daemon = leat(CONF)
     client = daemon.connect()
     client.send("GET /ever HTTP/1.1\r\nHost: a\r\n\r\n")
-
-    def at_work():
-        for pid in workers(daemon):
-            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                fields = file.read().rpartition(")")[2].split()
-            if int(fields[11]) + int(fields[12]) > 10:  # ticks: more than a compile takes
-                return pid
-        return None
-    os.kill(await_true(at_work), signal.SIGKILL)
+    os.kill(await_true(lambda: at_work(daemon)), signal.SIGKILL)
     answer = client.response()
     assert (answer.status, answer.json()["code"]) == (500, "jq_failed")
     assert post(daemon, "/sum", {"orders": [{"total": 1}]}).json() == 1
@@ -168,7 +175,7 @@ def test_a_busy_program_keeps_no_loop(leat):
     daemon = leat(CONF)
     client = daemon.connect()
     client.send("GET /ever HTTP/1.1\r\nHost: a\r\n\r\n")
-    await_true(lambda: workers(daemon))
+    await_true(lambda: at_work(daemon))
     waiting = daemon.connect()
     waiting.send("GET /none HTTP/1.1\r\nHost: a\r\n\r\n")
     for _ in range(20):
@@ -180,8 +187,9 @@ def test_a_busy_program_keeps_no_loop(leat):
 @needs_jq
 def test_a_shutdown_ends_the_workers(leat):
     daemon = leat("timeouts: { shutdown: 100ms }\n" + CONF)
-    daemon.connect().send("GET /ever HTTP/1.1\r\nHost: a\r\n\r\n")
-    pid = await_true(lambda: workers(daemon))[0]
+    client = daemon.connect()
+    client.send("GET /ever HTTP/1.1\r\nHost: a\r\n\r\n")
+    pid = await_true(lambda: at_work(daemon))
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
     assert not os.path.exists(f"/proc/{pid}")

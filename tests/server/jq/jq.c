@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -296,6 +297,45 @@ static void a_program_that_does_not_end_is_killed_when_it_is_left(void)
 	gives(".", "2", "[2]", "2"); /* waits for the place, and starts another worker */
 	is_true(pool->slots[0].child.pid != pid);
 	end();
+}
+
+static sem_t gate;
+
+static void work_wait_at_gate(struct work *work)
+{
+	(void)work;
+	check(sem_wait(&gate) == 0);
+}
+
+/* It has not been given the program: there is nothing to halt. */
+static void a_worker_whose_call_is_left_while_it_starts_is_idle_and_kept(void)
+{
+	struct work works[8]; /* hold up all threads that could start it */
+	struct query query;
+	pid_t pid;
+
+	begin(1);
+	check(sem_init(&gate, 0, 0) == 0);
+	for (size_t i = 0; i < ARRAY_LEN(works); i++) {
+		works[i] = (struct work){ .run = work_wait_at_gate };
+		check(spawner_submit(spawner, &works[i]) == 0);
+	}
+	query_start(&query, "def f: f; f", "null");
+	while (query.call->state != JQ_CALL_STARTING)
+		loop_run_once(loop, false);
+	jq_call_leave(query.call);
+	query.call = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(works); i++)
+		sem_post(&gate);
+	query_end(&query);
+	while (processes.n_held > 0) /* the call outlives its scope until the worker is there */
+		loop_run_once(loop, false);
+	pid = pool->slots[0].child.pid;
+	is_true(pid > 0);
+	gives(".", "1", "[1]", "1");
+	is_int(pool->slots[0].child.pid, pid);
+	end();
+	sem_destroy(&gate);
 }
 
 static void a_worker_that_is_killed_fails_its_call_only(void)
@@ -683,6 +723,7 @@ int main(int argc, char **argv)
 	TEST(inputs_that_crash_it_hurt_nobody_else);
 	TEST(memory_without_end_is_not_given);
 	TEST(a_program_that_does_not_end_is_killed_when_it_is_left);
+	TEST(a_worker_whose_call_is_left_while_it_starts_is_idle_and_kept);
 	TEST(a_worker_that_is_killed_fails_its_call_only);
 	TEST(a_call_can_be_left_while_it_waits);
 	TEST(a_scope_that_is_cancelled_ends_those_who_wait);
