@@ -69,9 +69,12 @@ void conn_read_proxy(struct conn *conn)
 	struct stream *stream = &conn->stream;
 	struct proxy_source source;
 	size_t size;
-	ssize_t n = recv(stream_fd(stream), conn->worker->in, PROXY_HEADER_MAX, MSG_PEEK);
+	ssize_t n;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+	do /* no edge tells again of what is there */
+		n = recv(stream_fd(stream), conn->worker->in, PROXY_HEADER_MAX, MSG_PEEK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN) {
 		stream->readable = false;
 		return;
 	}

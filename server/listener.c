@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 enum {
+	ADMIN_MODE = 0660, /* of a unix socket */
 	BACKLOG = 4096,
 	ACCEPTS_A_TURN = 64,
 	BACKOFF_MS = 100,
@@ -141,13 +142,12 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 	listener->reserve_fd = listener_open_reserve();
 	list_init(&listener->link);
 	timer_init(&listener->backoff, worker->loop, listener_on_backoff);
-	r = net_listen(addr, BACKLOG, &listener->fd);
+	/* what may reload may not be for everybody */
+	r = net_listen_mode(addr, BACKLOG, admin ? ADMIN_MODE : 0, &listener->fd);
 	if (r < 0) {
 		listener_destroy(listener);
 		return r;
 	}
-	if (admin && addr->sa.sa_family == AF_UNIX && addr->un.sun_path[0])
-		chmod(addr->un.sun_path, 0660); /* what may reload may not be for everybody */
 	*ret_listener = listener;
 	return 0;
 }

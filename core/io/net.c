@@ -201,6 +201,14 @@ static void net_remove_stale_unix(const struct net_addr *addr)
 }
 
 /* "Every address" on a machine without IPv6 is every address of IPv4. */
+/* An abstract name has no permissions. */
+static int net_set_mode(const struct net_addr *addr, mode_t mode)
+{
+	if (mode == 0 || addr->sa.sa_family != AF_UNIX || !addr->un.sun_path[0])
+		return 0;
+	return chmod(addr->un.sun_path, mode) < 0 ? -errno : 0;
+}
+
 static int net_listen_any4(const struct net_addr *addr, int backlog, int *ret_fd)
 {
 	struct net_addr any = { .len = sizeof(any.in4) };
@@ -212,8 +220,14 @@ static int net_listen_any4(const struct net_addr *addr, int backlog, int *ret_fd
 
 int net_listen(const struct net_addr *addr, int backlog, int *ret_fd)
 {
+	return net_listen_mode(addr, backlog, 0, ret_fd);
+}
+
+int net_listen_mode(const struct net_addr *addr, int backlog, mode_t mode, int *ret_fd)
+{
 	const int on = 1, off = 0;
 	scoped(fd_close) int fd = -1;
+	int r;
 
 	if (addr->sa.sa_family == AF_UNIX)
 		net_remove_stale_unix(addr);
@@ -229,7 +243,12 @@ int net_listen(const struct net_addr *addr, int backlog, int *ret_fd)
 	if (addr->sa.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
 			   IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr) ? &off : &on, sizeof(on));
-	if (bind(fd, &addr->sa, addr->len) < 0 || listen(fd, backlog) < 0)
+	if (bind(fd, &addr->sa, addr->len) < 0)
+		return -errno;
+	r = net_set_mode(addr, mode);
+	if (r < 0)
+		return r;
+	if (listen(fd, backlog) < 0)
 		return -errno;
 	*ret_fd = fd_take(&fd);
 	return 0;

@@ -43,6 +43,10 @@ uint16_t net_addr_port(const struct net_addr *addr);    /* 0 for unix */
  * replaced; one that is in use is -EADDRINUSE. */
 int net_listen(const struct net_addr *addr, int backlog, int *ret_fd);
 
+/* The same with the permissions of a unix socket, which it has before anybody can connect; 0: as the
+ * umask says. */
+int net_listen_mode(const struct net_addr *addr, int backlog, mode_t mode, int *ret_fd);
+
 /* Begins to connect; the socket becomes writable when it is done (then ask net_error()). */
 int net_connect(const struct net_addr *addr, int *ret_fd);
 

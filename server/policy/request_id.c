@@ -4,6 +4,7 @@
  * says under which name the client learns it, and whether a proxy in front may give one: only who
  * is among the listener's trusted_proxies can, or any client could forge lines of the log. */
 #include "server/policy/request_id.h"
+#include "conf/load.h"
 #include "server/policy/policies.h"
 #include "server/reply.h"
 #include "server/request.h"
@@ -26,6 +27,28 @@ const struct setting request_id_keys[] = {
 };
 #undef AT
 
+/* Whether any listener says whom it trusts. */
+static bool request_id_has_proxies(const struct node *listen)
+{
+	bool found = listen && node_find(listen, "trusted_proxies");
+
+	for (size_t i = 0; listen && listen->kind == NODE_LIST && !found && i < listen->n_entries;
+	     i++)
+		found = node_find(listen->entries[i].value, "trusted_proxies");
+	return found;
+}
+
+static void request_id_check_trust(struct policy_compiler *compiler, const struct node *node)
+{
+	const struct node *trust = node_find(node, "trust");
+
+	if (trust && !request_id_has_proxies(node_find(compiler->conf->root, "listen")))
+		diag_warning(
+			compiler->diag, trust->place,
+			"no listener has trusted_proxies, so no id is ever taken; name them at "
+			"a listener, or remove trust");
+}
+
 static struct policy *request_id_compile(struct policy_compiler *compiler, const struct node *node,
 					 const struct policy *before)
 {
@@ -39,6 +62,8 @@ static struct policy *request_id_compile(struct policy_compiler *compiler, const
 				      "true, off, or {header: X-Request-Id}") ||
 		 settings_read(&part, 1, node, "request_id", compiler->arena, compiler->diag) > 0)
 		return NULL;
+	if (id->trust)
+		request_id_check_trust(compiler, node);
 	if (http_is_token(id->header) && !reply_header_is_ours(id->header))
 		return &id->policy;
 	diag_error(compiler->diag, node_find(node, "header")->place,

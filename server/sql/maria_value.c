@@ -155,6 +155,7 @@ static struct sql_value column_bits(struct str bytes)
 {
 	uint64_t bits = 0;
 
+	check(bytes.ptr || bytes.len == 0);
 	for (size_t i = 0; i < bytes.len && i < 8; i++)
 		bits = bits << 8 | (unsigned char)bytes.ptr[i];
 	return (struct sql_value){ .kind = SQL_INT, .integer = (int64_t)bits };

@@ -163,3 +163,11 @@ def test_a_status_that_redirects_in_another_way_is_an_error_of_loading():
     assert code == 1 and "308 keeps the method" in out
     code, out = check("listen: 127.0.0.1:0\nroutes: { /x: { reply: x, redirect_https: yes } }\n")
     assert code == 1 and '"redirect_https" cannot be "yes"; write true, off' in out
+
+
+def test_an_id_that_nobody_is_trusted_to_give_is_warned_of():
+    routes = "routes: { GET /: { reply: x, request_id: { trust: true } } }\n"
+    code, text = check(routes)
+    assert code == 0 and "1:51: warning: no listener has trusted_proxies, so no id is ever taken" in text, text
+    code, text = check("listen: [{ address: 127.0.0.1:0, trusted_proxies: [10.0.0.0/8] }]\n" + routes)
+    assert code == 0 and "warning" not in text, text

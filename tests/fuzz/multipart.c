@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	multipart_transcribe(STR("B-B"), body, body.len + 1, &whole);
 	multipart_transcribe(STR("B-B"), body, 1 + data[0] % 64, &cut);
 	multipart_transcribe(STR("B-B"), body, 1, &bytes);
+	check(whole.data && cut.data && bytes.data); /* each ends in a verdict */
 	check(str_eq(buf_str(&whole), buf_str(&cut)) && str_eq(buf_str(&whole), buf_str(&bytes)));
 	buf_fini(&whole);
 	buf_fini(&cut);
