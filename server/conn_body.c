@@ -263,6 +263,12 @@ bool conn_body_at_end(struct conn *conn)
 
 void conn_fail_body(struct conn *conn, int status)
 {
+	bool is_asked = conn->request && !conn->request->started && !conn->after_body;
+
+	if (status == 413 && is_asked) { /* as body_begin() would, had it known */
+		conn_refuse_body(conn, body_refuse_status(conn->request, status));
+		return;
+	}
 	if (!conn->duplex) {
 		conn_refuse(conn, status);
 		return;

@@ -497,3 +497,16 @@ def test_what_is_wrong_with_a_body_is_a_load_error(leat, body, error):
     told = own.cli("check")
     assert told.returncode == 1
     assert own.expand(error) in told.out + told.err or "xml" in body
+
+
+def test_a_body_that_is_too_large_is_answered_the_same_in_every_framing_and_can_be_mapped(leat):
+    daemon = leat("""
+routes:
+  POST /plain: { body: { type: text, max: 10 }, reply: "${body}" }
+  POST /mapped: { body: { type: text, max: 10 }, reply: "${body}", on_error: { too_large: { status: 413, text: "at most 10" } } }
+""")
+    for framing in ("Content-Length: 11\r\n\r\nhello world", "Transfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"):
+        told = daemon.raw(f"POST /plain HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n{framing}")
+        assert (told.status, told.json()["code"]) == (413, "too_large"), told
+        told = daemon.raw(f"POST /mapped HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n{framing}")
+        assert (told.status, told.text) == (413, "at most 10")
