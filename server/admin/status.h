@@ -11,3 +11,7 @@ struct totals {
 struct totals admin_totals(const struct server *server);
 
 struct server *admin_server(struct request *request);
+
+/* One figure without labels. */
+void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
+			uint64_t number);
