@@ -15,6 +15,8 @@ enum {
 
 enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
 
+enum job_missed { MISSED_SKIP, MISSED_ONCE, MISSED_ALL };
+
 struct file_io;
 struct store;
 struct job_spec {
@@ -28,6 +30,9 @@ struct job_spec {
 	struct zone *zone;   /* of cron, run.date and run.time; its reference is the spec's */
 	struct str timezone; /* "UTC", "Europe/Paris", "local" */
 	enum job_overlap overlap;
+	enum job_missed missed;
+	size_t history_max;
+	uint64_t generation_number; /* that it belongs to; said in the history */
 	uint64_t timeout_ms; /* of one attempt; 0: 30m */
 	uint64_t jitter_ms;
 	int64_t retry_times;
@@ -79,10 +84,6 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel);
 size_t scheduler_n_running(const struct scheduler *scheduler);
 
 /* ---- for the admin API; on the scheduler's loop */
-enum {
-	JOB_HISTORY_MAX = 50
-}; /* entries, one an attempt; planned runs that were skipped in a row are one */
-
 /* Appends one JSON object for each job: {"name":…,"schedule":…,"next":RFC 3339 or
  * null,"paused":…,"running":n, "last":{…}|null,"runs":n,"failures":n}, separated by commas. */
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
