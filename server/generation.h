@@ -17,6 +17,7 @@
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
+#include "server/trace/trace_conf.h"
 #include "server/upstream_section.h"
 
 struct route;
@@ -48,6 +49,7 @@ struct generation {
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct natives natives; /* `modules:` */
+	struct trace_conf trace;
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */
