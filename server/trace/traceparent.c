@@ -69,7 +69,8 @@ void trace_id_write(char out[TRACE_ID_LEN], const struct traceparent *parent)
 
 void traceparent_write(char out[TRACEPARENT_LEN], const struct traceparent *parent)
 {
-	memcpy(out, "00-", 3);
+	hex_write(out, 0, 2); /* the version */
+	out[2] = '-';
 	trace_id_write(out + 3, parent);
 	out[35] = '-';
 	span_id_write(out + TRACEPARENT_SPAN_AT, parent->span);
