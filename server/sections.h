@@ -3,9 +3,9 @@
 #include "conf/settings.h"
 
 struct sections_config {
-	const struct node *listen, *server, *log, *limits, *timeouts, *store, *admin, *secrets,
-		*include, *defaults, *modules, *http, *redis, *sql, *shared, *compute, *gpu, *flows,
-		*routes, *jobs;
+	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
+		*defaults, *modules, *http, *redis, *sql, *shared, *compute, *gpu, *flows, *routes,
+		*jobs, *trace, *store;
 	struct str files_root;
 };
 

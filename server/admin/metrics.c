@@ -133,11 +133,32 @@ static void metric_sqls(struct buf *out, const struct sql_section *sql)
 			   atomic_load(&sql->dbs[i]->stats.state) != SQL_DB_DOWN);
 }
 
-void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
-			uint64_t number)
+static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
+		       uint64_t number)
 {
 	metric_head(out, name, type, help);
 	buf_printf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+static void metric_trace(struct buf *out, const struct server *server)
+{
+	struct trace_totals totals = admin_trace_totals(server);
+
+	metric_one(out, "leat_trace_spans_total", "counter", "Spans of sampled traces.",
+		   totals.spans);
+	metric_one(out, "leat_trace_spans_dropped_total", "counter",
+		   "Spans that were dropped: too many waited, or the collector did not take them.",
+		   totals.dropped);
+	metric_one(out, "leat_trace_spans_exported_total", "counter",
+		   "Spans that the collector has taken.", totals.exported);
+	metric_one(out, "leat_trace_exports_failed_total", "counter",
+		   "Batches of spans that the collector did not take.", totals.failed);
+}
+
+void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
+			uint64_t number)
+{
+	metric_one(out, name, type, help, number);
 }
 
 void admin_metrics(struct request *request)
@@ -151,31 +172,32 @@ void admin_metrics(struct request *request)
 
 	logger_stats(&log);
 	buf_init_arena(&out, &request->arena);
-	admin_write_metric(&out, "leat_connections", "gauge", "Open connections.", totals.n_conns);
-	admin_write_metric(&out, "leat_requests_in_work", "gauge",
-			   "Requests that are being answered.", totals.n_busy);
-	admin_write_metric(&out, "leat_connections_accepted_total", "counter",
-			   "Connections accepted.", totals.accepted);
+	metric_one(&out, "leat_connections", "gauge", "Open connections.", totals.n_conns);
+	metric_one(&out, "leat_requests_in_work", "gauge", "Requests that are being answered.",
+		   totals.n_busy);
+	metric_one(&out, "leat_connections_accepted_total", "counter", "Connections accepted.",
+		   totals.accepted);
 	metric_head(&out, "leat_responses_total", "counter",
 		    "Answers by the first digit of their status.");
 	for (size_t i = 1; i < ARRAY_LEN(totals.status); i++)
 		buf_printf(&out, "leat_responses_total{code=\"%zuxx\"} %" PRIu64 "\n", i,
 			   totals.status[i]);
-	admin_write_metric(&out, "leat_tls_handshakes_total", "counter",
-			   "TLS handshakes that were done.", totals.handshakes);
-	admin_write_metric(&out, "leat_tls_handshakes_resumed_total", "counter",
-			   "Those of them that resumed a session.", totals.handshakes_resumed);
-	admin_write_metric(&out, "leat_tls_handshakes_failed_total", "counter",
-			   "TLS handshakes that failed, or were not done in time.",
-			   totals.handshakes_failed);
-	admin_write_metric(&out, "leat_generation", "gauge",
-			   "The number of the configuration at work.", server->generation->number);
-	admin_write_metric(&out, "leat_reloads_total", "counter", "Reloads that were accepted.",
-			   server->n_reloads);
-	admin_write_metric(&out, "leat_reloads_refused_total", "counter",
-			   "Reloads that were refused.", server->n_reloads_refused);
-	admin_write_metric(&out, "leat_log_dropped_total", "counter",
-			   "Access lines that were dropped.", log.dropped);
+	metric_one(&out, "leat_tls_handshakes_total", "counter", "TLS handshakes that were done.",
+		   totals.handshakes);
+	metric_one(&out, "leat_tls_handshakes_resumed_total", "counter",
+		   "Those of them that resumed a session.", totals.handshakes_resumed);
+	metric_one(&out, "leat_tls_handshakes_failed_total", "counter",
+		   "TLS handshakes that failed, or were not done in time.",
+		   totals.handshakes_failed);
+	metric_one(&out, "leat_generation", "gauge", "The number of the configuration at work.",
+		   server->generation->number);
+	metric_one(&out, "leat_reloads_total", "counter", "Reloads that were accepted.",
+		   server->n_reloads);
+	metric_one(&out, "leat_reloads_refused_total", "counter", "Reloads that were refused.",
+		   server->n_reloads_refused);
+	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
+		   log.dropped);
+	metric_trace(&out, server);
 	metric_policies(&out);
 	metric_compute(&out, &server->generation->queues);
 #if WITH_GPU
@@ -185,6 +207,7 @@ void admin_metrics(struct request *request)
 	admin_write_upstream_metrics(server->generation, &out);
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
+	admin_write_cache_metrics(server->generation, &out);
 	admin_write_store_metrics(server->store, &out);
 	reply.body = buf_str(&out);
 	if (out.error)

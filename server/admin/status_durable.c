@@ -9,6 +9,10 @@ void admin_write_store(struct store *store, struct buf *out)
 {
 	struct store_stats stats;
 
+	if (!store) {
+		buf_add(out, STR("null"));
+		return;
+	}
 	store_stats(store, &stats);
 	buf_add(out, STR("{\"path\":"));
 	json_write_text(str_of(store_path(store)), out);
@@ -26,6 +30,8 @@ void admin_write_store_metrics(struct store *store, struct buf *out)
 {
 	struct store_stats stats;
 
+	if (!store)
+		return;
 	store_stats(store, &stats);
 	admin_write_metric(out, "leat_store_up", "gauge", "0: the store does not work.",
 			   !stats.degraded);
