@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const outcomes[] = { "waiting", "running", "ok",      "failed",
+static const char *const outcomes[] = { "waiting", "running",   "ok",      "failed",
 					"timeout", "cancelled", "skipped", "interrupted" };
 
 const char *history_outcome(struct str name)
@@ -240,7 +240,8 @@ void history_write_last(const struct history *history, struct buf *out)
 	for (uint64_t number = history->n_added; number-- > history->first;) {
 		const struct history_entry *entry = &history->entries[number % history->max];
 
-		if (entry->outcome && entry->number == number && entry->started_wall_ns && entry->ended_wall_ns) {
+		if (entry->outcome && entry->number == number && entry->started_wall_ns &&
+		    entry->ended_wall_ns) {
 			history_write_entry(entry, out);
 			return;
 		}

@@ -12,8 +12,8 @@ enum {
 struct history_entry {
 	uint64_t number;
 	int64_t planned_wall_ns, started_wall_ns, ended_wall_ns; /* 0: not yet, or never */
-	int64_t retry_wall_ns; /* when the run is tried again; 0: it is not */
-	const char *outcome;   /* one of those in history.c */
+	int64_t retry_wall_ns;         /* when the run is tried again; 0: it is not */
+	const char *outcome;           /* one of those in history.c */
 	char error[HISTORY_ERROR_MAX]; /* "" or the code, or why it was skipped */
 	unsigned attempt;              /* from 1; 0: it was not started */
 	uint64_t times;                /* how many planned runs in a row were skipped for this */

@@ -23,18 +23,18 @@ static int64_t record_write_entry(struct store_db *db, const struct record_write
 	struct str job = str_of(write->name);
 	int64_t r;
 
-	r = store_write(db,
-			"insert or replace into job_run (job, number, id, planned, started, ended, retry, "
-			"attempt, times, generation, outcome, error, log) values "
-			"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-			STORE_ARGS(store_text(job), store_int((int64_t)entry->number),
-				   store_text(str_of(entry->id)), store_int(entry->planned_wall_ns),
-				   store_int(entry->started_wall_ns), store_int(entry->ended_wall_ns),
-				   store_int(entry->retry_wall_ns), store_int(entry->attempt),
-				   store_int((int64_t)entry->times),
-				   store_int((int64_t)entry->generation),
-				   store_text(str_of(entry->outcome)), store_text(str_of(entry->error)),
-				   store_text(str_of(entry->log))));
+	r = store_write(
+		db,
+		"insert or replace into job_run (job, number, id, planned, started, ended, retry, "
+		"attempt, times, generation, outcome, error, log) values "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+		STORE_ARGS(store_text(job), store_int((int64_t)entry->number),
+			   store_text(str_of(entry->id)), store_int(entry->planned_wall_ns),
+			   store_int(entry->started_wall_ns), store_int(entry->ended_wall_ns),
+			   store_int(entry->retry_wall_ns), store_int(entry->attempt),
+			   store_int((int64_t)entry->times), store_int((int64_t)entry->generation),
+			   store_text(str_of(entry->outcome)), store_text(str_of(entry->error)),
+			   store_text(str_of(entry->log))));
 	if (r < 0)
 		return r;
 	return store_write(db, "delete from job_run where job = ?1 and number <= ?2",
@@ -168,11 +168,12 @@ static int record_run(struct store_op *op, struct store_db *db)
 	}
 	if (r < 0)
 		return r;
-	row = store_query(db,
-			  "select number, id, planned, started, ended, retry, attempt, times, "
-			  "generation, outcome, error, log from (select * from job_run where job = ?1 "
-			  "order by number desc limit ?2) order by number",
-			  STORE_ARGS(name, store_int((int64_t)record->max)));
+	row = store_query(
+		db,
+		"select number, id, planned, started, ended, retry, attempt, times, "
+		"generation, outcome, error, log from (select * from job_run where job = ?1 "
+		"order by number desc limit ?2) order by number",
+		STORE_ARGS(name, store_int((int64_t)record->max)));
 	while ((r = store_row(db, row)) == 1)
 		record_read_entry(record, row);
 	return r;
