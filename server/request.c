@@ -140,6 +140,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 		.store = worker->server->store,
+		.agendas = worker->server->agendas,
 	};
 	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);

@@ -16,6 +16,7 @@
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
+#include "server/jobs/agenda.h"
 #include "server/jq/jq_pool.h"
 #include "server/logger.h"
 #include "server/notify.h"
@@ -82,7 +83,7 @@ struct worker *server_pick_worker(struct server *server, bool admin)
 
 size_t server_job_home(const struct server *server, struct str name)
 {
-	return (size_t)(str_hash(name) % server->n_workers);
+	return (size_t)todo_slot_of(name) % server->n_workers;
 }
 
 /* ------------------------------------------------------------ shutdown */
@@ -339,9 +340,11 @@ static void server_stop_sqls(struct server *server)
 static void server_stop_store(struct server *server)
 {
 	store_destroy(take(&server->store));
-	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
-		if (server->workers[i]->loop)
-			loop_run_once(server->workers[i]->loop, false);
+	for (size_t n = 0; n < 3; n++) /* some tell others */
+		for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i];
+		     i++)
+			if (server->workers[i]->loop)
+				loop_run_once(server->workers[i]->loop, false);
 }
 
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
@@ -389,6 +392,7 @@ static void server_close(struct server *server)
 	free(server->workers);
 	free(server->watchdog_turns);
 	free(server->dns_servers);
+	agendas_destroy(server->agendas);
 }
 
 int server_run(const char *conf_path)

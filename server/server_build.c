@@ -6,6 +6,7 @@
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
+#include "server/jobs/agenda.h"
 #include "server/jq/jq_pool.h"
 #include "server/server.h"
 #include "server/store/store.h"
@@ -37,6 +38,16 @@ static struct homes *server_create_homes(struct server *server)
 	return homes;
 }
 
+static void server_create_agendas(struct server *server)
+{
+	struct scheduler **schedulers = mem_alloc(server->n_workers * sizeof(struct scheduler *));
+
+	for (size_t i = 0; i < server->n_workers; i++)
+		schedulers[i] = server->workers[i]->scheduler;
+	server->agendas = agendas_create(server->store, schedulers, server->n_workers);
+	free(schedulers);
+}
+
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
@@ -49,6 +60,7 @@ static int server_create_workers(struct server *server, size_t n_workers)
 			return r;
 	}
 	server->homes = server_create_homes(server);
+	server_create_agendas(server);
 	server->main = server->workers[n_workers];
 	server->main->router = admin_router();
 	return 0;

@@ -83,6 +83,11 @@ void worker_sweep(struct worker *worker)
 
 /* ------------------------------------------------------------ making */
 
+static struct flow *worker_find_flow(void *generation, struct str name)
+{
+	return map_find(&((struct generation *)generation)->flows, name);
+}
+
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
 {
 	struct worker *worker = mem_zalloc(sizeof(*worker));
@@ -123,6 +128,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
 		scheduler_set_redis(worker->scheduler, worker->redis);
+		scheduler_set_flows(worker->scheduler, worker_find_flow);
 		scheduler_set_store(worker->scheduler, server->store);
 		scheduler_set_tracer(worker->scheduler, &worker->tracer);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);

@@ -1,10 +1,16 @@
 /* server/admin/jobs.c: what the schedulers of all loops say. */
+#include "conf/units.h"
+#include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "server/admin/admin.h"
 #include "server/admin/gather.h"
+#include "server/expr/functions.h"
+#include "server/expr/json.h"
+#include "server/jobs/agenda.h"
 #include "server/server.h"
 #include "server/store/store.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* The answers of all loops, joined by commas, between `before` and `after`; in the request's
@@ -45,14 +51,13 @@ void admin_jobs(struct request *request)
 	gather_start(request, jobs_ask_list, jobs_list_done, 0, STR_NONE);
 }
 
-static void jobs_no_such(struct gather *gather)
+static void jobs_no_such(struct request *request, struct str name)
 {
-	struct reply reply =
-		reply_problem(&gather->request->arena, 404, STR("not_found"), STR_NONE, STR_NONE,
-			      arena_printf(&gather->request->arena, "there is no job \"%.*s\"",
-					   STR_ARG(gather->name)));
+	struct reply reply = reply_problem(
+		&request->arena, 404, STR("not_found"), STR_NONE, STR_NONE,
+		arena_printf(&request->arena, "there is no job \"%.*s\"", STR_ARG(name)));
 
-	request_reply(gather->request, &reply);
+	request_reply(request, &reply);
 }
 
 static struct gather_part *jobs_part_of(struct gather *gather, struct worker *worker)
@@ -74,7 +79,7 @@ static void jobs_history_done(struct gather *gather)
 			return;
 		}
 	}
-	jobs_no_such(gather);
+	jobs_no_such(gather->request, gather->name);
 }
 
 void admin_job_history(struct request *request)
@@ -103,6 +108,7 @@ struct jobs_wait {
 };
 
 static void jobs_command(struct request *request, enum job_command command);
+static void jobs_add_run(struct request *request);
 
 static int jobs_wait_run(struct store_op *op, struct store_db *db)
 {
@@ -159,11 +165,12 @@ static void jobs_command_done(struct gather *gather)
 
 		if (result == -ENOENT)
 			continue;
+		if (result == 0 && gather->command == JOB_MAY_RUN) {
+			jobs_add_run(request);
+			return;
+		}
 		if (result == 0 || result == -EAGAIN) {
-			jobs_wait(request, gather->command,
-				  result < 0                       ? 0
-				  : gather->command == JOB_RUN_NOW ? 202
-								   : 200);
+			jobs_wait(request, gather->command, result < 0 ? 0 : 200);
 			return;
 		}
 		reply = reply_problem(
@@ -173,7 +180,7 @@ static void jobs_command_done(struct gather *gather)
 		request_reply(request, &reply);
 		return;
 	}
-	jobs_no_such(gather);
+	jobs_no_such(gather->request, gather->name);
 }
 
 static void jobs_command(struct request *request, enum job_command command)
@@ -182,9 +189,200 @@ static void jobs_command(struct request *request, enum job_command command)
 		     request_param(request, STR("name")));
 }
 
+/* ------------------------------------------------------------ POST /v1/jobs/NAME/runs */
+
+/* What the request asks for. */
+struct jobs_run {
+	struct todo todo;
+	bool plain; /* now, and as overlap says */
+};
+
+static bool jobs_member(struct request *request, struct value body, const char *key,
+			struct value *ret)
+{
+	(void)request;
+	return value_member(body, str_of(key), ret) && !value_is_null(*ret);
+}
+
+/* NULL, or what is wrong with it. */
+static const char *jobs_read_text(struct request *request, struct value body, const char *key,
+				  struct str *ret_text)
+{
+	struct value value;
+
+	if (!jobs_member(request, body, key, &value))
+		return NULL;
+	if (value.kind != VALUE_TEXT || value.len == 0 || value.len > 200)
+		return "in, at, key and name are texts of up to 200 bytes";
+	*ret_text = value_str(value);
+	return NULL;
+}
+
+static const char *jobs_read_time(struct request *request, struct value body, struct todo *todo)
+{
+	struct expr_env env = { .arena = &request->arena };
+	struct str in = STR_NONE, at = STR_NONE;
+	const char *wrong = jobs_read_text(request, body, "in", &in);
+	struct value text, ms;
+	uint64_t delay_ms;
+
+	if (!wrong)
+		wrong = jobs_read_text(request, body, "at", &at);
+	if (wrong || (!in.len && !at.len))
+		return wrong;
+	if (in.len && at.len)
+		return "a run is asked for in a time or at one, not both";
+	if (in.len) {
+		if (units_duration_ms(in, &delay_ms) < 0)
+			return "in is a duration: 200ms, 5s, 10m, 3h or 2d";
+		todo->due_wall_ns += (int64_t)(delay_ms * NS_PER_MS);
+		return NULL;
+	}
+	text = value_text(at);
+	if (fn_parse_time(&env, &text, 1, &ms) < 0)
+		return "at is a time as RFC 3339 writes it: 2026-01-31T23:59:59Z";
+	todo->due_wall_ns = ms.integer * (int64_t)NS_PER_MS;
+	return NULL;
+}
+
+static const char *jobs_read_args(struct request *request, struct value body, struct todo *todo)
+{
+	struct value args;
+	struct buf json;
+
+	if (!jobs_member(request, body, "args", &args))
+		return NULL;
+	if (value_open(&args, &request->arena) < 0 || args.kind != VALUE_OBJECT)
+		return "args is an object";
+	buf_init_arena(&json, &request->arena);
+	value_write_json(args, &json);
+	todo->args = json.error ? STR("{}") : buf_str(&json);
+	return json.error ? "args is too large" : NULL;
+}
+
+static const char *jobs_read_body(struct request *request, struct jobs_run *run)
+{
+	static const char *const known[] = { "args", "in", "at", "key", "name", NULL };
+	struct str text = str_trim_space(request->body);
+	const char *wrong;
+	struct value body;
+
+	if (text.len == 0)
+		return NULL;
+	if (json_read(text, &request->arena, &body, NULL) < 0 ||
+	    value_open(&body, &request->arena) < 0 || body.kind != VALUE_OBJECT)
+		return "the body is a JSON object: args, in, at, key, name";
+	for (size_t i = 0; i < body.len; i++) {
+		size_t j = 0;
+
+		while (known[j] && !str_eq(str_of(known[j]), value_str(body.members[i].key)))
+			j++;
+		if (!known[j])
+			return "the body has args, in, at, key and name, and nothing else";
+	}
+	wrong = jobs_read_time(request, body, &run->todo);
+	if (!wrong)
+		wrong = jobs_read_text(request, body, "key", &run->todo.key);
+	if (!wrong)
+		wrong = jobs_read_text(request, body, "name", &run->todo.name);
+	if (!wrong)
+		wrong = jobs_read_args(request, body, &run->todo);
+	for (size_t i = 0; i < body.len; i++)
+		run->plain &= str_eq(value_str(body.members[i].key), STR("args"));
+	return wrong;
+}
+
+static void jobs_added(struct todo_ask *ask)
+{
+	struct request *request = ask->user;
+	struct reply reply;
+
+	if (!request)
+		return;
+	if (ask->result == 0) {
+		request_reply_json(
+			request, 202,
+			arena_printf(&request->arena, "{\"ok\":true,\"id\":%" PRId64 "}", ask->id));
+		return;
+	}
+	reply = reply_problem(&request->arena, ask->result == -EEXIST ? 409 : 503,
+			      STR("unavailable"), STR_NONE, STR_NONE,
+			      ask->result == -EEXIST ? STR("a run of that name is waiting")
+						     : STR("the store does not work"));
+	request_reply(request, &reply);
+}
+
+static void jobs_added_left(struct request *request)
+{
+	struct todo_ask *ask = request->native;
+
+	ask->user = NULL;
+	request_destroy(request);
+}
+
+static struct jobs_run jobs_run_of(struct request *request, const char **ret_wrong)
+{
+	const struct http_field *idem = http_head_find(&request->head, STR("idempotency-key"));
+	struct jobs_run run = {
+		.todo = { .kind = TODO_JOB,
+			  .target = request_param(request, STR("name")),
+			  .due_wall_ns = clock_wall_ns(),
+			  .tries = 5,
+			  .pause_ms = 10000 },
+		.plain = true,
+	};
+
+	*ret_wrong = jobs_read_body(request, &run);
+	if (idem && idem->value.len > 0) {
+		run.todo.idem = arena_printf(&request->arena, "%.*s\n%.*s",
+					     STR_ARG(run.todo.target), STR_ARG(idem->value));
+		run.plain = false;
+	}
+	return run;
+}
+
+static void jobs_add_run(struct request *request)
+{
+	const char *wrong;
+	struct jobs_run run = jobs_run_of(request, &wrong);
+	struct todo_ask *ask = agendas_add(request->worker->server->agendas, &run.todo,
+					   request->worker->loop, jobs_added, request);
+
+	if (!ask) {
+		request_reply(request, reply_refusal(503));
+		return;
+	}
+	request->native = ask;
+	request->on_cancel = jobs_added_left;
+}
+
+static bool jobs_is_job(const struct request *request, struct str name)
+{
+	const struct generation *generation = request->worker->server->generation;
+
+	for (size_t i = 0; i < generation->n_jobs; i++)
+		if (str_eq(generation->jobs[i]->name, name))
+			return true;
+	return false;
+}
+
 void admin_job_run(struct request *request)
 {
-	jobs_command(request, JOB_RUN_NOW);
+	const char *wrong;
+	struct jobs_run run = jobs_run_of(request, &wrong);
+	struct reply reply;
+
+	if (!jobs_is_job(request, run.todo.target)) {
+		jobs_no_such(request, run.todo.target);
+	} else if (wrong) {
+		reply = reply_problem(&request->arena, 400, STR("invalid_input"), STR_NONE,
+				      STR_NONE, str_of(wrong));
+		request_reply(request, &reply);
+	} else if (run.plain) {
+		jobs_command(request, JOB_MAY_RUN); /* then jobs_add_run() */
+	} else {
+		jobs_add_run(request);
+	}
 }
 
 void admin_job_pause(struct request *request)

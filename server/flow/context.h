@@ -14,6 +14,7 @@ struct homes;
 struct jq_pool;
 struct processes;
 struct redis_loop;
+struct agendas;
 struct store;
 struct trace;
 
@@ -40,7 +41,8 @@ struct context {
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct store *store; /* of the process; NULL: nothing can be kept here */
-	struct trace *trace; /* that it belongs to; NULL: none (server/trace/trace.h) */
+	struct agendas *agendas; /* of the process; NULL: nothing can be scheduled here */
+	struct trace *trace;     /* that it belongs to; NULL: none (server/trace/trace.h) */
 	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
 			  kept by a cache */
 	struct body_source *open; /* bodies that tasks have left to be passed on */

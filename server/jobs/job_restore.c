@@ -115,7 +115,8 @@ static void job_take_up(struct job *job, const struct record *record)
 		if (!entry->id[0] || !job_is_cut(entry))
 			continue;
 		job_mark_cut(job, entry->number);
-		if (!job_has_later(record, i) && job_goes_on(job, entry))
+		if (!strchr(entry->id, '#') /* what was asked for is the agenda's to begin again */
+		    && !job_has_later(record, i) && job_goes_on(job, entry))
 			job_go_on(job, entry);
 	}
 }

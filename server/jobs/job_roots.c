@@ -102,11 +102,17 @@ static int job_root_timezone(struct job_run *run, struct value *ret)
 	return job_root_text(job_root_spec(run)->timezone, ret);
 }
 
+static int job_root_args(struct job_run *run, struct value *ret)
+{
+	*ret = value_null();
+	return run->args ? value_json(ret, &run->arena, str_of(run->args)) : 0;
+}
+
 static const struct job_field run_fields[] = {
 	{ STR_INIT("id"), job_root_id },           { STR_INIT("name"), job_root_name },
 	{ STR_INIT("date"), job_root_date },       { STR_INIT("time"), job_root_time },
 	{ STR_INIT("planned"), job_root_planned }, { STR_INIT("started"), job_root_started },
-	{ STR_INIT("attempt"), job_root_attempt },
+	{ STR_INIT("attempt"), job_root_attempt }, { STR_INIT("args"), job_root_args },
 };
 
 static const struct job_field job_fields[] = {

@@ -19,6 +19,23 @@ enum {
 
 static void job_run_on_pause_end(struct timer *timer);
 
+void scheduler_make_context(struct scheduler *scheduler, struct context *context,
+			    struct arena *arena, struct str id)
+{
+	*context = (struct context){ .loop = scheduler->loop,
+				     .client = scheduler->client,
+				     .redis = scheduler->redis,
+				     .arena = arena,
+				     .id = id,
+				     .detacher = scheduler->detacher,
+				     .processes = scheduler->processes,
+				     .files = scheduler->files,
+				     .jq = scheduler->jq,
+				     .homes = scheduler->homes,
+				     .store = scheduler->store,
+				     .agendas = scheduler->agendas };
+}
+
 struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 {
 	struct scheduler *scheduler = job->scheduler;
@@ -34,25 +51,18 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 	timer_init(&run->timer, scheduler->loop, job_run_on_pause_end);
 	snprintf(run->id, sizeof(run->id), "%s-%" PRIx64 "-%" PRIu64, job->name,
 		 (uint64_t)(planned_wall_ns / (int64_t)NS_PER_MS), ++scheduler->n_made);
-	run->context = (struct context){ .ops = &job_run_ops,
-					 .loop = scheduler->loop,
-					 .client = scheduler->client,
-					 .redis = scheduler->redis,
-					 .arena = &run->arena,
-					 .id = str_of(run->id),
-					 .detacher = scheduler->detacher,
-					 .processes = scheduler->processes,
-					 .files = scheduler->files,
-					 .jq = scheduler->jq,
-					 .homes = scheduler->homes,
-					 .store = scheduler->store };
+	scheduler_make_context(scheduler, &run->context, &run->arena, str_of(run->id));
+	run->context.ops = &job_run_ops;
 	return run;
 }
 
 void job_run_destroy(struct job_run *run)
 {
 	check(!list_is_linked(&run->link) && !timer_is_running(&run->timer));
+	if (run->todo)
+		agenda_on_job_over(run->todo, run);
 	arena_fini(&run->arena);
+	free(run->args);
 	free(run);
 }
 

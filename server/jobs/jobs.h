@@ -68,6 +68,10 @@ void scheduler_set_tracer(struct scheduler *scheduler, struct tracer *tracer); /
 void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,
 			    struct jq_pool *jq);
 
+/* The flow of that name in a generation, or NULL: for what is done once; before the first one. */
+void scheduler_set_flows(struct scheduler *scheduler,
+			 struct flow *(*find_flow)(void *generation, struct str name));
+
 /* What each run from now on may use, and what all of them share with others (NULL: nothing). */
 void scheduler_set_memory(struct scheduler *scheduler, size_t memory_max,
 			  struct arena_budget *budget);
@@ -94,7 +98,7 @@ void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
  * "ended":…,"took_ms":n,"attempt":n,"outcome":"waiting|running|ok|failed|timeout|cancelled|skipped|interrupted","error":CODE|null,
  * "times":n,"id":…,"generation":n,"retry":RFC 3339,"log":[LINE…]}; what does not apply is null or absent. */
 bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out);
-enum job_command { JOB_RUN_NOW, JOB_PAUSE, JOB_RESUME };
+enum job_command { JOB_RUN_NOW, JOB_MAY_RUN, JOB_PAUSE, JOB_RESUME };
 /* 0; -ENOENT; -EAGAIN: what is known of the job is still being read; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans
  * no runs; those in progress and those that wait go on, and JOB_RUN_NOW works. */
 int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command);

@@ -7,6 +7,7 @@
 #include "server/expr/json.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void job_destroy(struct job *job);
@@ -108,6 +109,24 @@ static const char *job_overlap(struct job *job, struct job_run *run)
 		job_wait(job, run);
 		job_cancel_runs(job, true);
 		return NULL;
+	}
+	unreachable();
+}
+
+/* Whether a run that is asked for now would be. */
+static bool job_is_refused(const struct job *job)
+{
+	if (job->n_running == 0)
+		return false;
+	switch (job->spec->overlap) {
+	case OVERLAP_SKIP:
+		return true;
+	case OVERLAP_QUEUE:
+		return job->n_waiting >= JOB_WAITING_MAX;
+	case OVERLAP_PARALLEL:
+		return job->n_running >= JOB_PARALLEL_MAX;
+	case OVERLAP_CANCEL_PREVIOUS:
+		return false;
 	}
 	unreachable();
 }
@@ -292,6 +311,12 @@ void scheduler_set_files(struct scheduler *scheduler, struct file_io *files)
 	scheduler->files = files;
 }
 
+void scheduler_set_flows(struct scheduler *scheduler,
+			 struct flow *(*find_flow)(void *generation, struct str name))
+{
+	scheduler->find_flow = find_flow;
+}
+
 void scheduler_set_store(struct scheduler *scheduler, struct store *store)
 {
 	scheduler->store = store;
@@ -329,6 +354,7 @@ void scheduler_destroy(struct scheduler *scheduler)
 
 	if (!scheduler)
 		return;
+	agenda_destroy(scheduler->agenda);
 	while ((job = list_first(&scheduler->jobs, struct job, link)))
 		job_destroy(job);
 	map_fini(&scheduler->by_name);
@@ -341,6 +367,7 @@ void scheduler_set(struct scheduler *scheduler, void *generation, struct job_spe
 	struct list before = LIST_INIT(before);
 	struct job *job;
 
+	scheduler->generation = generation;
 	list_move_all(&before, &scheduler->jobs);
 	for (size_t i = 0; i < n_specs; i++) {
 		job = map_find(&scheduler->by_name, specs[i]->name);
@@ -355,6 +382,8 @@ void scheduler_set(struct scheduler *scheduler, void *generation, struct job_spe
 		list_add(&scheduler->jobs, &job->link);
 		job_leave(job);
 	}
+	if (scheduler->agenda)
+		agenda_start(scheduler->agenda);
 }
 
 void scheduler_stop(struct scheduler *scheduler, bool cancel)
@@ -362,6 +391,8 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel)
 	struct job *job;
 
 	scheduler->stopped = true;
+	if (scheduler->agenda)
+		agenda_stop(scheduler->agenda, cancel);
 	list_each(job, &scheduler->jobs, struct job, link) {
 		job_drop_waiting(job);
 		timer_stop(&job->timer);
@@ -371,59 +402,33 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel)
 
 size_t scheduler_n_running(const struct scheduler *scheduler)
 {
-	return scheduler->n_running;
+	return scheduler->n_running + (scheduler->agenda ? agenda_n_running(scheduler->agenda) : 0);
 }
 
 /* ------------------------------------------------------------ for the admin API */
 
-static struct job *scheduler_find(struct scheduler *scheduler, struct str name)
-{
-	struct job *job = map_find(&scheduler->by_name, name);
-
-	return job && job->spec ? job : NULL;
-}
-
-static void job_write(const struct job *job, struct buf *out)
-{
-	int64_t next_wall_ns = 0;
-
-	if (!job->paused && !job->scheduler->stopped)
-		(void)timetable_next(&job->timetable, job->spec, timetable_clock(), &next_wall_ns);
-	buf_add(out, STR("{\"name\":"));
-	json_write_text(str_of(job->name), out);
-	buf_add(out, STR(",\"schedule\":"));
-	json_write_text(str_of(job->schedule), out);
-	buf_add(out, STR(",\"next\":"));
-	history_write_time(next_wall_ns, out);
-	buf_printf(out, ",\"paused\":%s,\"running\":%zu,\"waiting\":%zu,\"last\":",
-		   job->paused ? "true" : "false", job->n_running, job->n_waiting);
-	history_write_last(&job->history, out);
-	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64 "}", job->n_runs,
-		   job->n_failures);
-}
-
-void scheduler_write_list(struct scheduler *scheduler, struct buf *out)
-{
-	struct job *job;
-	bool any = false;
-
-	list_each(job, &scheduler->jobs, struct job, link) {
-		if (!job->spec)
-			continue;
-		if (any)
-			buf_add_char(out, ',');
-		job_write(job, out);
-		any = true;
-	}
-}
-
-bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out)
+int scheduler_run_once(struct scheduler *scheduler, struct str name, struct todo_run *todo,
+		       struct str args)
 {
 	struct job *job = scheduler_find(scheduler, name);
+	struct job_run *run;
 
-	if (job)
-		history_write(&job->history, out);
-	return job != NULL;
+	if (!job)
+		return -ENOENT;
+	if (job->record || job->n_waiting >= JOB_WAITING_MAX)
+		return -EAGAIN;
+	run = job_run_create(job, clock_wall_ns());
+	if (!run)
+		return -ENOMEM;
+	snprintf(run->id, sizeof(run->id), "%s#%" PRId64, job->name, todo_id(todo));
+	run->context.id = str_of(run->id);
+	run->args = args.len ? mem_strndup(args.ptr, args.len) : NULL;
+	run->todo = todo;
+	if (job->n_running == 0)
+		job_start(job, run);
+	else if (job->spec->overlap == OVERLAP_SKIP || job_overlap(job, run))
+		job_wait(job, run); /* it was promised */
+	return 0;
 }
 
 static void job_set_paused(struct job *job, bool paused)
@@ -449,6 +454,8 @@ int scheduler_command(struct scheduler *scheduler, struct str name, enum job_com
 	if (job->record)
 		return -EAGAIN;
 	switch (command) {
+	case JOB_MAY_RUN:
+		return scheduler->stopped || job_is_refused(job) ? -EBUSY : 0;
 	case JOB_RUN_NOW:
 		return scheduler->stopped ? -EBUSY : job_due(job, clock_wall_ns());
 	case JOB_PAUSE:

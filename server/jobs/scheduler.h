@@ -9,6 +9,7 @@
  *                      PAUSING          (it failed, and is tried again) */
 #pragma once
 #include "core/base/map.h"
+#include "server/jobs/agenda.h"
 #include "server/jobs/history.h"
 #include "server/jobs/record.h"
 #include "server/jobs/timetable.h"
@@ -24,7 +25,11 @@ struct scheduler {
 	struct jq_pool *jq;          /* of the process; or NULL */
 	struct store *store;         /* of the process; or NULL: nothing is kept */
 	struct tracer *tracer;       /* of the loop; or NULL */
-	size_t memory_max;           /* of one run's arena */
+	struct agenda *agenda;       /* of the loop; or NULL: nothing is done once */
+	struct agendas *agendas;     /* of all; or NULL */
+	struct flow *(*find_flow)(void *generation, struct str name);
+	void *generation;  /* of the last scheduler_set() */
+	size_t memory_max; /* of one run's arena */
 	struct arena_budget *memory_budget;
 	struct map by_name;
 	struct list jobs; /* of struct job, in the order of the configuration */
@@ -79,6 +84,8 @@ struct job_run {
 	size_t log_len;
 	unsigned attempt;
 	char id[JOB_RUN_ID_MAX];
+	struct todo_run *todo; /* that asked for it; or NULL: the schedule */
+	char *args;            /* JSON; or NULL */
 };
 
 /* ---- job_run.c */
@@ -97,6 +104,10 @@ void job_run_start(struct job_run *run);
 /* The run ends soon, or now when it is PAUSING, and is not tried again. */
 void job_run_cancel(struct job_run *run);
 
+/* What all that runs here has in common; the rest is cleared. */
+void scheduler_make_context(struct scheduler *scheduler, struct context *context,
+			    struct arena *arena, struct str id);
+
 /* ---- job_roots.c: ${run…} and ${job…} */
 extern const struct context_ops job_run_ops;
 
@@ -104,6 +115,11 @@ extern const struct context_ops job_run_ops;
 
 /* What the store knows has come: the history, what was missed meanwhile, and what was cut. */
 void job_on_record(struct job *job, struct record *record);
+
+/* ---- scheduler_tell.c */
+
+/* NULL: no such job here, or it is no more in the configuration. */
+struct job *scheduler_find(struct scheduler *scheduler, struct str name);
 
 /* ---- scheduler.c */
 
@@ -114,6 +130,11 @@ void job_arm(struct job *job);
 
 /* Nothing runs any more: the next may, or the job goes. */
 void job_check_idle(struct job *job);
+
+/* A run of a job that an agenda asks for: it starts, or waits; agenda_on_job_over() follows. 0, -ENOENT,
+ * -EAGAIN: not now; -ENOMEM. */
+int scheduler_run_once(struct scheduler *scheduler, struct str name, struct todo_run *todo,
+		       struct str args);
 
 /* Called once by a run that was started, when it is over; it may be freed here. */
 void job_on_run_over(struct job_run *run, bool failed);

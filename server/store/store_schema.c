@@ -13,6 +13,20 @@ static const char *const steps[] = {
 	" planned int not null, started int not null, ended int not null, retry int not null,"
 	" attempt int not null, times int not null, generation int not null, outcome text not null,"
 	" error text not null, log text not null, primary key (job, number)) without rowid;",
+	/* 3: what is to be done once; `ord` is when it was to be done at first, `made` when it was
+	 * added or, once it is over, ended */
+	"create table todo (id integer primary key autoincrement, kind int not null,"
+	" target text not null, slot int not null, name text, key text, idem text, ord int not "
+	"null,"
+	" due int not null, made int not null, args text not null, state int not null,"
+	" blocked int not null, starts int not null, tries int not null, pause int not null,"
+	" error text);"
+	"create unique index todo_name on todo (name) where name is not null and state = 0;"
+	"create unique index todo_idem on todo (idem) where idem is not null;"
+	"create index todo_key on todo (key, state, ord, id) where key is not null;"
+	"create index todo_due on todo (due, id) where state = 0 and blocked = 0;"
+	"create index todo_running on todo (id) where state = 1;"
+	"create index todo_over on todo (id) where state >= 2;",
 };
 
 /* Each step or nothing of it. */

@@ -6,6 +6,7 @@ extern const struct verb verb_get, verb_post, verb_put, verb_patch, verb_delete,
 	verb_http;
 extern const struct verb verb_wait, verb_value, verb_log, verb_fail;
 extern const struct verb verb_call, verb_tasks, verb_race;
+extern const struct verb verb_schedule, verb_cancel;
 extern const struct verb verb_signal, verb_await, verb_enqueue, verb_dequeue;
 extern const struct verb verb_exec, verb_jq, verb_gpu, verb_dns, verb_native, verb_redis, verb_sql;
 extern const struct verb verb_sort, verb_merge, verb_reduce;

@@ -11,6 +11,7 @@ const struct verb *const verbs[] = {
 	&verb_exec,   &verb_jq,   &verb_sort,   &verb_merge, &verb_reduce,  &verb_sql,
 	&verb_native, &verb_gpu,  &verb_redis,  &verb_dns,
 	&verb_read,   &verb_write,  &verb_append, &verb_stat, &verb_list,
+	&verb_schedule, &verb_cancel,
 	&verb_remove, &verb_rename, &verb_sync,   NULL,
 };
 /* clang-format on */

@@ -13,7 +13,7 @@ UP = "http: { u: { url: @url@ } }\n"
 def ended(daemon, job, n=1):
     """The newest n entries of the history, once that many have ended."""
     def look():
-        runs = [run for run in daemon.history(job) if run["outcome"] != "running"]
+        runs = [run for run in daemon.history(job) if run["outcome"] not in ("running", "waiting")]
         return runs if len(runs) >= n else None
     return await_true(look, what=f"{n} runs of {job}")
 
@@ -157,7 +157,7 @@ def test_overlap_queue(leat, backend):
     daemon, upstream = overlapping(leat, backend, "queue")
     for _ in range(2):
         assert daemon.admin("POST", "/v1/jobs/j/runs").status == 202
-    assert (job(daemon, "j")["running"], job(daemon, "j")["waiting"]) == (1, 2)
+    await_true(lambda: (job(daemon, "j")["running"], job(daemon, "j")["waiting"]) == (1, 2))
     assert len(upstream.calls) == 1
     upstream.release.set()
     assert [r["outcome"] for r in ended(daemon, "j", 3)] == ["ok"] * 3

@@ -375,7 +375,7 @@ static void a_run_knows_its_planned_time_in_the_zone_of_the_job(void)
 	is_true(value_is_null(root_of(ROOT_RUN, "nothing")));
 	whole = root_of(ROOT_RUN, NULL);
 	is_int(whole.kind, VALUE_OBJECT);
-	is_int(whole.len, 7);
+	is_int(whole.len, 8);
 	is_true(fake.compiled_roots == (ROOT_BIT(ROOT_RUN) | ROOT_BIT(ROOT_JOB) |
 					ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET)));
 	finish();
