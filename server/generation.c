@@ -313,7 +313,7 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",   "server", "log",  "limits",
 						"timeouts", "admin",  "http", "shared",
 						"compute",  "redis",  "sql",  "files_root",
-						"gpu" };
+						"gpu",      "trace" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -345,6 +345,9 @@ static void load_sections(struct load *load)
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
+	cache_list_init(&generation->caches, generation->conf.root,
+			load->before ? &load->before->caches : NULL, generation->arena);
+	load->compiler.caches = &generation->caches;
 	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
@@ -353,6 +356,8 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
+	trace_conf_compile(&generation->trace, load->config.trace, &generation->http,
+			   &generation->conf, load->diag);
 	generation->natives.upstreams = generation->http.upstreams;
 	generation->natives.n_upstreams = generation->http.n_upstreams;
 	load_redis_section(load);
@@ -361,6 +366,7 @@ static void load_sections(struct load *load)
 	load_flows(load);
 	load_routes(load);
 	load_jobs(load);
+	flow_check_cached(&load->compiler);
 }
 
 struct generation *generation_load(const char *path, const struct generation *before, bool checking,
@@ -402,6 +408,7 @@ void generation_destroy(struct generation *generation)
 		return;
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
+	trace_conf_fini(&generation->trace);
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
@@ -412,6 +419,7 @@ void generation_destroy(struct generation *generation)
 	gpu_set_fini(&generation->gpu);
 	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
+	cache_list_fini(&generation->caches);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);
 	conf_fini(&generation->conf);

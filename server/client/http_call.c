@@ -38,6 +38,7 @@
 #include "server/client/http_retry.h"
 #include "server/client/http_send.h"
 #include "server/client/http_stream.h"
+#include "server/client/http_trace.h"
 #include <errno.h>
 
 void http_call_check(const struct http_call *call)
@@ -144,6 +145,7 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 	bool streams = call->stream != NULL; /* then the connection is still in use */
 
 	check_that(call->phase != CALL_IDLE && call->phase != CALL_DONE, "phase=%u", call->phase);
+	http_trace_end(call, outcome, error, detail);
 	http_call_leave(call, http_call_may_keep(call, outcome),
 			http_call_judge(call, outcome, error));
 	call->error = error;
@@ -157,6 +159,7 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 
 void http_call_end_by(struct http_call *call, struct http_call *other)
 {
+	http_trace_end(call, OUTCOME_CANCELLED, HTTP_CALL_OK, "another try was answered first");
 	http_call_leave(call, false, BREAKER_UNKNOWN);
 	if (!http_call_drop_stream(call))
 		http_call_count_end(call, OUTCOME_OK);
@@ -260,7 +263,7 @@ static bool http_call_prepare(struct http_call *call)
 {
 	const struct http_call_request *request = &call->request;
 
-	call->head = http_request_render(call->arena, request);
+	call->head = http_request_render(call->arena, request, &call->trace_at);
 	call->answer = arena_alloc(call->arena, sizeof(*call->answer));
 	if (!call->answer)
 		return false;
@@ -291,6 +294,7 @@ static void http_call_start(struct task *task)
 	}
 	if (upstream->timeouts.total_ms)
 		timer_start(&call->total_timer, upstream->timeouts.total_ms);
+	http_trace_begin(call);
 	http_call_begin(call);
 }
 

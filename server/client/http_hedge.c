@@ -13,6 +13,7 @@
 #include "server/client/http_exchange.h"
 #include "server/client/http_request.h"
 #include "server/client/http_stream.h"
+#include "server/client/http_trace.h"
 
 struct http_hedge {
 	struct http_call *call;
@@ -200,6 +201,7 @@ bool http_hedge_park(struct http_call *call, enum outcome outcome, enum http_cal
 	hedge->outcome = outcome;
 	hedge->error = error;
 	hedge->detail = detail;
+	http_trace_end(call, outcome, error, detail);
 	http_call_leave(call, http_call_may_keep(call, outcome),
 			http_call_judge(call, outcome, error));
 	call->phase = CALL_PARKED;
