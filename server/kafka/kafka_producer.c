@@ -153,7 +153,7 @@ static void producer_end(void *arg)
 
 	while (rd_kafka_outq_len(producer->client) > 0 && clock_monotonic_ns() < producer->end_ns)
 		producer_poll(producer, 50);
-	n_left = rd_kafka_outq_len(producer->client);
+	n_left = atomic_load(&producer->kafka->stats.queued);
 	if (n_left > 0)
 		log_warning("kafka messages are given up name=%s messages=%d",
 			    producer->kafka->name.ptr, n_left);
