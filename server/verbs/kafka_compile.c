@@ -10,10 +10,10 @@ static const struct setting kafka_verb_keys[] = {
 	  .required = true },
 	{ "key", SETTING_TEMPLATE, AT(key_node),
 	  .help = "Messages of one key are in one partition, in order; null: there is none." },
-	{ "value", SETTING_VALUE, AT(value_node),
-	  .help = "The message: a text as it is, null as none, anything else as JSON." },
+	{ "message", SETTING_VALUE, AT(value_node),
+	  .help = "Its value: a text as it is, null as none, anything else as JSON." },
 	{ "encoding", SETTING_CHOICE, AT(encoding), "text",
-	  "With base64 the value is a text of it, and the message its bytes.",
+	  "With base64 `message` is a text of it, and the value its bytes.",
 	  .choices = encodings },
 	{ "headers", SETTING_MAP, AT(headers_node), .help = "Headers by name; texts, or null." },
 	{ "partition", SETTING_TEMPLATE, AT(partition_node),
@@ -110,7 +110,7 @@ static bool kafka_verb_compile(struct verb_compiler *compiler, const struct node
 		ok &= config->partition != NULL;
 	}
 	if (config->value_node) {
-		config->value = verb_public_tree(compiler, config->value_node, "value");
+		config->value = verb_public_tree(compiler, config->value_node, "message");
 		ok &= config->value != NULL;
 	}
 	return compile_headers(compiler, config) && ok;

@@ -18,12 +18,12 @@ static int message_base64(struct step_run *run, struct value value, struct str *
 	char *bytes;
 
 	if (value.kind != VALUE_TEXT || !base64_strip_padding(&digits))
-		return message_refuse(run, "the value is no base64");
+		return message_refuse(run, "the message is no base64");
 	bytes = arena_alloc(step_arena(run), base64_size(digits.len) + 1);
 	if (!bytes)
 		return -ENOMEM;
 	if (!base64_decode(digits, BASE64_STANDARD, bytes))
-		return message_refuse(run, "the value is no base64");
+		return message_refuse(run, "the message is no base64");
 	*ret = (struct str){ bytes, base64_size(digits.len) };
 	return 0;
 }

@@ -17,23 +17,23 @@ routes:
   POST /send/{topic}:
     body: { type: json }
     tasks:
-      m: { kafka: bus, topic: "${path.topic}", key: "${body.key}", value: "${body.value}" }
+      m: { kafka: bus, topic: "${path.topic}", key: "${body.key}", message: "${body.value}" }
     reply: { json: "${m}" }
     on_error: { kafka_error: { status: 409, json: { code: "${error.code}", kafka: "${error.kafka}", detail: "${error.detail}" } } }
   POST /placed/{n}:
-    tasks: { m: { kafka: bus, topic: placed, partition: "${path.n}", value: x, headers: { a: "1 ${path.n}", b: null, c: "" } } }
+    tasks: { m: { kafka: bus, topic: placed, partition: "${path.n}", message: x, headers: { a: "1 ${path.n}", b: null, c: "" } } }
     reply: { json: [ "${m.topic}", "${m.partition}", "${m.offset}" ] }
     on_error: { kafka_error: { status: 409, json: { kafka: "${error.kafka}" } } }
   POST /bytes:
     body: { type: json }
-    tasks: { m: { kafka: bus, topic: bytes, value: "${body.value}", encoding: base64 } }
+    tasks: { m: { kafka: bus, topic: bytes, message: "${body.value}", encoding: base64 } }
     reply: ok
-  POST /leader: { tasks: { m: { kafka: bus, topic: leader, value: x, acks: leader } }, reply: { json: "${m}" } }
-  POST /none: { tasks: { m: { kafka: bus, topic: none, value: x, acks: none } }, reply: { json: "${m}" } }
-  POST /short: { tasks: { m: { kafka: bus, topic: short, value: x, timeout: 200ms } }, reply: ok }
-  POST /later: { tasks: { m: { kafka: bus, topic: later, value: x, detach: true } }, reply: ok }
+  POST /leader: { tasks: { m: { kafka: bus, topic: leader, message: x, acks: leader } }, reply: { json: "${m}" } }
+  POST /none: { tasks: { m: { kafka: bus, topic: none, message: x, acks: none } }, reply: { json: "${m}" } }
+  POST /short: { tasks: { m: { kafka: bus, topic: short, message: x, timeout: 200ms } }, reply: ok }
+  POST /later: { tasks: { m: { kafka: bus, topic: later, message: x, detach: true } }, reply: ok }
   POST /anyhow:
-    tasks: { m: { kafka: bus, topic: anyhow, value: x, optional: true } }
+    tasks: { m: { kafka: bus, topic: anyhow, message: x, optional: true } }
     reply: { json: { failed: "${m.failed}", topic: "${m.topic}", code: "${m.error.code}" } }
 '''
 JSON = [("Content-Type", "application/json")]
@@ -157,7 +157,7 @@ def test_a_dead_broker_costs_bounded_memory_and_is_queue_full(leat):
     sock, address = dead_port()
     with sock:
         daemon = leat("kafka: { bus: { brokers: ['@BROKERS@'], timeout: 1h, queue: 10 } }\n"
-                      "routes: { POST /s: { timeout: 1h, on_disconnect: finish, tasks: { m: { kafka: bus, topic: t, value: x } }, reply: ok } }\n"
+                      "routes: { POST /s: { timeout: 1h, on_disconnect: finish, tasks: { m: { kafka: bus, topic: t, message: x } }, reply: ok } }\n"
                       "timeouts: { shutdown: 1s }\n", BROKERS=address)
         clients = [daemon.connect() for _ in range(10)]
         for client in clients:
