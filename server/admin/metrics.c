@@ -186,6 +186,7 @@ void admin_metrics(struct request *request)
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
 	admin_write_kafka_metrics(server->generation, &out);
+	admin_write_cache_metrics(server->generation, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);
