@@ -28,6 +28,10 @@ const struct setting sections[] = {
 	  .keys = limits_keys },
 	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
 	  .keys = timeouts_keys },
+	{ "store", SETTING_MAP, AT(store),
+	  .help = "Where is kept what outlives the process: runs of jobs, and what is yet to be "
+		  "done.",
+	  .keys = store_keys },
 	{ "admin", SETTING_MAP, AT(admin),
 	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
 	{ "secrets", SETTING_MAP, AT(secrets),
@@ -61,6 +65,8 @@ const struct setting sections[] = {
 	{ "routes", SETTING_MAP, AT(routes),
 	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
 	  .more_keys = policy_keys },
+	{ "trace", SETTING_MAP, AT(trace),
+	  .help = "Where spans of requests, tasks, calls and jobs are sent.", .keys = trace_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };
