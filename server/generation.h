@@ -11,6 +11,7 @@
 #include "server/flow/queues.h"
 #include "server/gpu/gpu_set.h"
 #include "server/http/head.h"
+#include "server/kafka/kafka_section.h"
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
 #include "server/policy/policies.h"
@@ -18,6 +19,7 @@
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
+#include "server/trace/trace_conf.h"
 #include "server/upstream_section.h"
 
 struct route;
@@ -44,15 +46,17 @@ struct generation {
 	struct upstream_section http;
 	struct sql_section sql;
 	struct redis_section redis;
+	struct kafka_section kafka;
 	struct str files_root; /* where data is kept */
 	struct data_root data_root;
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct natives natives;   /* `modules:` */
 	struct cache_list caches; /* of `cache:` */
-	struct map flows;         /* name to struct flow * */
-	struct flow *all_flows;   /* of routes and jobs too; flows_fini() */
-	unsigned n_holders;       /* workers that still have references; main thread */
+	struct trace_conf trace;
+	struct map flows;       /* name to struct flow * */
+	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
+	unsigned n_holders;     /* workers that still have references; main thread */
 	size_t *n_refs; /* by worker; each written by its worker only; made when it is applied */
 };
 

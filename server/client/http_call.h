@@ -14,6 +14,7 @@
 
 struct http_call;
 struct http_call_response;
+struct trace;
 enum { HTTP_CALL_TRIED_MAX = 16 }; /* servers that one call tries to reach */
 
 struct http_call_request {
@@ -40,9 +41,12 @@ struct http_call_request {
 
 	/* An interim response (RFC 9110 §15.2) has come; its texts do not stay. NULL: they are skipped. */
 	void (*on_interim)(struct http_call *call, const struct http_call_response *response);
-	uint64_t hash;           /* of the key, where the upstream balances by one */
-	const uint32_t *avoided; /* ids of peers that are called only when there is nobody else */
+	const struct trace *trace; /* that goes with it, and that its tries are told of; or NULL */
+	uint64_t span;             /* whose parts the tries are; 0: they are not told of */
+	uint64_t hash;             /* of the key, where the upstream balances by one */
+	const uint32_t *avoided;   /* ids of peers that are called only when there is nobody else */
 	size_t n_avoided;
+	const struct upstream_hedge *hedge; /* NULL: that of the upstream */
 	uint32_t
 		checked_id; /* a health check of this peer: it has a connection of its own, needs no
 				permit, and is not counted; 0: none */
@@ -76,6 +80,7 @@ struct knock;
 struct shelf;
 struct http_answer;
 struct http_conn;
+struct http_hedge;
 struct http_send;
 struct http_stream;
 
@@ -102,6 +107,8 @@ struct http_call {
 	struct shelf *shelf;        /* of the server that was chosen; used */
 	breaker_ticket ticket;      /* of its breaker */
 	struct http_conn *conn;     /* NULL while there is none */
+	struct http_call *first;    /* it is a try beside this one: http_hedge.c */
+	struct http_hedge *hedge;   /* in the arena: of the tries beside it; or NULL */
 	struct knock *knock;        /* in the arena; made when a new connection is needed */
 	struct http_answer *answer; /* in the arena */
 	struct http_send *send;     /* in the arena: of the request's body_source; or NULL */
@@ -115,6 +122,8 @@ struct http_call {
 	uint64_t acquire_ns; /* since when it waits for a permit */
 	uint64_t seen_bytes; /* how much of the request had been sent when the timer was started */
 	struct str head;     /* the request's head, rendered */
+	size_t trace_at;     /* of the span's id in it; 0: it has none */
+	uint64_t try_span, try_started_ns;     /* of the try at hand; 0: it is not told of */
 	uint32_t tried[HTTP_CALL_TRIED_MAX];   /* peers that could not be reached */
 	uint32_t avoided[HTTP_CALL_TRIED_MAX]; /* peers that have failed the tries before */
 	uint8_t n_tried, n_retries;

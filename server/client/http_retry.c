@@ -9,9 +9,11 @@
 #include "server/client/client.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_exchange.h"
+#include "server/client/http_hedge.h"
 #include "server/client/http_reach.h"
 #include "server/client/http_request.h"
 #include "server/client/http_send.h"
+#include "server/client/http_trace.h"
 
 static bool http_retry_was_sent(const struct http_call *call)
 {
@@ -23,8 +25,9 @@ static bool http_retry_may(const struct http_call *call)
 {
 	const struct upstream_retry *retry = &call->request.upstream->retry;
 
-	return !call->request.checked_id && call->n_retries < retry->times &&
-	       !call->task.cancelled && !call->task.scope->cancelled && call->answer &&
+	return !call->request.checked_id && !call->first && !http_hedge_is_running(call) &&
+	       call->n_retries < retry->times && !call->task.cancelled &&
+	       !call->task.scope->cancelled && call->answer &&
 	       (!call->send || http_send_can_repeat(call->send)) &&
 	       (!http_retry_was_sent(call) || http_request_is_idempotent(&call->request));
 }
@@ -49,12 +52,9 @@ static void http_retry_pause(struct http_call *call, enum breaker_result result)
 {
 	const struct upstream_retry *retry = &call->request.upstream->retry;
 
-	http_reach_stop(call);
-	timer_stop(&call->timer);
-	http_exchange_leave(call, false);
-	http_call_leave_peer(call, result);
+	http_hedge_pause(call);
+	http_call_leave(call, false, result);
 	http_retry_avoid(call);
-	http_answer_fini(call->answer);
 	http_call_expect_answer(call);
 	call->phase = CALL_PAUSE;
 	call->retried = false;
@@ -75,6 +75,7 @@ bool http_retry(struct http_call *call, enum outcome outcome, enum http_call_err
 	    !http_retry_has_budget(call))
 		return false;
 	call->detail = detail;
+	http_trace_end(call, outcome, error, detail);
 	http_retry_pause(call, http_call_judge(call, outcome, error));
 	return true;
 }
@@ -89,6 +90,7 @@ bool http_retry_status(struct http_call *call)
 	if (!statuses_has(&upstream->retry.statuses, status) || !http_retry_may(call) ||
 	    !http_retry_has_budget(call))
 		return false;
+	http_trace_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
 	http_retry_pause(call, upstream->breaker_5xx && status >= 500 ? BREAKER_FAILED
 								      : BREAKER_SUCCEEDED);
 	return true;
@@ -96,5 +98,6 @@ bool http_retry_status(struct http_call *call)
 
 void http_retry_on_timer(struct http_call *call)
 {
+	http_trace_begin(call);
 	http_call_begin(call);
 }
