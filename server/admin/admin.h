@@ -22,6 +22,9 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 void admin_write_upstreams(const struct generation *generation, struct buf *out);
 void admin_write_upstream_metrics(const struct generation *generation, struct buf *out);
 void admin_write_label(struct str value, struct buf *out); /* of a metric, escaped */
+struct agendas;
+void admin_write_scheduled(struct agendas *agendas, struct buf *out);
+void admin_write_scheduled_metrics(struct agendas *agendas, struct buf *out);
 void admin_write_store(struct store *store, struct buf *out);
 void admin_write_store_metrics(struct store *store, struct buf *out);
 void admin_write_redises(struct buf *out, const struct generation *generation);

@@ -210,6 +210,7 @@ void admin_metrics(struct request *request)
 	admin_write_kafka_metrics(server->generation, &out);
 	admin_write_cache_metrics(server->generation, &out);
 	admin_write_store_metrics(server->store, &out);
+	admin_write_scheduled_metrics(server->agendas, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

@@ -234,6 +234,8 @@ void admin_status(struct request *request)
 	admin_write_caches(&json, generation);
 	buf_add(&json, STR(",\"store\":"));
 	admin_write_store(server->store, &json);
+	buf_add(&json, STR(",\"scheduled\":"));
+	admin_write_scheduled(server->agendas, &json);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }

@@ -1,7 +1,8 @@
-/* server/admin/status_durable.c: what the status says of the store. */
+/* server/admin/status_durable.c: what the status says of the store, and of what is done once. */
 #include "server/admin/admin.h"
 #include "server/admin/status.h"
 #include "server/expr/json.h"
+#include "server/jobs/agenda.h"
 #include "server/store/store.h"
 #include <inttypes.h>
 
@@ -47,4 +48,38 @@ void admin_write_store_metrics(struct store *store, struct buf *out)
 			   "What was not kept, as too much was waiting.", stats.n_refused);
 	admin_write_metric(out, "leat_store_bytes", "gauge", "The size of its file.",
 			   stats.size_bytes);
+}
+
+/* ------------------------------------------------------------ schedule:, and runs that were asked for */
+
+void admin_write_scheduled(struct agendas *agendas, struct buf *out)
+{
+	struct agendas_stats stats;
+
+	if (!agendas) {
+		buf_add(out, STR("null"));
+		return;
+	}
+	agendas_stats(agendas, &stats);
+	buf_printf(out,
+		   "{\"running\":%zu,\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"dead\":%" PRIu64
+		   "}",
+		   stats.n_running, stats.n_done, stats.n_failed, stats.n_dead);
+}
+
+void admin_write_scheduled_metrics(struct agendas *agendas, struct buf *out)
+{
+	struct agendas_stats stats;
+
+	if (!agendas)
+		return;
+	agendas_stats(agendas, &stats);
+	admin_write_metric(out, "leat_scheduled_running", "gauge",
+			   "Scheduled runs that have begun and are not over.", stats.n_running);
+	admin_write_metric(out, "leat_scheduled_done_total", "counter",
+			   "Scheduled runs that have succeeded.", stats.n_done);
+	admin_write_metric(out, "leat_scheduled_failed_total", "counter",
+			   "Tries of scheduled runs that have failed.", stats.n_failed);
+	admin_write_metric(out, "leat_scheduled_dead_total", "counter",
+			   "Scheduled runs that were given up.", stats.n_dead);
 }

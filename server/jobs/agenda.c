@@ -6,12 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct agendas {
-	struct store *store;
-	size_t n_agendas;
-	struct agenda *agendas[];
-};
-
 /* ------------------------------------------------------------ which loop */
 
 enum { SLOTS = 1024 };
@@ -358,8 +352,10 @@ void agenda_destroy(struct agenda *agenda)
 	free(agenda);
 }
 
-void agenda_stats(const struct agenda *agenda, struct agenda_stats *ret_stats)
+void agendas_stats(struct agendas *agendas, struct agendas_stats *ret_stats)
 {
-	*ret_stats = (struct agenda_stats){ agenda->n_runs, agenda->n_near, agenda->n_done,
-					    agenda->n_failed, agenda->n_dead };
+	*ret_stats = (struct agendas_stats){ .n_running = atomic_load(&agendas->n_running),
+					     .n_done = atomic_load(&agendas->n_done),
+					     .n_failed = atomic_load(&agendas->n_failed),
+					     .n_dead = atomic_load(&agendas->n_dead) };
 }

@@ -68,11 +68,12 @@ struct agendas *agendas_create(struct store *store, struct scheduler *const sche
 			       size_t n_schedulers);
 void agendas_destroy(struct agendas *agendas); /* NULL is accepted; after the schedulers */
 
-struct agenda_stats {
-	size_t n_running, n_near;
-	uint64_t n_done, n_failed, n_dead;
+/* Any thread. */
+struct agendas_stats {
+	size_t n_running;                  /* begun, and not yet over in the store */
+	uint64_t n_done, n_failed, n_dead; /* failed: a try; dead: given up */
 };
-void agenda_stats(const struct agenda *agenda, struct agenda_stats *ret_stats); /* its loop */
+void agendas_stats(struct agendas *agendas, struct agendas_stats *ret_stats);
 
 /* ---- for the scheduler */
 void agenda_start(struct agenda *agenda); /* has no effect the second time */
@@ -81,7 +82,7 @@ size_t agenda_n_running(const struct agenda *agenda); /* flows; jobs are counted
 void agenda_destroy(struct agenda *agenda);
 
 struct todo_run;
-int64_t todo_id(const struct todo_run *todo);
+int64_t todo_id(const struct todo_run *run);
 
 /* The run of a job that it has started is over, or was dropped before it began. */
-void agenda_on_job_over(struct todo_run *todo, const struct job_run *run);
+void agenda_on_job_over(struct todo_run *run, const struct job_run *job_run);

@@ -13,6 +13,14 @@ enum {
 	AGENDA_RETRY_MAX_MS = 3600 * 1000,
 };
 
+struct agendas {
+	struct store *store;
+	atomic_size_t n_running;
+	_Atomic uint64_t n_done, n_failed, n_dead;
+	size_t n_agendas;
+	struct agenda *agendas[];
+};
+
 struct near {
 	struct heap_node node;
 	int64_t id, due_wall_ns;
@@ -33,7 +41,6 @@ struct agenda {
 	int n_found;
 	uint64_t looked_ns;
 	bool started, recovered, looking, look_again, stopped;
-	uint64_t n_done, n_failed, n_dead;
 };
 
 enum todo_state {

@@ -26,6 +26,7 @@ void todo_run_destroy(struct todo_run *run)
 	timer_stop(&run->timer);
 	list_remove(&run->link);
 	run->agenda->n_runs--;
+	atomic_fetch_sub(&run->agenda->agendas->n_running, 1);
 	todo_row_fini(&run->row);
 	arena_fini(&run->arena);
 	free(run);
@@ -98,8 +99,10 @@ static void todo_end(struct todo_run *run, enum todo_end end, struct str error)
 	run->end = end;
 	snprintf(run->error, sizeof(run->error), "%.*s",
 		 STR_ARG(str_first(error, sizeof(run->error) - 1)));
-	run->agenda->n_done += end == TODO_OK;
-	run->agenda->n_dead += end == TODO_DEAD;
+	if (end == TODO_OK)
+		atomic_fetch_add(&run->agenda->agendas->n_done, 1);
+	if (end == TODO_DEAD)
+		atomic_fetch_add(&run->agenda->agendas->n_dead, 1);
 	todo_tell_end(run);
 }
 
@@ -110,7 +113,7 @@ static void todo_fail(struct todo_run *run, struct str error)
 	bool again = run->row.starts < run->row.tries;
 
 	pause_ms = MIN(pause_ms, (uint64_t)MAX(AGENDA_RETRY_MAX_MS, (int)run->row.pause_ms));
-	run->agenda->n_failed++;
+	atomic_fetch_add(&run->agenda->agendas->n_failed, 1);
 	run->due_wall_ns = clock_wall_ns() + (int64_t)(pause_ms * NS_PER_MS);
 	log_warning("scheduled run failed what=%s id=%" PRId64 " try=%" PRId64 " error=%s, %s",
 		    run->row.target, run->id, run->row.starts, LOG_QUOTE(error),
@@ -263,6 +266,7 @@ void todo_run_begin(struct agenda *agenda, int64_t id)
 	list_init(&run->link);
 	list_add(&agenda->runs, &run->link);
 	agenda->n_runs++;
+	atomic_fetch_add(&agenda->agendas->n_running, 1);
 	run->agenda = agenda;
 	run->id = id;
 	timer_init(&run->timer, agenda->loop, todo_on_timer);

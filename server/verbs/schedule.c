@@ -92,7 +92,7 @@ static bool schedule_compile_time(struct verb_compiler *compiler, struct schedul
 		own->in = verb_public_text(compiler, own->in_node, "in");
 	if (own->at_node)
 		own->at = verb_public_text(compiler, own->at_node, "at");
-	if (own->in && template_is_constant(own->in, &constant) &&
+	if (own->in_node && own->in && template_is_constant(own->in, &constant) &&
 	    units_duration_ms(constant, &ms) < 0) {
 		diag_error(compiler->flow->diag, own->in_node->place,
 			   "not a duration; write 200ms, 5s, 10m, 3h or 2d");

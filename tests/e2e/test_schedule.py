@@ -3,7 +3,7 @@ import json
 import os
 import sqlite3
 
-from backends import answering, hanging
+from backends import hanging
 from leat import await_true
 
 STORE = "store: { path: leat.db }\nfiles_root: data\n"
@@ -124,6 +124,8 @@ def test_a_head_that_fails_blocks_its_key_and_then_is_given_up(leat):
     await_true(lambda: "behind" in lines(daemon))
     assert lines(daemon) == ["bad"] * 3 + ["behind"]
     daemon.await_line("scheduled run failed what=bad .* given up")
+    await_true(lambda: daemon.status()["scheduled"] == {"running": 0, "done": 1, "failed": 3, "dead": 1})
+    assert "\nleat_scheduled_dead_total 1\n" in daemon.admin("GET", "/metrics").text
 
 
 def test_a_run_that_kill_9_cut_runs_again(leat, backend):
@@ -169,6 +171,7 @@ def test_a_job_runs_now_with_arguments(leat):
     daemon = leat(JOBS)
     assert post_run(daemon, "j").status == 202
     await_lines(daemon, "none")
+    await_true(lambda: [r["outcome"] for r in daemon.history("j")] == ["ok"])  # else it is refused: overlap
     assert post_run(daemon, "j", {"args": {"text": "hello"}}).status == 202
     await_lines(daemon, "none", "hello")
     assert await_true(lambda: [r["outcome"] for r in daemon.history("j")] == ["ok", "ok"])
