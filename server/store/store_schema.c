@@ -6,6 +6,10 @@
 static const char *const steps[] = {
 	/* 1 */
 	"create table meta (key text primary key, value) without rowid;",
+	/* messages of Kafka that are yet to be sent; `dead`: refused again and again */
+	"create table kafka_message (id integer primary key autoincrement, cluster text not null,"
+	" topic text not null, key, value, headers, partition int not null, dead int not null);"
+	"create index kafka_message_cluster on kafka_message (cluster, id);",
 };
 
 /* Each step or nothing of it. */
