@@ -6,7 +6,14 @@
 static const char *const steps[] = {
 	/* 1 */
 	"create table meta (key text primary key, value) without rowid;",
-	/* messages of Kafka that are yet to be sent; `dead`: refused again and again */
+	/* 2: jobs; `after` is the last planned time that is done with, in ns of the wall clock */
+	"create table job (name text primary key, schedule text not null, paused int not null,"
+	" after int not null) without rowid;"
+	"create table job_run (job text not null, number int not null, id text not null,"
+	" planned int not null, started int not null, ended int not null, retry int not null,"
+	" attempt int not null, times int not null, generation int not null, outcome text not null,"
+	" error text not null, log text not null, primary key (job, number)) without rowid;",
+	/* 3: messages of Kafka that are yet to be sent; `dead`: refused again and again */
 	"create table kafka_message (id integer primary key autoincrement, cluster text not null,"
 	" topic text not null, key, value, headers, partition int not null, dead int not null);"
 	"create index kafka_message_cluster on kafka_message (cluster, id);",
