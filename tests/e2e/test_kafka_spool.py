@@ -92,7 +92,7 @@ def test_what_is_kept_outlives_a_stop_and_a_kill(daemon, cluster):
     for i in range(10):
         assert keep(daemon, i, key="k").status == 200
     daemon.restart(15)
-    assert kafka(daemon)["spooled"] == 10
+    await_true(lambda: kafka(daemon)["spooled"] == 10)
     for i in range(10, 20):
         assert keep(daemon, i, key="k").status == 200
     daemon.restart(9)
