@@ -13,7 +13,11 @@ static const char *const steps[] = {
 	" planned int not null, started int not null, ended int not null, retry int not null,"
 	" attempt int not null, times int not null, generation int not null, outcome text not null,"
 	" error text not null, log text not null, primary key (job, number)) without rowid;",
-	/* 3: what is to be done once; `ord` is when it was to be done at first, `made` when it was
+	/* 3: messages of Kafka that are yet to be sent; `dead`: refused again and again */
+	"create table kafka_message (id integer primary key autoincrement, cluster text not null,"
+	" topic text not null, key, value, headers, partition int not null, dead int not null);"
+	"create index kafka_message_cluster on kafka_message (cluster, id);",
+	/* 4: what is to be done once; `ord` is when it was to be done at first, `made` when it was
 	 * added or, once it is over, ended */
 	"create table todo (id integer primary key autoincrement, kind int not null,"
 	" target text not null, slot int not null, name text, key text, idem text, ord int not "
