@@ -3,8 +3,10 @@ import json
 import os
 import sqlite3
 
+import pytest
+
 from backends import hanging
-from leat import await_true
+from leat import FLAVOR, await_true
 
 STORE = "store: { path: leat.db }\nfiles_root: data\n"
 # each run of `mark` leaves a line; `bad` fails always
@@ -207,6 +209,7 @@ def test_what_a_run_is_asked_by_is_checked(leat):
     assert post_run(daemon, "k", {"key": "a"}).status == 404
 
 
+@pytest.mark.skipif(FLAVOR != "release", reason="sanitizers have memory of their own")
 def test_many_that_are_far_cost_no_memory(leat):
     daemon = leat(CONF)
     with sqlite3.connect(os.path.join(daemon.dir, "leat.db"), timeout=30) as file:
