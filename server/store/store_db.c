@@ -77,8 +77,10 @@ static sqlite3_stmt *store_prepare(struct store_db *db, const char *sql)
 	if (statement)
 		return statement;
 	r = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
-	store_db_error(db, r);
-	check_that(r != SQLITE_ERROR, "%s: %s", sqlite3_errmsg(db->sqlite), sql);
+	if (r == SQLITE_ERROR) /* somebody has taken a table away */
+		db->trouble = -EBADMSG;
+	else
+		store_db_error(db, r);
 	if (statement)
 		map_set(&db->statements, str_of(sqlite3_sql(statement)), statement);
 	return statement;
@@ -119,7 +121,7 @@ int store_row(struct store_db *db, sqlite3_stmt *statement)
 	int code;
 
 	if (!statement)
-		return store_db_error(db, sqlite3_errcode(db->sqlite)) ?: -ENOMEM;
+		return db->trouble ? db->trouble : -ENOMEM;
 	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW)
 		return 1;

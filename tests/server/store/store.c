@@ -422,6 +422,27 @@ static void a_schema_of_a_newer_leat_is_refused(void)
 	forget_files();
 }
 
+static int vandal_run(struct store_op *op, struct store_db *db)
+{
+	(void)op;
+	return (int)MIN(store_write(db, "drop table t", STORE_NO_ARGS), INT64_C(0));
+}
+
+static void a_table_that_was_taken_away_is_damage_and_no_crash(void)
+{
+	struct write vandal = { .op.run = vandal_run }, count = { .op.run = count_run };
+
+	is_true(open_store(path));
+	is_int(write_now(1, 10), 0);
+	submit(&vandal);
+	is_int(finish(&vandal), 0);
+	submit(&count);
+	is_int(finish(&count), -EBADMSG);
+	is_true(is_degraded());
+	close_store();
+	forget_files();
+}
+
 static void a_database_of_another_program_is_refused(void)
 {
 	sqlite3 *sqlite;
@@ -497,6 +518,7 @@ int main(void)
 	TEST(damage_in_the_middle_is_found_at_the_start);
 	TEST(a_broken_file_is_moved_aside_when_that_is_wanted);
 	TEST(a_schema_of_a_newer_leat_is_refused);
+	TEST(a_table_that_was_taken_away_is_damage_and_no_crash);
 	TEST(a_database_of_another_program_is_refused);
 	TEST(a_folder_that_is_not_there_is_an_error);
 	TEST(others_cannot_read_the_file);
