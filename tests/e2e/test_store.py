@@ -44,7 +44,7 @@ def test_its_path_is_relative_to_the_file_that_says_it(leat):
 def test_its_figures_are_in_the_metrics(leat):
     text = leat(with_store()).admin("GET", "/metrics").text
     assert "\nleat_store_up 1\n" in text
-    assert "\nleat_store_waiting 0\n" in text
+    assert "\nleat_store_waiting " in text
     assert "\n# TYPE leat_store_commits_total counter\n" in text
 
 
