@@ -296,7 +296,8 @@ static bool route_compile_cache(struct flow_compiler *compiler, const struct exp
 	struct expr_names names = *expr->names;
 
 	if (!route_check_cache(compiler, config, route) ||
-	    !cache_spec_read(spec, config->cache, compiler->arena, compiler->diag))
+	    !cache_spec_read(spec, config->cache, compiler->arena, compiler->diag) ||
+	    !cache_spec_place(spec, config->cache, compiler->redis, compiler->diag))
 		return false;
 	names.task = NULL; /* they have not run */
 	key.names = &names;
