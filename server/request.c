@@ -13,6 +13,7 @@
 #include "server/body/body.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
+#include "server/live/websocket.h"
 #include "server/policy/policy.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
@@ -330,6 +331,10 @@ void request_start(struct request *request)
 	}
 	if (route->proxy) {
 		proxy_serve(route->proxy, request);
+		return;
+	}
+	if (route->websocket) {
+		websocket_serve(route->websocket, request);
 		return;
 	}
 	body_ready(request);

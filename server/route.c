@@ -1,6 +1,7 @@
 /* server/route.c */
 #include "server/route.h"
 #include "server/files/files.h"
+#include "server/live/websocket.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
@@ -21,7 +22,7 @@
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *body, *tasks, *reply, *redirect, *files, *proxy, *on_error;
+	const struct node *body, *tasks, *reply, *redirect, *files, *proxy, *websocket, *on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
@@ -43,6 +44,9 @@ const struct setting route_keys[] = {
 	{ "proxy", SETTING_NODE, AT(proxy),
 	  .help = "Passes the request on to an upstream: its name, a URL, or a map.",
 	  .keys = proxy_keys },
+	{ "websocket", SETTING_MAP, AT(websocket),
+	  .help = "Speaks WebSocket: on_open, on_message, on_close, and what may come.",
+	  .keys = websocket_keys },
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
@@ -63,7 +67,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "events", "websocket", "cache", "async" };
+	static const char *const later[] = { "events", "cache", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -175,7 +179,7 @@ static bool route_compile_files(struct flow_compiler *compiler, const struct rou
 				struct route *route)
 {
 	if (config->reply || config->redirect || config->proxy || config->tasks ||
-	    config->on_error) {
+	    config->websocket || config->on_error) {
 		diag_error(compiler->diag, config->files->place,
 			   "a route with files has no tasks, reply, redirect, proxy or on_error; "
 			   "keep one");
@@ -226,6 +230,22 @@ static bool route_compile_proxy(struct flow_compiler *compiler, struct expr_comp
 	return route_compile_proxy_body(compiler, config->body, route) & (route->proxy != NULL);
 }
 
+static bool route_compile_live(struct flow_compiler *compiler, const struct route_config *config,
+			       struct route *route)
+{
+	const struct live_place place = { route->pattern.text, EARLY_ROOTS, config->timeout_ms };
+
+	if (config->reply || config->redirect || config->tasks || config->proxy ||
+	    config->on_error || config->body) {
+		diag_error(compiler->diag, config->websocket->place,
+			   "a route with websocket has no tasks, reply, redirect, proxy, body or "
+			   "on_error; keep one");
+		return false;
+	}
+	route->websocket = websocket_compile(compiler, config->websocket, &place);
+	return route->websocket != NULL;
+}
+
 static bool route_compile_parts(struct flow_compiler *compiler, const struct route_config *config,
 				const struct node_entry *entry, struct route *route)
 {
@@ -242,6 +262,8 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct rou
 	expr.names = flow_names(route->flow);
 	if (config->files)
 		return ok && route_compile_files(compiler, config, route);
+	if (config->websocket)
+		return ok && route_compile_live(compiler, config, route);
 	if (config->proxy)
 		ok &= route_compile_proxy(compiler, &expr, config, route);
 	else
@@ -273,8 +295,8 @@ static const struct reply *route_constant(const struct route *route, struct aren
 {
 	const struct reply *reply;
 
-	if (!route->reply || !flow_is_empty(route->flow) || route->body.type != BODY_ANY ||
-	    route->roots & BODY_ROOTS)
+	if (!route->reply || route_is_live(route) || !flow_is_empty(route->flow) ||
+	    route->body.type != BODY_ANY || route->roots & BODY_ROOTS)
 		return NULL;
 	reply = reply_constant(route->reply);
 	return reply ? policies_bake(route, reply, arena) : NULL;

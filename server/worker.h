@@ -56,8 +56,10 @@ struct worker {
 	struct list conns;          /* of struct conn, all */
 	struct list requests;       /* free struct requests, for reuse */
 	struct list live;           /* of struct request: those in work */
+	struct list lives;          /* of struct live: connections that go on behind an answer */
 	size_t n_free_requests;
 	bool draining;               /* no keep-alive any more */
+	bool cancelling;             /* and nothing is waited for */
 	bool stopped;                /* told the main thread that nothing is left */
 	uint64_t id_prefix, id_next; /* of request ids */
 	uint64_t date_until_ns;      /* `head_end` is right before this moment */
