@@ -156,11 +156,11 @@ static bool conn_take(struct conn *conn, enum intake intake)
 
 /* The buffer, which doubles, has come to the ceiling of the request's own memory; else it is all
  * of leat that has none. */
-static bool conn_body_is_too_large(const struct conn *conn)
+static bool conn_body_is_too_large(const struct conn *conn, size_t more)
 {
 	const struct arena *arena = &conn->request->arena;
 
-	return conn->body.cap * 2 > arena->max - arena->used;
+	return MAX(conn->body.cap * 2, conn->body.len + more) > arena->max - arena->used;
 }
 
 static bool conn_body_data(struct conn *conn, struct str data)
@@ -176,7 +176,10 @@ static bool conn_body_data(struct conn *conn, struct str data)
 	buf_add(&conn->body, data);
 	if (!conn->body.error)
 		return true;
-	conn_refuse(conn, conn_body_is_too_large(conn) ? 413 : 503);
+	if (conn_body_is_too_large(conn, data.len))
+		conn_refuse_body(conn, body_refuse_size(conn->request));
+	else
+		conn_refuse(conn, 503);
 	return false;
 }
 
@@ -266,7 +269,7 @@ void conn_fail_body(struct conn *conn, int status)
 	bool is_asked = conn->request && !conn->request->started && !conn->after_body;
 
 	if (status == 413 && is_asked) { /* as body_begin() would, had it known */
-		conn_refuse_body(conn, body_refuse_status(conn->request, status));
+		conn_refuse_body(conn, body_refuse_size(conn->request));
 		return;
 	}
 	if (!conn->duplex) {

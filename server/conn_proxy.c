@@ -51,8 +51,12 @@ void conn_begin_proxy(struct conn *conn, const struct listen_spec *listen)
 static void conn_take_proxy(struct conn *conn, size_t size, const struct proxy_source *source)
 {
 	struct net_addr addr;
+	ssize_t n;
 
-	if (recv(stream_fd(&conn->stream), conn->worker->in, size, 0) != (ssize_t)size) {
+	do
+		n = recv(stream_fd(&conn->stream), conn->worker->in, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)size) {
 		conn_close(conn);
 		return;
 	}

@@ -98,6 +98,7 @@ void conn_accept(struct worker *worker, uint32_t listener, int fd, uint32_t even
 	if (!conn) {
 		close(fd);
 		server_conn_closed(worker);
+		worker_check_drained(worker);
 		return;
 	}
 	conn->worker = worker;

@@ -170,6 +170,9 @@ static void listener_stop_here(struct post *post)
 	struct listener *listener = container_of(post, struct listener, stop_post);
 
 	loop_remove(listener->worker->loop, &listener->watch);
+	/* whom the kernel has connected already would be reset */
+	for (unsigned n = 0; n < BACKLOG && listener_accept_one(listener); n++)
+		;
 	timer_stop(&listener->backoff);
 	listener_destroy(listener);
 }

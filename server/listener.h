@@ -34,5 +34,6 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 		    struct str text, const struct net_addr *addr, bool admin);
 void listener_start(struct listener *listener); /* begins to accept; main thread */
 
-/* Stops accepting, then closes and frees it; main thread. Connections that were accepted stay. */
+/* Accepts who is connected already, stops accepting, then closes and frees it; main thread.
+ * Connections that were accepted stay. */
 void listener_stop(struct listener *listener);

@@ -224,11 +224,9 @@ static void request_log_failure(struct request *request, const struct failure *f
 
 static struct failure request_errno_failure(int error, struct str detail)
 {
-	enum error_code code = error == -ENOMEM    ? ERROR_MEMORY_LIMIT
-			       : error == -EBADMSG ? ERROR_INVALID_INPUT
-						   : ERROR_EXPR_ERROR;
-
-	return (struct failure){ .code = code, .task = STR("reply"), .detail = detail };
+	return (struct failure){ .code = error_of_evaluation(error),
+				 .task = STR("reply"),
+				 .detail = detail };
 }
 
 void request_fail(struct request *request, const struct failure *failure)

@@ -108,6 +108,33 @@ static void server_drain_workers(struct server *server, bool cancel)
 	}
 }
 
+/* Each loop has run what was posted before: all listeners have stopped, and whom they accepted is
+ * counted where it goes. Only now can a loop tell that it has nothing left. */
+static void server_on_settled(struct post *post)
+{
+	struct server *server = container_of(post, struct worker, drain)->server;
+
+	if (--server->n_unsettled == 0)
+		server_drain_workers(server, false);
+}
+
+static void server_settle_here(struct post *post)
+{
+	struct worker *worker = container_of(post, struct worker, drain);
+
+	post->run = server_on_settled;
+	loop_post(worker->server->main->loop, post);
+}
+
+static void server_settle_workers(struct server *server)
+{
+	server->n_unsettled = (unsigned)server->n_workers;
+	for (size_t i = 0; i < server->n_workers; i++) {
+		server->workers[i]->drain.run = server_settle_here;
+		loop_post(server->workers[i]->loop, &server->workers[i]->drain);
+	}
+}
+
 static void server_give_up(struct timer *timer)
 {
 	(void)timer;
@@ -165,7 +192,7 @@ void server_shutdown(struct server *server)
 	list_each(listener, &server->listeners, struct listener, link)
 		listener_stop(listener);
 	server->n_undrained = (unsigned)server->n_workers;
-	server_drain_workers(server, false);
+	server_settle_workers(server);
 	timer_start(&server->shutdown, server->generation->settings.timeout_shutdown);
 }
 

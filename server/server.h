@@ -60,6 +60,7 @@ struct server {
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
 	bool stopping;
+	unsigned n_unsettled; /* workers that may still be given connections */
 	unsigned n_undrained;
 	int exit_code;
 };

@@ -285,7 +285,9 @@ void worker_check_drained(struct worker *worker)
 {
 	if (!worker->draining || worker->stopped || worker->is_main)
 		return;
-	if (!list_is_empty(&worker->conns) || worker->n_detached > 0 ||
+	/* also connections that are on their way here */
+	if (atomic_load_explicit(&worker->stats.n_conns, memory_order_relaxed) > 0 ||
+	    !list_is_empty(&worker->conns) || worker->n_detached > 0 ||
 	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
 	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||

@@ -200,7 +200,6 @@ static void net_remove_stale_unix(const struct net_addr *addr)
 		unlink(addr->un.sun_path);
 }
 
-/* "Every address" on a machine without IPv6 is every address of IPv4. */
 /* An abstract name has no permissions. */
 static int net_set_mode(const struct net_addr *addr, mode_t mode)
 {
@@ -209,6 +208,7 @@ static int net_set_mode(const struct net_addr *addr, mode_t mode)
 	return chmod(addr->un.sun_path, mode) < 0 ? -errno : 0;
 }
 
+/* "Every address" on a machine without IPv6 is every address of IPv4. */
 static int net_listen_any4(const struct net_addr *addr, int backlog, int *ret_fd)
 {
 	struct net_addr any = { .len = sizeof(any.in4) };
@@ -246,10 +246,13 @@ int net_listen_mode(const struct net_addr *addr, int backlog, mode_t mode, int *
 	if (bind(fd, &addr->sa, addr->len) < 0)
 		return -errno;
 	r = net_set_mode(addr, mode);
-	if (r < 0)
+	if (r == 0 && listen(fd, backlog) < 0)
+		r = -errno;
+	if (r < 0) {
+		if (addr->sa.sa_family == AF_UNIX)
+			net_remove_stale_unix(addr); /* as it is now: bound, and nobody listens */
 		return r;
-	if (listen(fd, backlog) < 0)
-		return -errno;
+	}
 	*ret_fd = fd_take(&fd);
 	return 0;
 }

@@ -97,13 +97,6 @@ static bool begin_find_coding(const struct request *request, bool *ret_coded,
 	return true;
 }
 
-static const struct reply *begin_refuse_size(struct request *request)
-{
-	return body_refuse(
-		request, &(struct body_refusal){ .status = 413,
-						 .detail = STR("the body is larger than may be") });
-}
-
 const struct reply *body_begin(struct request *request)
 {
 	const struct body_spec *spec = &request->route->body;
@@ -112,7 +105,7 @@ const struct reply *body_begin(struct request *request)
 
 	request->is_form = type == BODY_FORM;
 	if (request->head.has_length && request->head.length > spec->max)
-		return begin_refuse_size(request);
+		return body_refuse_size(request);
 	if (!body_is_read(request->route))
 		return NULL;
 	if (spec->type != BODY_ANY && spec->type != type)

@@ -61,5 +61,8 @@ const struct reply *body_refuse(struct request *request, const struct body_refus
  * came; 503 when it is all of leat that has none. */
 const struct reply *body_refuse_memory(struct request *request, uint64_t size);
 
+/* It is larger than the route lets it be, as its head says or as it has turned out. */
+const struct reply *body_refuse_size(struct request *request);
+
 /* The same with nothing but a status. */
 const struct reply *body_refuse_status(struct request *request, int status);

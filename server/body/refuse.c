@@ -55,6 +55,13 @@ const struct reply *body_refuse(struct request *request, const struct body_refus
 	return reply;
 }
 
+const struct reply *body_refuse_size(struct request *request)
+{
+	return body_refuse(
+		request, &(struct body_refusal){ .status = 413,
+						 .detail = STR("the body is larger than may be") });
+}
+
 const struct reply *body_refuse_status(struct request *request, int status)
 {
 	return body_refuse(request, &(struct body_refusal){ .status = status });

@@ -1,6 +1,7 @@
 /* server/flow/error.c */
 #include "server/flow/error.h"
 #include "core/base/check.h"
+#include <errno.h>
 
 const char *const error_code_names[] = {
 	"timeout",         "connect_failed", "dns_failed",   "tls_failed",
@@ -78,6 +79,13 @@ bool error_code_find(struct str name, enum error_code *ret_code)
 		return true;
 	}
 	return false;
+}
+
+enum error_code error_of_evaluation(int error)
+{
+	return error == -ENOMEM    ? ERROR_MEMORY_LIMIT
+	       : error == -EBADMSG ? ERROR_INVALID_INPUT
+				   : ERROR_EXPR_ERROR;
 }
 
 struct str failure_code(const struct failure *failure)

@@ -58,5 +58,9 @@ struct failure {
 	const struct value *faults; /* of a body: a list of {pointer, keyword, detail}; or NULL */
 };
 
+/* What an evaluation has returned (template_eval() and its like): -EBADMSG invalid_input, -ENOMEM
+ * memory_limit, else expr_error. */
+enum error_code error_of_evaluation(int error);
+
 struct str failure_code(const struct failure *failure);
 int failure_status(const struct failure *failure);

@@ -44,20 +44,18 @@ static void step_end(struct step_run *run, enum step_status status)
 struct failure step_errno_failure(struct step_run *run, int error)
 {
 	struct str message = str_of(step_env(run)->message);
-	enum error_code code = ERROR_EXPR_ERROR;
 
 	if (error == -ENOMEM)
 		return (struct failure){ .code = ERROR_MEMORY_LIMIT,
 					 .task = run->step->name,
 					 .detail = STR("limits.memory is reached") };
-	if (error == -EBADMSG)
-		code = ERROR_INVALID_INPUT;
-	else if (error == -EMSGSIZE)
+	if (error == -EMSGSIZE)
 		message = STR("a value is nested too deeply");
-	else if (message.len == 0)
+	else if (message.len == 0 && error != -EBADMSG)
 		message = STR("an expression cannot be evaluated");
-	message = arena_str(step_arena(run), message);
-	return (struct failure){ .code = code, .task = run->step->name, .detail = message };
+	return (struct failure){ .code = error_of_evaluation(error),
+				 .task = run->step->name,
+				 .detail = arena_str(step_arena(run), message) };
 }
 
 /* All tries are over. A default that cannot be evaluated is no default. */

@@ -1,7 +1,6 @@
 /* server/live/websocket_compile.c: the keys of `websocket:`. */
 #include "server/http/head.h"
-#include "server/live/websocket.h"
-#include "server/live/websocket_spec.h"
+#include "server/live/websocket_private.h"
 
 struct deflate_config {
 	bool takeover;

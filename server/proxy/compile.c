@@ -1,6 +1,7 @@
 /* server/proxy/compile.c: the keys of `proxy:`. */
 #include "server/flow/step.h"
 #include "server/proxy/passing.h"
+#include "server/verbs/http.h"
 
 enum { TUNNEL_DAYS = 7 };
 
@@ -29,26 +30,13 @@ const struct setting proxy_keys[] = {
 
 static bool proxy_check_header(struct diag *diag, const struct node_entry *entry)
 {
-	const struct hop_names none = { 0 };
-
-	if (!http_is_token(entry->key)) {
-		diag_error(diag, entry->key_place,
-			   "\"%.*s\" cannot be the name of a header; write letters, digits and -",
-			   STR_ARG(str_first(entry->key, 80)));
-		return false;
-	}
 	if (str_eq_nocase(entry->key, STR("host"))) {
 		diag_error(diag, entry->key_place,
 			   "the Host is the upstream's, or the client's with preserve_host: true; "
 			   "remove it");
 		return false;
 	}
-	if (hop_names_have(&none, entry->key) || str_eq_nocase(entry->key, STR("expect"))) {
-		diag_error(diag, entry->key_place, "leat sets the header %s itself; remove it",
-			   entry->key.ptr);
-		return false;
-	}
-	return true;
+	return http_check_header(diag, entry);
 }
 
 static bool proxy_compile_headers(struct flow_compiler *compiler, struct expr_compiler *expr,

@@ -37,11 +37,7 @@ static void passing_fail_errno(struct passing *passing, int error)
 	if (error == -EUSERS)
 		passing_fail(passing, ERROR_UNAVAILABLE, STR("too many hosts are called"));
 	else
-		passing_fail(passing,
-			     error == -ENOMEM    ? ERROR_MEMORY_LIMIT
-			     : error == -EBADMSG ? ERROR_INVALID_INPUT
-						 : ERROR_EXPR_ERROR,
-			     message);
+		passing_fail(passing, error_of_evaluation(error), message);
 }
 
 static void passing_on_tunnel(struct timer *timer)

@@ -295,16 +295,24 @@ void redis_pool_leave(struct redis_ticket *ticket)
 	ticket_end(ticket);
 }
 
+/* All who wait, in their order. */
+static void pool_take_all_waiting(struct redis_pool *pool, struct list *ret_waiting)
+{
+	struct redis_ticket *ticket;
+
+	list_init(ret_waiting);
+	list_each(ticket, &pool->waiting, struct redis_ticket, link) {
+		pool_take_waiting(pool, ticket);
+		list_add(ret_waiting, &ticket->link);
+	}
+}
+
 void redis_pool_resume(struct redis_pool *pool)
 {
 	struct list waiting;
 	struct redis_ticket *ticket;
 
-	list_init(&waiting);
-	list_each(ticket, &pool->waiting, struct redis_ticket, link) {
-		pool_take_waiting(pool, ticket);
-		list_add(&waiting, &ticket->link);
-	}
+	pool_take_all_waiting(pool, &waiting);
 	list_each(ticket, &waiting, struct redis_ticket, link) {
 		list_remove(&ticket->link);
 		redis_pool_send(ticket);
@@ -316,11 +324,7 @@ void redis_pool_fail(struct redis_pool *pool, enum redis_error error, const char
 	struct list waiting;
 	struct redis_ticket *ticket;
 
-	list_init(&waiting);
-	list_each(ticket, &pool->waiting, struct redis_ticket, link) {
-		pool_take_waiting(pool, ticket);
-		list_add(&waiting, &ticket->link);
-	}
+	pool_take_all_waiting(pool, &waiting);
 	list_each(ticket, &waiting, struct redis_ticket, link) {
 		list_remove(&ticket->link);
 		ticket_fail(ticket, error, problem);

@@ -51,9 +51,8 @@ enum error_code http_error_code(enum http_call_error error);
 
 /* http_compile.c; what the connection is made of belongs to the client */
 bool http_name_is_reserved(struct str name);
+bool http_check_header(struct diag *diag, const struct node_entry *entry); /* of a request */
 bool http_compile(struct verb_compiler *compiler, const struct node *value, void *config);
-
-enum error_code http_error_code(enum http_call_error error);
 
 /* http_request.c: what to send. 0; -EINVAL, -EBADMSG, -ENOMEM as evaluations return them. */
 int http_make_request(struct step_run *run, const struct http_config *config,

@@ -107,17 +107,17 @@ bool http_name_is_reserved(struct str name)
 	return false;
 }
 
-static bool http_check_header(struct verb_compiler *compiler, const struct node_entry *entry)
+bool http_check_header(struct diag *diag, const struct node_entry *entry)
 {
 	if (!http_is_token(entry->key)) {
-		diag_error(compiler->flow->diag, entry->key_place,
+		diag_error(diag, entry->key_place,
 			   "\"%.*s\" cannot be the name of a header; write letters, digits and -",
 			   STR_ARG(str_first(entry->key, 80)));
 		return false;
 	}
 	if (http_name_is_reserved(entry->key)) {
-		diag_error(compiler->flow->diag, entry->key_place,
-			   "leat sets the header %s itself; remove it", entry->key.ptr);
+		diag_error(diag, entry->key_place, "leat sets the header %s itself; remove it",
+			   entry->key.ptr);
 		return false;
 	}
 	return true;
@@ -137,7 +137,7 @@ static bool http_compile_headers(struct verb_compiler *compiler, struct http_con
 		struct http_pair *pair = &config->headers.pairs[config->headers.n_pairs++];
 
 		*pair = (struct http_pair){ .name = entry->key };
-		ok &= http_check_header(compiler, entry);
+		ok &= http_check_header(compiler->flow->diag, entry);
 		pair->text = template_compile(compiler->expr, entry->value, TEMPLATE_HEADER);
 		ok &= pair->text != NULL;
 		config->has_content_type |= str_eq_nocase(entry->key, STR("content-type"));

@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 
-from leat import TIMEOUT
+from leat import TIMEOUT, Reader
 
 
 class Gone(Exception):
@@ -166,7 +166,7 @@ class Backend:
                 pass
 
 
-class RawCall(Call):
+class RawCall(Reader, Call):
     """A call whose body the handler reads itself, while it comes."""
 
     def __init__(self, backend, sock, buf):
@@ -182,18 +182,6 @@ class RawCall(Call):
             raise Gone
         self.buf += data
 
-    def _until(self, mark):
-        while mark not in self.buf:
-            self._fill()
-        part, _, self.buf = self.buf.partition(mark)
-        return part
-
-    def exactly(self, size):
-        while len(self.buf) < size:
-            self._fill()
-        part, self.buf = self.buf[:size], self.buf[size:]
-        return part
-
     def chunk(self):
         """The next one; empty: the last, whose trailers are in self.trailers."""
         size = int(self._until(b"\r\n"), 16)
@@ -202,8 +190,8 @@ class RawCall(Call):
             while line := self._until(b"\r\n"):
                 self.trailers.append(line.decode())
             return b""
-        data = self.exactly(size)
-        assert self.exactly(2) == b"\r\n"
+        data = self._exactly(size)
+        assert self._exactly(2) == b"\r\n"
         return data
 
     def pieces(self):
@@ -243,6 +231,17 @@ class RawBackend(Backend):
                 self.changed.notify_all()
             self.handler(call)
             buf = call.buf
+
+
+# ------------------------------------------------------------------ answers by hand
+
+def send_head(call, *fields, status=200):
+    lines = "".join(f"{field}\r\n" for field in fields)
+    call.send(f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n".encode())
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 # ------------------------------------------------------------------ handlers

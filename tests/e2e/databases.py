@@ -17,6 +17,10 @@ import pytest
 from leat import SLOW
 
 
+def sql_status(daemon, name="shop"):
+    return next(database for database in daemon.status()["sql"] if database["name"] == name)
+
+
 def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))

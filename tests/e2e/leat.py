@@ -80,7 +80,28 @@ class Response:
         return f"<{self.status} {self.reason} {self.fields} {self.body[:300]!r}>"
 
 
-class Client:
+class Reader:
+    """What stands in `buf`, and then what _fill() adds to it."""
+
+    def _until(self, mark):
+        while mark not in self.buf:
+            self._fill()
+        part, _, self.buf = self.buf.partition(mark)
+        return part
+
+    def _exactly(self, size):
+        parts, have = [self.buf], len(self.buf)
+        while have < size:
+            self.buf = b""
+            self._fill()
+            parts.append(self.buf)
+            have += len(self.buf)
+        whole = b"".join(parts)
+        self.buf = whole[size:]
+        return whole[:size]
+
+
+class Client(Reader):
     """One connection: bytes out, responses in by their exact framing."""
 
     def __init__(self, address, timeout=None, receive_buffer=None):
@@ -109,23 +130,6 @@ class Client:
         if not data:
             raise Closed(f"closed after {self.buf[:200]!r}")
         self.buf += data
-
-    def _until(self, mark):
-        while mark not in self.buf:
-            self._fill()
-        part, _, self.buf = self.buf.partition(mark)
-        return part
-
-    def _exactly(self, size):
-        parts, have = [self.buf], len(self.buf)
-        while have < size:
-            self.buf = b""
-            self._fill()
-            parts.append(self.buf)
-            have += len(self.buf)
-        whole = b"".join(parts)
-        self.buf = whole[size:]
-        return whole[:size]
 
     def head(self):
         lines = self._until(b"\r\n\r\n").decode("latin1").split("\r\n")
@@ -315,6 +319,11 @@ class Daemon:
     def stderr(self):
         return "\n".join(self.lines)
 
+    def memory_kib(self, line="VmRSS"):
+        """Resident now; VmHWM: at most so far."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
+            return next(int(words.split()[1]) for words in file if words.startswith(line))
+
     def await_line(self, pattern, seconds=10, after=0):
         """The first line of stderr that matches, from line number `after` on."""
         deadline = within(seconds)
@@ -376,6 +385,10 @@ class Daemon:
 
     def post(self, target, body=b"", **more):
         return self.request("POST", target, body=body, **more)
+
+    def post_json(self, target, value):
+        """`value`: what json.dumps() takes, or bytes as they are."""
+        return self.post(target, value if isinstance(value, bytes) else json.dumps(value), headers={"Content-Type": "application/json"})
 
     def raw(self, data, head=False):
         """What a connection of its own answers to these bytes: the first response."""

@@ -507,6 +507,17 @@ routes:
 """)
     for framing in ("Content-Length: 11\r\n\r\nhello world", "Transfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n"):
         told = daemon.raw(f"POST /plain HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n{framing}")
-        assert (told.status, told.json()["code"]) == (413, "too_large"), told
+        assert (told.status, told.json()["code"], told.json()["detail"]) == (413, "too_large", "the body is larger than may be"), told
         told = daemon.raw(f"POST /mapped HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n{framing}")
         assert (told.status, told.text) == (413, "at most 10")
+
+
+def test_a_body_that_comes_to_the_memory_of_its_request_can_be_mapped(leat):
+    daemon = leat("""
+limits: { memory: 64k }
+routes:
+  POST /: { body: { type: text, max: 1m }, reply: "${body}", on_error: { too_large: { status: 413, text: "no room" } } }
+""")
+    for framing in (b"Content-Length: 200000\r\n\r\n" + b"x" * 200000, b"Transfer-Encoding: chunked\r\n\r\n" + b"4000\r\n" + b"x" * 0x4000 + b"\r\n" + b"8000\r\n" + b"x" * 0x8000):
+        told = daemon.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n" + framing)
+        assert (told.status, told.text) == (413, "no room")

@@ -36,11 +36,6 @@ def send(client, target):
     return client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
 
 
-def rss_kib(daemon):
-    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
-        return int(next(line.split()[1] for line in file if line.startswith("VmRSS")))
-
-
 def test_what_it_writes_reaches_the_client_while_it_runs(leat):
     daemon = leat(CONF)
     script(daemon, SLOWLY)
@@ -117,10 +112,10 @@ def test_a_client_that_takes_nothing_makes_the_program_wait(leat):
             return seen[1] > 30
         await_true(still, what="the program to be blocked")
         assert seen[0] < 16 << 20
-        before = rss_kib(daemon)
+        before = daemon.memory_kib()
         client._exactly(32 << 20)
         if SLOW == 1:
-            assert rss_kib(daemon) < before + 4096
+            assert daemon.memory_kib() < before + 4096
     await_no_children(daemon)
 
 

@@ -1,6 +1,5 @@
 """tests/e2e/test_faults_tls.py: as test_faults.py, for what speaks TLS."""
 import errno
-import os
 import ssl
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from certs import Certs, context, secure
 from faults import MEMORY, Faults
 from leat import FLAVOR, Client, Closed, await_true
-from test_faults import LARGE, MOST, at_rest, n_descriptors, name_of, needs, numbers
+from test_faults import LARGE, MOST, at_rest, n_descriptors, needs, numbers
 
 pytestmark = pytest.mark.skipif(FLAVOR == "tsan", reason="its runtime must come before what is preloaded")
 

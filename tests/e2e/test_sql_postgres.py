@@ -1,5 +1,4 @@
 """tests/e2e/test_sql_postgres.py: `sql:` with a real PostgreSQL, which is killed, slow and full."""
-import json
 import os
 import signal
 import threading
@@ -7,11 +6,10 @@ import threading
 import pytest
 
 from certs import Certs
-from databases import Postgres
+from databases import Postgres, sql_status
 from leat import await_true, check
 
 pytestmark = pytest.mark.skipif(os.environ.get("WITH_POSTGRES") == "no", reason="built without PostgreSQL")
-JSON = [("Content-Type", "application/json")]
 SCHEMA = """
 drop table if exists part, item;
 create table item (id serial primary key, name text not null unique, qty int check (qty >= 0));
@@ -105,14 +103,6 @@ def start(leat, server, conf=CONF, url=None, **more):
     return leat(conf, URL=url or server.url, **more)
 
 
-def post(daemon, target, value):
-    return daemon.post(target, json.dumps(value), headers=JSON)
-
-
-def sql_status(daemon):
-    return daemon.status()["sql"][0]
-
-
 def backends(server, what="true"):
     return int(server.sql(f"select count(*) from pg_stat_activity where application_name = 'leat' and {what}"))
 
@@ -144,16 +134,16 @@ def test_arguments_keep_their_types(leat, server):
     daemon = start(leat, server)
     value = {"i": 9223372036854775807, "t": "it's \"\\ é", "n": 19.99, "b": True, "j": {"k": [1, None]}, "a": [5, None, 7],
              "s": ["a\"b", "c\\d", "", "NULL", None, "{,}"]}
-    assert post(daemon, "/args", value).json() == {**value, "n": "19.99", "z": None, "l": [5, None, 7], "has": True}
-    answer = post(daemon, "/args", {**value, "t": "a\0b"})
+    assert daemon.post_json("/args", value).json() == {**value, "n": "19.99", "z": None, "l": [5, None, 7], "has": True}
+    answer = daemon.post_json("/args", {**value, "t": "a\0b"})
     assert (answer.status, answer.json()["code"]) == (400, "invalid_input")
-    assert post(daemon, "/args", value).status == 200
+    assert daemon.post_json("/args", value).status == 200
 
 
 def test_values_are_bound_and_never_sql(leat, server):
     daemon = start(leat, server)
     for name in ["x'); drop table item; --", "' or '1'='1", "$1", ":id", ""]:
-        answer = post(daemon, "/item", {"name": name, "qty": 1})
+        answer = daemon.post_json("/item", {"name": name, "qty": 1})
         assert answer.status == 201 and answer.json()["row"]["name"] == name and answer.json()["affected"] == 1
     assert len(daemon.get("/items").json()) == 7
 
@@ -162,7 +152,7 @@ def test_a_violated_constraint_is_told_by_its_sqlstate(leat, server):
     daemon = start(leat, server)
     for value, state in [({"name": "apple"}, "23505"), ({"name": None}, "23502"), ({"name": "x", "qty": -1}, "23514"),
                          ({"name": "x", "qty": "many"}, "22P02")]:
-        answer = post(daemon, "/item", value)
+        answer = daemon.post_json("/item", value)
         assert (answer.status, answer.json()["state"]) == (409, state)
     assert sql_status(daemon)["connects"] == 1
 
@@ -177,23 +167,23 @@ def test_an_unmapped_failure_tells_nothing_of_the_database(leat, server):
 
 def test_a_transaction_holds_together(leat, server):
     daemon = start(leat, server)
-    answer = post(daemon, "/move", {"n": 2, "from": 1, "name": "cherry"})
+    answer = daemon.post_json("/move", {"n": 2, "from": 1, "name": "cherry"})
     assert answer.json() == {"taken": 1, "new": 3, "part": {"item": 3, "was": "apple"}}, answer
     before = daemon.get("/items").text
     for value, state, where in [({"n": 2, "from": 1, "name": "plum"}, "23514", "taken: "), ({"n": 1, "from": 1, "name": "cherry"}, "23505", "new: "),
                                 ({"n": 1, "from": 99, "name": "kiwi"}, "02000", "taken: ")]:
-        answer = post(daemon, "/move", value)
+        answer = daemon.post_json("/move", value)
         assert (answer.status, answer.json()["state"]) == (409, state), answer
         assert answer.json()["detail"].startswith(where)
         assert daemon.get("/items").text == before
-    assert post(daemon, "/move", {"n": 1, "from": 1, "name": "fig"}).status == 200
+    assert daemon.post_json("/move", {"n": 1, "from": 1, "name": "fig"}).status == 200
     assert sql_status(daemon)["connects"] == 1
 
 
 def test_a_transaction_without_rows_is_one_round_trip_and_whole(leat, server):
     daemon = start(leat, server)
-    assert post(daemon, "/plain", {"a": "x", "b": "y"}).json() == {"affected": 1, "a": 1, "rows": []}
-    answer = post(daemon, "/plain", {"a": "z", "b": "y"})
+    assert daemon.post_json("/plain", {"a": "x", "b": "y"}).json() == {"affected": 1, "a": 1, "rows": []}
+    answer = daemon.post_json("/plain", {"a": "z", "b": "y"})
     assert (answer.status, answer.text) == (409, "23505")
     assert server.sql("select name, qty from item order by id").split() == ["apple|3", "pear|", "x|7", "y|"]
 

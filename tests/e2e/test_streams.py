@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from backends import Gone
+from backends import Gone, chunk, send_head
 from leat import SLOW, TIMEOUT, Closed, await_true, check
 
 CONF = """
@@ -21,20 +21,6 @@ def start(leat, backend, handler, conf=CONF):
     return leat(conf, UP=server.url), server
 
 
-def head(call, *fields, status=200):
-    lines = "".join(f"{field}\r\n" for field in fields)
-    call.send(f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n".encode())
-
-
-def chunk(data):
-    return b"%x\r\n%s\r\n" % (len(data), data)
-
-
-def rss_kib(daemon):
-    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
-        return int(next(line.split()[1] for line in file if line.startswith("VmRSS")))
-
-
 # ------------------------------------------------------------------ framing
 
 def test_a_body_of_known_length_keeps_its_length_and_its_type(leat, backend):
@@ -50,7 +36,7 @@ def test_a_body_of_known_length_keeps_its_length_and_its_type(leat, backend):
 
 def test_a_chunked_body_is_passed_on_in_chunks_and_its_trailers_end_it(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked", "Content-Type: text/x-test", "Trailer: X-End")
+        send_head(call, "Transfer-Encoding: chunked", "Content-Type: text/x-test", "Trailer: X-End")
         for part in (b"first ", b"second ", b"x" * 100000):
             call.send(chunk(part))
         call.send(b"0\r\nX-End: yes\r\n\r\n")
@@ -65,7 +51,7 @@ def test_a_chunked_body_is_passed_on_in_chunks_and_its_trailers_end_it(leat, bac
 
 def test_a_body_that_ends_with_its_connection_is_passed_on_in_chunks(leat, backend):
     def handler(call):
-        head(call, "Content-Type: text/plain")
+        send_head(call, "Content-Type: text/plain")
         call.send(b"until the end")
         raise Gone
     daemon, server = start(leat, backend, handler)
@@ -79,7 +65,7 @@ def test_a_body_that_ends_with_its_connection_is_passed_on_in_chunks(leat, backe
 
 def test_http_1_0_gets_a_body_of_unknown_size_until_the_end_of_the_connection(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         call.send(chunk(b"one ") + chunk(b"two") + b"0\r\n\r\n")
     daemon, _ = start(leat, backend, handler)
     with daemon.connect() as client:
@@ -99,7 +85,7 @@ def test_http_1_0_keeps_its_connection_when_the_length_is_known(leat, backend):
 
 def test_head_gets_the_head_and_the_connection_goes_on(leat, backend):
     def handler(call):
-        head(call, "Content-Length: 1000000", "Content-Type: text/x-test")
+        send_head(call, "Content-Length: 1000000", "Content-Type: text/x-test")
         call.gone()
         raise Gone
     daemon, server = start(leat, backend, handler)
@@ -112,7 +98,7 @@ def test_head_gets_the_head_and_the_connection_goes_on(leat, backend):
 
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_response_without_a_body_is_an_empty_one(leat, backend, status):
-    daemon, server = start(leat, backend, lambda call: head(call, status=status), conf="""
+    daemon, server = start(leat, backend, lambda call: send_head(call, status=status), conf="""
 http: { up: { url: "@UP@" } }
 routes:
   GET /s:
@@ -165,7 +151,7 @@ routes:
 
 def test_a_status_that_is_not_expected_is_a_failure_and_the_body_is_not_read(leat, backend):
     def handler(call):
-        head(call, "Content-Length: 100000000", status=500)
+        send_head(call, "Content-Length: 100000000", status=500)
         call.gone()
         raise Gone
     daemon, server = start(leat, backend, handler)
@@ -205,7 +191,7 @@ routes:
 @pytest.mark.parametrize("reset", [False, True])
 def test_an_upstream_that_dies_in_the_middle_cuts_the_answer(leat, backend, fields, reset):
     def handler(call):
-        head(call, *fields)
+        send_head(call, *fields)
         call.send(chunk(b"x" * 1000) if "chunked" in fields[0] else b"x" * 1000)
         call.backend.release.wait(TIMEOUT)
         if reset:
@@ -227,7 +213,7 @@ def test_an_upstream_that_dies_in_the_middle_cuts_the_answer(leat, backend, fiel
 
 def test_an_http_1_0_client_is_reset_when_the_answer_is_cut(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         call.send(chunk(b"x" * 1000))
         call.backend.release.wait(TIMEOUT)
         call.send(b"this is no chunk\r\n")
@@ -245,7 +231,7 @@ def test_an_http_1_0_client_is_reset_when_the_answer_is_cut(leat, backend):
 
 def test_an_upstream_that_falls_silent_in_the_middle_is_given_up(leat, backend):
     def handler(call):
-        head(call, "Content-Length: 200000")
+        send_head(call, "Content-Length: 200000")
         call.send(b"x" * 1000)
         call.gone()
         raise Gone
@@ -263,7 +249,7 @@ def test_max_holds_for_a_stream_and_the_upstreams_max_response_does_not(leat, ba
     def handler(call):
         if call.path == "/length":
             call.reply(b"x" * 5000)
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         call.send(chunk(b"x" * 5000) + b"0\r\n\r\n")
     daemon, _ = start(leat, backend, handler, conf="""
 http: { up: { url: "@UP@", max_response: 1000 } }
@@ -282,7 +268,7 @@ routes:
 # ------------------------------------------------------------------ who waits for whom
 
 def endless(call):
-    head(call, "Transfer-Encoding: chunked")
+    send_head(call, "Transfer-Encoding: chunked")
     piece = chunk(b"x" * 65530)
     try:
         while True:
@@ -330,7 +316,7 @@ def test_a_client_that_leaves_closes_the_upstreams_connection(leat, backend):
 
 def test_a_client_that_leaves_while_nothing_comes_closes_the_upstreams_connection(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         call.gone()
         raise Gone
     daemon, server = start(leat, backend, handler)
@@ -352,7 +338,7 @@ def test_a_slow_client_is_given_up_after_timeouts_write(leat, backend):
 
 def test_the_routes_timeout_ends_with_the_head(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         call.send(chunk(b"early "))
         threading.Event().wait(0.5)
         call.send(chunk(b"late") + b"0\r\n\r\n")
@@ -385,7 +371,7 @@ routes:
 
 def test_small_pieces_go_out_as_they_come(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         for n in range(20):
             call.send(chunk(b"piece %d;" % n))
             assert call.backend.taken.acquire(timeout=TIMEOUT)
@@ -404,7 +390,7 @@ def test_small_pieces_go_out_as_they_come(leat, backend):
 
 def test_what_is_not_used_is_closed(leat, backend):
     def handler(call):
-        head(call, "Content-Length: 100000000")
+        send_head(call, "Content-Length: 100000000")
         call.gone()
         raise Gone
     daemon, server = start(leat, backend, handler, conf="""
@@ -445,7 +431,7 @@ routes:
 
 def test_a_pipelined_request_waits_behind_a_stream(leat, backend):
     def handler(call):
-        head(call, "Content-Length: 300000")
+        send_head(call, "Content-Length: 300000")
         call.send(b"x" * 100000)
         call.backend.release.wait(TIMEOUT)
         call.send(b"x" * 200000)
@@ -470,7 +456,7 @@ def test_the_access_line_comes_at_the_end_with_all_bytes(leat, backend):
 def test_many_streams_at_once_each_get_their_own_bytes(leat, backend):
     def handler(call):
         mark = call.query.encode()
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         for _ in range(40):
             call.send(chunk(mark * 5000))
         call.send(b"0\r\n\r\n")
@@ -500,7 +486,7 @@ def test_200_mib_go_through_in_bounded_memory(leat, backend):
     size = (200 if SLOW == 1 else 20) << 20
 
     def handler(call):
-        head(call, f"Content-Length: {size}")
+        send_head(call, f"Content-Length: {size}")
         piece = b"x" * (1 << 20)
         for _ in range(size >> 20):
             call.send(piece)
@@ -508,13 +494,13 @@ def test_200_mib_go_through_in_bounded_memory(leat, backend):
     with daemon.connect(receive_buffer=65536) as client:
         client.send("GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
         client.head()
-        before, most, left = rss_kib(daemon), 0, size
+        before, most, left = daemon.memory_kib(), 0, size
         client.buf, left = b"", size - len(client.buf)
         while left > 0:
             n = len(client.sock.recv(1 << 20))
             assert n > 0
             left -= n
-            most = max(most, rss_kib(daemon))
+            most = max(most, daemon.memory_kib())
     assert left == 0
     assert most - before < 2048 * SLOW
 
@@ -523,7 +509,7 @@ def test_200_mib_go_through_in_bounded_memory(leat, backend):
 
 def test_a_stream_goes_on_over_a_reload_and_is_waited_for_at_the_end(leat, backend):
     def handler(call):
-        head(call, "Transfer-Encoding: chunked")
+        send_head(call, "Transfer-Encoding: chunked")
         call.send(chunk(b"before "))
         call.backend.release.wait(TIMEOUT)
         call.send(chunk(b"after") + b"0\r\n\r\n")

@@ -99,8 +99,8 @@ static size_t count(struct str text, const char *part)
 
 static void wait_for_err(const char *part)
 {
-	for (int i = 0; i < 200 && !has(read_err(), part); i++)
-		usleep(10000);
+	for (int i = 0; i < 2000 && !has(read_err(), part); i++)
+		usleep(1000);
 }
 
 /* ------------------------------------------------------------ form */
@@ -344,8 +344,10 @@ static void a_full_disk_is_said_once_and_loses_no_other_line(void)
 		log_warning("round %d", i);
 		wait_for_err(i == 2 ? "round 2" : i == 1 ? "round 1" : "round 0");
 	}
-	usleep(20000);
-	logger_stats(&stats);
+	do {
+		usleep(1000);
+		logger_stats(&stats);
+	} while (stats.dropped < 3);
 	is_int(stats.dropped, 3);
 	logger_stop();
 	stderr_back();
@@ -411,45 +413,82 @@ static void many_threads_keep_their_order_and_lose_nothing(void)
 	is_int(next[N_WRITERS - 1], N_LINES);
 }
 
+/* A busy machine may hold the log thread up for longer than it would doze: what was quick once shows
+ * that it does not doze, and what was slow each time that it does. */
+enum { N_TRIES = 40, QUICK_MS = 150, AT_ONCE_MS = 10 };
+
+static bool urgent_was_quick(int round)
+{
+	uint64_t start_ns = clock_monotonic_ns();
+	char text[40];
+
+	snprintf(text, sizeof(text), "urgent round=%d.", round);
+	log_warning("%s", text);
+	wait_for_err(text);
+	return clock_monotonic_ns() - start_ns < QUICK_MS * NS_PER_MS;
+}
+
+static bool patient_was_late(int round)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "patient round=%d.", round);
+	log_info("%s", text);
+	usleep(AT_ONCE_MS * 1000);
+	if (has(read_err(), text))
+		return false;
+	wait_for_err(text);
+	return has(read_err(), text);
+}
+
 static void warnings_are_written_at_once(void)
 {
-	uint64_t start_ns;
+	bool quick = false, late = false;
 
 	stderr_to_file();
 	start(LOGGER_TEXT, "stderr");
 	logger_attach();
-	start_ns = clock_monotonic_ns();
-	log_warning("urgent");
-	while (!has(read_err(), "urgent") && clock_monotonic_ns() - start_ns < 5 * NS_PER_S)
-		usleep(1000);
-	is_true(clock_monotonic_ns() - start_ns < 150 * NS_PER_MS);
-	log_info("patient");
-	usleep(10000);
-	is_false(has(read_err(), "patient"));
-	wait_for_err("patient");
-	is_true(has(read_err(), "patient"));
+	for (int i = 0; i < N_TRIES && !quick; i++)
+		quick = urgent_was_quick(i);
+	for (int i = 0; i < N_TRIES && !late; i++)
+		late = patient_was_late(i);
+	is_true(quick);
+	is_true(late);
 	logger_stop();
 	stderr_back();
 }
 
-static void a_ring_of_64_kib_is_drained_before_its_time(void)
+static bool full_ring_was_quick(void)
 {
 	char line[1000];
-	uint64_t start_ns;
+	uint64_t start_ns = clock_monotonic_ns();
+	size_t before = read_err().len;
 
 	memset(line, 'a', sizeof(line));
+	for (int i = 0; i < 70; i++)
+		logger_access((struct str){ line, sizeof(line) });
+	while (read_err().len == before)
+		usleep(1000);
+	return clock_monotonic_ns() - start_ns < QUICK_MS * NS_PER_MS;
+}
+
+static void a_ring_of_64_kib_is_drained_before_its_time(void)
+{
+	bool quick = false;
+	size_t n = 0;
+
 	stderr_to_file();
 	start(LOGGER_TEXT, "stderr");
 	logger_attach();
-	start_ns = clock_monotonic_ns();
-	for (int i = 0; i < 70; i++)
-		logger_access((struct str){ line, sizeof(line) });
-	while (read_err().len == 0 && clock_monotonic_ns() - start_ns < 5 * NS_PER_S)
-		usleep(1000);
-	is_true(clock_monotonic_ns() - start_ns < 150 * NS_PER_MS);
+	for (; n < N_TRIES && !quick; n++) {
+		quick = full_ring_was_quick();
+		while (count(read_err(), "\n") < 70 * (n + 1))
+			usleep(1000);
+	}
+	is_true(quick);
 	logger_stop();
 	stderr_back();
-	is_int(count(read_err(), "\n"), 70);
+	is_int(count(read_err(), "\n"), 70 * n);
 }
 
 /* How often the log thread has gone to sleep; -1: there is none. */
@@ -478,17 +517,21 @@ static long log_thread_sleeps(void)
 
 static void an_idle_logger_does_not_wake_up(void)
 {
-	long before;
+	long before = -1, now;
+	int still = 0;
 
 	stderr_to_file();
 	start(LOGGER_TEXT, "stderr");
 	logger_attach();
 	log_info("one line");
-	usleep(600000);
-	before = log_thread_sleeps();
-	usleep(500000);
+	for (int i = 0; i < N_TRIES && still < 2; i++) { /* its dozing ends, some time */
+		usleep(500000);
+		now = log_thread_sleeps();
+		still = now == before ? still + 1 : 0;
+		before = now;
+	}
 	is_true(before > 0);
-	is_int(log_thread_sleeps(), before);
+	is_int(still, 2);
 	log_info("another");
 	wait_for_err("another");
 	is_true(has(read_err(), "another"));
@@ -530,7 +573,7 @@ static void nobody_reading_drops_access_lines_and_no_warning(void)
 		logger_access((struct str){ line, sizeof(line) });
 	for (int i = 0; i < 20; i++)
 		log_error("kept n=%d.", i);
-	is_true(clock_monotonic_ns() - start_ns < NS_PER_S); /* the loop was not held up */
+	is_true(clock_monotonic_ns() - start_ns < 3 * NS_PER_S); /* the loop was not held up */
 	logger_stats(&stats);
 	is_true(stats.dropped > 1000);
 	buf_init(&out, 8 << 20);

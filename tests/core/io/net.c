@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void addresses_are_written_as_they_are_read(void)
@@ -184,6 +185,42 @@ static void a_stale_unix_socket_is_replaced_and_a_live_one_is_not(void)
 	unlink(addr.un.sun_path);
 }
 
+/* Instead of libc's: what the permissions are when the first client could come. */
+static mode_t mode_at_listen;
+static int listen_error;
+
+int listen(int fd, int backlog)
+{
+	struct net_addr addr;
+	struct stat st;
+
+	if (net_local_addr(fd, &addr) == 0 && addr.sa.sa_family == AF_UNIX &&
+	    stat(addr.un.sun_path, &st) == 0)
+		mode_at_listen = st.st_mode & 0777;
+	if (listen_error) {
+		errno = listen_error;
+		return -1;
+	}
+	return (int)syscall(SYS_listen, fd, backlog);
+}
+
+static void a_unix_socket_has_its_permissions_before_anybody_can_connect(void)
+{
+	struct net_addr addr;
+	struct stat st;
+	int fd;
+
+	check(net_addr_parse(str_of(unix_text), &addr) == 0);
+	is_int(net_listen_mode(&addr, 10, 0600, &fd), 0);
+	is_int(mode_at_listen, 0600);
+	close(fd);
+	unlink(addr.un.sun_path);
+	listen_error = EMFILE;
+	is_int(net_listen_mode(&addr, 10, 0600, &fd), -EMFILE);
+	listen_error = 0;
+	is_int(stat(addr.un.sun_path, &st), -1); /* nothing is left behind */
+}
+
 static void a_file_that_is_no_socket_is_not_replaced(void)
 {
 	struct net_addr addr;
@@ -263,6 +300,7 @@ int main(void)
 	TEST(a_port_in_use_is_EADDRINUSE);
 	unlink(unix_text + 5);
 	TEST(a_stale_unix_socket_is_replaced_and_a_live_one_is_not);
+	TEST(a_unix_socket_has_its_permissions_before_anybody_can_connect);
 	TEST(a_file_that_is_no_socket_is_not_replaced);
 	TEST(nobody_listening_is_ECONNREFUSED);
 	TEST(reset_on_close_is_seen_by_the_peer);

@@ -120,7 +120,7 @@ static void long_paths_are_read_in_linear_time(void)
 		memcpy(text + i, "/%61x/..", 8);
 	is_int(http_path_parse((struct str){ text, sizeof(text) }, &arena, &path), 0);
 	is_int(path.n_segments, 1);
-	is_true(clock_monotonic_ns() - start < NS_PER_S);
+	is_true(clock_monotonic_ns() - start < 20 * NS_PER_S);
 }
 
 static struct str decoded(struct str text, bool plus_is_space)
