@@ -34,6 +34,8 @@ struct context {
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
+	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
+			  kept by a cache */
 	struct body_source *open; /* bodies that tasks have left to be passed on */
 };
 
