@@ -313,7 +313,7 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",   "server", "log",  "limits",
 						"timeouts", "admin",  "http", "shared",
 						"compute",  "redis",  "sql",  "files_root",
-						"gpu" };
+						"gpu",      "trace" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -356,6 +356,8 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
+	trace_conf_compile(&generation->trace, load->config.trace, &generation->http,
+			   &generation->conf, load->diag);
 	generation->natives.upstreams = generation->http.upstreams;
 	generation->natives.n_upstreams = generation->http.n_upstreams;
 	load_redis_section(load);
@@ -406,6 +408,7 @@ void generation_destroy(struct generation *generation)
 		return;
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
+	trace_conf_fini(&generation->trace);
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);

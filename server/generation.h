@@ -18,6 +18,7 @@
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
+#include "server/trace/trace_conf.h"
 #include "server/upstream_section.h"
 
 struct route;
@@ -50,9 +51,10 @@ struct generation {
 	struct gpu_set gpu;
 	struct natives natives;   /* `modules:` */
 	struct cache_list caches; /* of `cache:` */
-	struct map flows;         /* name to struct flow * */
-	struct flow *all_flows;   /* of routes and jobs too; flows_fini() */
-	unsigned n_holders;       /* workers that still have references; main thread */
+	struct trace_conf trace;
+	struct map flows;       /* name to struct flow * */
+	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
+	unsigned n_holders;     /* workers that still have references; main thread */
 	size_t *n_refs; /* by worker; each written by its worker only; made when it is applied */
 };
 

@@ -59,6 +59,8 @@ const struct setting sections[] = {
 	{ "routes", SETTING_MAP, AT(routes),
 	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
 	  .more_keys = policy_keys },
+	{ "trace", SETTING_MAP, AT(trace),
+	  .help = "Where spans of requests, tasks, calls and jobs are sent.", .keys = trace_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
 	SETTINGS_END
 };

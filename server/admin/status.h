@@ -10,4 +10,9 @@ struct totals {
 };
 struct totals admin_totals(const struct server *server);
 
+struct trace_totals {
+	uint64_t spans, dropped, exported, failed;
+};
+struct trace_totals admin_trace_totals(const struct server *server);
+
 struct server *admin_server(struct request *request);

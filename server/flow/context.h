@@ -14,6 +14,7 @@ struct homes;
 struct jq_pool;
 struct processes;
 struct redis_loop;
+struct trace;
 
 struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
@@ -34,6 +35,7 @@ struct context {
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
+	struct trace *trace; /* that it belongs to; NULL: none (server/trace/trace.h) */
 	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
 			  kept by a cache */
 	struct body_source *open; /* bodies that tasks have left to be passed on */

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/flow/step.h"
+#include "server/trace/trace.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -74,6 +75,7 @@ static int detached_create(struct detached **ret_detached, struct step_run *step
 	detached->context.degraded = false;
 	detached->context.open = NULL;
 	detached->context.id = arena_str(&detached->arena, context->id);
+	detached->context.trace = trace_copy(context->trace, &detached->arena);
 	r = capture_create(&detached->inputs, &detached->arena, step->run, step->step);
 	if (r < 0 || !detached->context.id.ptr) {
 		arena_fini(&detached->arena);
@@ -108,6 +110,7 @@ struct detached *detached_start(struct step_run *step, const struct detach_confi
 	detached->run.parent = capture_run(detached->inputs);
 	detached->run.with = capture_with(detached->inputs);
 	detached->run.depth = step->run->depth;
+	detached->run.span = detached->context.trace ? step->span : 0;
 	flow_run_set_deadline(&detached->run,
 			      clock_monotonic_ns() + config->deadline_ms * NS_PER_MS);
 	flow_run_start(&detached->run);

@@ -111,6 +111,7 @@ struct flow_run {
 	const struct value *with; /* ROOT_WITH, or NULL */
 	struct expr_env env;      /* for expressions of this run */
 	struct failure failure; /* of the first required task that failed, or of the flow itself */
+	uint64_t span;          /* that its tasks are parts of; 0: they are not told of */
 	unsigned depth;         /* of calls */
 	bool stopping;          /* something failed, or it was cancelled: nothing new starts */
 	bool started, ended;
@@ -143,6 +144,10 @@ struct expr_env *flow_run_env(struct flow_run *run);
 
 /* `result:` evaluated (null without one). 0, -EINVAL, -ENOMEM, as template_tree_eval(). */
 int flow_run_result(struct flow_run *run, struct value *ret);
+
+/* How long a task of a run has taken; false: it has not ended, or was skipped. */
+size_t flow_run_n_tasks(const struct flow_run *run); /* 0 before the run was made */
+bool flow_run_took(const struct flow_run *run, size_t task, struct str *ret_name, uint64_t *ret_ns);
 
 /* ---- for `leat explain` and `leat graph` */
 struct flow_task_info {

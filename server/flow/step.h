@@ -238,6 +238,9 @@ int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, str
 int flow_env_task(struct expr_env *env, unsigned number, struct str field, struct value *ret);
 struct body_source *flow_env_source(struct expr_env *env, unsigned number);
 
+/* told.c: it has ended, and has a span */
+void step_tell(struct step_run *run);
+
 /* join.c: whether the outcome of those that it waited for lets it run. */
 bool step_may_run(const struct step_run *run);
 bool join_check(struct flow_compiler *compiler, const struct flow *flow);

@@ -43,6 +43,7 @@ void job_spec_fini(struct job_spec *spec); /* what is not in the arena: the zone
 
 /* The jobs of one loop. */
 struct scheduler;
+struct tracer;
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 				   struct detacher *detacher, size_t memory_max);
 
@@ -52,6 +53,7 @@ void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 /* Where the runs' connections to Redis servers are; before the first one. */
 void scheduler_set_files(struct scheduler *scheduler, struct file_io *files);
 void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis);
+void scheduler_set_tracer(struct scheduler *scheduler, struct tracer *tracer); /* the same */
 
 /* Where the runs' programs and jq are; before the first one. */
 void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,

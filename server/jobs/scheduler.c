@@ -256,6 +256,11 @@ void scheduler_set_programs(struct scheduler *scheduler, struct processes *proce
 	scheduler->jq = jq;
 }
 
+void scheduler_set_tracer(struct scheduler *scheduler, struct tracer *tracer)
+{
+	scheduler->tracer = tracer;
+}
+
 void scheduler_set_files(struct scheduler *scheduler, struct file_io *files)
 {
 	scheduler->files = files;

@@ -47,6 +47,9 @@ const struct setting policy_keys[] = {
 	  .help = "Compresses answers for clients that take it: true, or {codings, types, min, "
 		  "level}.",
 	  .keys = compress_keys },
+	{ "server_timing", SETTING_NODE, AT(POLICY_SERVER_TIMING),
+	  .help = "Whether answers say how long they and their tasks have taken (Server-Timing): "
+		  "true." },
 	{ "headers", SETTING_NODE, AT(POLICY_HEADERS),
 	  .help = "Fields of every answer: {set: {…}, add: {…}, remove: […]}; the places merge, by "
 		  "name.",
@@ -65,6 +68,7 @@ const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
 	[POLICY_REQUEST_ID] = &policy_request_id,
 	[POLICY_COMPRESS] = &policy_compress,
+	[POLICY_SERVER_TIMING] = &policy_server_timing,
 	[POLICY_HEADERS] = &policy_headers,
 };
 

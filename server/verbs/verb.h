@@ -73,6 +73,7 @@ struct step_run {
 	void *inner; /* memory of the run that the verb makes, kept from try to try: flow_run_init_again() */
 	struct failure failure; /* of the last try; code ERROR_NONE: none */
 	uint64_t started_ns, ended_ns;
+	uint64_t span;      /* its own; 0: it is not told of */
 	struct timer timer; /* `timeout:`, or the pause before the next try */
 	uint32_t n_tries;
 	uint8_t status;  /* enum step_status, step.h */
