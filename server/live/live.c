@@ -191,6 +191,7 @@ static void live_init_context(struct live *live, struct request *request)
 	live->context.arena = &live->run_arena;
 	live->context.id = live->id;
 	live->context.open = NULL;
+	live->context.trace = NULL; /* the request's, which ends before */
 }
 
 bool live_init(struct live *live, const struct live_ops *ops, struct request *request,
@@ -255,6 +256,7 @@ void live_run(struct live *live, const struct live_handler *handler,
 	live->running = true;
 	live->on_run_end = on_end;
 	live->handler = handler;
+	live->context.degraded = false;
 	flow_run_init(&live->run, handler->flow, &live->context, live_on_flow_end);
 	if (flow_is_empty(handler->flow)) {
 		on_end(live);
