@@ -1,6 +1,7 @@
 /* server/route.c */
 #include "server/route.h"
 #include "server/files/files.h"
+#include "server/live/events.h"
 #include "server/live/websocket.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
@@ -22,7 +23,8 @@
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *body, *tasks, *reply, *redirect, *files, *proxy, *websocket, *on_error;
+	const struct node *body, *tasks, *reply, *redirect, *files, *proxy, *websocket, *events,
+		*on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
@@ -47,6 +49,10 @@ const struct setting route_keys[] = {
 	{ "websocket", SETTING_MAP, AT(websocket),
 	  .help = "Speaks WebSocket: on_open, on_message, on_close, and what may come.",
 	  .keys = websocket_keys },
+	{ "events", SETTING_NODE, AT(events),
+	  .help = "Sends server-sent events: what is published to a topic, a list of them, or a "
+		  "map.",
+	  .keys = events_keys },
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
@@ -67,7 +73,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "events", "cache", "async" };
+	static const char *const later[] = { "cache", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -179,7 +185,7 @@ static bool route_compile_files(struct flow_compiler *compiler, const struct rou
 				struct route *route)
 {
 	if (config->reply || config->redirect || config->proxy || config->tasks ||
-	    config->websocket || config->on_error) {
+	    config->websocket || config->events || config->on_error) {
 		diag_error(compiler->diag, config->files->place,
 			   "a route with files has no tasks, reply, redirect, proxy or on_error; "
 			   "keep one");
@@ -230,20 +236,24 @@ static bool route_compile_proxy(struct flow_compiler *compiler, struct expr_comp
 	return route_compile_proxy_body(compiler, config->body, route) & (route->proxy != NULL);
 }
 
-static bool route_compile_live(struct flow_compiler *compiler, const struct route_config *config,
-			       struct route *route)
+static bool route_compile_live(struct flow_compiler *compiler, struct expr_compiler *expr,
+			       const struct route_config *config, struct route *route)
 {
 	const struct live_place place = { route->pattern.text, EARLY_ROOTS, config->timeout_ms };
+	const struct node *node = config->websocket ? config->websocket : config->events;
 
 	if (config->reply || config->redirect || config->tasks || config->proxy ||
-	    config->on_error || config->body) {
-		diag_error(compiler->diag, config->websocket->place,
-			   "a route with websocket has no tasks, reply, redirect, proxy, body or "
-			   "on_error; keep one");
+	    config->on_error || config->body || (config->websocket && config->events)) {
+		diag_error(compiler->diag, node->place,
+			   "a route with websocket or events has no tasks, reply, redirect, proxy, "
+			   "body or on_error; keep one");
 		return false;
 	}
-	route->websocket = websocket_compile(compiler, config->websocket, &place);
-	return route->websocket != NULL;
+	if (config->websocket)
+		route->websocket = websocket_compile(compiler, expr, node, &place);
+	else
+		route->events = events_compile(compiler, expr, node, &place);
+	return route_is_live(route);
 }
 
 static bool route_compile_parts(struct flow_compiler *compiler, const struct route_config *config,
@@ -258,12 +268,13 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct rou
 	route->flow = flow_declare(compiler, entry->key);
 	flow_allow_streams(route->flow);
 	ok = flow_compile(compiler, route->flow, config->tasks, NULL,
-			  config->proxy ? EARLY_ROOTS : ROUTE_ROOTS);
+			  config->proxy || config->websocket || config->events ? EARLY_ROOTS
+									       : ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	if (config->files)
 		return ok && route_compile_files(compiler, config, route);
-	if (config->websocket)
-		return ok && route_compile_live(compiler, config, route);
+	if (config->websocket || config->events)
+		return ok && route_compile_live(compiler, &expr, config, route);
 	if (config->proxy)
 		ok &= route_compile_proxy(compiler, &expr, config, route);
 	else

@@ -36,7 +36,11 @@ enum {
 struct worker_stats {
 	atomic_uint n_conns, n_busy; /* connections; those with a request in work */
 	_Atomic uint64_t requests, accepted, refused;
-	_Atomic uint64_t status[6];                                         /* by its first digit */
+	atomic_uint n_websockets, n_events; /* live connections */
+	_Atomic uint64_t live_in, live_out; /* their messages */
+	_Atomic uint64_t live_dropped,
+		live_slow;          /* for clients that do not read; those that were cut */
+	_Atomic uint64_t status[6]; /* by its first digit */
 	_Atomic uint64_t handshakes, handshakes_resumed, handshakes_failed; /* of TLS */
 };
 

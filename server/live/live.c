@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "server/expr/json.h"
 #include "server/request_roots.h"
+#include "server/trace/trace.h"
 #include "server/worker.h"
 #include <errno.h>
 
@@ -191,7 +192,7 @@ static void live_init_context(struct live *live, struct request *request)
 	live->context.arena = &live->run_arena;
 	live->context.id = live->id;
 	live->context.open = NULL;
-	live->context.trace = NULL; /* the request's, which ends before */
+	live->context.trace = trace_copy(request->context.trace, &live->arena);
 }
 
 bool live_init(struct live *live, const struct live_ops *ops, struct request *request,
@@ -222,7 +223,7 @@ void live_fini(struct live *live)
 {
 	struct worker *worker = live->worker;
 
-	check(!live->running);
+	check(!live->running && live->n_topics == 0);
 	list_remove(&live->link);
 	arena_fini(&live->arena);
 	arena_fini(&live->run_arena);
@@ -328,7 +329,7 @@ static bool live_route_is_there(const struct generation *generation, const struc
 	for (size_t i = 0; i < generation->n_routes; i++) {
 		const struct route *other = generation->routes[i];
 
-		if (route_is_live(other) && !other->websocket == !route->websocket &&
+		if (route_is_live(other) && !other->events == !route->events &&
 		    str_eq(other->pattern.text, route->pattern.text))
 			return true;
 	}

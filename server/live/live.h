@@ -7,9 +7,9 @@
 #pragma once
 #include "server/flow/flow.h"
 #include "server/live/answer.h"
+#include "server/live/outbox.h"
+#include "server/live/topics.h"
 #include "server/request.h"
-
-struct live;
 
 /* `on_open:`, `on_message:`, `on_close:`; flow NULL: there is none. */
 struct live_handler {
@@ -38,9 +38,47 @@ struct live_compiler {
 bool live_handler_compile(struct live_compiler *compiler, const struct node *node, const char *name,
 			  uint64_t more_roots, bool may_reply, struct live_handler *handler);
 
+enum live_slow { LIVE_SLOW_DROP, LIVE_SLOW_DISCONNECT };
+extern const char *const live_slow_choices[];
+
+enum { LIVE_TOPICS_MAX = 16 };
+
+/* `subscribe:`, compiled. */
+struct live_topics_spec {
+	size_t n_names;
+	struct template **names;
+};
+
+/* Compiles a name or a list of them; NULL is accepted. False with errors in the compiler's diag. */
+bool live_topics_compile(struct expr_compiler *compiler, const struct node *node,
+			 struct live_topics_spec *spec);
+
+struct live;
+
+/* A topic that it subscribes to. */
+struct live_topic {
+	struct subscription subscription;
+	struct live *live;
+	uint64_t last_id; /* of what it has been given; for ops->publish() to keep */
+	bool joined;
+};
+
+/* How it subscribes. */
+struct live_following {
+	struct topic_terms terms;
+	bool comes_again; /* it wants what was kept behind after_ids, one a topic */
+	const uint64_t *after_ids;
+};
+
 struct live_ops {
 	/* It should end soon, in good order: leat stops, or its route is gone. */
 	void (*end)(struct live *live);
+
+	/* All topics of live_follow() are joined. */
+	void (*joined)(struct live *live);
+
+	void (*publish)(struct live *live, struct live_topic *topic,
+			struct publication *publication);
 };
 
 struct live_root;
@@ -67,6 +105,8 @@ struct live {
 	struct context context;
 	struct flow_run run;
 	struct value message; /* ${message} */
+	size_t n_topics, n_joining;
+	struct live_topic *topics;
 };
 
 /* Copies what the handlers read. False without memory; then nothing is left. Counted in the worker, and
@@ -76,6 +116,16 @@ bool live_init(struct live *live, const struct live_ops *ops, struct request *re
 void live_fini(struct live *live);
 
 void live_close_as(struct live *live, uint16_t code, struct str reason); /* the first counts */
+
+/* Subscribes: ops->joined() is called when all are, from the loop; not at all where there are none (then
+ * live->n_topics is 0). 0, or as template_eval(), with the environment's message; then nothing is left. */
+int live_follow(struct live *live, const struct live_topics_spec *spec, struct expr_env *env,
+		const struct live_following *following);
+void live_unfollow(struct live *live); /* harmless before, and twice */
+
+/* For a publication of `size` bytes, within `max`: by dropping the oldest, which is counted. False: the
+ * client is slow, and has to go. */
+bool live_make_room(struct live *live, struct outbox *outbox, size_t size, size_t max, int slow);
 
 /* Runs a handler; on_end is called once, perhaps at once. Then live->run.failure tells how. Until
  * live_run_end() the run's results, and its memory (live->run_arena), are there. */

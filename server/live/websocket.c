@@ -59,6 +59,7 @@ static void websocket_on_frame(struct websocket *ws, enum inbox_step step)
 		return;
 	case INBOX_MESSAGE:
 		ws->turn_messages++;
+		atomic_fetch_add_explicit(&ws->live.worker->stats.live_in, 1, memory_order_relaxed);
 		websocket_on_message(ws);
 		return;
 	case INBOX_PING:
@@ -141,18 +142,24 @@ static enum intake websocket_end(struct body_intake *intake)
 	return INTAKE_TAKEN;
 }
 
-static void websocket_intake_close(struct body_intake *intake)
+void websocket_gone(struct websocket *ws)
 {
-	struct websocket *ws = container_of(intake, struct websocket, intake);
-
 	live_close_as(&ws->live, CODE_GONE, STR_NONE);
 	ws->state = WEBSOCKET_OVER;
 	ws->request = NULL;
 	if (!ws->opened)
 		ws->opened = ws->ended = true; /* it was never there */
 	timer_stop(&ws->timer);
+	live_unfollow(&ws->live);
 	websocket_forget_rest(ws);
 	websocket_go_on(ws);
+}
+
+static void websocket_intake_close(struct body_intake *intake)
+{
+	struct websocket *ws = container_of(intake, struct websocket, intake);
+
+	websocket_gone(ws);
 }
 
 const struct body_intake_ops websocket_intake_ops = { websocket_data, websocket_end,
@@ -168,6 +175,8 @@ void websocket_destroy(struct websocket *ws)
 	inbox_fini(&ws->inbox);
 	deflater_destroy(ws->deflater);
 	websocket_forget_rest(ws);
+	live_unfollow(&ws->live);
+	atomic_fetch_sub(&ws->live.worker->stats.n_websockets, 1);
 	live_fini(&ws->live);
 	free(ws);
 }
@@ -175,7 +184,7 @@ void websocket_destroy(struct websocket *ws)
 /* Runs what has to, before the first message and behind the last. */
 static void websocket_run_edges(struct websocket *ws)
 {
-	if (!ws->opened) {
+	if (!ws->opened && ws->answered) {
 		ws->opened = true;
 		if (ws->spec->on_open.flow)
 			live_run(&ws->live, &ws->spec->on_open, websocket_on_run_end);

@@ -12,7 +12,7 @@ extern const struct setting websocket_keys[];
 
 /* Compiles the node at `websocket:`. NULL with errors in the compiler's diag. */
 const struct websocket_spec *websocket_compile(struct flow_compiler *compiler,
-					       const struct node *node,
+					       struct expr_compiler *expr, const struct node *node,
 					       const struct live_place *place);
 
 /* On the request's loop; leads to exactly one answer. */

@@ -36,6 +36,14 @@ const struct setting websocket_keys[] = {
 	{ "max_frame", SETTING_SIZE, AT(max_frame), NULL,
 	  "The size of a frame as it comes; as max, when not said.", .min = 125,
 	  .max = INT64_C(1) << 30 },
+	{ "subscribe", SETTING_NODE, AT(subscribe_node),
+	  .help = "The topics whose publications are sent: a name or a list, with ${path.…} and "
+		  "the like." },
+	{ "slow", SETTING_CHOICE, AT(slow), "disconnect",
+	  "What happens to a client that does not read, when publications have filled `queue`: it "
+	  "loses "
+	  "the oldest, or is closed with 1013.",
+	  .choices = live_slow_choices },
 	{ "queue", SETTING_SIZE, AT(queue), "256k",
 	  "What may wait for a client that does not read; past it nothing is read from it.",
 	  .min = 1024, .max = INT64_C(1) << 30 },
@@ -122,7 +130,7 @@ static bool websocket_compile_handlers(struct flow_compiler *compiler,
 }
 
 const struct websocket_spec *websocket_compile(struct flow_compiler *compiler,
-					       const struct node *node,
+					       struct expr_compiler *expr, const struct node *node,
 					       const struct live_place *place)
 {
 	struct websocket_spec *spec = arena_zalloc(compiler->arena, sizeof(*spec));
@@ -137,6 +145,7 @@ const struct websocket_spec *websocket_compile(struct flow_compiler *compiler,
 	spec->rules.origins = spec->origins.texts;
 	spec->rules.n_origins = spec->origins.n_texts;
 	return websocket_compile_deflate(compiler, spec) & websocket_check_texts(compiler, spec) &
+			       live_topics_compile(expr, spec->subscribe_node, &spec->topics) &
 			       websocket_compile_handlers(compiler, place, spec)
 		       ? spec
 		       : NULL;

@@ -1,6 +1,7 @@
 /* server/live/websocket_open.c: from a request to a connection. */
 #include "server/live/websocket_private.h"
 #include "server/worker.h"
+#include <errno.h>
 #include <stdlib.h>
 
 static void websocket_refuse(struct request *request, const struct handshake *handshake)
@@ -60,11 +61,34 @@ static void websocket_end_live(struct live *live)
 	websocket_close(websocket_of(live), CODE_GOING, STR_NONE);
 }
 
-static struct websocket *websocket_create(const struct websocket_spec *spec,
-					  struct request *request,
-					  const struct handshake *handshake)
+/* It gets what is published from here on: now it may be told that it is there. */
+static void websocket_joined(struct live *live)
 {
-	static const struct live_ops ops = { websocket_end_live };
+	struct websocket *ws = websocket_of(live);
+	struct request *request = ws->request;
+	struct reply reply;
+
+	if (!request)
+		return;
+	if (!websocket_make_reply(ws, ws->handshake, &reply)) {
+		request->native = NULL;
+		request->on_cancel = NULL;
+		websocket_gone(ws);
+		request_fail_errno(request, -ENOMEM);
+		return;
+	}
+	ws->answered = true;
+	request->intake = &ws->intake;
+	timer_start(&ws->timer, ws->spec->ping_ms);
+	websocket_go_on(ws);
+	request_reply(request, &reply);
+}
+
+static struct websocket *websocket_create(const struct websocket_spec *spec,
+					  struct request *request, struct handshake *handshake)
+{
+	static const struct live_ops ops = { websocket_end_live, websocket_joined,
+					     websocket_publish };
 	const struct inbox_limits limits = { spec->max, spec->max_frame };
 	struct websocket *ws = calloc(1, sizeof(*ws));
 
@@ -75,6 +99,7 @@ static struct websocket *websocket_create(const struct websocket_spec *spec,
 	ws->spec = spec;
 	ws->request = request;
 	ws->intake.ops = &websocket_intake_ops;
+	ws->handshake = handshake;
 	ws->deflate = handshake->deflate;
 	ws->live.protocol = handshake->protocol;
 	ws->heard_ns = loop_now_ns(request->worker->loop);
@@ -83,35 +108,59 @@ static struct websocket *websocket_create(const struct websocket_spec *spec,
 	inbox_init(&ws->inbox, &limits, &ws->deflate, request->arena.budget);
 	timer_init(&ws->timer, request->worker->loop, websocket_on_timer);
 	ready_init(&ws->turn, websocket_on_turn);
+	atomic_fetch_add(&request->worker->stats.n_websockets, 1);
 	return ws;
+}
+
+/* The client has left before it had an answer. */
+static void websocket_on_cancel(struct request *request)
+{
+	struct websocket *ws = request->native;
+
+	request->native = NULL;
+	websocket_gone(ws);
+	request_destroy(request);
+}
+
+/* Subscribes, then answers. */
+static void websocket_begin(struct websocket *ws)
+{
+	struct request *request = ws->request;
+	struct expr_env *env = flow_run_env(&request->run);
+	const struct live_following following = { 0 };
+	int r = live_follow(&ws->live, &ws->spec->topics, env, &following);
+
+	if (r < 0) {
+		websocket_destroy(ws);
+		request_fail_errno(request, r);
+		return;
+	}
+	request->native = ws;
+	request->on_cancel = websocket_on_cancel;
+	if (ws->live.n_topics == 0)
+		websocket_joined(&ws->live);
 }
 
 void websocket_serve(const struct websocket_spec *spec, struct request *request)
 {
+	struct handshake *handshake = arena_alloc(&request->arena, sizeof(*handshake));
 	struct handshake_rules rules = spec->rules;
-	struct handshake handshake;
 	struct websocket *ws;
-	struct reply reply;
 
 	flow_run_init(&request->run, request->route->flow, &request->context, NULL);
+	if (!handshake) {
+		request_fail_errno(request, -ENOMEM);
+		return;
+	}
 	rules.secure = request->secure;
-	handshake_read(&request->head, &rules, &handshake);
-	if (handshake.status != 101) {
-		websocket_refuse(request, &handshake);
+	handshake_read(&request->head, &rules, handshake);
+	if (handshake->status != 101) {
+		websocket_refuse(request, handshake);
 		return;
 	}
-	ws = websocket_create(spec, request, &handshake);
-	if (!ws) {
-		request_fail(request, &(struct failure){ .code = ERROR_MEMORY_LIMIT });
-		return;
-	}
-	if (!websocket_make_reply(ws, &handshake, &reply)) {
-		websocket_destroy(ws);
-		request_fail(request, &(struct failure){ .code = ERROR_MEMORY_LIMIT });
-		return;
-	}
-	request->intake = &ws->intake;
-	timer_start(&ws->timer, spec->ping_ms);
-	websocket_go_on(ws);
-	request_reply(request, &reply);
+	ws = websocket_create(spec, request, handshake);
+	if (ws)
+		websocket_begin(ws);
+	else
+		request_fail_errno(request, -ENOMEM);
 }

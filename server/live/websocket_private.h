@@ -11,11 +11,14 @@ struct websocket_spec {
 	/* as the keys say */
 	struct setting_texts protocols, origins;
 	const struct node *on_open_node, *on_message_node, *on_close_node;
+	const struct node *subscribe_node;
+	int slow; /* enum live_slow */
 	uint64_t max, max_frame, queue;
 	uint64_t ping_ms, pong_ms, close_ms;
 	const struct node *deflate_node;
 	/* compiled */
 	struct handshake_rules rules;
+	struct live_topics_spec topics;
 	struct live_handler on_open, on_message, on_close;
 	uint64_t roots_used;
 };
@@ -27,6 +30,7 @@ enum {
 	CODE_GONE = 1006, /* never sent: the connection ended without a close frame */
 	CODE_POLICY = 1008,
 	CODE_ERROR = 1011,
+	CODE_SLOW = 1013,
 };
 
 struct websocket {
@@ -36,7 +40,8 @@ struct websocket {
 	struct body_intake intake;
 	struct outbox outbox;
 	struct inbox inbox;
-	struct deflater *deflater; /* NULL until one is needed */
+	struct handshake *handshake; /* in the request's arena, until it is answered */
+	struct deflater *deflater;   /* NULL until one is needed */
 	struct deflate_terms deflate;
 	struct timer timer; /* ping, pong; then of the close handshake */
 	struct ready turn;
@@ -49,6 +54,7 @@ struct websocket {
 	unsigned turn_messages;
 	uint8_t state;      /* enum websocket_state */
 	bool paused;        /* the connection reads nothing */
+	bool answered;      /* 101 is out */
 	bool opened, ended; /* on_open, on_close have run, or there is none */
 };
 
@@ -73,6 +79,7 @@ extern const struct body_intake_ops websocket_intake_ops;
 void websocket_on_turn(struct ready *ready);
 void websocket_on_timer(struct timer *timer);
 void websocket_on_sent(struct outbox *outbox);
+void websocket_gone(struct websocket *ws); /* its request has ended, and its connection with it */
 void websocket_destroy(struct websocket *ws);
 
 /* ---- websocket_send.c: what goes to the client. False without memory. */
@@ -86,6 +93,10 @@ void websocket_over(struct websocket *ws);
 
 /* The connection has failed (RFC 6455 §7.1.7): the client is told, and not waited for. */
 void websocket_fail(struct websocket *ws, uint16_t code, const char *detail);
+
+/* For ops->publish(). */
+void websocket_publish(struct live *live, struct live_topic *topic,
+		       struct publication *publication);
 
 /* In good order; once. */
 void websocket_close(struct websocket *ws, uint16_t code, struct str reason);

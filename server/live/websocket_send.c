@@ -10,6 +10,8 @@ void websocket_over(struct websocket *ws)
 	ws->state = WEBSOCKET_OVER;
 	timer_stop(&ws->timer);
 	outbox_end(&ws->outbox);
+	if (ws->answered) /* else it is told when it has joined */
+		live_unfollow(&ws->live);
 	websocket_go_on(ws);
 }
 
@@ -53,6 +55,8 @@ void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
 	live_close_as(&ws->live, code, reason);
 	websocket_put_close(ws, code, reason);
 	ws->state = WEBSOCKET_CLOSING;
+	if (ws->answered)
+		live_unfollow(&ws->live);
 	timer_start(&ws->timer, ws->spec->close_ms);
 	websocket_go_on(ws);
 }
@@ -82,6 +86,26 @@ bool websocket_put_message(struct websocket *ws, enum frame_opcode opcode, struc
 {
 	struct packet *packet = websocket_deflate(ws, opcode, message);
 
+	atomic_fetch_add_explicit(&ws->live.worker->stats.live_out, 1, memory_order_relaxed);
 	return packet ? outbox_put(&ws->outbox, packet, false)
 		      : websocket_put(ws, opcode, false, message);
+}
+
+void websocket_publish(struct live *live, struct live_topic *topic, struct publication *publication)
+{
+	struct websocket *ws = websocket_of(live);
+	struct packet *frame = publication_frame(publication);
+
+	topic->last_id = publication_id(publication);
+	if (ws->state != WEBSOCKET_OPEN)
+		return;
+	if (!live_make_room(live, &ws->outbox, packet_bytes(frame).len, ws->spec->queue,
+			    ws->spec->slow)) {
+		outbox_clear(&ws->outbox);
+		websocket_close(ws, CODE_SLOW, STR("too slow"));
+	} else if (outbox_put(&ws->outbox, packet_ref(frame), true)) {
+		atomic_fetch_add_explicit(&live->worker->stats.live_out, 1, memory_order_relaxed);
+	} else {
+		websocket_fail(ws, CODE_ERROR, "no memory");
+	}
 }
