@@ -2,6 +2,7 @@
 #include "server/live/answer.h"
 #include "core/base/base64.h"
 #include <errno.h>
+#include <stdio.h>
 
 enum { REASON_MAX = FRAME_CONTROL_MAX - 2 };
 
@@ -88,7 +89,7 @@ struct answer_spec *answer_compile(struct expr_compiler *compiler, const struct 
 
 static int answer_fail(struct expr_env *env, int error, const char *message)
 {
-	strcpy(env->message, message);
+	snprintf(env->message, sizeof(env->message), "%s", message);
 	return error;
 }
 

@@ -93,7 +93,7 @@ static void topic_rest(struct topic_loop *home, struct topic *topic)
 	list_add(&home->idle, &topic->link);
 	home->n_idle++;
 	if (home->n_idle > TOPICS_IDLE_MAX / home->topics->n_loops)
-		topic_destroy(home, list_first(&home->idle, struct topic, link));
+		topic_destroy(home, container_of(home->idle.next, struct topic, link));
 	if (!timer_is_running(&home->sweep))
 		timer_start(&home->sweep, SWEEP_MS);
 }

@@ -2,6 +2,7 @@
 #include "server/live/topics.h"
 #include "server/verbs/message.h"
 #include <errno.h>
+#include <stdio.h>
 
 struct publish_config {
 	struct template *topic;
@@ -47,7 +48,9 @@ static bool publish_compile(struct verb_compiler *compiler, const struct node *v
 
 static int publish_refuse(struct step_run *step, const char *message)
 {
-	strcpy(step_env(step)->message, message);
+	struct expr_env *env = step_env(step);
+
+	snprintf(env->message, sizeof(env->message), "%s", message);
 	return -EBADMSG;
 }
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from leat import TIMEOUT, await_true
+from leat import FLAVOR, TIMEOUT, await_true
 from test_websocket import closes, talk, websockets
 
 CONF = """
@@ -289,7 +289,7 @@ def test_a_million_names_leave_nothing_behind(leat):
     names(0, 2000)
     before = rss()
     names(2000, 20000)
-    assert rss() < before + 1000
+    assert rss() < before + 1000 or FLAVOR != "release"  # sanitizers keep what was freed
     assert daemon.status()["live"]["topics"] == 0
 
 

@@ -101,7 +101,7 @@ static const char *read_terms(const struct deflate_terms *terms)
 {
 	char whole[TOLD_MAX];
 
-	strcpy(whole, read_cut(BIG, terms));
+	snprintf(whole, sizeof(whole), "%s", read_cut(BIG, terms));
 	is_text(read_cut(1, terms), whole);
 	return told;
 }
