@@ -75,9 +75,8 @@ static bool inbox_reserve(struct inbox *inbox, size_t size)
 /* What was added behind `from`. INBOX_MORE, or INBOX_BAD. */
 static enum inbox_step inbox_judge(struct inbox *inbox, size_t from)
 {
-	struct str added = { inbox->data + from, inbox->len - from };
-
-	if (inbox->text && !utf8_add(&inbox->utf8, added))
+	if (inbox->len > from && inbox->text &&
+	    !utf8_add(&inbox->utf8, (struct str){ inbox->data + from, inbox->len - from }))
 		return inbox_fail(inbox, CODE_NOT_TEXT, "the text is not UTF-8");
 	return INBOX_MORE;
 }
@@ -86,6 +85,8 @@ static enum inbox_step inbox_plain(struct inbox *inbox, struct str payload)
 {
 	size_t from = inbox->len;
 
+	if (payload.len == 0)
+		return INBOX_MORE;
 	if (payload.len > inbox->limits.message_max - inbox->len)
 		return inbox_fail(inbox, CODE_TOO_BIG, "the message is too large");
 	if (!inbox_reserve(inbox, payload.len))
@@ -109,14 +110,14 @@ static enum inbox_step inbox_inflate(struct inbox *inbox, struct str bytes, size
 			return inbox_fail(inbox, CODE_SHORT, "no memory");
 		step = inflater_raw_read(inbox->inflater, &bytes, left ? inbox->data + from : &over,
 					 left ? MIN(inbox->room - from, left) : 1, &n);
-		if (step == INFLATER_RAW_BAD)
-			return inbox_fail(inbox, CODE_PROTOCOL, "the message is not deflate");
 		if (n > left)
 			return inbox_fail(inbox, CODE_TOO_BIG, "the message is too large");
 		inbox->len += n;
 		*turn += n;
 		if (inbox_judge(inbox, from) == INBOX_BAD)
 			return INBOX_BAD;
+		if (step == INFLATER_RAW_BAD)
+			return inbox_fail(inbox, CODE_PROTOCOL, "the message is not deflate");
 	} while (step == INFLATER_RAW_FULL);
 	return INBOX_MORE;
 }
