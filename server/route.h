@@ -33,6 +33,7 @@ struct route {
 	struct reply_spec *reply;  /* NULL: 204 */
 	const struct files *files; /* or NULL; then there are no tasks */
 	const struct proxy *proxy; /* the same */
+	struct cache_spec *cache;  /* of the whole answer; or NULL */
 	const struct websocket_spec *websocket; /* the same */
 	const struct events_spec *events;       /* the same */
 	route_native_fn *native;
