@@ -128,7 +128,7 @@ bool live_make_room(struct live *live, struct outbox *outbox, size_t size, size_
 	struct worker_stats *stats = &live->worker->stats;
 	size_t n_dropped;
 
-	if (outbox_has_room(outbox, size, max))
+	if (outbox->n_items == 0 || outbox_has_room(outbox, size, max))
 		return true;
 	if (slow == LIVE_SLOW_DISCONNECT) {
 		atomic_fetch_add_explicit(&stats->live_slow, 1, memory_order_relaxed);

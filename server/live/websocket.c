@@ -198,10 +198,11 @@ static void websocket_run_edges(struct websocket *ws)
 
 static void websocket_read_rest(struct websocket *ws)
 {
-	struct str rest = { ws->rest + ws->rest_at, ws->rest_len };
+	struct str rest;
 
 	if (!ws->rest)
 		return;
+	rest = (struct str){ ws->rest + ws->rest_at, ws->rest_len };
 	websocket_read(ws, &rest);
 	ws->rest_at += ws->rest_len - rest.len;
 	ws->rest_len = rest.len;

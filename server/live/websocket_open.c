@@ -79,7 +79,8 @@ static void websocket_joined(struct live *live)
 	}
 	ws->answered = true;
 	request->intake = &ws->intake;
-	timer_start(&ws->timer, ws->spec->ping_ms);
+	if (ws->state == WEBSOCKET_OPEN) /* else it is closing already */
+		timer_start(&ws->timer, ws->spec->ping_ms);
 	websocket_go_on(ws);
 	request_reply(request, &reply);
 }

@@ -3,7 +3,10 @@
 #include "server/live/websocket_private.h"
 #include "server/worker.h"
 
-enum { DEFLATE_MIN = 64 }; /* bytes; smaller messages are not compressed */
+enum { /* bytes; what is smaller is not worth it, what is larger would take the loop's time */
+       DEFLATE_MIN = 64,
+       DEFLATE_MAX = 64 << 10,
+};
 
 void websocket_over(struct websocket *ws)
 {
@@ -68,7 +71,7 @@ static struct packet *websocket_deflate(struct websocket *ws, enum frame_opcode 
 	struct packet *packet = NULL;
 	struct buf out;
 
-	if (!ws->deflate.on || message.len < DEFLATE_MIN)
+	if (!ws->deflate.on || message.len < DEFLATE_MIN || message.len > DEFLATE_MAX)
 		return NULL;
 	if (!ws->deflater)
 		ws->deflater = deflater_create(ws->deflate.own_bits, websocket_budget(ws));

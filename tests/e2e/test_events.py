@@ -316,6 +316,9 @@ def test_figures_tell_of_connections_topics_and_messages(leat):
         metrics = daemon.admin("GET", "/metrics").text
         assert 'leat_live_connections{kind="websocket"} 1\n' in metrics
         assert 'leat_live_connections{kind="events"} 1\n' in metrics
+        text = daemon.cli("status").out
+        assert "1 websockets, 1 event streams, 1 received, 1 sent, 0 dropped" in text
+        assert re.search("topics +3, 3 subscribers, 1 published", text)
         assert "leat_topics 3\n" in metrics and "leat_topic_subscribers 3\n" in metrics
     talk(daemon, "/ws/other", conversation)
 
@@ -374,3 +377,12 @@ routes:
     while publish(daemon, "t", BIG) == 4:
         assert (stream.event(), stream.event()) == (BIG, BIG)
     slow.close()
+
+
+def test_a_publication_that_is_larger_than_the_queue_reaches_who_reads(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, queue: 4k }", 1))
+    stream = Stream(daemon, "/events/t")
+    for _ in range(3):
+        assert publish(daemon, "t", BIG) == 1
+        assert stream.event() == BIG
+    assert daemon.status()["live"]["slow"] == 0

@@ -1,10 +1,11 @@
 """tests/e2e/test_websocket.py: the ending `websocket:`, spoken to by an independent client (Debian's python3-websockets)."""
 import asyncio
-import base64
 import contextlib
+import json
 
 import pytest
 
+from certs import Certs, context
 from leat import TIMEOUT, await_true
 
 websockets = pytest.importorskip("websockets", reason="python3-websockets is not installed")
@@ -324,3 +325,22 @@ def test_a_flood_of_empty_frames_is_refused(leat):
     assert client.head().status == 101
     client.send(b"\x8a\x80\x00\x00\x00\x00" * 5000)  # pongs
     assert client._exactly(4)[2:] == (1008).to_bytes(2, "big")
+
+
+def test_over_tls_it_is_the_same(leat):
+    with contextlib.closing(Certs()) as certs:
+        certs.make("ca")
+        certs.make("a", "DNS:a.test", issuer="ca")
+        pair = json.dumps({"cert": certs.path("a.pem"), "key": certs.path("a.key")})
+        daemon = leat(f"listen: [ {{ address: 127.0.0.1:0, tls: {pair} }} ]\n" + ECHO)
+
+        async def talk_as(origin):
+            async with websockets.connect(f"wss://127.0.0.1:{daemon.port}/echo", ssl=context(certs),
+                                          server_hostname="a.test", origin=origin) as socket:
+                for message in ("a", "x" * 300000, b"\x00" * 100000, "last"):
+                    await socket.send(message)
+                    assert await socket.recv() == message
+        asyncio.run(asyncio.wait_for(talk_as(f"https://127.0.0.1:{daemon.port}"), TIMEOUT))
+        for other in (f"http://127.0.0.1:{daemon.port}", "https://127.0.0.1"):
+            with pytest.raises(websockets.InvalidStatusCode):
+                asyncio.run(asyncio.wait_for(talk_as(other), TIMEOUT))

@@ -423,7 +423,7 @@ def test_12_and_13_compressed_messages_are_echoed_compressed(socket, path, offer
         one.send(frame(TEXT, data[:half], final=False, rsv=4), frame(CONT, data[half:]))
         opcode, data, final, rsv = one.frame()
         assert (opcode, final) == (TEXT, True)
-        assert rsv == (4 if size >= 64 else 0)
+        assert rsv == (4 if 64 <= size <= 65536 else 0)
         assert (inflater.decompress(data + b"\x00\x00\xff\xff") if rsv else data) == payload
     one.closes()
 
