@@ -32,6 +32,7 @@ void scheduler_make_context(struct scheduler *scheduler, struct context *context
 				     .files = scheduler->files,
 				     .jq = scheduler->jq,
 				     .homes = scheduler->homes,
+				     .topics = scheduler->topics,
 				     .store = scheduler->store,
 				     .agendas = scheduler->agendas };
 }
