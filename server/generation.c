@@ -260,9 +260,13 @@ static void load_routes(struct load *load)
 						    &load->schemas, &generation->settings,
 						    &node->entries[i]);
 
-		if (route && router_add(generation->router, &route->pattern, route->place, route,
-					load->diag))
+		if (!route)
+			continue;
+		if (router_add(generation->router, &route->pattern, route->place, route,
+			       load->diag))
 			generation->routes[generation->n_routes++] = route;
+		else
+			tally_give(route->tally);
 	}
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
@@ -402,6 +406,8 @@ void generation_destroy(struct generation *generation)
 {
 	if (!generation)
 		return;
+	for (size_t i = 0; i < generation->n_routes; i++)
+		tally_give(generation->routes[i]->tally);
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
 	trace_conf_fini(&generation->trace);

@@ -11,6 +11,7 @@
 #include "server/client/breaker.h"
 #include "server/client/budget.h"
 #include "server/client/permits.h"
+#include "server/tally.h"
 
 struct fleet_stats {
 	_Atomic uint64_t calls, failed, connects, reused;
@@ -23,6 +24,7 @@ struct fleet {
 	struct fleet_stats stats;
 	struct budget budget; /* of tries that are made again */
 	_Atomic uint64_t n_retries;
+	struct tally_times times; /* of calls, with their tries */
 	struct lock lock;  /* guards `peers`, and their coming and going */
 	struct list peers; /* of struct peer */
 };

@@ -119,6 +119,9 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 	call->detail = detail;
 	call->ended_ns = clock_monotonic_ns();
 	call->phase = CALL_DONE;
+	if (!call->request.checked_id && outcome != OUTCOME_CANCELLED)
+		tally_times_add(&call->request.upstream->fleet->times,
+				call->ended_ns - call->started_ns);
 	if (!call->stream) /* else the connection is still in use */
 		http_call_count_end(call, outcome);
 	task_end(&call->task, outcome);

@@ -30,6 +30,7 @@ struct shared_things;
 struct flow_run;
 struct redis_section;
 struct sql_db;
+struct tally;
 struct step; /* a compiled task */
 struct upstream;
 
@@ -151,6 +152,7 @@ struct flow_task_info {
 	size_t wave;                    /* 0: at once */
 	bool guard, detached, optional, has_default;
 	uint64_t timeout_ms;      /* 0: none of its own */
+	const struct tally *tally;
 	const struct flow *group; /* nested tasks, or the flow that it calls; or NULL */
 	bool calls;               /* `group` is a flow of its own */
 	size_t n_before;

@@ -16,6 +16,7 @@ enum {
 enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
 
 struct file_io;
+struct tally;
 struct job_spec {
 	struct str name;
 	struct place place;
@@ -33,6 +34,7 @@ struct job_spec {
 	uint64_t retry_wait_ms;
 	struct flow *flow;
 	struct expr *when; /* or NULL */
+	struct tally *tally; /* a reference: of its attempts */
 };
 
 extern const struct setting job_keys[];
