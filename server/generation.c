@@ -349,6 +349,9 @@ static void load_sections(struct load *load)
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
+	cache_list_init(&generation->caches, generation->conf.root,
+			load->before ? &load->before->caches : NULL, generation->arena);
+	load->compiler.caches = &generation->caches;
 	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
@@ -367,6 +370,7 @@ static void load_sections(struct load *load)
 	load_flows(load);
 	load_routes(load);
 	load_jobs(load);
+	flow_check_cached(&load->compiler);
 }
 
 struct generation *generation_load(const char *path, const struct generation *before, bool checking,
@@ -421,6 +425,7 @@ void generation_destroy(struct generation *generation)
 	gpu_set_fini(&generation->gpu);
 	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
+	cache_list_fini(&generation->caches);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);
 	conf_fini(&generation->conf);

@@ -5,6 +5,7 @@
  * the generation when no loop has any. */
 #pragma once
 #include "conf/load.h"
+#include "server/cache/cache.h"
 #include "server/files_root.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
@@ -48,7 +49,8 @@ struct generation {
 	struct data_root data_root;
 	struct compute_queues queues;
 	struct gpu_set gpu;
-	struct natives natives; /* `modules:` */
+	struct natives natives;   /* `modules:` */
+	struct cache_list caches; /* of `cache:` */
 	struct trace_conf trace;
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */

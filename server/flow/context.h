@@ -36,6 +36,8 @@ struct context {
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct trace *trace; /* that it belongs to; NULL: none (server/trace/trace.h) */
+	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
+			  kept by a cache */
 	struct body_source *open; /* bodies that tasks have left to be passed on */
 };
 

@@ -17,6 +17,7 @@ enum {
 	FLOW_CALLS_MAX = 32,   /* flows in flows, at run time: past it flow_depth */
 };
 
+struct cache_list;
 struct capture;
 struct compute_queues;
 struct data_root;
@@ -60,6 +61,7 @@ struct flow_compiler {
 	struct data_root *data_root;            /* of tasks on files; NULL: there are none */
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
 	const struct natives *natives; /* of `modules:`; NULL: there are none */
+	struct cache_list *caches;     /* NULL: nothing is kept */
 	struct jq_check *jq_check;     /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
@@ -84,6 +86,9 @@ bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struc
 /* Checks `defaults: {task: …}` itself, once a load: what the tasks take from it is `timeout` and
  * `retry`. False when there were errors. */
 bool flow_check_defaults(struct flow_compiler *compiler);
+
+/* When all flows are compiled: that results of those with `cache:` may stand for them. */
+bool flow_check_cached(struct flow_compiler *compiler);
 
 /* The names for expressions that read the ended flow: reply:, on_error:, result:. Also for
  * compiling those: refers to every task by number. */

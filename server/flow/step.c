@@ -70,6 +70,7 @@ static void step_end_failed(struct step_run *run)
 	const struct step *step = run->step;
 	int r;
 
+	run->run->context->degraded = true;
 	if (step->fallback) {
 		run->run->env.message[0] = '\0';
 		r = template_tree_eval(step->fallback, step_env(run), &run->fallback);

@@ -88,22 +88,6 @@ void policy_list_fini(struct policy_list *list)
 	map_fini(&list->by_text);
 }
 
-/* What a node says, whatever its layout: the same text has the same meaning. */
-static void policy_write_node(const struct node *node, struct buf *out)
-{
-	buf_printf(out, "%d(", (int)node->kind);
-	if (node_is_scalar(node))
-		buf_printf(out, "%zu:", node->text.len);
-	buf_add(out, node->text);
-	for (size_t i = 0; i < node->n_entries; i++) {
-		if (node->kind == NODE_MAP)
-			buf_printf(out, "%zu:%.*s=", node->entries[i].key.len,
-				   STR_ARG(node->entries[i].key));
-		policy_write_node(node->entries[i].value, out);
-	}
-	buf_add_char(out, ')');
-}
-
 static struct str policy_text(const struct policies *place, const struct policy_kind *kind,
 			      const struct node *node, struct arena *arena)
 {
@@ -112,7 +96,7 @@ static struct str policy_text(const struct policies *place, const struct policy_
 	buf_init_arena(&text, arena);
 	buf_printf(&text, "%d %zu:%.*s %s ", (int)place->level, place->name.len,
 		   STR_ARG(place->name), kind->name);
-	policy_write_node(node, &text);
+	node_write_text(node, &text);
 	return buf_str(&text);
 }
 

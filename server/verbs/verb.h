@@ -28,6 +28,8 @@ struct verb {
 	bool is_guard;              /* `fail` */
 	bool is_idempotent; /* a second try does no harm; the compile() of a verb for which it depends clears
 			       or sets step->idempotent */
+	bool acts; /* what it does matters, not what it gives: its result cannot stand for it
+		      (`cache:`). Where it depends, compile() sets step->acts */
 	const char *const *
 		fields; /* result fields that may be named in expressions, besides ok failed skipped error
 				       ms; NULL at the end */
