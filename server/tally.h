@@ -22,8 +22,8 @@ struct tally {
 	atomic_uint refs;
 	struct str key;
 	_Atomic uint64_t n, n_failed;
-	_Atomic int64_t ok_wall_ns; /* when one succeeded last; 0: none has */
-	atomic_int n_now;           /* at work */
+	_Atomic int64_t ok_wall_ns;          /* when one succeeded last; 0: none has */
+	atomic_int n_now;                    /* at work */
 	_Atomic(struct tally_times *) times; /* NULL: none has ended */
 };
 

@@ -21,6 +21,7 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 /* Parts of the status; lists in JSON. */
 void admin_write_upstreams(const struct generation *generation, struct buf *out);
 void admin_write_upstream_metrics(const struct generation *generation, struct buf *out);
+void admin_write_label(struct str value, struct buf *out); /* of a metric, escaped */
 void admin_write_tally_metrics(const struct generation *generation, struct arena *arena,
 			       struct buf *out);
 void admin_write_process_metrics(const struct server *server, struct buf *out);

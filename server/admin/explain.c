@@ -52,8 +52,7 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 			   (unsigned long long)route->timeout_ms);
 		write_json_member(out, "file", str_of(route->place.source->name));
 		buf_printf(out, ",\"line\":%u,\"requests\":%llu,\"failures\":%llu}",
-			   route->place.line,
-			   (unsigned long long)atomic_load(&route->tally->n),
+			   route->place.line, (unsigned long long)atomic_load(&route->tally->n),
 			   (unsigned long long)atomic_load(&route->tally->n_failed));
 	}
 	buf_add_char(out, ']');

@@ -1,6 +1,7 @@
 /* server/admin/metric.c */
 #include "server/admin/metric.h"
 #include "core/base/clock.h"
+#include "server/admin/admin.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -10,7 +11,7 @@ void metric_head(struct buf *out, const char *name, const char *type, const char
 }
 
 /* A label's value: backslash, quote and newline are escaped. */
-static void metric_escape(struct str value, struct buf *out)
+void admin_write_label(struct str value, struct buf *out)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		if (value.ptr[i] == '\\' || value.ptr[i] == '"')
@@ -31,7 +32,7 @@ static void metric_series(struct buf *out, const char *name, const char *suffix,
 	buf_printf(out, "%s%s", name, suffix);
 	for (size_t i = 0; labels && i < 2 && labels[i].name; i++) {
 		buf_printf(out, "%s%s=\"", before, labels[i].name);
-		metric_escape(labels[i].value, out);
+		admin_write_label(labels[i].value, out);
 		buf_add_char(out, '"');
 		before = ",";
 	}

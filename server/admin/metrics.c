@@ -88,10 +88,10 @@ static void metric_compute(struct buf *out, const struct compute_queues *queues)
 			struct pool_stats stats;
 
 			pool_queue_stats(queues->queues[j].open, &stats);
-			metric_double(out, metrics[i][0],
-				      (struct metric_label[2]){
-					      { "queue", queues->queues[j].name } },
-				      metric_of_queue(&stats, i));
+			metric_double(
+				out, metrics[i][0],
+				(struct metric_label[2]){ { "queue", queues->queues[j].name } },
+				metric_of_queue(&stats, i));
 		}
 	}
 }

@@ -68,5 +68,5 @@ void admin_write_process_metrics(const struct server *server, struct buf *out)
 		   (struct metric_label[2]){ { "version", STR(LEAT_VERSION) } }, 1);
 	metric_one(out, "leat_memory_used_bytes", "gauge",
 		   "What limits.total_memory counts: requests, their bodies, connections.",
-		   arena_budget_used(&server->memory));
+		   atomic_load(&server->memory.used));
 }

@@ -1,7 +1,7 @@
 /* server/admin/metrics_tallies.c: routes, tasks and jobs: how often, how long, how it ended. */
-#include "server/admin/metric.h"
 #include "core/base/clock.h"
 #include "server/admin/admin.h"
+#include "server/admin/metric.h"
 #include "server/jobs/jobs.h"
 
 struct row {
@@ -156,12 +156,12 @@ static void metrics_write_jobs(const struct generation *generation, struct arena
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		rows_add(&rows, (struct metric_label){ "job", generation->jobs[i]->name },
 			 (struct metric_label){ NULL, STR_NONE }, generation->jobs[i]->tally);
-	rows_write_counts(&rows, "leat_job_runs_total", "Attempts at runs of a job that have ended.",
-			  false, out);
+	rows_write_counts(&rows, "leat_job_runs_total",
+			  "Attempts at runs of a job that have ended.", false, out);
 	rows_write_counts(&rows, "leat_job_failures_total", "Those of them that have failed.", true,
 			  out);
-	rows_write_times(&rows, "leat_job_duration_seconds", "From the start of an attempt to its end.",
-			 out);
+	rows_write_times(&rows, "leat_job_duration_seconds",
+			 "From the start of an attempt to its end.", out);
 	metric_head(out, "leat_job_running", "gauge", "Runs of a job that are at work.");
 	for (size_t i = 0; i < rows.n_rows; i++)
 		if (rows.rows[i].tally)

@@ -243,6 +243,8 @@ void admin_ready(struct request *request)
 {
 	if (admin_server(request)->stopping)
 		request_reply_json(request, 503, STR("{\"status\":\"stopping\"}"));
+	else if (server_is_short_of_memory(admin_server(request)))
+		request_reply_json(request, 503, STR("{\"status\":\"short of memory\"}"));
 	else
 		request_reply_json(request, 200, STR("{\"status\":\"ready\"}"));
 }

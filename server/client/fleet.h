@@ -25,8 +25,8 @@ struct fleet {
 	struct budget budget; /* of tries that are made again */
 	_Atomic uint64_t n_retries;
 	struct tally_times times; /* of calls, with their tries */
-	struct lock lock;  /* guards `peers`, and their coming and going */
-	struct list peers; /* of struct peer */
+	struct lock lock;         /* guards `peers`, and their coming and going */
+	struct list peers;        /* of struct peer */
 };
 
 struct fleet *fleet_create(void);

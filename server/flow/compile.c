@@ -224,8 +224,8 @@ static bool flow_compile_steps(struct flow_compiler *compiler, struct flow *flow
 		if (!step->verb)
 			continue;
 		if (!owner || !owner->wraps) /* else the whole is counted, not its elements */
-			step->tally = tally_take("task", scope_path(flow->scope, step->name,
-								    compiler->arena));
+			step->tally = tally_take(
+				"task", scope_path(flow->scope, step->name, compiler->arena));
 		step->state_offset = flow->state_size;
 		flow->state_size += (step->verb->state_size + 15) & ~(size_t)15;
 		step->hold_offset = flow->state_size;

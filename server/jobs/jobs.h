@@ -33,7 +33,7 @@ struct job_spec {
 	int64_t retry_times;
 	uint64_t retry_wait_ms;
 	struct flow *flow;
-	struct expr *when; /* or NULL */
+	struct expr *when;   /* or NULL */
 	struct tally *tally; /* a reference: of its attempts */
 };
 
