@@ -16,6 +16,7 @@
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
+#include "server/share.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
 
@@ -102,6 +103,19 @@ static void load_threads(struct load *load, struct str text, const char *key)
 		   STR_ARG(text));
 }
 
+static void load_log_share(struct load *load)
+{
+	struct settings *settings = &load->generation->settings;
+	int64_t share = share_read(settings->log_sample);
+
+	settings->log_share = (uint64_t)MAX(share, INT64_C(0));
+	if (share < 0)
+		diag_error(load->diag, node_find(load->config.log, "sample")->place,
+			   "\"%.*s\" is not a share of the access lines; write a number from 0 to "
+			   "1, for example 0.05",
+			   STR_ARG(str_first(settings->log_sample, 40)));
+}
+
 static void load_settings(struct load *load)
 {
 	struct settings *settings = &load->generation->settings;
@@ -110,6 +124,7 @@ static void load_settings(struct load *load)
 	load_part(load, log_keys, load->config.log, "log");
 	load_part(load, limits_keys, load->config.limits, "limits");
 	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
+	load_log_share(load);
 	load_threads(load, settings->threads, "threads");
 	load_threads(load, settings->compute_threads, "compute_threads");
 	if (settings->uploads.len)

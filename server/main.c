@@ -24,6 +24,8 @@ static const struct {
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
 	{ "cache", cli_cache, "[list | purge [NAME [KEY|PREFIX*]]] [--json]",
 	  "what caches keep; forgets it" },
+	{ "log", cli_log, "[error|warning|info|debug] [--json]",
+	  "what is logged; another level until the next reload" },
 	{ "schema", cli_schema, "[-c FILE]",
 	  "JSON Schema of the configuration, for editors; with the verbs of FILE's modules" },
 	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself */

@@ -179,6 +179,7 @@ void server_apply_settings(struct server *server)
 		.level = (enum log_level)settings->log_level,
 		.format = (enum logger_format)settings->log_format,
 		.access = settings->log_access.ptr,
+		.share = settings->log_share,
 	};
 	int r = logger_set(&logger);
 

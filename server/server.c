@@ -19,6 +19,7 @@
 #include "server/jq/jq_pool.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/share.h"
 #include "server/sql/sql_threads.h"
 #include <errno.h>
 #include <stdio.h>
@@ -384,7 +385,7 @@ int server_run(const char *conf_path)
 {
 	struct server server = { .conf_path = conf_path, .exit_code = 1 };
 	struct generation *generation;
-	struct logger_settings logger = { .level = LOG_INFO, .access = "off" };
+	struct logger_settings logger = { .level = LOG_INFO, .access = "off", .share = SHARE_ALL };
 	struct diag diag;
 
 	diag_init(&diag);

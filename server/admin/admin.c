@@ -20,6 +20,8 @@ static const struct {
 	{ "POST /v1/jobs/{name}/pause", admin_job_pause },
 	{ "POST /v1/jobs/{name}/resume", admin_job_resume },
 	{ "GET /v1/upstreams", admin_upstreams },
+	{ "GET /v1/log", admin_log },
+	{ "PUT /v1/log", admin_log_set },
 	{ "POST /v1/reload", admin_reload },
 	{ "GET /v1/caches", admin_caches },
 	{ "DELETE /v1/cache", admin_cache_purge },
