@@ -17,6 +17,7 @@
 #include "server/schema/schema.h"
 #include "server/sections.h"
 #include "server/share.h"
+#include "server/store/store_conf.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
 
@@ -125,6 +126,9 @@ static void load_settings(struct load *load)
 	load_part(load, limits_keys, load->config.limits, "limits");
 	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
 	load_log_share(load);
+	load_part(load, store_keys, load->config.store, "store");
+	settings->store_path =
+		store_place(&load->generation->conf, load->config.store, settings->store_path);
 	load_threads(load, settings->threads, "threads");
 	load_threads(load, settings->compute_threads, "compute_threads");
 	if (settings->uploads.len)
@@ -332,7 +336,7 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",   "server", "log",  "limits",
 						"timeouts", "admin",  "http", "shared",
 						"compute",  "redis",  "sql",  "files_root",
-						"gpu",      "trace" };
+						"gpu",      "trace",  "store" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {

@@ -28,6 +28,10 @@ const struct setting sections[] = {
 	  .keys = limits_keys },
 	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
 	  .keys = timeouts_keys },
+	{ "store", SETTING_MAP, AT(store),
+	  .help = "Where is kept what outlives the process: runs of jobs, and what is yet to be "
+		  "done.",
+	  .keys = store_keys },
 	{ "admin", SETTING_MAP, AT(admin),
 	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
 	{ "secrets", SETTING_MAP, AT(secrets),

@@ -26,6 +26,8 @@ void admin_write_label(struct str value, struct buf *out); /* of a metric, escap
 void admin_write_tally_metrics(const struct generation *generation, struct arena *arena,
 			       struct buf *out);
 void admin_write_process_metrics(const struct server *server, struct buf *out);
+void admin_write_store(struct store *store, struct buf *out);
+void admin_write_store_metrics(struct store *store, struct buf *out);
 void admin_write_redises(struct buf *out, const struct generation *generation);
 void admin_write_redis_metrics(const struct generation *generation, struct buf *out);
 void admin_write_caches(struct buf *out, const struct generation *generation);

@@ -230,6 +230,8 @@ void admin_status(struct request *request)
 	admin_write_sqls(&json, generation);
 	buf_add(&json, STR(",\"caches\":"));
 	admin_write_caches(&json, generation);
+	buf_add(&json, STR(",\"store\":"));
+	admin_write_store(server->store, &json);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }

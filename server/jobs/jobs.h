@@ -17,6 +17,7 @@ enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL
 
 struct file_io;
 struct tally;
+struct store;
 struct job_spec {
 	struct str name;
 	struct place place;
@@ -51,6 +52,9 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
+
+/* Where what the runs do is recorded; before the first one. */
+void scheduler_set_store(struct scheduler *scheduler, struct store *store);
 
 /* Where the runs' connections to Redis servers are; before the first one. */
 void scheduler_set_files(struct scheduler *scheduler, struct file_io *files);

@@ -266,6 +266,11 @@ void scheduler_set_files(struct scheduler *scheduler, struct file_io *files)
 	scheduler->files = files;
 }
 
+void scheduler_set_store(struct scheduler *scheduler, struct store *store)
+{
+	scheduler->store = store;
+}
+
 void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis)
 {
 	scheduler->redis = redis;
