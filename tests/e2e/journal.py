@@ -34,30 +34,36 @@ def main():
     os.makedirs("/run/systemd/journal")
     journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     journal.bind("/run/systemd/journal/socket")
-    journal.settimeout(60)
+    journal.settimeout(30)
     ours, theirs = socket.socketpair()
     stat = os.fstat(theirs.fileno())
     daemon = subprocess.Popen([sys.argv[1], "run", "-c", sys.argv[2]], stderr=theirs, stdin=subprocess.DEVNULL,
                               env={**os.environ, "JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"})
 
-    def entry_with(text):
+    def fail(*_):
+        daemon.kill()
+        os._exit(1)
+    signal.signal(signal.SIGALRM, fail)
+    signal.alarm(100)
+
+    def entry_with(text, field="MESSAGE"):
         while True:
             fields = fields_of(journal.recv(1 << 20))
             print(json.dumps(fields))
-            if text in fields["MESSAGE"]:
+            if text in fields.get(field, ""):
                 return fields
-    base = "http://" + entry_with("listening address=127")["LEAT_ADDRESS"]
+    base = "http://" + entry_with("127.0.0.1", "LEAT_ADDRESS")["LEAT_ADDRESS"]
     entry_with("serving")
     with urllib.request.urlopen(base + "/hello") as answer:
         assert answer.read() == b"hello"
-    entry_with("path=/hello")
+    entry_with("/hello", "LEAT_PATH")
     try:
         urllib.request.urlopen(base + "/fail?x=a%0Ab%20%22c%22")
         raise AssertionError("that does not fail")
     except urllib.error.HTTPError as error:
         assert error.code == 400
     entry_with("request failed")
-    entry_with("path=\"/fail")
+    entry_with("/fail", "LEAT_PATH")
     daemon.send_signal(signal.SIGTERM)
     assert daemon.wait(60) == 0
     ours.settimeout(0.1)
