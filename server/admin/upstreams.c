@@ -91,6 +91,15 @@ static void write_pool(struct buf *out, struct upstream *upstream)
 		   stats.max, stats.n_taken, stats.n_waiting, stats.n_refused);
 }
 
+static void write_hedges(struct buf *out, const struct fleet *fleet)
+{
+	buf_printf(out, ",\"hedged\":%" PRIu64 ",\"hedges_won\":%" PRIu64,
+		   atomic_load(&fleet->n_hedged), atomic_load(&fleet->n_hedges_won));
+	if (latency_p95_ns(&fleet->latency))
+		buf_printf(out, ",\"p95_ms\":%.3f",
+			   (double)latency_p95_ns(&fleet->latency) / (double)NS_PER_MS);
+}
+
 static void write_upstream(struct buf *out, struct upstream *upstream)
 {
 	const struct fleet_stats *stats = &upstream->fleet->stats;
@@ -103,6 +112,7 @@ static void write_upstream(struct buf *out, struct upstream *upstream)
 	write_names(out, upstream);
 	buf_add(out, STR("],\"pool\":"));
 	write_pool(out, upstream);
+	write_hedges(out, upstream->fleet);
 	buf_printf(out,
 		   ",\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"retries\":%" PRIu64
 		   ",\"connects\":%" PRIu64 ",\"reused\":%" PRIu64
@@ -141,6 +151,8 @@ enum upstream_metric {
 	UPSTREAM_CALLS,
 	UPSTREAM_FAILED,
 	UPSTREAM_RETRIES,
+	UPSTREAM_HEDGED,
+	UPSTREAM_HEDGES_WON,
 	UPSTREAM_CONNECTS,
 	UPSTREAM_REUSED,
 	UPSTREAM_REFUSED,
@@ -157,6 +169,10 @@ static const char *const metrics[N_UPSTREAM_METRICS][3] = {
 			      "Calls that got no usable response." },
 	[UPSTREAM_RETRIES] = { "leat_upstream_retries_total", "counter",
 			       "Tries that were made after one that failed." },
+	[UPSTREAM_HEDGED] = { "leat_upstream_hedged_total", "counter",
+			      "Tries that were made beside slow ones." },
+	[UPSTREAM_HEDGES_WON] = { "leat_upstream_hedges_won_total", "counter",
+				  "Those of them that answered first." },
 	[UPSTREAM_CONNECTS] = { "leat_upstream_connects_total", "counter",
 				"Connections that were made to its servers." },
 	[UPSTREAM_REUSED] = { "leat_upstream_reused_total", "counter",
@@ -183,6 +199,10 @@ static uint64_t metric_of(enum upstream_metric metric, const struct fleet *fleet
 		return atomic_load(&stats->failed);
 	case UPSTREAM_RETRIES:
 		return atomic_load(&fleet->n_retries);
+	case UPSTREAM_HEDGED:
+		return atomic_load(&fleet->n_hedged);
+	case UPSTREAM_HEDGES_WON:
+		return atomic_load(&fleet->n_hedges_won);
 	case UPSTREAM_CONNECTS:
 		return atomic_load(&stats->connects);
 	case UPSTREAM_REUSED:
