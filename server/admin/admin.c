@@ -10,6 +10,7 @@ static const struct {
 	const char *pattern;
 	route_native_fn *run;
 } endpoints[] = {
+	{ "GET /", admin_page },
 	{ "GET /v1/status", admin_status },
 	{ "GET /v1/routes", admin_routes },
 	{ "GET /v1/explain", admin_explain },
