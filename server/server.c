@@ -16,6 +16,7 @@
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
+#include "server/inherited.h"
 #include "server/jq/jq_pool.h"
 #if WITH_KAFKA
 #include "server/kafka/kafka_producer.h"
@@ -314,6 +315,7 @@ static void server_announce(struct server *server)
 			 listener->admin ? " for=admin" : "",
 			 listen && listen->tls ? " tls=yes" : "");
 	}
+	inherited_warn();
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);
 	notify_ready("serving generation 1");
@@ -434,6 +436,7 @@ int server_run(const char *conf_path)
 	struct diag diag;
 
 	diag_init(&diag);
+	inherited_begin();
 	generation = generation_load(conf_path, NULL, false, false, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
