@@ -184,6 +184,7 @@ void admin_metrics(struct request *request)
 		   log.dropped);
 	metric_loops(&out, server);
 	metric_trace(&out, server);
+	admin_write_live_metrics(server, &out);
 	metric_policies(&out);
 	metric_compute(&out, &server->generation->queues);
 #if WITH_GPU

@@ -46,6 +46,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .files = scheduler->files,
 					 .jq = scheduler->jq,
 					 .homes = scheduler->homes,
+					 .topics = scheduler->topics,
 					 .store = scheduler->store };
 	return run;
 }
