@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "server/expr/json.h"
+#include "server/jobs/consumer.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -54,12 +55,11 @@ static void job_skip(struct job *job, int64_t planned_wall_ns, const char *outco
 		log_info("job run skipped name=%s why=%s", job->name, why);
 }
 
-/* Nothing runs any more: the next may, or the job goes. */
-static void job_check_idle(struct job *job)
+void job_check_idle(struct job *job)
 {
 	struct job_run *run;
 
-	if (job->n_running > 0)
+	if (job->n_running > 0 || (job->consumer && consumer_is_busy(job->consumer)))
 		return;
 	if (!job->spec)
 		job_destroy(job);
@@ -135,7 +135,7 @@ static void job_arm(struct job *job)
 {
 	uint64_t wake_ns = UINT64_MAX;
 
-	if (job->spec && !job->paused && !job->scheduler->stopped)
+	if (job->spec && job->spec->kind != JOB_SOURCE && !job->paused && !job->scheduler->stopped)
 		wake_ns = timetable_wake_ns(&job->timetable, job->spec, timetable_clock());
 	if (wake_ns == UINT64_MAX)
 		timer_stop(&job->timer);
@@ -176,6 +176,8 @@ static char *job_describe(const struct job_spec *spec)
 	case JOB_CRON:
 		return mem_printf("cron %.*s, %.*s", STR_ARG(spec->cron_text),
 				  STR_ARG(spec->timezone));
+	case JOB_SOURCE:
+		return mem_printf("%.*s", STR_ARG(spec->source_text));
 	}
 	unreachable();
 }
@@ -198,6 +200,7 @@ static void job_destroy(struct job *job)
 {
 	check_that(job->n_running == 0, "n_running=%zu", job->n_running);
 	timer_stop(&job->timer);
+	consumer_destroy(job->consumer);
 	job_drop_waiting(job);
 	map_remove(&job->scheduler->by_name, str_of(job->name));
 	list_remove(&job->link);
@@ -215,8 +218,12 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 	job->schedule = schedule;
 	job->spec = spec;
 	job->generation = generation;
-	if (changed)
+	if (changed && spec->kind != JOB_SOURCE)
 		timetable_init(&job->timetable, spec, timetable_clock());
+	if (spec->kind == JOB_SOURCE && !job->consumer)
+		job->consumer = consumer_create(job);
+	if (job->consumer)
+		consumer_set(job->consumer);
 	job_arm(job);
 }
 
@@ -224,6 +231,8 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 static void job_leave(struct job *job)
 {
 	job->spec = NULL;
+	if (job->consumer)
+		consumer_set(job->consumer);
 	job->generation = NULL;
 	job_arm(job);
 	job_drop_waiting(job);
@@ -339,6 +348,8 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel)
 	list_each(job, &scheduler->jobs, struct job, link) {
 		job_drop_waiting(job);
 		timer_stop(&job->timer);
+		if (job->consumer)
+			consumer_stop(job->consumer, cancel);
 		job_cancel_runs(job, cancel);
 	}
 }
@@ -361,7 +372,7 @@ static void job_write(const struct job *job, struct buf *out)
 {
 	int64_t next_wall_ns = 0;
 
-	if (!job->paused && !job->scheduler->stopped)
+	if (job->spec->kind != JOB_SOURCE && !job->paused && !job->scheduler->stopped)
 		(void)timetable_next(&job->timetable, job->spec, timetable_clock(), &next_wall_ns);
 	buf_add(out, STR("{\"name\":"));
 	json_write_text(str_of(job->name), out);
@@ -372,8 +383,13 @@ static void job_write(const struct job *job, struct buf *out)
 	buf_printf(out, ",\"paused\":%s,\"running\":%zu,\"waiting\":%zu,\"last\":",
 		   job->paused ? "true" : "false", job->n_running, job->n_waiting);
 	history_write_last(&job->history, out);
-	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64 "}", job->n_runs,
+	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64, job->n_runs,
 		   job->n_failures);
+	if (job->consumer) {
+		buf_add(out, STR(",\"messages\":"));
+		consumer_write(job->consumer, out);
+	}
+	buf_add_char(out, '}');
 }
 
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out)
@@ -405,8 +421,10 @@ static void job_set_paused(struct job *job, bool paused)
 	if (job->paused == paused)
 		return;
 	job->paused = paused;
-	if (!paused)
+	if (!paused && job->spec->kind != JOB_SOURCE)
 		timetable_skip(&job->timetable, job->spec, timetable_clock());
+	if (job->consumer)
+		consumer_set(job->consumer);
 	job_arm(job);
 	log_info("job %s name=%s", paused ? "paused" : "resumed", job->name);
 }
@@ -419,6 +437,8 @@ int scheduler_command(struct scheduler *scheduler, struct str name, enum job_com
 		return -ENOENT;
 	switch (command) {
 	case JOB_RUN_NOW:
+		if (job->spec->kind == JOB_SOURCE)
+			return -EOPNOTSUPP;
 		return scheduler->stopped ? -EBUSY : job_due(job, clock_wall_ns());
 	case JOB_PAUSE:
 	case JOB_RESUME:
