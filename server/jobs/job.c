@@ -183,7 +183,7 @@ static bool job_compile_zone(struct flow_compiler *compiler, const struct node_e
 static bool job_check_keys(struct flow_compiler *compiler, const struct node_entry *entry,
 			   const struct job_spec *spec)
 {
-	static const char *const of_clock[] = { "timezone", "overlap",  "missed", "jitter",
+	static const char *const of_clock[] = { "timezone", "overlap",  "missed",  "jitter",
 						"when",     "at_start", "history", NULL };
 	static const char *const of_source[] = { "concurrency", "waiting", "batch", NULL };
 	const char *const *keys = spec->kind == JOB_SOURCE ? of_clock : of_source;
