@@ -174,9 +174,13 @@ static void jobs_command_done(struct gather *gather)
 			return;
 		}
 		reply = reply_problem(
-			&request->arena, result == -EBUSY ? 409 : 500, STR("unavailable"), STR_NONE,
-			STR_NONE,
-			STR("the job is running, and its overlap: does not allow another run now"));
+			&request->arena, result == -EBUSY || result == -EOPNOTSUPP ? 409 : 500,
+			STR("unavailable"), STR_NONE, STR_NONE,
+			result == -EOPNOTSUPP
+				? STR("the job runs when messages come from its source, not by "
+				      "hand")
+				: STR("the job is running, and its overlap: does not allow another "
+				      "run now"));
 		request_reply(request, &reply);
 		return;
 	}
@@ -356,30 +360,31 @@ static void jobs_add_run(struct request *request)
 	request->on_cancel = jobs_added_left;
 }
 
-static bool jobs_is_job(const struct request *request, struct str name)
+static const struct job_spec *jobs_find(const struct request *request, struct str name)
 {
 	const struct generation *generation = request->worker->server->generation;
 
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		if (str_eq(generation->jobs[i]->name, name))
-			return true;
-	return false;
+			return generation->jobs[i];
+	return NULL;
 }
 
 void admin_job_run(struct request *request)
 {
 	const char *wrong;
 	struct jobs_run run = jobs_run_of(request, &wrong);
+	const struct job_spec *spec = jobs_find(request, run.todo.target);
 	struct reply reply;
 
-	if (!jobs_is_job(request, run.todo.target)) {
+	if (!spec) {
 		jobs_no_such(request, run.todo.target);
 	} else if (wrong) {
 		reply = reply_problem(&request->arena, 400, STR("invalid_input"), STR_NONE,
 				      STR_NONE, str_of(wrong));
 		request_reply(request, &reply);
-	} else if (run.plain) {
-		jobs_command(request, JOB_MAY_RUN); /* then jobs_add_run() */
+	} else if (run.plain || spec->kind == JOB_SOURCE) { /* which is refused */
+		jobs_command(request, JOB_MAY_RUN);         /* then jobs_add_run() */
 	} else {
 		jobs_add_run(request);
 	}

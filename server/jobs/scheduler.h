@@ -39,14 +39,16 @@ struct scheduler {
 	bool stopped;
 };
 
+struct consumer;
 struct job {
 	struct list link;
 	struct scheduler *scheduler;
 	char *name;
 	char *schedule; /* as text; another one is another plan */
 	const struct job_spec
-		*spec;    /* NULL: gone from the configuration; lives until its runs end */
-	void *generation; /* the spec's */
+		*spec;             /* NULL: gone from the configuration; lives until its runs end */
+	void *generation;          /* the spec's */
+	struct consumer *consumer; /* of a source; NULL: it runs by the clock */
 	struct timetable timetable;
 	struct timer timer;
 	struct list runs;    /* of struct job_run: RUNNING and PAUSING */
@@ -91,6 +93,15 @@ struct job_run {
 
 /* ---- job_run.c */
 
+/* What flows of this loop have. */
+struct context scheduler_context(const struct scheduler *scheduler, const struct context_ops *ops,
+				 struct arena *arena, struct str id);
+
+/* Before the attempt behind that one: it doubles, with up to a quarter more, so that what failed
+ * together is not tried together. */
+uint64_t job_retry_wait_ms(const struct job_spec *spec, unsigned attempt, struct str id);
+uint64_t job_timeout_ms(const struct job_spec *spec); /* of one attempt */
+
 /* NULL when there is no memory. */
 struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns);
 void job_run_destroy(struct job_run *run); /* one that was never started, or is over */
@@ -104,10 +115,6 @@ void job_run_start(struct job_run *run);
 
 /* The run ends soon, or now when it is PAUSING, and is not tried again. */
 void job_run_cancel(struct job_run *run);
-
-/* What all that runs here has in common; the rest is cleared. */
-void scheduler_make_context(struct scheduler *scheduler, struct context *context,
-			    struct arena *arena, struct str id);
 
 /* ---- job_roots.c: ${run…} and ${job…} */
 extern const struct context_ops job_run_ops;

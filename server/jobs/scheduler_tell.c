@@ -1,6 +1,7 @@
 /* server/jobs/scheduler_tell.c: what is told of jobs: for the admin API. */
 #include "core/base/clock.h"
 #include "server/expr/json.h"
+#include "server/jobs/consumer.h"
 #include "server/jobs/scheduler.h"
 #include <inttypes.h>
 
@@ -15,7 +16,7 @@ static void job_write(const struct job *job, struct buf *out)
 {
 	int64_t next_wall_ns = 0;
 
-	if (!job->paused && !job->scheduler->stopped)
+	if (job->spec->kind != JOB_SOURCE && !job->paused && !job->scheduler->stopped)
 		(void)timetable_next(&job->timetable, job->spec, timetable_clock(), &next_wall_ns);
 	buf_add(out, STR("{\"name\":"));
 	json_write_text(str_of(job->name), out);
@@ -26,8 +27,13 @@ static void job_write(const struct job *job, struct buf *out)
 	buf_printf(out, ",\"paused\":%s,\"running\":%zu,\"waiting\":%zu,\"last\":",
 		   job->paused ? "true" : "false", job->n_running, job->n_waiting);
 	history_write_last(&job->history, out);
-	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64 "}", job->n_runs,
+	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64, job->n_runs,
 		   job->n_failures);
+	if (job->consumer) {
+		buf_add(out, STR(",\"messages\":"));
+		consumer_write(job->consumer, out);
+	}
+	buf_add_char(out, '}');
 }
 
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out)

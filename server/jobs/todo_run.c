@@ -173,8 +173,7 @@ static void todo_start_flow(struct todo_run *run)
 		return;
 	}
 	snprintf(run->name, sizeof(run->name), "todo-%" PRId64, run->id);
-	scheduler_make_context(scheduler, &run->context, &run->arena, str_of(run->name));
-	run->context.ops = &todo_ops;
+	run->context = scheduler_context(scheduler, &todo_ops, &run->arena, str_of(run->name));
 	run->generation = run->context.generation = scheduler->generation;
 	scheduler->detacher->begin(scheduler->detacher, run->generation);
 	run->agenda->n_flows++;
