@@ -1,5 +1,6 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
+#include "server/upstream_follow.h"
 #include "server/upstream_health.h"
 #include "server/upstream_hedge.h"
 #include "server/upstream_retry.h"
@@ -9,7 +10,7 @@
 struct upstream_config {
 	struct str url;
 	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry, *hedge,
-		*health;
+		*follow, *health;
 	uint64_t timeout_ms, max_response, stale_ms;
 };
 
@@ -106,6 +107,11 @@ const struct setting upstream_keys[] = {
 		  "a "
 		  "duration, p95, or after and max.",
 	  .keys = upstream_hedge_keys },
+	{ "follow", SETTING_NODE, AT(follow),
+	  .help = "Redirects that tasks follow, as far as they stay at their host: a number, or "
+		  "max, "
+		  "allow_hosts and allow_http.",
+	  .keys = upstream_follow_keys },
 	{ "health", SETTING_MAP, AT(health),
 	  .help = "Asks every server again and again whether it is well.",
 	  .keys = upstream_health_keys },
@@ -280,6 +286,8 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	       upstream_read_retry(upstream, config.retry, conf, diag) &
 	       (!config.hedge ||
 		upstream_read_hedge(&upstream->hedge, config.hedge, &conf->arena, diag)) &
+	       (!config.follow ||
+		upstream_read_follow(&upstream->follow, config.follow, &upstream->arena, diag)) &
 	       upstream_read_health(upstream, config.health, conf, diag) &
 	       (upstream_read_tls(upstream, &config, conf, diag) &&
 		upstream_read_origin(upstream, &config, node, conf, diag) &&
@@ -320,9 +328,11 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 	    memcmp(&a->pool, &b->pool, sizeof(a->pool)) != 0 ||
 	    memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) != 0 ||
 	    memcmp(&a->retry, &b->retry, sizeof(a->retry)) != 0 ||
-	    !hedge_is_same(&a->hedge, &b->hedge) || !health_is_same(&a->health, &b->health) ||
-	    a->breaker_5xx != b->breaker_5xx || a->balance != b->balance ||
-	    a->stale_ms != b->stale_ms || a->response_max != b->response_max)
+	    !hedge_is_same(&a->hedge, &b->hedge) ||
+	    !upstream_follow_is_same(&a->follow, &b->follow) ||
+	    !health_is_same(&a->health, &b->health) || a->breaker_5xx != b->breaker_5xx ||
+	    a->balance != b->balance || a->stale_ms != b->stale_ms ||
+	    a->response_max != b->response_max)
 		return false;
 	for (size_t i = 0; i < a->n_servers; i++)
 		if (!server_is_same(&a->servers[i], &b->servers[i]))

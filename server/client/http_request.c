@@ -91,9 +91,10 @@ static void http_request_write_target(const struct http_call_request *request,
 				      struct writer *writer)
 {
 	struct str target = request->target;
-	bool is_asterisk = request->upstream->prefix.len == 0 && str_eq(target, STR("*"));
+	struct str prefix = request->whole_target ? STR_NONE : request->upstream->prefix;
+	bool is_asterisk = prefix.len == 0 && str_eq(target, STR("*"));
 
-	writer_add(writer, request->upstream->prefix);
+	writer_add(writer, prefix);
 	if (!is_asterisk && (target.len == 0 || target.ptr[0] != '/'))
 		writer_add(writer, STR("/"));
 	writer_add(writer, target);

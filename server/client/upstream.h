@@ -70,6 +70,14 @@ struct upstream_hedge {
 	uint32_t max; /* tries beside the first */
 };
 
+/* Redirects that tasks follow; `max` of 0: none. */
+struct upstream_follow {
+	uint32_t max;
+	bool allow_http; /* from https, too */
+	size_t n_hosts;
+	struct str *hosts; /* that may be gone to: location_is_at() */
+};
+
 /* Active checks; interval_ms of 0: none. */
 struct upstream_health {
 	struct str path;
@@ -102,6 +110,7 @@ struct upstream {
 	bool breaker_5xx; /* a status from 500 on is a failure of the server, too */
 	struct upstream_retry retry;
 	struct upstream_hedge hedge;
+	struct upstream_follow follow;
 	struct upstream_health health;
 	uint64_t stale_ms;   /* addresses are used so long after their time; default 1h */
 	size_t response_max; /* bytes of a response's body: past it too_large; default 8m */
