@@ -6,9 +6,10 @@
 #include "server/upstream_retry.h"
 #include "server/upstream_servers.h"
 #include "server/upstream_tls.h"
+#include "server/upstream_via.h"
 
 struct upstream_config {
-	struct str url;
+	struct str url, via;
 	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry, *hedge,
 		*follow, *health;
 	uint64_t timeout_ms, max_response, stale_ms;
@@ -85,6 +86,9 @@ const struct setting upstream_keys[] = {
 	{ "servers", SETTING_NODE, AT(servers),
 	  .help = "host:port of each server, or a map with weight, backup and group.",
 	  .keys = upstream_server_keys },
+	{ "via", SETTING_TEXT, AT(via),
+	  .help = "http://[user:password@]host:port of an HTTP proxy that its servers are reached "
+		  "by." },
 	{ "balance", SETTING_NODE, AT(balance),
 	  .help = "round_robin, weighted, least_conn, random_two or {consistent_hash: KEY}.",
 	  .keys = upstream_balance_keys },
@@ -126,7 +130,7 @@ const struct setting upstream_keys[] = {
 
 static bool upstream_refuse_later(const struct node *node, struct diag *diag)
 {
-	static const char *const later[] = { "proxy", "srv" };
+	static const char *const later[] = { "srv" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -289,8 +293,10 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	       (!config.follow ||
 		upstream_read_follow(&upstream->follow, config.follow, &upstream->arena, diag)) &
 	       upstream_read_health(upstream, config.health, conf, diag) &
-	       (upstream_read_tls(upstream, &config, conf, diag) &&
+	       ((!config.via.len || upstream_read_via(upstream, node_find(node, "via"), diag)) &&
+		upstream_read_tls(upstream, &config, conf, diag) &&
 		upstream_read_origin(upstream, &config, node, conf, diag) &&
+		upstream_check_via(upstream, node_find(node, "via"), diag) &&
 		upstream_read_balance(upstream, config.balance, conf, diag));
 }
 
@@ -305,7 +311,8 @@ static bool server_is_same(const struct upstream_server *a, const struct upstrea
 static bool upstream_speaks_same(const struct upstream *a, const struct upstream *b)
 {
 	return str_eq(a->authority, b->authority) && str_eq(a->prefix, b->prefix) &&
-	       !a->tls == !b->tls && str_eq(a->server_name, b->server_name) &&
+	       !a->tls == !b->tls && upstream_via_is_same(a->via, b->via) &&
+	       str_eq(a->server_name, b->server_name) &&
 	       memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) == 0;
 }
 

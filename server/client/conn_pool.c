@@ -83,7 +83,7 @@ static void pool_lookup_on_done(struct lookup *lookup)
 
 static void conn_pool_look_up(struct conn_pool *pool, size_t server)
 {
-	const struct upstream_server *asked = &pool->upstream->servers[server];
+	const struct upstream_server *asked = upstream_asked(pool->upstream, server);
 	struct pool_lookup *lookup;
 
 	if (!pool->lookups)

@@ -78,6 +78,12 @@ struct upstream_follow {
 	struct str *hosts; /* that may be gone to: location_is_at() */
 };
 
+/* The HTTP proxy that the servers are reached by. */
+struct upstream_via {
+	struct upstream_server proxy;
+	struct str authorization; /* "Basic …", or empty */
+};
+
 /* Active checks; interval_ms of 0: none. */
 struct upstream_health {
 	struct str path;
@@ -96,8 +102,9 @@ struct upstream {
 	struct str name;      /* "users"; for an absolute URL "host:port" */
 	struct str authority; /* what Host says: the first server's, or that of `url:` */
 	struct str prefix; /* path that `url:` has before every request's path; never ends in '/' */
-	struct tls_client *tls; /* a reference; NULL: plain HTTP */
-	struct str server_name; /* that their certificates must have; empty: each its host */
+	struct tls_client *tls;   /* a reference; NULL: plain HTTP */
+	struct upstream_via *via; /* in the arena, before it has servers; NULL: directly */
+	struct str server_name;   /* that their certificates must have; empty: each its host */
 	unsigned char tls_identity[UPSTREAM_IDENTITY_SIZE]; /* of the settings and files of `tls` */
 	struct fleet *fleet;                                /* a reference */
 	struct upstream_names *names;

@@ -54,6 +54,9 @@ int upstream_names_error(struct upstream *upstream);
 size_t upstream_addresses(struct upstream *upstream, size_t server, struct net_addr *addrs,
 			  size_t max, bool *ret_stale);
 
+/* Whose name is looked up for that server: its own, or the proxy. */
+const struct upstream_server *upstream_asked(const struct upstream *upstream, size_t server);
+
 void upstream_names_create(struct upstream *upstream);
 void upstream_names_add(struct upstream *upstream, size_t server); /* it was just added */
 void upstream_names_retire(struct upstream *upstream);             /* nobody makes calls any more */

@@ -79,6 +79,8 @@ static const char *follow_refuses(const struct http_config *config, const struct
 		return "which is not https; say follow: {allow_http: true} to allow it";
 	if (location_is_same_origin(from, to))
 		return NULL;
+	if (config->url.upstream && config->url.upstream->via)
+		return "which its proxy (via) would not be asked for";
 	if (location_is_same_host(from, to) && !from->secure && to->secure &&
 	    location_port(from) == PORT_HTTP && location_port(to) == PORT_HTTPS)
 		return NULL;
