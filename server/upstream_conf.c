@@ -84,7 +84,9 @@ const struct setting upstream_keys[] = {
 	{ "url", SETTING_TEXT, AT(url),
 	  .help = "http:// or https://host[:port][/prefix] of the only server." },
 	{ "servers", SETTING_NODE, AT(servers),
-	  .help = "host:port of each server, or a map with weight, backup and group.",
+	  .help = "host:port of each server, or srv:_service._tcp.domain, or a map with weight, "
+		  "backup "
+		  "and group.",
 	  .keys = upstream_server_keys },
 	{ "via", SETTING_TEXT, AT(via),
 	  .help = "http://[user:password@]host:port of an HTTP proxy that its servers are reached "
@@ -127,23 +129,6 @@ const struct setting upstream_keys[] = {
 	SETTINGS_END
 };
 #undef AT
-
-static bool upstream_refuse_later(const struct node *node, struct diag *diag)
-{
-	static const char *const later[] = { "srv" };
-	bool ok = true;
-
-	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-		const struct node_entry *entry = node_entry_find(node, later[i]);
-
-		if (!entry)
-			continue;
-		diag_error(diag, entry->key_place,
-			   "%s is not in this version of leat yet; remove it", later[i]);
-		ok = false;
-	}
-	return ok;
-}
 
 /* What requests say in Host, and what stands before their paths. */
 static void upstream_set_origin(struct upstream *upstream, struct str authority, struct str prefix)
@@ -273,8 +258,6 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	const struct settings_part part = { upstream_keys, &config };
 	const struct node *node = entry->value;
 
-	if (node->kind == NODE_MAP && !upstream_refuse_later(node, diag))
-		return false;
 	if (settings_read(&part, 1, node, "an upstream", &conf->arena, diag) > 0)
 		return false;
 	if ((config.url.len > 0) == (config.servers != NULL)) {
@@ -304,8 +287,8 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 
 static bool server_is_same(const struct upstream_server *a, const struct upstream_server *b)
 {
-	return str_eq(a->host, b->host) && a->port == b->port && a->weight == b->weight &&
-	       a->group == b->group && a->backup == b->backup;
+	return str_eq(a->host, b->host) && a->srv == b->srv && a->port == b->port &&
+	       a->weight == b->weight && a->group == b->group && a->backup == b->backup;
 }
 
 static bool upstream_speaks_same(const struct upstream *a, const struct upstream *b)

@@ -52,6 +52,14 @@ bool upstream_read_via(struct upstream *upstream, const struct node *node, struc
 
 bool upstream_check_via(const struct upstream *upstream, const struct node *node, struct diag *diag)
 {
+	for (size_t i = 0; upstream->via && i < upstream->n_servers; i++) {
+		if (!upstream->servers[i].srv)
+			continue;
+		diag_error(diag, node->place,
+			   "a proxy looks up the names of servers itself, and no services; remove "
+			   "via, or srv:");
+		return false;
+	}
 	if (!upstream->via || upstream->tls || upstream->n_servers <= 1)
 		return true;
 	diag_error(diag, node->place,

@@ -31,6 +31,7 @@ struct tls_client;
 /* As the configuration says it. */
 struct upstream_server {
 	struct str host; /* name or number, without brackets */
+	bool srv;        /* the name of a service: its SRV records are looked up, and `port` is 0 */
 	uint16_t port;
 	uint32_t weight; /* 1 to 1000 */
 	uint16_t group;  /* UPSTREAM_GROUP_NONE: the group of all that have none */
@@ -134,7 +135,7 @@ void upstream_unref(struct upstream *upstream); /* any thread */
 /* Before it has servers: it speaks TLS with all of them. Takes the reference. */
 void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct str server_name);
 
-/* "host", "host:port", "[::1]:80"; port 80 when none is said, 443 with TLS. -EINVAL, -ENOSPC. The
+/* "host", "host:port", "[::1]:80", "srv:_http._tcp.example.org"; port 80 when none is said, 443 with TLS. -EINVAL, -ENOSPC. The
  * server is upstream->servers[upstream->n_servers - 1] then. */
 int upstream_add_server(struct upstream *upstream, struct str address);
 

@@ -15,6 +15,7 @@ enum {
 	JUST_EXPIRED_MS = 10000,
 	AGAIN_MS = 1000, /* after a failure, while old addresses are used */
 	AGAIN_MAX_MS = 10000,
+	BACKUP_LISTED = 1 << 16, /* behind all ranks of those that are not */
 };
 
 /* Of one server. */
@@ -145,7 +146,7 @@ void upstream_names_add(struct upstream *upstream, size_t server)
 
 	lock_acquire(&upstream->names->lock);
 	found->due_ns = 0;
-	if (net_addr_from_host(asked->host, asked->port, &address.addr) == 0) {
+	if (!asked->srv && net_addr_from_host(asked->host, asked->port, &address.addr) == 0) {
 		found_set(found, &address, 1);
 		found->expires_ns = found->due_ns = UINT64_MAX;
 	}
@@ -289,7 +290,7 @@ static bool seats_merge(struct seat *seats, size_t n_seats, const struct seat *s
 		if (seats[i].peer != seat->peer)
 			continue;
 		seats[i].weight += seat->weight;
-		seats[i].backup &= seat->backup;
+		seats[i].backup = MIN(seats[i].backup, seat->backup);
 		return true;
 	}
 	return false;
@@ -309,7 +310,7 @@ static void names_add_seats(struct upstream *upstream, size_t server, struct str
 			.peer = fleet_peer(upstream->fleet, &key),
 			.weight = listed->weight * address->weight,
 			.group = listed->group,
-			.backup = listed->backup || address->backup,
+			.backup = (listed->backup ? BACKUP_LISTED : 0u) + address->backup,
 		};
 
 		if (seats_merge(seats, *n_seats, &seat))
@@ -362,7 +363,7 @@ struct roster *upstream_roster(struct upstream *upstream)
 
 static bool server_is_named_as(const struct upstream_server *a, const struct upstream_server *b)
 {
-	return a->port == b->port && str_eq(a->host, b->host);
+	return a->port == b->port && a->srv == b->srv && str_eq(a->host, b->host);
 }
 
 static void names_inherit(struct upstream *upstream, size_t server, struct upstream *before)

@@ -33,7 +33,7 @@ struct upstream_address {
 	struct str host; /* whose address it is: that its certificate must have */
 	struct net_addr addr;
 	uint32_t weight;
-	bool backup;
+	uint32_t backup; /* as in struct seat */
 };
 
 struct upstream_answer {
