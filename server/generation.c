@@ -16,6 +16,7 @@
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
+#include "server/store/store_conf.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
 
@@ -110,6 +111,9 @@ static void load_settings(struct load *load)
 	load_part(load, log_keys, load->config.log, "log");
 	load_part(load, limits_keys, load->config.limits, "limits");
 	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
+	load_part(load, store_keys, load->config.store, "store");
+	settings->store_path =
+		store_place(&load->generation->conf, load->config.store, settings->store_path);
 	load_threads(load, settings->threads, "threads");
 	load_threads(load, settings->compute_threads, "compute_threads");
 	if (settings->uploads.len)
@@ -204,6 +208,16 @@ static void load_redis_section(struct load *load)
 	load->compiler.redis = &generation->redis;
 }
 
+static void load_kafka_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	kafka_section_compile(&generation->kafka, load->config.kafka,
+			      load->before ? &load->before->kafka : NULL, &generation->conf,
+			      load->diag);
+	load->compiler.kafka = &generation->kafka;
+}
+
 static void load_sql_section(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -279,8 +293,10 @@ static void load_jobs(struct load *load)
 	for (size_t i = 0; i < n_entries; i++) {
 		struct job_spec *spec = job_compile(&load->compiler, &node->entries[i]);
 
-		if (spec)
-			generation->jobs[generation->n_jobs++] = spec;
+		if (!spec)
+			continue;
+		spec->generation_number = generation->number;
+		generation->jobs[generation->n_jobs++] = spec;
 	}
 }
 
@@ -310,10 +326,10 @@ static void load_shared(struct load *load)
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",  "limits",
-						"timeouts", "admin",  "http", "shared",
-						"compute",  "redis",  "sql",  "files_root",
-						"gpu",      "trace" };
+	static const char *const constant[] = { "listen",     "server", "log",   "limits",
+						"timeouts",   "admin",  "http",  "shared",
+						"compute",    "redis",  "sql",   "kafka",
+						"files_root", "gpu",    "trace", "store" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -362,6 +378,7 @@ static void load_sections(struct load *load)
 	generation->natives.n_upstreams = generation->http.n_upstreams;
 	load_redis_section(load);
 	load_sql_section(load);
+	load_kafka_section(load);
 	load_shared(load);
 	load_flows(load);
 	load_routes(load);
@@ -393,6 +410,10 @@ struct generation *generation_load(const char *path, const struct generation *be
 		data_root_open(&generation->data_root, checking, diag);
 		if (!checking && diag->n_errors == 0)
 			natives_start(&generation->natives, diag);
+#if WITH_KAFKA
+		if (!checking && diag->n_errors == 0)
+			kafka_section_start(&generation->kafka, load.config.kafka, diag);
+#endif
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -412,6 +433,7 @@ void generation_destroy(struct generation *generation)
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
+	kafka_section_fini(&generation->kafka);
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);

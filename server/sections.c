@@ -28,6 +28,10 @@ const struct setting sections[] = {
 	  .keys = limits_keys },
 	{ "timeouts", SETTING_MAP, AT(timeouts), .help = "Bounds of every wait.",
 	  .keys = timeouts_keys },
+	{ "store", SETTING_MAP, AT(store),
+	  .help = "Where is kept what outlives the process: runs of jobs, and what is yet to be "
+		  "done.",
+	  .keys = store_keys },
 	{ "admin", SETTING_MAP, AT(admin),
 	  .help = "Where leat's own commands reach the daemon: {listen: unix:/path}." },
 	{ "secrets", SETTING_MAP, AT(secrets),
@@ -44,6 +48,8 @@ const struct setting sections[] = {
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "redis", SETTING_MAP, AT(redis), .help = "Redis servers by name.", .keys = redis_keys },
 	{ "sql", SETTING_MAP, AT(sql), .help = "Databases by name.", .keys = sql_keys },
+	{ "kafka", SETTING_MAP, AT(kafka), .help = "Clusters of Kafka brokers by name.",
+	  .keys = kafka_keys },
 	{ "files_root", SETTING_TEXT, AT(files_root),
 	  .help = "The folder that data is kept in, which nothing leaves; relative to this file. "
 		  "The state directory's `files` when not said." },

@@ -31,6 +31,7 @@ struct server {
 	struct spawner *spawner; /* starts programs */
 	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
+	struct store *store;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */
@@ -60,6 +61,7 @@ struct server {
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
 	bool stopping;
+	uint64_t stopping_ns; /* since when; 0: it is not */
 	unsigned n_unsettled; /* workers that may still be given connections */
 	unsigned n_undrained;
 	int exit_code;

@@ -123,6 +123,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
 		scheduler_set_redis(worker->scheduler, worker->redis);
+		scheduler_set_store(worker->scheduler, server->store);
 		scheduler_set_tracer(worker->scheduler, &worker->tracer);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
 	}

@@ -155,6 +155,12 @@ static void metric_trace(struct buf *out, const struct server *server)
 		   "Batches of spans that the collector did not take.", totals.failed);
 }
 
+void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
+			uint64_t number)
+{
+	metric_one(out, name, type, help, number);
+}
+
 void admin_metrics(struct request *request)
 {
 	struct server *server = admin_server(request);
@@ -201,7 +207,9 @@ void admin_metrics(struct request *request)
 	admin_write_upstream_metrics(server->generation, &out);
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
+	admin_write_kafka_metrics(server->generation, &out);
 	admin_write_cache_metrics(server->generation, &out);
+	admin_write_store_metrics(server->store, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

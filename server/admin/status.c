@@ -228,8 +228,12 @@ void admin_status(struct request *request)
 	admin_write_redises(&json, generation);
 	buf_add(&json, STR(",\"sql\":"));
 	admin_write_sqls(&json, generation);
+	buf_add(&json, STR(",\"kafka\":"));
+	admin_write_kafkas(&json, generation);
 	buf_add(&json, STR(",\"caches\":"));
 	admin_write_caches(&json, generation);
+	buf_add(&json, STR(",\"store\":"));
+	admin_write_store(server->store, &json);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }

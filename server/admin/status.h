@@ -16,3 +16,7 @@ struct trace_totals {
 struct trace_totals admin_trace_totals(const struct server *server);
 
 struct server *admin_server(struct request *request);
+
+/* One figure without labels. */
+void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
+			uint64_t number);

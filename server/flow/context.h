@@ -14,12 +14,16 @@ struct homes;
 struct jq_pool;
 struct processes;
 struct redis_loop;
+struct store;
 struct trace;
 
 struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
 	int (*root)(struct context *context, enum expr_root root, struct str key,
 		    struct value *ret);
+
+	/* Keeps a line that a task has logged in its name; NULL: nobody does. */
+	void (*log)(struct context *context, struct str line);
 };
 
 struct context {
@@ -35,6 +39,7 @@ struct context {
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
+	struct store *store; /* of the process; NULL: nothing can be kept here */
 	struct trace *trace; /* that it belongs to; NULL: none (server/trace/trace.h) */
 	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
 			  kept by a cache */

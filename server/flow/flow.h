@@ -29,6 +29,7 @@ struct flow_locals;
 struct flow_race;
 struct shared_things;
 struct flow_run;
+struct kafka_section;
 struct redis_section;
 struct sql_db;
 struct step; /* a compiled task */
@@ -47,6 +48,7 @@ struct flow_compiler {
 	struct sql_db *(*sql)(struct flow_compiler *compiler, struct str name);
 	const char *const *sql_names;
 	const struct redis_section *redis; /* `redis:`; NULL: nothing is declared */
+	const struct kafka_section *kafka; /* `kafka:`; NULL: nothing is declared */
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;
@@ -85,6 +87,10 @@ bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struc
 /* Checks `defaults: {task: …}` itself, once a load: what the tasks take from it is `timeout` and
  * `retry`. False when there were errors. */
 bool flow_check_defaults(struct flow_compiler *compiler);
+
+/* The first task in a flow whose result cannot stand for it, as it changes something; false: there is
+ * none. When those that it calls are compiled. */
+bool flow_find_change(const struct flow *flow, struct str *ret_name);
 
 /* When all flows are compiled: that results of those with `cache:` may stand for them. */
 bool flow_check_cached(struct flow_compiler *compiler);
