@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/inherited.h"
 #include "server/log_output.h"
 #include "server/logger.h"
 #include "server/notify.h"
@@ -54,7 +55,9 @@ static int server_open_listener(struct server *server, struct listen_spec *spec,
 			return 0;
 		}
 		diag_error(diag, spec->place, "cannot listen on %.*s: %s", STR_ARG(spec->text),
-			   strerror(-r));
+			   r == -ENOENT && inherited_is_meant(spec->text)
+				   ? "systemd has passed no socket of that name"
+				   : strerror(-r));
 		return r;
 	}
 	server->n_opened += !admin;
@@ -179,6 +182,7 @@ void server_apply_settings(struct server *server)
 		.level = (enum log_level)settings->log_level,
 		.format = (enum logger_format)settings->log_format,
 		.access = settings->log_access.ptr,
+		.share = settings->log_share,
 	};
 	int r = logger_set(&logger);
 
@@ -218,6 +222,15 @@ static void server_swap_here(struct post *post)
 }
 
 /* Gives every worker the generation; n_unswapped counts those that have not said yes. */
+#if WITH_KAFKA
+static struct loop *server_outbox_home(void *arg, struct str name)
+{
+	struct server *server = arg;
+
+	return server->workers[server_job_home(server, name)]->loop;
+}
+#endif
+
 void server_apply_generation(struct server *server, struct generation *generation)
 {
 	struct generation *before = server->generation;
@@ -232,6 +245,10 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	server->generation = generation;
 	queues_open(&generation->queues, server->pool);
 	upstream_section_apply(&generation->http);
+#if WITH_KAFKA
+	kafka_outboxes_set(&server->kafka_outboxes, &generation->kafka, server->store,
+			   server_outbox_home, server);
+#endif
 	server_apply_settings(server);
 	worker_set_generation(server->main, generation);
 	server->n_unswapped = (unsigned)server->n_workers;

@@ -13,6 +13,8 @@
 #include "server/body/body.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
+#include "server/live/events.h"
+#include "server/live/websocket.h"
 #include "server/policy/policy.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
@@ -141,6 +143,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 		.store = worker->server->store,
+		.topics = worker->is_main ? NULL : worker->server->topics,
 	};
 	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);
@@ -197,6 +200,8 @@ static void request_send(struct request *request, const struct reply *reply)
 	reply = policy_finish(request, precondition_apply(request, reply));
 	if (request->context.trace && request->owner)
 		request->context.trace->status = reply->status;
+	if (request->started && request->route->tally)
+		tally_time(request->route->tally, clock_monotonic_ns() - request->started_ns);
 	request->source = reply->source;
 	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)
@@ -255,6 +260,14 @@ void request_fail(struct request *request, const struct failure *failure)
 	request_send(request, &reply);
 }
 
+void request_fail_errno(struct request *request, int error)
+{
+	struct failure failure =
+		request_errno_failure(error, str_of(flow_run_env(&request->run)->message));
+
+	request_fail(request, &failure);
+}
+
 static void request_answer(struct request *request)
 {
 	const struct route *route = request->route;
@@ -297,8 +310,8 @@ static void request_on_run_end(struct flow_run *run)
 
 void request_count_failure(struct request *request)
 {
-	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)request->route)->stats.failures, 1,
-				  memory_order_relaxed);
+	if (request->route->tally)
+		tally_count_failure(request->route->tally);
 }
 
 void request_refuse_body(struct request *request, const struct reply *reply)
@@ -329,8 +342,8 @@ void request_start(struct request *request)
 
 	check(!request->started);
 	request->started = true;
-	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
-				  memory_order_relaxed);
+	if (route->tally)
+		tally_count(route->tally);
 	if (route->native) {
 		route->native(request);
 		return;
@@ -341,6 +354,14 @@ void request_start(struct request *request)
 	}
 	if (route->proxy) {
 		proxy_serve(route->proxy, request);
+		return;
+	}
+	if (route->events) {
+		events_serve(route->events, request);
+		return;
+	}
+	if (route->websocket) {
+		websocket_serve(route->websocket, request);
 		return;
 	}
 	body_ready(request);

@@ -4,11 +4,14 @@
 #include "server/flow/flow.h"
 #include "server/generation.h"
 #include "server/reply.h"
+#include "server/tally.h"
 
 struct policies;
 struct proxy;
 struct policy_compiler;
 struct request;
+struct websocket_spec;
+struct events_spec;
 
 /* Answers by itself; for the admin listener. Called on the request's loop when its body is
  * whole. Leads to exactly one request_reply(), now or later. */
@@ -20,10 +23,6 @@ struct route_error_rule {
 	struct reply_spec *reply;
 };
 
-struct route_stats {
-	_Atomic uint64_t requests, failures;
-};
-
 struct route {
 	struct route_pattern pattern;
 	struct place place;
@@ -32,6 +31,8 @@ struct route {
 	const struct files *files; /* or NULL; then there are no tasks */
 	const struct proxy *proxy; /* the same */
 	struct cache_spec *cache;  /* of the whole answer; or NULL */
+	const struct websocket_spec *websocket; /* the same */
+	const struct events_spec *events;       /* the same */
 	route_native_fn *native;
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
 	 * the hot path. */
@@ -47,13 +48,19 @@ struct route {
 	bool logged;   /* in the access log */
 	size_t n_error_rules;
 	struct route_error_rule *error_rules;
-	struct route_stats stats;
+	struct tally *tally; /* a reference; NULL of leat's own */
 };
 
 /* Its requests are at work while their bodies come. */
 static inline bool route_is_early(const struct route *route)
 {
 	return route->proxy != NULL;
+}
+
+/* Its connections go on when its requests are answered. */
+static inline bool route_is_live(const struct route *route)
+{
+	return route->websocket || route->events;
 }
 
 /* DECISIONS 14: of one with `files`, "/static" leads to "/static/", unless a route of its own says

@@ -16,12 +16,15 @@
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
+#include "server/inherited.h"
 #include "server/jq/jq_pool.h"
 #if WITH_KAFKA
 #include "server/kafka/kafka_producer.h"
 #endif
+#include "server/live/topics.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/share.h"
 #include "server/sql/sql_threads.h"
 #include "server/store/store.h"
 #include <errno.h>
@@ -313,6 +316,7 @@ static void server_announce(struct server *server)
 			 listener->admin ? " for=admin" : "",
 			 listen && listen->tls ? " tls=yes" : "");
 	}
+	inherited_warn();
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);
 	notify_ready("serving generation 1");
@@ -366,6 +370,10 @@ static void server_stop_sqls(struct server *server)
 			loop_run_once(server->workers[i]->loop, false);
 #if WITH_KAFKA
 	kafka_wait_ends(server_time_left_ms(server));
+	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
+		if (server->workers[i]->loop)
+			loop_run_once(server->workers[i]->loop, false);
+	kafka_outboxes_stop(&server->kafka_outboxes);
 #endif
 }
 
@@ -376,6 +384,9 @@ static void server_stop_store(struct server *server)
 	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
 		if (server->workers[i]->loop)
 			loop_run_once(server->workers[i]->loop, false);
+#if WITH_KAFKA
+	kafka_outboxes_fini(&server->kafka_outboxes);
+#endif
 }
 
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
@@ -398,6 +409,9 @@ static void server_close(struct server *server)
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);
+	if (server->topics)
+		topics_settle(server->topics);
+	topics_destroy(server->topics);
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
 	for (size_t i = 0; i < server->n_old; i++)
@@ -429,10 +443,11 @@ int server_run(const char *conf_path)
 {
 	struct server server = { .conf_path = conf_path, .exit_code = 1 };
 	struct generation *generation;
-	struct logger_settings logger = { .level = LOG_INFO, .access = "off" };
+	struct logger_settings logger = { .level = LOG_INFO, .access = "off", .share = SHARE_ALL };
 	struct diag diag;
 
 	diag_init(&diag);
+	inherited_begin();
 	generation = generation_load(conf_path, NULL, false, false, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);

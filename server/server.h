@@ -6,6 +6,7 @@
 #include "core/io/signals.h"
 #include "core/thread/pool.h"
 #include "server/generation.h"
+#include "server/kafka/kafka_outboxes.h"
 #include "server/listener.h"
 #include "server/reply.h"
 #include "server/worker.h"
@@ -32,9 +33,11 @@ struct server {
 	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
 	struct store *store;
+	struct kafka_outboxes kafka_outboxes;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
-	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */
+	struct topics *topics; /* of what is published, on the same loops */
+	size_t n_workers;      /* that serve; workers[n_workers] is the main thread's */
 	struct worker **workers;
 	struct worker *main;
 	struct generation *generation; /* at work */

@@ -12,6 +12,7 @@
 #include "server/client/budget.h"
 #include "server/client/latency.h"
 #include "server/client/permits.h"
+#include "server/tally.h"
 
 struct fleet_stats {
 	_Atomic uint64_t calls, failed, connects, reused;
@@ -25,9 +26,10 @@ struct fleet {
 	struct budget budget; /* of tries that are made again */
 	_Atomic uint64_t n_retries;
 	_Atomic uint64_t n_hedged, n_hedges_won; /* second tries, and those that answered first */
-	struct latency latency; /* of answers to calls that are hedged by their p95 */
-	struct lock lock;       /* guards `peers`, and their coming and going */
-	struct list peers;      /* of struct peer */
+	struct latency latency;   /* of answers to calls that are hedged by their p95 */
+	struct tally_times times; /* of calls, with their tries */
+	struct lock lock;         /* guards `peers`, and their coming and going */
+	struct list peers;        /* of struct peer */
 };
 
 struct fleet *fleet_create(void);

@@ -137,6 +137,9 @@ static void http_call_finish(struct http_call *call, enum outcome outcome)
 	http_hedge_end(call, outcome);
 	call->ended_ns = clock_monotonic_ns();
 	call->phase = CALL_DONE;
+	if (!call->request.checked_id && !call->first && outcome != OUTCOME_CANCELLED)
+		tally_times_add(&call->request.upstream->fleet->times,
+				call->ended_ns - call->started_ns);
 	task_end(&call->task, outcome);
 	http_call_check(call);
 }

@@ -18,6 +18,7 @@ enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL
 enum job_missed { MISSED_SKIP, MISSED_ONCE, MISSED_ALL };
 
 struct file_io;
+struct tally;
 struct store;
 struct job_spec {
 	struct str name;
@@ -38,7 +39,8 @@ struct job_spec {
 	int64_t retry_times;
 	uint64_t retry_wait_ms;
 	struct flow *flow;
-	struct expr *when; /* or NULL */
+	struct expr *when;   /* or NULL */
+	struct tally *tally; /* a reference: of its attempts */
 };
 
 extern const struct setting job_keys[];
@@ -55,6 +57,7 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
+void scheduler_set_topics(struct scheduler *scheduler, struct topics *topics);
 
 /* Where what the runs do is recorded; before the first one. */
 void scheduler_set_store(struct scheduler *scheduler, struct store *store);
