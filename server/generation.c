@@ -246,6 +246,44 @@ static void load_flows(struct load *load)
 		load_flow_one(load, &node->entries[i]);
 }
 
+static size_t load_n_handlers(const struct load *load)
+{
+	size_t n_handlers = 0;
+
+	for (size_t i = 0; i < load->generation->actors.n_specs; i++)
+		n_handlers += load->generation->actors.specs[i].n_handlers;
+	return n_handlers;
+}
+
+/* DECISIONS 16: what reaches a handler over HTTP, unless a route that was written is in its place. */
+static void load_expose(struct load *load, const struct actor_spec *spec,
+			const struct actor_handler *handler)
+{
+	struct generation *generation = load->generation;
+	struct node_entry *entry = actor_route(spec, handler, generation->arena);
+	struct route *route;
+	struct diag unheard;
+
+	route = entry ? route_compile(&load->compiler, &load->policies, &load->schemas,
+				      &generation->settings, entry)
+		      : NULL;
+	if (!route)
+		return;
+	diag_init(&unheard);
+	if (router_add(generation->router, &route->pattern, route->place, route, &unheard))
+		generation->routes[generation->n_routes++] = route;
+	diag_fini(&unheard);
+}
+
+static void load_exposed(struct load *load)
+{
+	const struct actor_section *section = &load->generation->actors;
+
+	for (size_t i = 0; i < section->n_specs; i++)
+		for (size_t j = 0; j < section->specs[i].n_handlers; j++)
+			load_expose(load, &section->specs[i], &section->specs[i].handlers[j]);
+}
+
 static void load_routes(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -253,8 +291,8 @@ static void load_routes(struct load *load)
 	size_t n_entries = node_n_entries(node);
 
 	generation->router = router_create(generation->arena);
-	generation->routes =
-		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
+	generation->routes = arena_alloc_array(
+		generation->arena, n_entries + load_n_handlers(load) + 1, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
 						    &load->schemas, &generation->settings,
@@ -264,6 +302,7 @@ static void load_routes(struct load *load)
 					load->diag))
 			generation->routes[generation->n_routes++] = route;
 	}
+	load_exposed(load);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
@@ -358,7 +397,10 @@ static void load_sections(struct load *load)
 	load_redis_section(load);
 	load_sql_section(load);
 	load_shared(load);
+	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
+	load->compiler.actors = &load->generation->actors;
 	load_flows(load);
+	actor_section_compile(&load->generation->actors, &load->compiler, load->config.actors);
 	load_routes(load);
 	load_jobs(load);
 }

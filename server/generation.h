@@ -5,6 +5,7 @@
  * the generation when no loop has any. */
 #pragma once
 #include "conf/load.h"
+#include "server/actors/actors.h"
 #include "server/files_root.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
@@ -48,6 +49,7 @@ struct generation {
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct natives natives; /* `modules:` */
+	struct actor_section actors;
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */

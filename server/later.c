@@ -6,7 +6,6 @@
 /* clang-format off */
 const struct setting later_sections[] = { { "kafka", SETTING_NODE, AT(ignored) },
 					  { "queues", SETTING_NODE, AT(ignored) },
-					  { "actors", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },
 					  { "trace", SETTING_NODE, AT(ignored) },
 					  { "store", SETTING_NODE, AT(ignored) },

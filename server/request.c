@@ -138,6 +138,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.files = worker_file_io(worker),
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
+		.actors = worker->actors,
 	};
 	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);

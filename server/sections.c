@@ -1,6 +1,7 @@
 /* server/sections.c: the table of sections. To add one: a row here, its node in sections.h, its load in
  * generation.c. Declared in generation.h, for whoever prints it. */
 #include "server/sections.h"
+#include "server/actors/actors.h"
 #include "server/flow/shared.h"
 #include "server/generation.h"
 #include "server/jobs/jobs.h"
@@ -60,6 +61,9 @@ const struct setting sections[] = {
 	  .help = "\"[METHOD ][HOST]/path/{param}/{rest...}\" to what is done.", .keys = route_keys,
 	  .more_keys = policy_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
+	{ "actors", SETTING_MAP, AT(actors),
+	  .help = "Named state, and handlers that change it, one message at a time.",
+	  .keys = actor_keys },
 	SETTINGS_END
 };
 #undef AT

@@ -30,8 +30,10 @@ static struct homes *server_create_homes(struct server *server)
 	for (size_t i = 0; i < server->n_workers; i++)
 		loops[i] = server->workers[i]->loop;
 	homes = homes_create(loops, server->n_workers);
-	for (size_t i = 0; i < server->n_workers; i++)
+	for (size_t i = 0; i < server->n_workers; i++) {
 		scheduler_set_homes(server->workers[i]->scheduler, homes);
+		actor_loop_host(server->workers[i]->actors)->context.homes = homes;
+	}
 	free(loops);
 	return homes;
 }
@@ -39,6 +41,7 @@ static struct homes *server_create_homes(struct server *server)
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
+	server->actors = actors_create(n_workers);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	for (size_t i = 0; i <= n_workers; i++) {

@@ -60,6 +60,7 @@ void worker_open_files(struct worker *worker, struct file_engine *engine)
 {
 	file_io_init(&worker->file_io, worker->loop, engine, worker_on_no_file);
 	scheduler_set_files(worker->scheduler, &worker->file_io);
+	actor_loop_host(worker->actors)->context.files = &worker->file_io;
 }
 
 /* ------------------------------------------------------------ upstreams that nobody calls any
@@ -82,6 +83,28 @@ void worker_sweep(struct worker *worker)
 }
 
 /* ------------------------------------------------------------ making */
+
+static void worker_on_no_message(struct actor_host *host)
+{
+	worker_check_drained(loop_user(host->loop));
+}
+
+static void worker_create_actors(struct worker *worker)
+{
+	const struct actor_host host = {
+		.loop = worker->loop,
+		.context = { .loop = worker->loop,
+			     .client = worker->client,
+			     .redis = worker->redis,
+			     .detacher = &worker->detacher,
+			     .processes = &worker->processes,
+			     .jq = worker->server->jq },
+		.on_quiet = worker_on_no_message,
+	};
+
+	worker->actors = actors_add_loop(worker->server->actors, &host);
+	scheduler_set_actors(worker->scheduler, worker->actors);
+}
 
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
 {
@@ -123,6 +146,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
 		scheduler_set_redis(worker->scheduler, worker->redis);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
+		worker_create_actors(worker);
 	}
 	*ret_worker = worker;
 	return 0;
@@ -240,6 +264,8 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 				     &worker->server->memory);
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);
+		actor_loop_set(worker->actors, generation, generation->number, &generation->actors,
+			       generation->settings.memory, &worker->server->memory);
 	}
 	if (before)
 		worker_unpin(worker, before);
@@ -268,6 +294,8 @@ void worker_drain(struct worker *worker, bool cancel)
 		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)
 		scheduler_stop(worker->scheduler, cancel);
+	if (worker->actors)
+		actor_loop_drain(worker->actors, cancel);
 	list_each(conn, &worker->conns, struct conn, link)
 		conn_drain(conn, cancel);
 	if (cancel)
@@ -285,7 +313,7 @@ void worker_check_drained(struct worker *worker)
 	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
 	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
-	    scheduler_n_running(worker->scheduler) > 0)
+	    scheduler_n_running(worker->scheduler) > 0 || !actor_loop_is_quiet(worker->actors))
 		return;
 	worker->stopped = true;
 	server_worker_drained(worker->server);

@@ -12,6 +12,7 @@ const struct router *admin_router(void);
 route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jobs,
 	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
 	admin_reload, admin_health, admin_ready, admin_metrics;
+route_native_fn admin_actors, admin_help, admin_help_one;
 
 /* What is the same for the admin API and the commands that work on a file. Each appends to
  * `out`. */

@@ -185,6 +185,7 @@ void admin_metrics(struct request *request)
 	admin_write_upstream_metrics(server->generation, &out);
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
+	admin_write_actor_metrics(server, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

@@ -11,3 +11,6 @@ struct totals {
 struct totals admin_totals(const struct server *server);
 
 struct server *admin_server(struct request *request);
+
+void admin_write_actors(struct server *server, struct buf *out); /* a list */
+void admin_write_actor_metrics(struct server *server, struct buf *out);

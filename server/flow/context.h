@@ -6,6 +6,7 @@
 #include "core/io/loop.h"
 #include "server/expr/expr.h"
 
+struct actor_loop;
 struct body_source;
 struct client;
 struct file_io;
@@ -34,7 +35,9 @@ struct context {
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
-	struct body_source *open; /* bodies that tasks have left to be passed on */
+	struct actor_loop *actors; /* of the loop; NULL: there are no actors here */
+	struct str actor;          /* whose handler this is, with its keys; empty: nobody's */
+	struct body_source *open;  /* bodies that tasks have left to be passed on */
 };
 
 /* The body of a task that has ended is still coming: it stays open until somebody takes it, or

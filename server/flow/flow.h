@@ -17,6 +17,7 @@ enum {
 	FLOW_CALLS_MAX = 32,   /* flows in flows, at run time: past it flow_depth */
 };
 
+struct actor_section;
 struct capture;
 struct compute_queues;
 struct data_root;
@@ -58,8 +59,9 @@ struct flow_compiler {
 						   tasks; or NULL */
 	struct data_root *data_root;            /* of tasks on files; NULL: there are none */
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
-	const struct natives *natives; /* of `modules:`; NULL: there are none */
-	struct jq_check *jq_check;     /* made with the first jq program; who loads destroys it */
+	const struct actor_section *actors; /* `actors:`; NULL: nothing is declared */
+	const struct natives *natives;      /* of `modules:`; NULL: there are none */
+	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
 };

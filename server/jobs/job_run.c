@@ -42,7 +42,8 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .processes = scheduler->processes,
 					 .files = scheduler->files,
 					 .jq = scheduler->jq,
-					 .homes = scheduler->homes };
+					 .homes = scheduler->homes,
+					 .actors = scheduler->actors };
 	return run;
 }
 

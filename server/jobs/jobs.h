@@ -48,6 +48,7 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
+void scheduler_set_actors(struct scheduler *scheduler, struct actor_loop *actors);
 
 /* Where the runs' connections to Redis servers are; before the first one. */
 void scheduler_set_files(struct scheduler *scheduler, struct file_io *files);

@@ -11,3 +11,4 @@ extern const struct verb verb_exec, verb_jq, verb_gpu, verb_dns, verb_native, ve
 extern const struct verb verb_sort, verb_merge, verb_reduce;
 extern const struct verb verb_read, verb_write, verb_append, verb_stat, verb_list;
 extern const struct verb verb_remove, verb_rename, verb_sync;
+extern const struct verb verb_send, verb_ask, verb_cancel;
