@@ -1,5 +1,6 @@
 /* conf/node.c: questions to a node of the tree. */
 #include "conf/tree.h"
+#include "core/base/buf.h"
 
 bool node_is_scalar(const struct node *node)
 {
@@ -43,4 +44,19 @@ const struct node *node_find(const struct node *map, const char *key)
 	const struct node_entry *entry = node_entry_find(map, key);
 
 	return entry ? entry->value : NULL;
+}
+
+void node_write_text(const struct node *node, struct buf *out)
+{
+	buf_printf(out, "%d(", (int)node->kind);
+	if (node_is_scalar(node))
+		buf_printf(out, "%zu:", node->text.len);
+	buf_add(out, node->text);
+	for (size_t i = 0; i < node->n_entries; i++) {
+		if (node->kind == NODE_MAP)
+			buf_printf(out, "%zu:%.*s=", node->entries[i].key.len,
+				   STR_ARG(node->entries[i].key));
+		node_write_text(node->entries[i].value, out);
+	}
+	buf_add_char(out, ')');
 }

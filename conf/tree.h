@@ -55,3 +55,7 @@ const char *node_kind_name(const struct node *node); /* "a map", "a list", "text
 /* The entry of that key in a map, or NULL (also when `map` is no map). */
 const struct node_entry *node_entry_find(const struct node *map, const char *key);
 const struct node *node_find(const struct node *map, const char *key);
+
+/* Appends what a node says, whatever its layout: the same text has the same meaning. */
+struct buf;
+void node_write_text(const struct node *node, struct buf *out);

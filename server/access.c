@@ -9,6 +9,7 @@
 #include "server/conn_output.h"
 #include "server/logger.h"
 #include "server/server.h"
+#include "server/trace/trace.h"
 
 enum { LINE_SIZE = 1536, TARGET_SHOWN_MAX = 512 };
 
@@ -50,7 +51,7 @@ static bool access_is_wanted(const struct conn *conn, const struct route *route)
 }
 
 struct access {
-	struct str method, target, client, id; /* id may be empty */
+	struct str method, target, client, id, trace; /* the last two may be empty */
 	int status;
 	size_t body_size;
 };
@@ -78,6 +79,10 @@ static void access_log(const struct conn *conn, const struct access *access)
 		line_add(&line, STR(" id="));
 		line_add(&line, access->id);
 	}
+	if (access->trace.len) {
+		line_add(&line, STR(" trace="));
+		line_add(&line, access->trace);
+	}
 	logger_access((struct str){ line.text, line.len });
 }
 
@@ -86,23 +91,24 @@ void access_log_head(struct conn *conn, const struct route *route, const struct 
 {
 	if (access_is_wanted(conn, route))
 		access_log(conn, &(struct access){ head->method, head->target, conn_addr(conn),
-						   STR_NONE, status, body_size });
+						   STR_NONE, STR_NONE, status, body_size });
 }
 
 void access_log_request(struct conn *conn, const struct request *request, int status,
 			size_t body_size)
 {
 	if (access_is_wanted(conn, request->route))
-		access_log(conn, &(struct access){ request->head.method, request->head.target,
-						   request->client_addr, request->context.id,
-						   status, body_size });
+		access_log(conn,
+			   &(struct access){ request->head.method, request->head.target,
+					     request->client_addr, request->context.id,
+					     trace_id(request->context.trace), status, body_size });
 }
 
 void access_log_refusal(struct conn *conn, const struct route *route, int status, size_t body_size)
 {
 	if (access_is_wanted(conn, route))
 		access_log(conn, &(struct access){ STR("-"), STR("-"), conn_addr(conn), STR_NONE,
-						   status, body_size });
+						   STR_NONE, status, body_size });
 }
 
 void access_log_abandoned(struct conn *conn, const struct request *request)

@@ -14,6 +14,7 @@
 #include "server/precondition.h"
 #include "server/server.h"
 #include "server/tls_info.h"
+#include "server/trace/trace.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -158,7 +159,7 @@ static void conn_begin_request(struct conn *conn, const struct http_head *head, 
 		conn_refuse(conn, 400);
 		return;
 	}
-	if (!policies_begin(request)) {
+	if (!trace_begin_request(&conn->worker->tracer, request) || !policies_begin(request)) {
 		conn_refuse(conn, 503);
 		return;
 	}
@@ -184,6 +185,8 @@ static bool conn_asks_listen(const struct conn *conn)
 
 static inline bool conn_is_looked_at(const struct conn *conn)
 {
+	if (unlikely(conn->worker->tracer.on)) /* each request has a span */
+		return true;
 	return unlikely(conn->worker->generation->listens_look || conn->guarded) &&
 	       conn_asks_listen(conn);
 }

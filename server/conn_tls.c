@@ -67,7 +67,7 @@ static void conn_on_secure(struct stream *stream)
 
 void conn_secure(struct conn *conn, struct tls_server *server)
 {
-	struct tls *tls = tls_accept(server);
+	struct tls *tls = tls_accept(server, conn_budget(conn));
 
 	if (!tls || stream_secure(&conn->stream, tls, conn_on_secure) < 0) {
 		tls_destroy(tls);

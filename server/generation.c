@@ -16,6 +16,7 @@
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
+#include "server/store/store_conf.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
 
@@ -110,6 +111,9 @@ static void load_settings(struct load *load)
 	load_part(load, log_keys, load->config.log, "log");
 	load_part(load, limits_keys, load->config.limits, "limits");
 	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
+	load_part(load, store_keys, load->config.store, "store");
+	settings->store_path =
+		store_place(&load->generation->conf, load->config.store, settings->store_path);
 	load_threads(load, settings->threads, "threads");
 	load_threads(load, settings->compute_threads, "compute_threads");
 	if (settings->uploads.len)
@@ -352,7 +356,7 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",   "server", "log",  "limits",
 						"timeouts", "admin",  "http", "shared",
 						"compute",  "redis",  "sql",  "files_root",
-						"gpu" };
+						"gpu",      "trace",  "store" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -384,6 +388,9 @@ static void load_sections(struct load *load)
 	settings_read(parts, ARRAY_LEN(parts), generation->conf.root, "the configuration",
 		      generation->arena, load->diag);
 	load->compiler.defaults = load->config.defaults;
+	cache_list_init(&generation->caches, generation->conf.root,
+			load->before ? &load->before->caches : NULL, generation->arena);
+	load->compiler.caches = &generation->caches;
 	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
@@ -392,6 +399,8 @@ static void load_sections(struct load *load)
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
 	load_upstreams(load);
+	trace_conf_compile(&generation->trace, load->config.trace, &generation->http,
+			   &generation->conf, load->diag);
 	generation->natives.upstreams = generation->http.upstreams;
 	generation->natives.n_upstreams = generation->http.n_upstreams;
 	load_redis_section(load);
@@ -403,6 +412,7 @@ static void load_sections(struct load *load)
 	actor_section_compile(&load->generation->actors, &load->compiler, load->config.actors);
 	load_routes(load);
 	load_jobs(load);
+	flow_check_cached(&load->compiler);
 }
 
 struct generation *generation_load(const char *path, const struct generation *before, bool checking,
@@ -444,6 +454,7 @@ void generation_destroy(struct generation *generation)
 		return;
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
+	trace_conf_fini(&generation->trace);
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
@@ -454,6 +465,7 @@ void generation_destroy(struct generation *generation)
 	gpu_set_fini(&generation->gpu);
 	natives_fini(&generation->natives);
 	queues_close(&generation->queues);
+	cache_list_fini(&generation->caches);
 	map_fini(&generation->flows);
 	policy_list_fini(&generation->policies);
 	conf_fini(&generation->conf);

@@ -6,6 +6,7 @@
 #pragma once
 #include "conf/load.h"
 #include "server/actors/actors.h"
+#include "server/cache/cache.h"
 #include "server/files_root.h"
 #include "server/flow/flow.h"
 #include "server/flow/queues.h"
@@ -18,6 +19,7 @@
 #include "server/router.h"
 #include "server/settings.h"
 #include "server/sql/sql_section.h"
+#include "server/trace/trace_conf.h"
 #include "server/upstream_section.h"
 
 struct route;
@@ -48,8 +50,10 @@ struct generation {
 	struct data_root data_root;
 	struct compute_queues queues;
 	struct gpu_set gpu;
-	struct natives natives; /* `modules:` */
 	struct actor_section actors;
+	struct natives natives;   /* `modules:` */
+	struct cache_list caches; /* of `cache:` */
+	struct trace_conf trace;
 	struct map flows;       /* name to struct flow * */
 	struct flow *all_flows; /* of routes and jobs too; flows_fini() */
 	unsigned n_holders;     /* workers that still have references; main thread */

@@ -7,9 +7,7 @@
 const struct setting later_sections[] = { { "kafka", SETTING_NODE, AT(ignored) },
 					  { "queues", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },
-					  { "trace", SETTING_NODE, AT(ignored) },
-					  { "store", SETTING_NODE, AT(ignored) },
-					  { "metrics", SETTING_NODE, AT(ignored) },
+					  					  { "metrics", SETTING_NODE, AT(ignored) },
 					  SETTINGS_END };
 /* clang-format on */
 #undef AT

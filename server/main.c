@@ -22,6 +22,8 @@ static const struct {
 	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]",
 	  "the task graph of a route, job or flow" },
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
+	{ "cache", cli_cache, "[list | purge [NAME [KEY|PREFIX*]]] [--json]",
+	  "what caches keep; forgets it" },
 	{ "schema", cli_schema, "[-c FILE]",
 	  "JSON Schema of the configuration, for editors; with the verbs of FILE's modules" },
 	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself */

@@ -339,6 +339,23 @@ static void server_warn_fixed(struct server *server, const struct generation *ge
 			     "life of the process; restart leat to change them");
 }
 
+/* A file that holds what is yet to be done is not exchanged under those who do it. */
+static bool server_check_store(struct server *server, const struct generation *generation,
+			       struct diag *diag)
+{
+	const struct settings *old = &server->generation->settings, *new = &generation->settings;
+	const struct node *node = node_find(generation->conf.root, "store");
+
+	if (str_eq(old->store_path, new->store_path) && old->store_max == new->store_max)
+		return true;
+	diag_error(
+		diag, node ? node->place : (struct place){ 0 },
+		"store: path and max are fixed for the life of the process; restart leat to change "
+		"them (the store is %s)",
+		old->store_path.ptr);
+	return false;
+}
+
 static void server_on_loaded(struct post *post)
 {
 	struct load_work *load = container_of(post, struct load_work, post);
@@ -350,7 +367,8 @@ static void server_on_loaded(struct post *post)
 	}
 	if (load->generation) {
 		server_warn_fixed(server, load->generation, &load->diag);
-		if (server_check_access_log(load->generation, &load->diag) < 0 ||
+		if (!server_check_store(server, load->generation, &load->diag) ||
+		    server_check_access_log(load->generation, &load->diag) < 0 ||
 		    server_open_listeners(server, load->generation, &load->diag) < 0)
 			generation_destroy(take(&load->generation));
 	}

@@ -19,6 +19,7 @@
 #include "server/request_roots.h"
 #include "server/server.h"
 #include "server/tls_info.h"
+#include "server/trace/trace.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -139,6 +140,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 		.actors = worker->actors,
+		.store = worker->server->store,
 	};
 	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);
@@ -161,6 +163,7 @@ void request_destroy(struct request *request)
 	worker = request->worker;
 	check(!request->running);
 	list_remove(&request->link);
+	trace_end_request(request);
 	policy_end(request);
 	body_source_close(take(&request->source));
 	context_close(&request->context);
@@ -188,6 +191,8 @@ static void request_send(struct request *request, const struct reply *reply)
 	check(!request->replied);
 	request->replied = true;
 	reply = policy_finish(request, precondition_apply(request, reply));
+	if (request->context.trace && request->owner)
+		request->context.trace->status = reply->status;
 	request->source = reply->source;
 	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)
@@ -212,14 +217,15 @@ static struct reply request_problem(struct request *request, const struct failur
 
 static void request_log_failure(struct request *request, const struct failure *failure)
 {
-	struct str code = failure_code(failure);
+	struct str code = failure_code(failure), trace = trace_id(request->context.trace);
 
 	if (failure->code == ERROR_CANCELLED && !request->owner)
 		return; /* the client left: the access line says 499 */
 	log_write(failure_status(failure) >= 500 ? LOG_WARNING : LOG_INFO,
-		  "request failed route=%s task=%s code=%.*s detail=%s id=%.*s",
+		  "request failed route=%s task=%s code=%.*s detail=%s id=%.*s%s%.*s",
 		  LOG_QUOTE(request->route->pattern.text), LOG_QUOTE(failure->task), STR_ARG(code),
-		  LOG_QUOTE(failure->detail), STR_ARG(request->context.id));
+		  LOG_QUOTE(failure->detail), STR_ARG(request->context.id),
+		  trace.len ? " trace=" : "", STR_ARG(trace));
 }
 
 static struct failure request_errno_failure(int error, struct str detail)

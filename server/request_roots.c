@@ -7,6 +7,7 @@
 #include "server/request_pairs.h"
 #include "server/request_query.h"
 #include "server/tls_info.h"
+#include "server/trace/trace.h"
 #include <errno.h>
 
 /* ------------------------------------------------------------ path, headers, cookies */
@@ -171,8 +172,10 @@ static int request_named(struct arena *arena, const struct named_text *texts, si
 static int request_root_request(struct request *request, struct str key, struct value *ret)
 {
 	const struct http_head *head = &request->head;
+	const struct str trace = trace_id(request->context.trace);
 	const struct named_text texts[] = {
 		{ STR("id"), request->context.id, false },
+		{ STR("trace_id"), trace, trace.len == 0 },
 		{ STR("method"), head->method, false },
 		{ STR("path"), head->path, false },
 		{ STR("query_string"), head->query, !head->query.ptr },

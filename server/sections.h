@@ -5,7 +5,7 @@
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
 		*defaults, *modules, *http, *redis, *sql, *shared, *compute, *gpu, *flows, *routes,
-		*jobs, *actors;
+		*jobs, *actors, *trace, *store;
 	struct str files_root;
 };
 

@@ -20,6 +20,7 @@
 #include "server/logger.h"
 #include "server/notify.h"
 #include "server/sql/sql_threads.h"
+#include "server/store/store.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -334,6 +335,15 @@ static void server_stop_sqls(struct server *server)
 			loop_run_once(server->workers[i]->loop, false);
 }
 
+/* The same: what was to be kept is, and who waits for that is told. */
+static void server_stop_store(struct server *server)
+{
+	store_destroy(take(&server->store));
+	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
+		if (server->workers[i]->loop)
+			loop_run_once(server->workers[i]->loop, false);
+}
+
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
 static void server_close(struct server *server)
 {
@@ -348,6 +358,7 @@ static void server_close(struct server *server)
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
 	server_stop_sqls(server);
+	server_stop_store(server);
 	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
 	actors_destroy(server->actors);

@@ -32,6 +32,7 @@ struct server {
 	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
 	struct actors *actors;
+	struct store *store;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */

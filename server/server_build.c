@@ -8,6 +8,7 @@
 #include "server/cpus.h"
 #include "server/jq/jq_pool.h"
 #include "server/server.h"
+#include "server/store/store.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -128,6 +129,24 @@ static int server_set_dns(struct server *server, struct str servers)
 	return r;
 }
 
+/* What it has to say goes to who starts leat, as errors of the
+ * configuration do. */
+static int server_open_store(struct server *server, const struct settings *settings)
+{
+	const struct store_settings store = {
+		.path = settings->store_path.ptr,
+		.size_max = settings->store_max,
+		.move_corrupt = settings->store_if_corrupt == STORE_MOVE_ASIDE,
+	};
+	struct diag diag;
+
+	diag_init(&diag);
+	server->store = store_create(&store, &diag);
+	diag_print(&diag, stderr);
+	diag_fini(&diag);
+	return server->store ? 0 : -EIO;
+}
+
 int server_build(struct server *server, const struct generation *generation)
 {
 	const struct settings *settings = &generation->settings;
@@ -137,7 +156,9 @@ int server_build(struct server *server, const struct generation *generation)
 	server->jq = jq_pool_create(server->spawner, server_n_threads(settings->compute_threads));
 	mem_keep_reserve(MEMORY_RESERVE);
 	server_raise_files(settings);
-	r = server_create_workers(server, server_n_threads(settings->threads));
+	r = server_open_store(server, settings);
+	if (r == 0)
+		r = server_create_workers(server, server_n_threads(settings->threads));
 	if (r == 0)
 		r = server_set_dns(server, settings->dns_servers);
 	if (r == 0)

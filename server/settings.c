@@ -83,4 +83,22 @@ const struct setting timeouts_keys[] = {
 	  "What is in work at the end may take.", 1, 86400000 },
 	SETTINGS_END
 };
+
+static const char *const corrupt_choices[] = { "refuse", "move_aside", NULL };
+
+const struct setting store_keys[] = {
+	{ "path", SETTING_TEXT, AT(store_path),
+	  .help = "The file in which runs of jobs and what is yet to be done are kept, relative to "
+		  "this file; or \":memory:\". leat.db in the state directory ($STATE_DIRECTORY); "
+		  "in "
+		  "memory where there is none." },
+	{ "max", SETTING_SIZE, AT(store_max), "1g",
+	  "How large the file may become; then nothing more is kept until there is room again.",
+	  1 << 20, INT64_C(1) << 43 },
+	{ "if_corrupt", SETTING_CHOICE, AT(store_if_corrupt), "refuse",
+	  "What happens at the start when the file is broken: leat refuses to start, or moves it "
+	  "aside, and begins a new one.",
+	  .choices = corrupt_choices },
+	SETTINGS_END
+};
 #undef AT

@@ -1,8 +1,9 @@
-/* server/settings.h: the settings that are plain values: sections server, log, limits, timeouts. */
+/* server/settings.h: the settings that are plain values: sections server, log, limits, timeouts, store. */
 #pragma once
 #include "conf/settings.h"
 
 enum io_uring_use { IO_URING_AUTO, IO_URING_OFF };
+enum store_if_corrupt { STORE_REFUSE, STORE_MOVE_ASIDE };
 
 struct settings {
 	/* server: fixed for the life of the process */
@@ -24,7 +25,11 @@ struct settings {
 	/* timeouts, in milliseconds */
 	uint64_t timeout_head, timeout_body, timeout_idle, timeout_write, timeout_route,
 		timeout_handshake, timeout_shutdown;
+	/* store: fixed for the life of the process */
+	struct str store_path; /* made absolute or relative to the working directory; ":memory:" */
+	uint64_t store_max;
+	int store_if_corrupt; /* enum store_if_corrupt */
 };
 
 /* The rows of each section; all write into a struct settings. */
-extern const struct setting server_keys[], log_keys[], limits_keys[], timeouts_keys[];
+extern const struct setting server_keys[], log_keys[], limits_keys[], timeouts_keys[], store_keys[];

@@ -98,7 +98,8 @@ static void worker_create_actors(struct worker *worker)
 			     .redis = worker->redis,
 			     .detacher = &worker->detacher,
 			     .processes = &worker->processes,
-			     .jq = worker->server->jq },
+			     .jq = worker->server->jq,
+			     .store = worker->server->store },
 		.on_quiet = worker_on_no_message,
 	};
 
@@ -136,6 +137,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker_destroy(worker);
 		return r;
 	}
+	tracer_init(&worker->tracer, worker->loop, worker->client, &worker->detacher);
 	worker->redis = redis_loop_create(worker->loop, client_names(worker->client));
 	coders_init(&worker->coders, worker->loop, &server->memory);
 	loop_set_user(worker->loop, worker);
@@ -145,6 +147,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker->scheduler =
 			scheduler_create(worker->loop, worker->client, &worker->detacher, 0);
 		scheduler_set_redis(worker->scheduler, worker->redis);
+		scheduler_set_store(worker->scheduler, server->store);
+		scheduler_set_tracer(worker->scheduler, &worker->tracer);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
 		worker_create_actors(worker);
 	}
@@ -207,6 +211,8 @@ void worker_destroy(struct worker *worker)
 	coders_fini(&worker->coders);
 	scheduler_destroy(worker->scheduler);
 	redis_loop_destroy(worker->redis);
+	if (worker->tracer.loop)
+		tracer_fini(&worker->tracer);
 	client_destroy(worker->client);
 	loop_destroy(worker->loop);
 	arena_fini(&worker->path_arena);
@@ -249,6 +255,8 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 	head_memo_clear(&worker->head_memo);
 	if (!worker->is_main)
 		worker->router = generation->router;
+	if (!worker->is_main)
+		tracer_set(&worker->tracer, &generation->trace, generation);
 	if (!worker->is_main && !worker->draining)
 		worker_check_upstreams(worker, generation);
 	if (worker->scheduler) {
@@ -281,6 +289,7 @@ static void worker_cancel_work(struct worker *worker)
 	list_each(request, &worker->live, struct request, link)
 		request_cancel(request);
 	detacher_cancel(&worker->detacher);
+	tracer_cancel(&worker->tracer);
 }
 
 void worker_drain(struct worker *worker, bool cancel)
@@ -309,11 +318,13 @@ void worker_check_drained(struct worker *worker)
 		return;
 	/* also connections that are on their way here */
 	if (atomic_load_explicit(&worker->stats.n_conns, memory_order_relaxed) > 0 ||
-	    !list_is_empty(&worker->conns) || worker->n_detached > 0 ||
+	    !list_is_empty(&worker->conns) || worker->n_detached > worker->tracer.holds ||
 	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
 	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
 	    scheduler_n_running(worker->scheduler) > 0 || !actor_loop_is_quiet(worker->actors))
+		return;
+	if (tracer_flush(&worker->tracer)) /* what all of that has told */
 		return;
 	worker->stopped = true;
 	server_worker_drained(worker->server);

@@ -16,6 +16,7 @@
 #include "server/head_memo.h"
 #include "server/http/status.h"
 #include "server/jobs/jobs.h"
+#include "server/trace/tracer.h"
 #include <pthread.h>
 
 struct server;
@@ -77,6 +78,7 @@ struct worker {
 	struct file_io file_io; /* of tasks; worker_open_files() */
 	struct coders coders;
 	struct worker_stats stats;
+	struct tracer tracer;
 	struct post sweep;
 	struct post drain, cancel; /* the main thread's, at the end of the process */
 	atomic_bool sweep_posted;  /* any thread's */

@@ -39,12 +39,14 @@ static struct tls *tls_create(struct tls_server *server, SSL *ssl, struct tls_me
 	return tls;
 }
 
-struct tls *tls_accept(struct tls_server *server)
+struct tls *tls_accept(struct tls_server *server, struct arena_budget *budget)
 {
 	struct tls *tls = tls_create(server, NULL, NULL);
 
-	if (tls)
-		tls_server_ref(server);
+	if (!tls)
+		return NULL;
+	tls->budget = budget;
+	tls_server_ref(server);
 	return tls;
 }
 
@@ -79,8 +81,7 @@ void tls_destroy(struct tls *tls)
 		SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(tls->ssl);
 	tls_server_unref(tls->server);
-	free(tls->unread);
-	free(tls->unsent);
+	tls_socket_forget(tls);
 	free(tls);
 }
 

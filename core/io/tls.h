@@ -20,9 +20,10 @@ struct tls_memory {
 	struct ssl_session_st *session; /* or NULL */
 };
 
-/* Nothing but a little memory is taken before the client's first bytes have come. NULL without
- * memory. */
-struct tls *tls_accept(struct tls_server *server);
+/* Nothing but a little memory is taken before the client's first bytes have come. The ciphertext
+ * that it has to keep counts in `budget` (or NULL), which outlives it; where that has no room the
+ * session fails. NULL without memory. */
+struct tls *tls_accept(struct tls_server *server, struct arena_budget *budget);
 
 /* To the server that calls itself `host` (a name or an address), which its certificate must say.
  * `memory` (or NULL) outlives the session. NULL without memory. */

@@ -28,14 +28,15 @@ struct tls {
 	bool ended;           /* close_notify was sent */
 	bool shutting;        /* the socket is shut down when `unsent` is sent */
 	bool plain_http;
-	uint8_t n_idle;   /* records without data since the last one with */
-	int socket_error; /* of recv() */
+	uint8_t n_idle;              /* records without data since the last one with */
+	int socket_error;            /* of recv() */
+	struct arena_budget *budget; /* counts what follows; or NULL */
 	/* ciphertext that was received and not used: NULL when there is none */
 	char *unread;
-	size_t unread_at, unread_len;
+	size_t unread_at, unread_len, unread_size;
 	/* ciphertext that the socket had no room for: NULL when there is none */
 	char *unsent;
-	size_t unsent_at, unsent_len;
+	size_t unsent_at, unsent_len, unsent_size;
 	const char *failure;
 };
 
@@ -75,6 +76,7 @@ bool tls_socket_receive(struct tls *tls);
 
 /* At the end of each call: what is left in the scratch is kept (-ENOMEM). */
 int tls_socket_keep(struct tls *tls);
+void tls_socket_forget(struct tls *tls); /* what is kept, at the end */
 
 /* Sends `unsent`, then what is in the scratch. 1: all is sent; 0: the rest is kept; or a negative
  * errno. */

@@ -19,6 +19,33 @@ enum {
 
 static BIO_METHOD *_Atomic method; /* never freed */
 
+/* ------------------------------------------------------------ what is kept */
+
+static char *tls_socket_alloc(struct tls *tls, size_t size)
+{
+	char *bytes;
+
+	if (!arena_budget_take(tls->budget, size))
+		return NULL;
+	bytes = malloc(size);
+	if (!bytes)
+		arena_budget_give_back(tls->budget, size);
+	return bytes;
+}
+
+static void tls_socket_free(struct tls *tls, char **bytes, size_t *size)
+{
+	arena_budget_give_back(tls->budget, *size);
+	*size = 0;
+	free(take(bytes));
+}
+
+void tls_socket_forget(struct tls *tls)
+{
+	tls_socket_free(tls, &tls->unread, &tls->unread_size);
+	tls_socket_free(tls, &tls->unsent, &tls->unsent_size);
+}
+
 /* ------------------------------------------------------------ in */
 
 bool tls_socket_receive(struct tls *tls)
@@ -65,7 +92,7 @@ static int tls_socket_on_read(BIO *bio, char *to, int size)
 		n = tls_socket_take(to, (size_t)size, tls->unread, &tls->unread_at,
 				    &tls->unread_len);
 		if (tls->unread_len == 0)
-			free(take(&tls->unread));
+			tls_socket_free(tls, &tls->unread, &tls->unread_size);
 		return (int)n;
 	}
 	if (loop->in_len == 0 && !tls_socket_receive(tls)) {
@@ -84,9 +111,10 @@ int tls_socket_keep(struct tls *tls)
 		return 0;
 	check(tls->unread_len == 0);
 	loop->in_len = 0;
-	tls->unread = malloc(len);
+	tls->unread = tls_socket_alloc(tls, len);
 	if (!tls->unread)
 		return -ENOMEM;
+	tls->unread_size = len;
 	memcpy(tls->unread, loop->in + loop->in_at, len);
 	tls->unread_at = 0;
 	tls->unread_len = len;
@@ -139,7 +167,7 @@ static int tls_socket_flush_unsent(struct tls *tls)
 		return (int)n;
 	tls->unsent_at += (size_t)n;
 	if (tls->unsent_at == tls->unsent_len) {
-		free(take(&tls->unsent));
+		tls_socket_free(tls, &tls->unsent, &tls->unsent_size);
 		tls->unsent_at = tls->unsent_len = 0;
 	}
 	return 0;
@@ -152,16 +180,16 @@ static int tls_socket_keep_unsent(struct tls *tls, const char *bytes, size_t siz
 
 	if (before + size > UNSENT_MAX)
 		return -ENOBUFS;
-	unsent = malloc(before + size);
+	unsent = tls_socket_alloc(tls, before + size);
 	if (!unsent)
 		return -ENOMEM;
 	if (tls->unsent)
 		memcpy(unsent, tls->unsent + tls->unsent_at, before);
 	memcpy(unsent + before, bytes, size);
-	free(tls->unsent);
+	tls_socket_free(tls, &tls->unsent, &tls->unsent_size);
 	tls->unsent = unsent;
 	tls->unsent_at = 0;
-	tls->unsent_len = before + size;
+	tls->unsent_len = tls->unsent_size = before + size;
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 /* core/thread/lock.c */
 #include "core/thread/lock.h"
 #include "core/base/check.h"
+#include <errno.h>
+#include <time.h>
 
 void lock_init(struct lock *lock)
 {
@@ -25,4 +27,21 @@ void lock_release(struct lock *lock) UNCHECKED
 void lock_wait(struct lock *lock, pthread_cond_t *cond)
 {
 	check(pthread_cond_wait(cond, &lock->mutex) == 0);
+}
+
+bool lock_wait_ms(struct lock *lock, pthread_cond_t *cond, uint64_t ms)
+{
+	struct timespec until;
+	int r;
+
+	check(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	r = pthread_cond_clockwait(cond, &lock->mutex, CLOCK_MONOTONIC, &until);
+	check(r == 0 || r == ETIMEDOUT);
+	return r == 0;
 }

@@ -4,6 +4,8 @@
  * guards and what may be taken with it held stands in the head of the file that owns it. */
 #pragma once
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #if defined(__clang__)
 #define CAPABILITY(name) __attribute__((capability(name)))
@@ -35,3 +37,6 @@ void lock_release(struct lock *lock) RELEASES(lock);
 
 /* Waits for the condition; the lock is released meanwhile and held again afterwards. */
 void lock_wait(struct lock *lock, pthread_cond_t *cond) HOLDS(lock);
+
+/* The same, for at most so long: false when the time is over. */
+bool lock_wait_ms(struct lock *lock, pthread_cond_t *cond, uint64_t ms) HOLDS(lock);

@@ -24,6 +24,8 @@ static const struct {
 	{ "GET /help/{name}", admin_help_one },
 	{ "GET /v1/upstreams", admin_upstreams },
 	{ "POST /v1/reload", admin_reload },
+	{ "GET /v1/caches", admin_caches },
+	{ "DELETE /v1/cache", admin_cache_purge },
 	{ "GET /healthz", admin_health },
 	{ "GET /readyz", admin_ready },
 	{ "GET /metrics", admin_metrics },

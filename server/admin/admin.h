@@ -11,7 +11,7 @@ const struct router *admin_router(void);
 
 route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jobs,
 	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
-	admin_reload, admin_health, admin_ready, admin_metrics;
+	admin_reload, admin_health, admin_ready, admin_metrics, admin_caches, admin_cache_purge;
 route_native_fn admin_actors, admin_help, admin_help_one;
 
 /* What is the same for the admin API and the commands that work on a file. Each appends to
@@ -23,8 +23,12 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 void admin_write_upstreams(const struct generation *generation, struct buf *out);
 void admin_write_upstream_metrics(const struct generation *generation, struct buf *out);
 void admin_write_label(struct str value, struct buf *out); /* of a metric, escaped */
+void admin_write_store(struct store *store, struct buf *out);
+void admin_write_store_metrics(struct store *store, struct buf *out);
 void admin_write_redises(struct buf *out, const struct generation *generation);
 void admin_write_redis_metrics(const struct generation *generation, struct buf *out);
+void admin_write_caches(struct buf *out, const struct generation *generation);
+void admin_write_cache_metrics(const struct generation *generation, struct buf *out);
 void admin_write_sqls(struct buf *out, const struct generation *generation);
 
 /* False when no route matches; *ret_status is then 404, 405 or 400, and the reason is appended. */

@@ -140,6 +140,27 @@ static void metric_one(struct buf *out, const char *name, const char *type, cons
 	buf_printf(out, "%s %" PRIu64 "\n", name, number);
 }
 
+static void metric_trace(struct buf *out, const struct server *server)
+{
+	struct trace_totals totals = admin_trace_totals(server);
+
+	metric_one(out, "leat_trace_spans_total", "counter", "Spans of sampled traces.",
+		   totals.spans);
+	metric_one(out, "leat_trace_spans_dropped_total", "counter",
+		   "Spans that were dropped: too many waited, or the collector did not take them.",
+		   totals.dropped);
+	metric_one(out, "leat_trace_spans_exported_total", "counter",
+		   "Spans that the collector has taken.", totals.exported);
+	metric_one(out, "leat_trace_exports_failed_total", "counter",
+		   "Batches of spans that the collector did not take.", totals.failed);
+}
+
+void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
+			uint64_t number)
+{
+	metric_one(out, name, type, help, number);
+}
+
 void admin_metrics(struct request *request)
 {
 	struct server *server = admin_server(request);
@@ -176,6 +197,7 @@ void admin_metrics(struct request *request)
 		   server->n_reloads_refused);
 	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
 		   log.dropped);
+	metric_trace(&out, server);
 	metric_policies(&out);
 	metric_compute(&out, &server->generation->queues);
 #if WITH_GPU
@@ -186,6 +208,8 @@ void admin_metrics(struct request *request)
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
 	admin_write_actor_metrics(server, &out);
+	admin_write_cache_metrics(server->generation, &out);
+	admin_write_store_metrics(server->store, &out);
 	reply.body = buf_str(&out);
 	if (out.error)
 		reply = *reply_refusal(500);

@@ -53,6 +53,31 @@ struct totals admin_totals(const struct server *server)
 	return totals;
 }
 
+struct trace_totals admin_trace_totals(const struct server *server)
+{
+	struct trace_totals totals = { 0 };
+
+	for (size_t i = 0; i < server->n_workers; i++) {
+		const struct tracer_stats *stats = &server->workers[i]->tracer.stats;
+
+		totals.spans += atomic_load(&stats->spans);
+		totals.dropped += atomic_load(&stats->dropped);
+		totals.exported += atomic_load(&stats->exported);
+		totals.failed += atomic_load(&stats->failed);
+	}
+	return totals;
+}
+
+static void write_trace(struct buf *out, const struct server *server)
+{
+	struct trace_totals totals = admin_trace_totals(server);
+
+	buf_printf(out,
+		   ",\"trace\":{\"spans\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"exported\":%" PRIu64
+		   ",\"exports_failed\":%" PRIu64 "}",
+		   totals.spans, totals.dropped, totals.exported, totals.failed);
+}
+
 static bool listener_is_secure(const struct listener *listener)
 {
 	const struct listen_spec *listen =
@@ -194,6 +219,7 @@ void admin_status(struct request *request)
 	gpu_status_write(&json);
 #endif
 	write_files(&json, server);
+	write_trace(&json, server);
 	buf_add(&json, STR(",\"refused\":"));
 	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
@@ -204,6 +230,10 @@ void admin_status(struct request *request)
 	admin_write_sqls(&json, generation);
 	buf_add(&json, STR(",\"actors\":"));
 	admin_write_actors(server, &json);
+	buf_add(&json, STR(",\"caches\":"));
+	admin_write_caches(&json, generation);
+	buf_add(&json, STR(",\"store\":"));
+	admin_write_store(server->store, &json);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }

@@ -10,7 +10,15 @@ struct totals {
 };
 struct totals admin_totals(const struct server *server);
 
+struct trace_totals {
+	uint64_t spans, dropped, exported, failed;
+};
+struct trace_totals admin_trace_totals(const struct server *server);
+
 struct server *admin_server(struct request *request);
 
 void admin_write_actors(struct server *server, struct buf *out); /* a list */
 void admin_write_actor_metrics(struct server *server, struct buf *out);
+/* One figure without labels. */
+void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
+			uint64_t number);

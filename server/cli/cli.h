@@ -24,7 +24,7 @@ struct cli {
 
 typedef int cli_fn(const struct cli *cli);
 cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs,
-	cli_schema, cli_jq_worker;
+	cli_schema, cli_jq_worker, cli_cache;
 
 /* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on
  * stderr. `body` is initialised here; buf_fini() it in any case. */
@@ -37,4 +37,5 @@ void cli_encode(struct str text, struct buf *out);
 /* The member of an object as text ("" when absent), for printing. In `arena`. */
 struct str cli_text(struct value object, const char *key, struct arena *arena);
 struct value cli_member(struct value object, const char *key, struct arena *arena);
+void cli_print_caches(struct value list, struct arena *arena); /* one a line */
 int cli_usage(const char *message);

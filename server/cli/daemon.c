@@ -208,6 +208,7 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_redises(status, arena);
 	status_print_sqls(status, arena);
 	status_print_actors(status, arena);
+	cli_print_caches(cli_member(status, "caches", arena), arena);
 	status_print_compute(status, arena);
 	status_print_gpu(status, arena);
 }

@@ -35,6 +35,7 @@
 #include "server/client/http_request.h"
 #include "server/client/http_retry.h"
 #include "server/client/http_send.h"
+#include "server/client/http_trace.h"
 #include <errno.h>
 
 void http_call_check(const struct http_call *call)
@@ -106,6 +107,7 @@ void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_
 		    !call->request.checked_id;
 
 	check_that(call->phase != CALL_IDLE && call->phase != CALL_DONE, "phase=%u", call->phase);
+	http_trace_end(call, outcome, error, detail);
 	http_reach_stop(call);
 	timer_stop(&call->timer);
 	timer_stop(&call->total_timer);
@@ -205,7 +207,7 @@ static bool http_call_prepare(struct http_call *call)
 {
 	const struct http_call_request *request = &call->request;
 
-	call->head = http_request_render(call->arena, request);
+	call->head = http_request_render(call->arena, request, &call->trace_at);
 	call->answer = arena_alloc(call->arena, sizeof(*call->answer));
 	if (!call->answer)
 		return false;
@@ -236,6 +238,7 @@ static void http_call_start(struct task *task)
 	}
 	if (upstream->timeouts.total_ms)
 		timer_start(&call->total_timer, upstream->timeouts.total_ms);
+	http_trace_begin(call);
 	http_call_begin(call);
 }
 

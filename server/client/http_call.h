@@ -14,6 +14,7 @@
 
 struct http_call;
 struct http_call_response;
+struct trace;
 enum { HTTP_CALL_TRIED_MAX = 16 }; /* servers that one call tries to reach */
 
 struct http_call_request {
@@ -40,8 +41,10 @@ struct http_call_request {
 
 	/* An interim response (RFC 9110 §15.2) has come; its texts do not stay. NULL: they are skipped. */
 	void (*on_interim)(struct http_call *call, const struct http_call_response *response);
-	uint64_t hash;           /* of the key, where the upstream balances by one */
-	const uint32_t *avoided; /* ids of peers that are called only when there is nobody else */
+	const struct trace *trace; /* that goes with it, and that its tries are told of; or NULL */
+	uint64_t span;             /* whose parts the tries are; 0: they are not told of */
+	uint64_t hash;             /* of the key, where the upstream balances by one */
+	const uint32_t *avoided;   /* ids of peers that are called only when there is nobody else */
 	size_t n_avoided;
 	uint32_t
 		checked_id; /* a health check of this peer: it has a connection of its own, needs no
@@ -115,6 +118,8 @@ struct http_call {
 	uint64_t acquire_ns; /* since when it waits for a permit */
 	uint64_t seen_bytes; /* how much of the request had been sent when the timer was started */
 	struct str head;     /* the request's head, rendered */
+	size_t trace_at;     /* of the span's id in it; 0: it has none */
+	uint64_t try_span, try_started_ns;     /* of the try at hand; 0: it is not told of */
 	uint32_t tried[HTTP_CALL_TRIED_MAX];   /* peers that could not be reached */
 	uint32_t avoided[HTTP_CALL_TRIED_MAX]; /* peers that have failed the tries before */
 	uint8_t n_tried, n_retries;

@@ -5,12 +5,14 @@
  * here all the same. */
 #include "server/client/http_request.h"
 #include "server/body_source.h"
+#include "server/trace/trace.h"
 #include <inttypes.h>
 #include <stdio.h>
 
 struct writer {
 	char *at; /* NULL: only counts */
 	size_t size;
+	size_t trace_at; /* 0: there is no traceparent */
 };
 
 static void writer_add(struct writer *writer, struct str bytes)
@@ -97,6 +99,30 @@ static void http_request_write_target(const struct http_call_request *request,
 	writer_add(writer, target);
 }
 
+static bool http_request_has(const struct http_call_request *request, struct str name)
+{
+	for (size_t i = 0; i < request->n_fields; i++)
+		if (str_eq_nocase(request->fields[i].name, name))
+			return true;
+	return false;
+}
+
+/* The trace goes on, unless whoever makes the request says what of it does. */
+static void http_request_write_trace(const struct http_call_request *request, struct writer *writer)
+{
+	static const struct str name = STR_INIT("traceparent");
+	const struct trace *trace = request->trace;
+	char text[TRACEPARENT_LEN];
+
+	if (!trace || http_request_has(request, name))
+		return;
+	traceparent_write(text, &trace->here);
+	writer->trace_at = writer->size + name.len + 2 + TRACEPARENT_SPAN_AT;
+	writer_add_field(writer, name, (struct str){ text, TRACEPARENT_LEN });
+	if (trace->state.len && !http_request_has(request, STR("tracestate")))
+		writer_add_field(writer, STR("tracestate"), trace->state);
+}
+
 static void http_request_write(const struct http_call_request *request, struct writer *writer)
 {
 	struct str host = request->host.len ? request->host : request->upstream->authority;
@@ -108,11 +134,13 @@ static void http_request_write(const struct http_call_request *request, struct w
 	writer_add_field(writer, STR("Host"), host);
 	for (size_t i = 0; i < request->n_fields; i++)
 		writer_add_field(writer, request->fields[i].name, request->fields[i].value);
+	http_request_write_trace(request, writer);
 	http_request_write_framing(request, writer);
 	writer_add(writer, STR("\r\n"));
 }
 
-struct str http_request_render(struct arena *arena, const struct http_call_request *request)
+struct str http_request_render(struct arena *arena, const struct http_call_request *request,
+			       size_t *ret_trace_at)
 {
 	struct writer counter = { 0 }, writer = { 0 };
 
@@ -123,6 +151,7 @@ struct str http_request_render(struct arena *arena, const struct http_call_reque
 		return STR_NONE;
 	http_request_write(request, &writer);
 	check(writer.size == counter.size);
+	*ret_trace_at = writer.trace_at;
 	return (struct str){ writer.at, writer.size };
 }
 

@@ -12,6 +12,7 @@
 #include "server/client/http_reach.h"
 #include "server/client/http_request.h"
 #include "server/client/http_send.h"
+#include "server/client/http_trace.h"
 
 static bool http_retry_was_sent(const struct http_call *call)
 {
@@ -75,6 +76,7 @@ bool http_retry(struct http_call *call, enum outcome outcome, enum http_call_err
 	    !http_retry_has_budget(call))
 		return false;
 	call->detail = detail;
+	http_trace_end(call, outcome, error, detail);
 	http_retry_pause(call, http_call_judge(call, outcome, error));
 	return true;
 }
@@ -89,6 +91,7 @@ bool http_retry_status(struct http_call *call)
 	if (!statuses_has(&upstream->retry.statuses, status) || !http_retry_may(call) ||
 	    !http_retry_has_budget(call))
 		return false;
+	http_trace_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
 	http_retry_pause(call, upstream->breaker_5xx && status >= 500 ? BREAKER_FAILED
 								      : BREAKER_SUCCEEDED);
 	return true;
@@ -96,5 +99,6 @@ bool http_retry_status(struct http_call *call)
 
 void http_retry_on_timer(struct http_call *call)
 {
+	http_trace_begin(call);
 	http_call_begin(call);
 }

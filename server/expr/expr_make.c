@@ -245,16 +245,17 @@ static bool tls_has(struct parser *parser, struct str name, struct str part)
 
 static bool request_has(struct parser *parser, struct str name, struct str part)
 {
-	static const char *const members[] = { "id",           "method", "path",
-					       "query_string", "host",   "scheme",
-					       "version",      "body",   NULL };
+	static const char *const members[] = { "id",           "trace_id", "method", "path",
+					       "query_string", "host",     "scheme", "version",
+					       "body",         NULL };
 	const char *nearest = diag_nearest(name, members);
 
 	for (size_t i = 0; members[i]; i++)
 		if (str_eq(name, str_of(members[i])))
 			return true;
 	parser_error(parser, part, "a request has no \"%.*s\"; %s%s%s", STR_ARG(name),
-		     nearest ? "did you mean \"" : "it has id, method, path, query_string, ",
+		     nearest ? "did you mean \""
+			     : "it has id, trace_id, method, path, query_string, ",
 		     nearest ? nearest : "host, scheme, version and body", nearest ? "\"?" : "");
 	return false;
 }

@@ -15,6 +15,8 @@ struct homes;
 struct jq_pool;
 struct processes;
 struct redis_loop;
+struct store;
+struct trace;
 
 struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
@@ -37,7 +39,11 @@ struct context {
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct actor_loop *actors; /* of the loop; NULL: there are no actors here */
 	struct str actor;          /* whose handler this is, with its keys; empty: nobody's */
-	struct body_source *open;  /* bodies that tasks have left to be passed on */
+	struct store *store;       /* of the process; NULL: nothing can be kept here */
+	struct trace *trace;       /* that it belongs to; NULL: none (server/trace/trace.h) */
+	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
+			  kept by a cache */
+	struct body_source *open; /* bodies that tasks have left to be passed on */
 };
 
 /* The body of a task that has ended is still coming: it stays open until somebody takes it, or

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/flow/step.h"
+#include "server/trace/trace.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -15,8 +16,8 @@ struct detached {
 	struct context context;
 	struct arena arena;
 	struct capture_set *inputs;
-	struct step_run *step; /* that waits for the end; or NULL */
-	void (*on_end)(struct step_run *step, struct flow_run *ended);
+	void *owner; /* who waits for the end; or NULL */
+	detached_fn *on_end;
 	bool left; /* and cancelled: nobody is interested */
 	struct flow_run run;
 };
@@ -45,8 +46,8 @@ static void detached_on_end(struct flow_run *run)
 	struct detacher *detacher = detached->context.detacher;
 	void *generation = detached->context.generation;
 
-	if (detached->step)
-		detached->on_end(detached->step, run);
+	if (detached->owner)
+		detached->on_end(detached->owner, run);
 	else if (run->failure.code != ERROR_NONE && !detached->left)
 		detached_log(run->failure.task, &run->failure, detached->context.id);
 	list_remove(&detached->link);
@@ -71,7 +72,10 @@ static int detached_create(struct detached **ret_detached, struct step_run *step
 	detached->arena.budget = context->arena->budget;
 	detached->context.arena = &detached->arena;
 	detached->context.ops = &detached_ops;
+	detached->context.degraded = false;
+	detached->context.open = NULL;
 	detached->context.id = arena_str(&detached->arena, context->id);
+	detached->context.trace = trace_copy(context->trace, &detached->arena);
 	r = capture_create(&detached->inputs, &detached->arena, step->run, step->step);
 	if (r < 0 || !detached->context.id.ptr) {
 		arena_fini(&detached->arena);
@@ -83,7 +87,7 @@ static int detached_create(struct detached **ret_detached, struct step_run *step
 }
 
 struct detached *detached_start(struct step_run *step, const struct detach_config *config,
-				void (*on_end)(struct step_run *step, struct flow_run *ended))
+				detached_fn *on_end, void *owner)
 {
 	struct context *context = step->run->context;
 	struct detacher *detacher = context->detacher;
@@ -96,7 +100,7 @@ struct detached *detached_start(struct step_run *step, const struct detach_confi
 		detached_log(step->step->name, &failure, context->id);
 		return NULL;
 	}
-	detached->step = on_end ? step : NULL;
+	detached->owner = owner;
 	detached->on_end = on_end;
 	if (detacher) {
 		detacher->begin(detacher, context->generation);
@@ -106,6 +110,7 @@ struct detached *detached_start(struct step_run *step, const struct detach_confi
 	detached->run.parent = capture_run(detached->inputs);
 	detached->run.with = capture_with(detached->inputs);
 	detached->run.depth = step->run->depth;
+	detached->run.span = detached->context.trace ? step->span : 0;
 	flow_run_set_deadline(&detached->run,
 			      clock_monotonic_ns() + config->deadline_ms * NS_PER_MS);
 	flow_run_start(&detached->run);
@@ -114,7 +119,7 @@ struct detached *detached_start(struct step_run *step, const struct detach_confi
 
 void detached_leave(struct detached *detached, bool cancel)
 {
-	detached->step = NULL;
+	detached->owner = NULL;
 	detached->left = cancel;
 	if (cancel)
 		flow_run_cancel(&detached->run);
@@ -123,7 +128,7 @@ void detached_leave(struct detached *detached, bool cancel)
 /* The task that is part of the flow has ended as soon as the other one has begun, well or not. */
 static void detach_start(struct step_run *step)
 {
-	detached_start(step, step->config, NULL);
+	detached_start(step, step->config, NULL, NULL);
 	step_done(step, ERROR_NONE, STR_NONE);
 }
 

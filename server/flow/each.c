@@ -41,6 +41,7 @@ static void each_begin(struct each_slot *slot)
 	slot->run.parent = outer;
 	slot->run.with = outer->with;
 	slot->run.depth = outer->depth;
+	slot->run.span = each->step->span;
 	slot->run.locals = &slot->locals;
 	flow_run_start(&slot->run);
 }

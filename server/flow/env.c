@@ -170,7 +170,8 @@ static int step_refuse_field(struct step_run *run, struct str field)
 /* Whose fields they are. */
 static const struct verb *step_result_verb(const struct step *step)
 {
-	return step->verb == &verb_finish ? step->known_verb : step->verb;
+	return step->verb == &verb_finish || step->verb == &verb_cached ? step->known_verb
+									: step->verb;
 }
 
 int step_field(struct step_run *run, struct str field, struct value *ret)

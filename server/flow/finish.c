@@ -22,8 +22,9 @@ static bool finish_copy_failure(struct arena *arena, const struct failure *from,
 	return ret->custom_code.ptr && ret->task.ptr && ret->detail.ptr && ret->sqlstate.ptr;
 }
 
-static void finish_on_end(struct step_run *step, struct flow_run *ended)
+static void finish_on_end(void *owner, struct flow_run *ended)
 {
+	struct step_run *step = owner;
 	struct finish_state *state = step->state;
 	struct failure failure;
 
@@ -41,7 +42,7 @@ static void finish_start(struct step_run *step)
 {
 	struct finish_state *state = step->state;
 
-	state->detached = detached_start(step, step->config, finish_on_end);
+	state->detached = detached_start(step, step->config, finish_on_end, step);
 	if (!state->detached)
 		step_done_errno(step, -ENOMEM);
 }

@@ -18,6 +18,7 @@ enum {
 };
 
 struct actor_section;
+struct cache_list;
 struct capture;
 struct compute_queues;
 struct data_root;
@@ -61,6 +62,7 @@ struct flow_compiler {
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
 	const struct actor_section *actors; /* `actors:`; NULL: nothing is declared */
 	const struct natives *natives;      /* of `modules:`; NULL: there are none */
+	struct cache_list *caches;          /* NULL: nothing is kept */
 	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
@@ -86,6 +88,9 @@ bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struc
  * `retry`. False when there were errors. */
 bool flow_check_defaults(struct flow_compiler *compiler);
 
+/* When all flows are compiled: that results of those with `cache:` may stand for them. */
+bool flow_check_cached(struct flow_compiler *compiler);
+
 /* The names for expressions that read the ended flow: reply:, on_error:, result:. Also for
  * compiling those: refers to every task by number. */
 const struct expr_names *flow_names(const struct flow *flow);
@@ -108,6 +113,7 @@ struct flow_run {
 	const struct value *with; /* ROOT_WITH, or NULL */
 	struct expr_env env;      /* for expressions of this run */
 	struct failure failure; /* of the first required task that failed, or of the flow itself */
+	uint64_t span;          /* that its tasks are parts of; 0: they are not told of */
 	unsigned depth;         /* of calls */
 	bool stopping;          /* something failed, or it was cancelled: nothing new starts */
 	bool started, ended;
@@ -140,6 +146,10 @@ struct expr_env *flow_run_env(struct flow_run *run);
 
 /* `result:` evaluated (null without one). 0, -EINVAL, -ENOMEM, as template_tree_eval(). */
 int flow_run_result(struct flow_run *run, struct value *ret);
+
+/* How long a task of a run has taken; false: it has not ended, or was skipped. */
+size_t flow_run_n_tasks(const struct flow_run *run); /* 0 before the run was made */
+bool flow_run_took(const struct flow_run *run, size_t task, struct str *ret_name, uint64_t *ret_ns);
 
 /* ---- for `leat explain` and `leat graph` */
 struct flow_task_info {

@@ -34,3 +34,19 @@ void flow_task_info(const struct flow *flow, size_t task, struct flow_task_info 
 	ret_info->group = step->group;
 	ret_info->calls = step->calls;
 }
+
+size_t flow_run_n_tasks(const struct flow_run *run)
+{
+	return run->steps ? run->flow->n_steps : 0;
+}
+
+bool flow_run_took(const struct flow_run *run, size_t task, struct str *ret_name, uint64_t *ret_ns)
+{
+	const struct step_run *step = &run->steps[task];
+
+	if (step->status < STEP_OK || step->status == STEP_SKIPPED || !step->started_ns)
+		return false;
+	*ret_name = step->step->name;
+	*ret_ns = step->ended_ns - step->started_ns;
+	return true;
+}

@@ -1,4 +1,5 @@
 /* server/flow/modifiers.c: the keys that every task may have, whatever its verb. */
+#include "server/cache/cache.h"
 #include "server/flow/step.h"
 
 #define AT(field) offsetof(struct retry_config, field)
@@ -57,6 +58,9 @@ const struct setting modifier_keys[] = {
 	{ "repeat", SETTING_MAP, AT(repeat),
 	  .help = "Runs the task again and again: while or until a condition, max, delay.",
 	  .keys = repeat_keys },
+	{ "cache", SETTING_NODE, AT(cache),
+	  .help = "Keeps the result and gives it again: a duration, or key, ttl, stale, in, max.",
+	  .keys = cache_keys },
 	{ "detach", SETTING_BOOL, AT(detach),
 	  .help = "Whether the flow ends without waiting for the task." },
 	SETTINGS_END

@@ -40,6 +40,7 @@ static void repeat_begin(struct repeat_state *repeat)
 	slot->run.parent = outer;
 	slot->run.with = outer->with;
 	slot->run.depth = outer->depth;
+	slot->run.span = repeat->step->span;
 	slot->run.locals = &repeat->locals;
 	slot->run.round = round > 0 ? &repeat_slot(repeat, round - 1)->run : NULL;
 	flow_run_start(&slot->run);

@@ -9,6 +9,7 @@
  * flow_run_start(). */
 #include "core/base/clock.h"
 #include "server/flow/step.h"
+#include "server/trace/trace.h"
 #include <stdio.h>
 
 static void flow_run_finish(struct flow_run *run);
@@ -89,6 +90,7 @@ void flow_run_init_again(struct flow_run *run, const struct flow *flow, struct c
 			 void (*on_end)(struct flow_run *run), void **memory)
 {
 	*run = (struct flow_run){ .flow = flow, .context = context, .on_end = on_end };
+	run->span = trace_is_told(context->trace) ? context->trace->here.span : 0;
 	run->env.arena = context->arena;
 	run->env.root = flow_env_root;
 	run->env.task = flow_env_task;

@@ -10,6 +10,7 @@
 #include "server/flow/step.h"
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
+#include "server/trace/trace.h"
 #include <errno.h>
 
 struct expr_env *step_env(struct step_run *run)
@@ -36,6 +37,8 @@ static void step_end(struct step_run *run, enum step_status status)
 	run->status = (uint8_t)status;
 	run->ended_ns = clock_monotonic_ns();
 	timer_stop(&run->timer);
+	if (run->span && status != STEP_SKIPPED)
+		step_tell(run);
 	if (run->held)
 		step_hold_release(run);
 	task_end(&run->task, outcomes[status]);
@@ -64,6 +67,7 @@ static void step_end_failed(struct step_run *run)
 	const struct step *step = run->step;
 	int r;
 
+	run->run->context->degraded = true;
 	if (step->fallback) {
 		run->run->env.message[0] = '\0';
 		r = template_tree_eval(step->fallback, step_env(run), &run->fallback);
@@ -263,6 +267,7 @@ static void step_task_start(struct task *task)
 	int r = 0;
 
 	run->started_ns = clock_monotonic_ns();
+	run->span = run->run->span ? trace_span(run->run->context->trace) : 0;
 	run->timeout_ns = step->timeout_ms ? run->started_ns + step->timeout_ms * NS_PER_MS
 					   : UINT64_MAX;
 	if (step->when) {

@@ -4,6 +4,7 @@
  * A name in an expression is compiled to a number: how many groups further out its flow is, and
  * the index in that flow (step_number()). At run time the runs are climbed the same way. */
 #pragma once
+#include "server/cache/cache.h"
 #include "server/flow/shared.h"
 #include "server/flow/statuses.h"
 #include "server/verbs/verb.h"
@@ -71,6 +72,7 @@ struct step {
 	enum join join;
 	bool joins; /* `join:` was said */
 	bool optional, detached, idempotent;
+	bool acts;    /* its result cannot stand for it: see struct verb */
 	bool streams; /* `stream: true`: its body is passed on, not kept */
 	bool calls;   /* `group` is a flow of its own, not tasks of this one */
 	bool wraps;   /* it runs the task of the user's, which is alone in `group`: wrap.c */
@@ -144,7 +146,7 @@ void step_refs_add(struct step_refs *refs, struct arena *arena, uint32_t number,
 
 struct modifiers {
 	struct setting_texts after;
-	const struct node *when, *fallback, *retry, *each, *repeat, *lock, *acquire;
+	const struct node *when, *fallback, *retry, *each, *repeat, *lock, *acquire, *cache;
 	uint64_t timeout_ms;
 	int64_t concurrency;
 	int join; /* enum join */
@@ -235,6 +237,9 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 int flow_env_root(struct expr_env *env, enum expr_root root, struct str key, struct value *ret);
 int flow_env_task(struct expr_env *env, unsigned number, struct str field, struct value *ret);
 struct body_source *flow_env_source(struct expr_env *env, unsigned number);
+
+/* told.c: it has ended, and has a span */
+void step_tell(struct step_run *run);
 
 /* join.c: whether the outcome of those that it waited for lets it run. */
 bool step_may_run(const struct step_run *run);
@@ -328,12 +333,36 @@ extern const struct verb verb_detach;
 /* A flow that has been started by a step and outlives its run. */
 struct detached;
 
-/* Starts the flow of the config. NULL: no memory, which was logged. `on_end` (may be NULL) is
- * called at its end, before its memory goes, unless detached_leave() came first; then, and
- * without one, its failure is logged. */
+typedef void detached_fn(void *owner, struct flow_run *ended);
+
+/* Starts the flow of the config. NULL: no memory, which was logged. `on_end` (NULL, as `owner`:
+ * nobody waits) is called at its end, before its memory goes, unless detached_leave() came first;
+ * then, and without one, its failure is logged. */
 struct detached *detached_start(struct step_run *step, const struct detach_config *config,
-				void (*on_end)(struct step_run *step, struct flow_run *ended));
+				detached_fn *on_end, void *owner);
 void detached_leave(struct detached *detached, bool cancel);
+
+/* ------------------------------------------------------------ cached.c, cached_result.c */
+
+/* `cache:`. */
+struct cached_config {
+	struct detach_config fill; /* first */
+	struct cache_spec spec;
+};
+extern const struct verb verb_cached; /* not among the verbs */
+
+/* Behind the compiling of the flow in it. `rest` is the task without its verb. */
+bool cached_compile(struct verb_compiler *compiler, struct cached_config *config,
+		    const struct node *node, const struct node *rest);
+
+/* The fields of an ended task as bytes that stand for them, on the heap (`out` has no arena). A
+ * secret among them is told, as is what is no UTF-8. */
+int cached_write(struct flow_run *run, uint32_t index, struct buf *out, bool *ret_secret);
+
+/* What was written, by name; null where there is nothing. The bytes are looked at as what somebody
+ * else has written, where they come from elsewhere: -EBADMSG. The value refers to them. */
+int cached_read(struct str bytes, struct str name, struct arena *arena, struct value *ret);
+bool cached_is_valid(struct str bytes);
 
 /* finish.c: a racer that finishes though it has lost: not among the verbs. Its config is a
  * struct detach_config. */

@@ -278,6 +278,7 @@ bool step_compile(struct flow_compiler *compiler, struct flow *flow, struct step
 	step->verb = verb_find_in(flow_verbs(compiler), entry->key);
 	step->verb_name = str_of(step->verb->name);
 	step->idempotent = step->verb->is_idempotent;
+	step->acts = step->verb->acts;
 	if (node_is_scalar(entry->value))
 		step->summary = entry->value->text;
 	rest = step_other_keys(compiler, step, entry, &ok);

@@ -30,7 +30,7 @@ void step_note(struct step *step, struct arena *arena, struct str note)
 
 bool step_is_wrapped(const struct modifiers *modifiers)
 {
-	return modifiers->detach || modifiers->each || modifiers->repeat;
+	return modifiers->detach || modifiers->each || modifiers->repeat || modifiers->cache;
 }
 
 static bool is_one_of(struct str key, const char *const keys[])
@@ -81,6 +81,7 @@ static bool wrap_inner(struct verb_compiler *compiler, struct flow **ret_flow, u
 	ok = flow_compile_inner(compiler->flow, flow, tasks, NULL, scope, step);
 	step->idempotent = flow->idempotent && step->verb != &verb_detach &&
 			   step->verb != &verb_finish;
+	step->acts = step->verb == &verb_detach;
 	if (flow->n_steps && flow->steps[0].notes.len)
 		step_note(step, compiler->flow->arena,
 			  arena_printf(compiler->flow->arena, "%s", flow->steps[0].notes.ptr));
@@ -89,12 +90,13 @@ static bool wrap_inner(struct verb_compiler *compiler, struct flow **ret_flow, u
 
 /* ------------------------------------------------------------ detach */
 
+enum { DETACHED_DEADLINE_MS = 30000 };
+
 /* As a flow that may outlive this one: `stands_in` runs it. */
 static bool wrap_outliving(struct verb_compiler *compiler, const struct modifiers *modifiers,
 			   const struct node_entry *verb, const struct node *rest,
 			   const struct verb *stands_in)
 {
-	enum { DETACHED_DEADLINE_MS = 30000 };
 	static const char *const kept[] = { "detach", "after", "join", NULL };
 	struct detach_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
 	struct modifiers outer = { .after = modifiers->after, .join = modifiers->join };
@@ -110,6 +112,29 @@ bool wrap_finish(struct verb_compiler *compiler, const struct modifiers *modifie
 		 const struct node_entry *verb, const struct node *rest)
 {
 	return wrap_outliving(compiler, modifiers, verb, rest, &verb_finish);
+}
+
+/* ------------------------------------------------------------ cache */
+
+/* Making a result is a flow of its own, which goes on when who asked for it has left; each who
+ * asks keeps a deadline of his own, and what he wants done when it fails (DECISIONS 6, 7). */
+static bool wrap_cached(struct verb_compiler *compiler, const struct modifiers *modifiers,
+			const struct node_entry *verb, const struct node *rest)
+{
+	static const char *const kept[] = { "cache",   "after", "join",    "when", "optional",
+					    "default", "lock",  "acquire", NULL };
+	struct cached_config *config = arena_zalloc(compiler->flow->arena, sizeof(*config));
+	struct modifiers outer = *modifiers;
+	bool ok;
+
+	compiler->step->config = config;
+	compiler->step->verb = &verb_cached;
+	outer.retry = NULL;
+	config->fill.deadline_ms = modifiers->timeout_ms ? modifiers->timeout_ms
+							 : DETACHED_DEADLINE_MS;
+	ok = wrap_inner(compiler, &config->fill.flow, 0, wrap_tasks(compiler, verb, rest, kept));
+	ok = ok && cached_compile(compiler, config, modifiers->cache, rest);
+	return modifiers_compile(compiler, &outer, compiler->names) && ok;
 }
 
 /* ------------------------------------------------------------ each, repeat */
@@ -214,5 +239,7 @@ bool wrap_compile(struct verb_compiler *compiler, const struct modifiers *modifi
 		return wrap_outliving(compiler, modifiers, verb, rest, &verb_detach);
 	if (modifiers->each)
 		return wrap_each(compiler, modifiers, verb, rest);
-	return wrap_repeat(compiler, modifiers, verb, rest);
+	if (modifiers->repeat)
+		return wrap_repeat(compiler, modifiers, verb, rest);
+	return wrap_cached(compiler, modifiers, verb, rest);
 }

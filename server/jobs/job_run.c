@@ -5,6 +5,8 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/jobs/scheduler.h"
+#include "server/trace/span.h"
+#include "server/trace/trace.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +45,8 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .files = scheduler->files,
 					 .jq = scheduler->jq,
 					 .homes = scheduler->homes,
-					 .actors = scheduler->actors };
+					 .actors = scheduler->actors,
+					 .store = scheduler->store };
 	return run;
 }
 
@@ -131,6 +134,31 @@ static void job_run_log(const struct job_run *run, uint64_t took_ms, uint64_t wa
 		    LOG_QUOTE(failure->detail), again);
 }
 
+static void job_run_tell(const struct job_run *run, uint64_t ended_ns)
+{
+	const struct trace *trace = run->context.trace;
+	const struct failure *failure = &run->flow.failure;
+	struct span span = { .trace = trace,
+			     .kind = SPAN_INTERNAL,
+			     .started_ns = run->started_ns,
+			     .ended_ns = ended_ns,
+			     .name = str_of(run->job->name),
+			     .failed = failure->code != ERROR_NONE };
+
+	if (!trace_is_told(trace))
+		return;
+	span.id = trace->here.span;
+	span_add_text(&span, "leat.job.name", str_of(run->job->name));
+	span_add_text(&span, "leat.run.id", run->context.id);
+	span_add_number(&span, "leat.run.attempt", run->attempt);
+	span_add_text(&span, "leat.run.outcome", str_of(job_run_outcome(run)));
+	if (span.failed) {
+		span_add_text(&span, "error.type", failure_code(failure));
+		span.problem = failure->detail;
+	}
+	tracer_add(trace->tracer, &span);
+}
+
 static void job_run_over(struct job_run *run)
 {
 	struct detacher *detacher = run->job->scheduler->detacher;
@@ -152,6 +180,7 @@ static void job_run_on_end(struct flow_run *flow)
 	history_end(&run->job->history, run->entry, run->started_wall_ns + (int64_t)took_ns,
 		    job_run_outcome(run), failure_code(&flow->failure));
 	job_run_log(run, took_ns / NS_PER_MS, wait_ms);
+	job_run_tell(run, run->started_ns + took_ns);
 	if (wait_ms == 0) {
 		job_run_over(run);
 		return;
@@ -173,6 +202,7 @@ static void job_run_attempt(struct job_run *run)
 	run->started_wall_ns = clock_wall_ns();
 	run->entry = history_begin(&run->job->history, run->planned_wall_ns, run->started_wall_ns,
 				   run->attempt);
+	run->context.trace = trace_begin(run->job->scheduler->tracer, &run->arena, run->started_ns);
 	flow_run_init(&run->flow, run->spec->flow, &run->context, job_run_on_end);
 	flow_run_set_deadline(&run->flow, run->started_ns + timeout_ms * NS_PER_MS);
 	flow_run_start(&run->flow);

@@ -16,6 +16,7 @@ enum {
 enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
 
 struct file_io;
+struct store;
 struct job_spec {
 	struct str name;
 	struct place place;
@@ -43,6 +44,7 @@ void job_spec_fini(struct job_spec *spec); /* what is not in the arena: the zone
 
 /* The jobs of one loop. */
 struct scheduler;
+struct tracer;
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 				   struct detacher *detacher, size_t memory_max);
 
@@ -50,9 +52,13 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
 void scheduler_set_actors(struct scheduler *scheduler, struct actor_loop *actors);
 
+/* Where what the runs do is recorded; before the first one. */
+void scheduler_set_store(struct scheduler *scheduler, struct store *store);
+
 /* Where the runs' connections to Redis servers are; before the first one. */
 void scheduler_set_files(struct scheduler *scheduler, struct file_io *files);
 void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis);
+void scheduler_set_tracer(struct scheduler *scheduler, struct tracer *tracer); /* the same */
 
 /* Where the runs' programs and jq are; before the first one. */
 void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,

@@ -261,9 +261,19 @@ void scheduler_set_programs(struct scheduler *scheduler, struct processes *proce
 	scheduler->jq = jq;
 }
 
+void scheduler_set_tracer(struct scheduler *scheduler, struct tracer *tracer)
+{
+	scheduler->tracer = tracer;
+}
+
 void scheduler_set_files(struct scheduler *scheduler, struct file_io *files)
 {
 	scheduler->files = files;
+}
+
+void scheduler_set_store(struct scheduler *scheduler, struct store *store)
+{
+	scheduler->store = store;
 }
 
 void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis)

@@ -22,6 +22,8 @@ struct scheduler {
 	struct redis_loop *redis;    /* of the loop; or NULL */
 	struct file_io *files;       /* the same */
 	struct jq_pool *jq;          /* of the process; or NULL */
+	struct store *store;         /* of the process; or NULL: nothing is kept */
+	struct tracer *tracer;       /* of the loop; or NULL */
 	size_t memory_max;           /* of one run's arena */
 	struct arena_budget *memory_budget;
 	struct map by_name;

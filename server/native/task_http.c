@@ -171,6 +171,8 @@ struct leat_task *native_http(struct leat_call *call, const struct leat_request 
 	    !http_take_headers(task, request->headers, &own) ||
 	    !http_take_body(task, request, &own))
 		return task;
+	own.trace = call->run->run->context->trace;
+	own.span = call->run->span;
 	http_call_init(&task->http.call, call->client, &call->arena, &own, http_on_end);
 	task->task = &task->http.call.task;
 	return task;

@@ -47,6 +47,9 @@ const struct setting policy_keys[] = {
 	  .help = "Compresses answers for clients that take it: true, or {codings, types, min, "
 		  "level}.",
 	  .keys = compress_keys },
+	{ "server_timing", SETTING_NODE, AT(POLICY_SERVER_TIMING),
+	  .help = "Whether answers say how long they and their tasks have taken (Server-Timing): "
+		  "true." },
 	{ "headers", SETTING_NODE, AT(POLICY_HEADERS),
 	  .help = "Fields of every answer: {set: {…}, add: {…}, remove: […]}; the places merge, by "
 		  "name.",
@@ -65,6 +68,7 @@ const struct policy_kind *const policy_kinds[N_POLICIES] = {
 	[POLICY_REDIRECT_HTTPS] = &policy_redirect_https,
 	[POLICY_REQUEST_ID] = &policy_request_id,
 	[POLICY_COMPRESS] = &policy_compress,
+	[POLICY_SERVER_TIMING] = &policy_server_timing,
 	[POLICY_HEADERS] = &policy_headers,
 };
 
@@ -84,22 +88,6 @@ void policy_list_fini(struct policy_list *list)
 	map_fini(&list->by_text);
 }
 
-/* What a node says, whatever its layout: the same text has the same meaning. */
-static void policy_write_node(const struct node *node, struct buf *out)
-{
-	buf_printf(out, "%d(", (int)node->kind);
-	if (node_is_scalar(node))
-		buf_printf(out, "%zu:", node->text.len);
-	buf_add(out, node->text);
-	for (size_t i = 0; i < node->n_entries; i++) {
-		if (node->kind == NODE_MAP)
-			buf_printf(out, "%zu:%.*s=", node->entries[i].key.len,
-				   STR_ARG(node->entries[i].key));
-		policy_write_node(node->entries[i].value, out);
-	}
-	buf_add_char(out, ')');
-}
-
 static struct str policy_text(const struct policies *place, const struct policy_kind *kind,
 			      const struct node *node, struct arena *arena)
 {
@@ -108,7 +96,7 @@ static struct str policy_text(const struct policies *place, const struct policy_
 	buf_init_arena(&text, arena);
 	buf_printf(&text, "%d %zu:%.*s %s ", (int)place->level, place->name.len,
 		   STR_ARG(place->name), kind->name);
-	policy_write_node(node, &text);
+	node_write_text(node, &text);
 	return buf_str(&text);
 }
 

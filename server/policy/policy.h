@@ -46,6 +46,7 @@ enum policy_id {
 	POLICY_AUTH,
 	POLICY_LIMIT,
 	POLICY_COMPRESS,
+	POLICY_SERVER_TIMING,
 	POLICY_HEADERS, /* the last: what it says holds */
 	N_POLICIES,
 };
@@ -189,4 +190,4 @@ bool policy_refuse_scalar(struct policy_compiler *compiler, const struct node *n
 
 extern const struct policy_kind policy_allow, policy_auth, policy_compress, policy_cors,
 	policy_deny, policy_headers, policy_limit, policy_rate_limit, policy_redirect_https,
-	policy_request_id;
+	policy_request_id, policy_server_timing;

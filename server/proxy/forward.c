@@ -74,6 +74,12 @@ static bool forward_is_replaced(const struct proxy *proxy, struct str name)
 	return false;
 }
 
+static bool forward_is_trace(const struct passing *passing, struct str name)
+{
+	return passing->request->context.trace &&
+	       (str_eq_nocase(name, STR("traceparent")) || str_eq_nocase(name, STR("tracestate")));
+}
+
 /* What leat writes itself. */
 static bool forward_is_ours(const struct passing *passing, struct str name)
 {
@@ -91,7 +97,7 @@ static bool forward_is_ours(const struct passing *passing, struct str name)
 	for (size_t i = 0; i < n; i++)
 		if (str_eq_nocase(name, ours[i]))
 			return true;
-	return false;
+	return forward_is_trace(passing, name);
 }
 
 /* Values of one name that came, joined as RFC 9110 §5.3 has it; then `more`. */

@@ -166,6 +166,8 @@ static int passing_begin(struct passing *passing)
 	if (passing->unnamed)
 		ask.upstream = passing->unnamed;
 	ask.on_interim = passing_on_interim;
+	ask.trace = request->context.trace;
+	ask.span = request->run.span;
 	http_call_init(&passing->call, client, &request->arena, &ask, passing_on_call_end);
 	return 0;
 }

@@ -98,6 +98,7 @@ static void call_start(struct step_run *run)
 	flow_run_init_again(&state->run, config->flow, run->run->context, call_on_end, &run->inner);
 	state->run.with = &state->with;
 	state->run.depth = run->run->depth + 1;
+	state->run.span = run->span;
 	flow_run_start(&state->run);
 }
 

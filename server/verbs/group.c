@@ -99,6 +99,7 @@ static void group_start(struct step_run *run)
 	state->run.parent = run->run;
 	state->run.with = run->run->with;
 	state->run.depth = run->run->depth;
+	state->run.span = run->span;
 	flow_run_start(&state->run);
 }
 

@@ -78,6 +78,8 @@ static void http_start(struct step_run *run)
 	state->run = run;
 	if (state->upstream)
 		request.upstream = state->upstream;
+	request.trace = run->run->context->trace;
+	request.span = run->span;
 	http_call_init(&state->call, client, step_arena(run), &request, http_on_end);
 	task_start(&state->call.task, &run->run->scope);
 }

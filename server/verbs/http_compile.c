@@ -71,6 +71,8 @@ static bool http_compile_method(struct verb_compiler *compiler, const struct nod
 	compiler->step->idempotent = config->method_id != HTTP_POST &&
 				     config->method_id != HTTP_PATCH &&
 				     config->method_id != HTTP_OTHER;
+	compiler->step->acts = config->method_id != HTTP_GET && config->method_id != HTTP_HEAD &&
+			       config->method_id != HTTP_OPTIONS;
 	return true;
 }
 

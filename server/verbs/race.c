@@ -130,6 +130,7 @@ static void race_start(struct step_run *run)
 	state->run.parent = run->run;
 	state->run.with = run->run->with;
 	state->run.depth = run->run->depth;
+	state->run.span = run->span;
 	state->run.race = &state->race;
 	flow_run_start(&state->run);
 }

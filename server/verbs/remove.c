@@ -162,6 +162,7 @@ const struct verb verb_sync = {
 	.config_size = sizeof(struct remove_config),
 	.state_size = sizeof(struct remove_state),
 	.is_idempotent = true,
+	.acts = true,
 	.compile = sync_compile,
 	.start = sync_start,
 	.cancel = file_cancel,

@@ -28,6 +28,8 @@ struct verb {
 	bool is_guard;              /* `fail` */
 	bool is_idempotent; /* a second try does no harm; the compile() of a verb for which it depends clears
 			       or sets step->idempotent */
+	bool acts; /* what it does matters, not what it gives: its result cannot stand for it
+		      (`cache:`). Where it depends, compile() sets step->acts */
 	const char *const *
 		fields; /* result fields that may be named in expressions, besides ok failed skipped error
 				       ms; NULL at the end */
@@ -71,6 +73,7 @@ struct step_run {
 	void *inner; /* memory of the run that the verb makes, kept from try to try: flow_run_init_again() */
 	struct failure failure; /* of the last try; code ERROR_NONE: none */
 	uint64_t started_ns, ended_ns;
+	uint64_t span;      /* its own; 0: it is not told of */
 	struct timer timer; /* `timeout:`, or the pause before the next try */
 	uint32_t n_tries;
 	uint8_t status;  /* enum step_status, step.h */

@@ -237,6 +237,7 @@ const struct verb verb_write = {
 	.config_size = sizeof(struct write_config),
 	.state_size = sizeof(struct write_state),
 	.is_idempotent = true,
+	.acts = true,
 	.fields = write_fields,
 	.main_field = "size",
 	.compile = write_compile,

@@ -346,6 +346,15 @@ class Daemon:
         self.reader.join(TIMEOUT)
         return self.code
 
+    def restart(self, number=9):
+        """Ends it by a signal, and starts it anew in the same folder."""
+        self.signal(number)
+        self.wait(15)
+        self.process.stderr.close()
+        assert not REPORT.search(self.stderr), self.stderr
+        self.lines, self.addresses, self.code = [], [], None
+        self.start()
+
     def stop(self):
         """Ends it, and fails unless it ends soon, with 0, and nothing to complain about."""
         for client in self.clients:

@@ -69,7 +69,8 @@ static void handshakes_are_done_one_a_turn(void)
 	for (unsigned i = 0; i < 3 * MANY; i++) /* all clients have said hello */
 		turn();
 	for (unsigned i = 0; i < MANY; i++) {
-		check(stream_secure(&servers[i].stream, tls_accept(server), end_on_secure) == 0);
+		check(stream_secure(&servers[i].stream, tls_accept(server, NULL), end_on_secure) ==
+		      0);
 		is_true(carry(&clients[i], &servers[i], 1 << 20) > 0);
 	}
 	turn(); /* hears of them */
@@ -93,7 +94,7 @@ static void a_client_that_says_nothing_has_no_session(void)
 {
 	end_open(&a);
 	end_open(&b);
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, NULL), end_on_secure) == 0);
 	settle(1);
 	is_int(a.n_secure, 0);
 	close_ends();
@@ -105,7 +106,7 @@ static void what_is_not_tls_fails_and_plain_http_is_known(void)
 
 	end_open(&a);
 	end_open(&b);
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, NULL), end_on_secure) == 0);
 	is_int(write_text(&b, "GET / HTTP/1.1\r\n\r\n"), 0);
 	settle(1 << 20);
 	is_int(a.n_secure, 1);
@@ -119,7 +120,7 @@ static void what_is_not_tls_fails_and_plain_http_is_known(void)
 	close_ends();
 	end_open(&a);
 	end_open(&b);
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, NULL), end_on_secure) == 0);
 	is_int(write_text(&b, "\x01\x02\x03"), 0);
 	settle(1 << 20);
 	is_int(a.n_secure, 1);
@@ -132,7 +133,7 @@ static void a_client_that_leaves_in_the_handshake_is_an_error(void)
 {
 	end_open(&a);
 	end_open(&b);
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, NULL), end_on_secure) == 0);
 	check(stream_secure(&b.stream, tls_connect(client, STR("a.test"), NULL), end_on_secure) ==
 	      0);
 	turn();
@@ -151,7 +152,7 @@ static void a_stream_may_be_closed_when_it_is_told(void)
 	end_open(&a);
 	end_open(&b);
 	a.close_on_secure = b.close_on_secure = true;
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, NULL), end_on_secure) == 0);
 	check(stream_secure(&b.stream, tls_connect(client, STR("a.test"), NULL), end_on_secure) ==
 	      0);
 	settle(100);
@@ -251,6 +252,22 @@ static void a_slow_reader_holds_no_more_than_a_piece(void)
 		turn();
 	is_true(stream_unsent(&a.stream) > BIG / 4);
 	is_int(a.n_sent, 0);
+	is_true(budget.used > 0 && budget.used <= 80 << 10);
+	close_ends();
+	is_int(budget.used, 0);
+	free(bytes);
+}
+
+static void what_the_budget_has_no_room_for_ends_the_session(void)
+{
+	char *bytes = big_bytes();
+	struct iovec part = { bytes, BIG };
+
+	connect_ends("a.test", NULL, 1 << 20);
+	budget.max = 1000;
+	is_int(stream_write(&a.stream, &part, 1), -ENOMEM);
+	is_int(budget.used, 0);
+	budget.max = SIZE_MAX;
 	close_ends();
 	free(bytes);
 }
@@ -421,6 +438,7 @@ int main(void)
 	TEST(large_writes_go_out_in_order_whatever_the_wire_takes);
 	TEST(a_turn_encrypts_no_more_than_its_share);
 	TEST(a_slow_reader_holds_no_more_than_a_piece);
+	TEST(what_the_budget_has_no_room_for_ends_the_session);
 	TEST(a_file_goes_through_tls);
 	TEST(readable_stays_true_while_anything_is_left);
 	TEST(a_stream_that_ends_is_read_to_its_end);

@@ -22,7 +22,8 @@ struct end {
 static struct loop *loop;
 static struct tls_server *server;
 static struct tls_client *client;
-static struct end a, b; /* the server's and the client's */
+static struct end a, b;                                  /* the server's and the client's */
+static struct arena_budget budget = { .max = SIZE_MAX }; /* of the server's end */
 
 /* ------------------------------------------------------------ ends and the wire */
 
@@ -99,7 +100,7 @@ static void connect_ends(const char *host, struct tls_memory *memory, size_t pie
 {
 	end_open(&a);
 	end_open(&b);
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, &budget), end_on_secure) == 0);
 	check(stream_secure(&b.stream, tls_connect(client, str_of(host), memory), end_on_secure) ==
 	      0);
 	settle(piece);

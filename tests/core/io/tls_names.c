@@ -404,7 +404,7 @@ static long stapled_size(void)
 
 	end_open(&a);
 	end_open(&b);
-	check(stream_secure(&a.stream, tls_accept(server), end_on_secure) == 0);
+	check(stream_secure(&a.stream, tls_accept(server, NULL), end_on_secure) == 0);
 	check(stream_secure(&b.stream, tls_connect(client, STR("a.test"), NULL), end_on_secure) ==
 	      0);
 	SSL_set_tlsext_status_type(b.stream.tls->ssl, TLSEXT_STATUSTYPE_ocsp);

@@ -233,8 +233,8 @@ static void errors_show_the_place_and_the_mend(void)
 	gives("1 # 2", "3: this character has no meaning in an expression");
 	gives("\xc3\xa9", "1: this character has no meaning in an expression");
 	gives("request.metod", "9: a request has no \"metod\"; did you mean \"method\"?");
-	gives("request.zzzzzzzz", "9: a request has no \"zzzzzzzz\"; it has id, method, path, "
-				  "query_string, host, scheme, version and body");
+	gives("request.zzzzzzzz", "9: a request has no \"zzzzzzzz\"; it has id, trace_id, method, "
+				  "path, query_string, host, scheme, version and body");
 	gives("env.NOPE", "5: the environment variable \"NOPE\" is not set");
 	gives("secret.nope", "8: there is no secret \"nope\"");
 	gives("secret", "1: one of them must be named; write secret.NAME");

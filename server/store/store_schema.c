@@ -1,0 +1,67 @@
+/* server/store/store_schema.c: what is in the file. To change it: a new step at the end, never
+ * another text for one that was released. */
+#include "server/store/store_db.h"
+#include <stdio.h>
+
+static const char *const steps[] = {
+	/* 1 */
+	"create table meta (key text primary key, value) without rowid;",
+};
+
+/* Each step or nothing of it. */
+static int store_step(struct store_db *db, size_t version)
+{
+	char finish[64];
+	int r = store_db_exec(db, "begin immediate");
+
+	snprintf(finish, sizeof(finish), "pragma user_version = %zu", version + 1);
+	if (r == 0)
+		r = store_db_exec(db, steps[version]);
+	if (r == 0)
+		r = store_db_exec(db, finish);
+	if (r == 0)
+		r = store_db_exec(db, "commit");
+	if (r < 0 && !sqlite3_get_autocommit(db->sqlite))
+		store_db_exec(db, "rollback");
+	return r;
+}
+
+static int store_claim(struct store_db *db)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "pragma application_id = %d", STORE_APPLICATION_ID);
+	return store_db_exec(db, text);
+}
+
+int store_migrate(struct store_db *db, const char *path, struct diag *diag)
+{
+	int r = 0;
+	int64_t version, tables, owner;
+
+	version = store_number(db, "pragma user_version", STORE_NO_ARGS, 0, &r);
+	tables = store_number(db, "select count(*) from sqlite_schema", STORE_NO_ARGS, 0, NULL);
+	owner = store_number(db, "pragma application_id", STORE_NO_ARGS, 0, NULL);
+	if (r == 0 && (tables > 0 || owner != 0) && owner != STORE_APPLICATION_ID) {
+		diag_error(diag, (struct place){ 0 },
+			   "%s is a database of another program; name another file as store.path",
+			   path);
+		return -1;
+	}
+	if (r == 0 && version > (int64_t)ARRAY_LEN(steps)) {
+		diag_error(
+			diag, (struct place){ 0 },
+			"the store %s was written by a newer leat (its schema is %lld, this leat "
+			"knows %zu); run that leat, or move the file away to begin a new one",
+			path, (long long)version, ARRAY_LEN(steps));
+		return -1;
+	}
+	if (r == 0 && tables == 0)
+		r = store_claim(db);
+	for (size_t i = (size_t)MAX(version, 0); r == 0 && i < ARRAY_LEN(steps); i++)
+		r = store_step(db, i);
+	if (r < 0)
+		diag_error(diag, (struct place){ 0 }, "cannot write the schema of the store %s: %s",
+			   path, sqlite3_errmsg(db->sqlite));
+	return r < 0 ? -1 : 0;
+}

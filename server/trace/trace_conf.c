@@ -1,0 +1,249 @@
+/* server/trace/trace_conf.c */
+#include "server/trace/trace_conf.h"
+#include "core/base/buf.h"
+#include "core/base/version.h"
+#include "server/client/upstream.h"
+#include "server/expr/json.h"
+#include "server/reply.h"
+#include "server/upstream_conf.h"
+#include "server/upstream_section.h"
+
+struct trace_config {
+	struct str export, service, sample;
+	int parent;
+	const struct node *headers, *attributes;
+	int64_t batch, queue;
+	uint64_t interval_ms, timeout_ms;
+};
+
+static const char *const parent_choices[] = { "always", "trusted", "never", NULL };
+#define AT(field) offsetof(struct trace_config, field)
+const struct setting trace_keys[] = {
+	{ "export", SETTING_TEXT, AT(export),
+	  .help = "Where spans are sent by OTLP/HTTP in JSON: http://host:4318/v1/traces, or "
+		  "NAME:/v1/traces with an upstream of http.",
+	  .required = true },
+	{ "service", SETTING_TEXT, AT(service), "leat", "The name that the spans are told under." },
+	{ "sample", SETTING_TEXT, AT(sample), "1",
+	  "The share of the traces that begin here and are told of: 0 to 1." },
+	{ "parent", SETTING_CHOICE, AT(parent), "always",
+	  "Whose traceparent decides, and goes on: of all requests, of those that a trusted proxy "
+	  "sends, of none.",
+	  .choices = parent_choices },
+	{ "headers", SETTING_MAP, AT(headers),
+	  .help = "Fields that go with the spans: {Authorization: \"Bearer ${secret.otlp}\"}." },
+	{ "attributes", SETTING_MAP, AT(attributes),
+	  .help = "What is said of the service: {deployment.environment.name: production}." },
+	{ "batch", SETTING_INT, AT(batch), "512", "How many spans of one loop are sent together.",
+	  1, 10000 },
+	{ "queue", SETTING_INT, AT(queue), "4096",
+	  "How many spans of one loop may wait; more are dropped, and counted.", 1, 100000 },
+	{ "interval", SETTING_DURATION, AT(interval_ms), "5s",
+	  "How long a span waits at most for others to be sent with.", 10, 3600000 },
+	{ "timeout", SETTING_DURATION, AT(timeout_ms), "10s", "How long sending may take.", 1,
+	  3600000 },
+	SETTINGS_END
+};
+#undef AT
+
+/* ------------------------------------------------------------ the share */
+
+/* "0.25" to a part of 2^32; -1: it is no number from 0 to 1. */
+static int64_t share_read(struct str text)
+{
+	const int64_t whole = INT64_C(1) << 32;
+	ptrdiff_t dot = str_find_char(text, '.');
+	struct str digits = dot < 0 ? str_first(text, 0) : str_skip(text, (size_t)dot + 1);
+	struct str units = dot < 0 ? text : str_first(text, (size_t)dot);
+	int64_t share = 0, part = whole;
+
+	if ((!str_eq(units, STR("0")) && !str_eq(units, STR("1"))) || (dot >= 0 && !digits.len) ||
+	    digits.len > 12)
+		return -1;
+	for (size_t i = 0; i < digits.len; i++) {
+		if (!char_is_digit(digits.ptr[i]))
+			return -1;
+		part /= 10;
+		share += part * (digits.ptr[i] - '0');
+	}
+	if (units.ptr[0] == '1')
+		return share ? -1 : whole;
+	return share;
+}
+
+/* ------------------------------------------------------------ where to */
+
+struct trace_compiler {
+	struct trace_conf *trace;
+	const struct node *node;
+	struct conf *conf;
+	struct diag *diag;
+};
+
+static struct node *trace_text(struct arena *arena, struct str text, struct place place)
+{
+	struct node *node = arena_zalloc(arena, sizeof(*node));
+
+	*node = (struct node){ .kind = NODE_TEXT, .place = place, .text = arena_str(arena, text) };
+	return node;
+}
+
+/* The server of a URL, read as an entry of `http:` would be. */
+static struct upstream *trace_upstream(const struct trace_compiler *compiler, struct str origin,
+				       struct place place)
+{
+	struct arena *arena = &compiler->conf->arena;
+	struct node_entry key = { STR("url"), place, trace_text(arena, origin, place) };
+	struct node map = { .kind = NODE_MAP, .place = place, .n_entries = 1, .entries = &key };
+	const struct node_entry entry = { STR("trace"), place, &map };
+
+	return upstream_compile(&entry, NULL, compiler->conf, compiler->diag);
+}
+
+static bool trace_target_is_good(struct str target)
+{
+	if (target.len == 0 || target.ptr[0] != '/')
+		return false;
+	for (size_t i = 0; i < target.len; i++)
+		if ((unsigned char)target.ptr[i] <= ' ' || (unsigned char)target.ptr[i] >= 0x7f ||
+		    target.ptr[i] == '#')
+			return false;
+	return true;
+}
+
+/* "http://host:4318/v1/traces", or "otel:/v1/traces". */
+static void trace_compile_export(const struct trace_compiler *compiler,
+				 const struct upstream_section *http, struct str url)
+{
+	struct place place = node_find(compiler->node, "export")->place;
+	ptrdiff_t scheme = str_find(url, STR("://")), at = str_find_char(url, ':');
+	struct str rest = scheme < 0 ? STR_NONE : str_skip(url, (size_t)scheme + 3);
+	ptrdiff_t slash = str_find_char(rest, '/');
+	struct trace_conf *trace = compiler->trace;
+	size_t n_errors = compiler->diag->n_errors;
+
+	if (scheme < 0 && at > 0) {
+		struct upstream *named = upstream_section_find(http, str_first(url, (size_t)at));
+
+		trace->target = str_skip(url, (size_t)at + 1);
+		trace->upstream = named ? upstream_ref(named) : NULL;
+		if (!named)
+			diag_error(compiler->diag, place,
+				   "there is no upstream \"%.*s\"; add it under `http:`",
+				   STR_ARG(str_first(url, (size_t)MIN(at, (ptrdiff_t)80))));
+	} else if (slash > 0) {
+		trace->target = str_skip(rest, (size_t)slash);
+		trace->upstream = trace_upstream(
+			compiler, str_first(url, (size_t)scheme + 3 + (size_t)slash), place);
+	}
+	if (compiler->diag->n_errors > n_errors ||
+	    (trace->upstream && trace_target_is_good(trace->target)))
+		return;
+	diag_error(compiler->diag, place,
+		   "\"%.*s\" is not where spans can go; write http://host:4318/v1/traces, or "
+		   "NAME:/v1/traces with an upstream of http",
+		   STR_ARG(str_first(url, 200)));
+}
+
+/* ------------------------------------------------------------ what goes with it */
+
+static bool trace_compile_fields(const struct trace_compiler *compiler, const struct node *headers)
+{
+	struct trace_conf *trace = compiler->trace;
+	size_t n_entries = headers ? headers->n_entries : 0;
+
+	trace->fields =
+		arena_alloc_array(&compiler->conf->arena, n_entries + 1, sizeof(*trace->fields));
+	trace->fields[trace->n_fields++] =
+		(struct http_field){ STR("Content-Type"), STR("application/json") };
+	for (size_t i = 0; i < n_entries; i++) {
+		const struct node_entry *entry = &headers->entries[i];
+
+		if (!node_is_scalar(entry->value) || !http_is_token(entry->key) ||
+		    reply_header_is_ours(entry->key) ||
+		    str_eq_nocase(entry->key, STR("content-type")) ||
+		    str_eq_nocase(entry->key, STR("host")) ||
+		    !http_is_field_value(entry->value->text)) {
+			diag_error(compiler->diag, entry->key_place,
+				   "\"%.*s\" cannot go with the spans; write for example "
+				   "Authorization: \"Bearer ${secret.otlp}\"",
+				   STR_ARG(str_first(entry->key, 80)));
+			return false;
+		}
+		trace->fields[trace->n_fields++] =
+			(struct http_field){ entry->key, entry->value->text };
+	}
+	return true;
+}
+
+static void trace_write_attribute(struct str key, struct str value, bool more, struct buf *out)
+{
+	buf_add(out, more ? STR(",{\"key\":") : STR("{\"key\":"));
+	json_write_text(key, out);
+	buf_add(out, STR(",\"value\":{\"stringValue\":"));
+	json_write_text(value, out);
+	buf_add(out, STR("}}"));
+}
+
+static bool trace_compile_frame(const struct trace_compiler *compiler,
+				const struct trace_config *config)
+{
+	const struct node *attributes = config->attributes;
+	struct buf out;
+
+	buf_init_arena(&out, &compiler->conf->arena);
+	buf_add(&out, STR("{\"resourceSpans\":[{\"resource\":{\"attributes\":["));
+	trace_write_attribute(STR("service.name"), config->service, false, &out);
+	trace_write_attribute(STR("service.version"), STR(LEAT_VERSION), true, &out);
+	for (size_t i = 0; attributes && i < attributes->n_entries; i++) {
+		const struct node_entry *entry = &attributes->entries[i];
+
+		if (!node_is_scalar(entry->value)) {
+			diag_error(compiler->diag, entry->value->place,
+				   "an attribute is a text, not %s; write %.*s: text",
+				   node_kind_name(entry->value),
+				   STR_ARG(str_first(entry->key, 80)));
+			return false;
+		}
+		trace_write_attribute(entry->key, entry->value->text, true, &out);
+	}
+	buf_add(&out, STR("]},\"scopeSpans\":[{\"scope\":{\"name\":\"leat\"},\"spans\":["));
+	compiler->trace->before = buf_str(&out);
+	compiler->trace->after = STR("]}]}]}");
+	return true;
+}
+
+/* ------------------------------------------------------------ the section */
+
+void trace_conf_compile(struct trace_conf *trace, const struct node *node,
+			const struct upstream_section *http, struct conf *conf, struct diag *diag)
+{
+	const struct trace_compiler compiler = { trace, node, conf, diag };
+	struct trace_config config = { 0 };
+	const struct settings_part part = { trace_keys, &config };
+	int64_t share;
+
+	if (!node || settings_read(&part, 1, node, "trace", &conf->arena, diag) > 0)
+		return;
+	share = share_read(config.sample);
+	if (share < 0)
+		diag_error(diag, node_find(node, "sample")->place,
+			   "\"%.*s\" is not a share of the traces; write a number from 0 to 1, "
+			   "for example 0.05",
+			   STR_ARG(str_first(config.sample, 40)));
+	trace->share = (uint64_t)MAX(share, 0);
+	trace->parent = config.parent;
+	trace->batch = (size_t)config.batch;
+	trace->queue = (size_t)MAX(config.queue, config.batch);
+	trace->interval_ms = config.interval_ms;
+	trace->timeout_ms = config.timeout_ms;
+	if (trace_compile_fields(&compiler, config.headers) &&
+	    trace_compile_frame(&compiler, &config))
+		trace_compile_export(&compiler, http, config.export);
+}
+
+void trace_conf_fini(struct trace_conf *trace)
+{
+	if (trace->upstream)
+		upstream_unref(trace->upstream);
+}
