@@ -91,8 +91,19 @@ else
 CPPFLAGS += -DWITH_MYSQL=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libmariadb 2>/dev/null))
 PKG_LIBS += $(shell pkg-config --libs libmariadb 2>/dev/null)
 endif
+# `make WITH_KAFKA=no` leaves librdkafka out: then an entry of `kafka:` is an error at load.
+export WITH_KAFKA ?= yes
+ifeq ($(WITH_KAFKA),no)
+CPPFLAGS += -DWITH_KAFKA=0
+NOT_BUILT += server/kafka/kafka_client.c server/kafka/kafka_end.c server/kafka/kafka_producer.c server/kafka/kafka_send.c \
+	server/kafka/kafka_options.c server/verbs/kafka.c server/verbs/kafka_message.c $(wildcard tests/server/kafka/*.c)
+else
+CPPFLAGS += -DWITH_KAFKA=1 $(subst -I,-isystem ,$(shell pkg-config --cflags rdkafka 2>/dev/null))
+PKG_LIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
+TOOLS := $(patsubst %.c,$(OUT)/%,$(wildcard tests/tools/*.c))
+endif
 # the sources that ask for one of these are compiled anew when it has changed
-FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)-mysql-$(WITH_MYSQL)
+FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)-mysql-$(WITH_MYSQL)-kafka-$(WITH_KAFKA)
 
 # ------------------------------------------------------------------ what is built
 SOURCES := $(filter-out $(NOT_BUILT),$(shell find core conf server -name '*.c' -not -path 'conf/examples/*' | sort))
@@ -158,14 +169,14 @@ test:
 	$(call run_tests,$(FLAVOR))
 
 .PHONY: built fuzzers flags
-built: $(TESTS) $(FUZZERS) $(BINARY) $(MODULES) $(EXAMPLES)
+built: $(TESTS) $(FUZZERS) $(BINARY) $(MODULES) $(EXAMPLES) $(TOOLS)
 fuzzers: $(FUZZERS)
 
 # each fuzzer's corpus is fed to it here, too
 unit: $(TESTS) $(FUZZERS) $(BINARY) $(MODULES)
 	@scripts/unit-tests $(FLAVOR) $(TESTS) $(FUZZERS)
 
-e2e: $(BINARY) $(MODULES) $(EXAMPLES)
+e2e: $(BINARY) $(MODULES) $(EXAMPLES) $(TOOLS)
 	@scripts/e2e-tests $(FLAVOR)
 
 #: make asan         all tests with address and undefined-behaviour sanitizers
@@ -234,7 +245,8 @@ $(OUT)/%.o: %.c
 
 $(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
 $(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
-$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o: $(FEATURES)
+$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o $(OUT)/server/server.o $(OUT)/server/generation.o \
+$(patsubst %.c,$(OUT)/%.o,$(wildcard server/kafka/*.c)) $(OUT)/server/verbs/kafka_compile.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
 	@rm -f $(OUT)/features-*

@@ -208,6 +208,16 @@ static void load_redis_section(struct load *load)
 	load->compiler.redis = &generation->redis;
 }
 
+static void load_kafka_section(struct load *load)
+{
+	struct generation *generation = load->generation;
+
+	kafka_section_compile(&generation->kafka, load->config.kafka,
+			      load->before ? &load->before->kafka : NULL, &generation->conf,
+			      load->diag);
+	load->compiler.kafka = &generation->kafka;
+}
+
 static void load_sql_section(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -353,10 +363,10 @@ static void load_shared(struct load *load)
 /* Sections whose settings are constant: what they take from the environment is put in now. */
 static void load_resolve(struct load *load)
 {
-	static const char *const constant[] = { "listen",   "server", "log",  "limits",
-						"timeouts", "admin",  "http", "shared",
-						"compute",  "redis",  "sql",  "files_root",
-						"gpu",      "trace",  "store" };
+	static const char *const constant[] = { "listen",     "server", "log",   "limits",
+						"timeouts",   "admin",  "http",  "shared",
+						"compute",    "redis",  "sql",   "kafka",
+						"files_root", "gpu",    "trace", "store" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -405,6 +415,7 @@ static void load_sections(struct load *load)
 	generation->natives.n_upstreams = generation->http.n_upstreams;
 	load_redis_section(load);
 	load_sql_section(load);
+	load_kafka_section(load);
 	load_shared(load);
 	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
 	load->compiler.actors = &load->generation->actors;
@@ -439,6 +450,10 @@ struct generation *generation_load(const char *path, const struct generation *be
 		data_root_open(&generation->data_root, checking, diag);
 		if (!checking && diag->n_errors == 0)
 			natives_start(&generation->natives, diag);
+#if WITH_KAFKA
+		if (!checking && diag->n_errors == 0)
+			kafka_section_start(&generation->kafka, load.config.kafka, diag);
+#endif
 	}
 	diag_sort(diag);
 	if (diag->n_errors > 0) {
@@ -458,6 +473,7 @@ void generation_destroy(struct generation *generation)
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
 	sql_section_fini(&generation->sql);
+	kafka_section_fini(&generation->kafka);
 	for (size_t i = 0; i < generation->n_listens; i++)
 		listen_spec_fini(&generation->listens[i]);
 	flows_fini(generation->all_flows);

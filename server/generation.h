@@ -12,6 +12,7 @@
 #include "server/flow/queues.h"
 #include "server/gpu/gpu_set.h"
 #include "server/http/head.h"
+#include "server/kafka/kafka_section.h"
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
 #include "server/policy/policies.h"
@@ -46,6 +47,7 @@ struct generation {
 	struct upstream_section http;
 	struct sql_section sql;
 	struct redis_section redis;
+	struct kafka_section kafka;
 	struct str files_root; /* where data is kept */
 	struct data_root data_root;
 	struct compute_queues queues;

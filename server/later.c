@@ -4,8 +4,7 @@
 #define AT(field) offsetof(struct later_config, field)
 /* one a line */
 /* clang-format off */
-const struct setting later_sections[] = { { "kafka", SETTING_NODE, AT(ignored) },
-					  { "queues", SETTING_NODE, AT(ignored) },
+const struct setting later_sections[] = { { "queues", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },
 					  					  { "metrics", SETTING_NODE, AT(ignored) },
 					  SETTINGS_END };

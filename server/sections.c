@@ -49,6 +49,8 @@ const struct setting sections[] = {
 	{ "http", SETTING_MAP, AT(http), .help = "HTTP upstreams by name.", .keys = upstream_keys },
 	{ "redis", SETTING_MAP, AT(redis), .help = "Redis servers by name.", .keys = redis_keys },
 	{ "sql", SETTING_MAP, AT(sql), .help = "Databases by name.", .keys = sql_keys },
+	{ "kafka", SETTING_MAP, AT(kafka), .help = "Clusters of Kafka brokers by name.",
+	  .keys = kafka_keys },
 	{ "files_root", SETTING_TEXT, AT(files_root),
 	  .help = "The folder that data is kept in, which nothing leaves; relative to this file. "
 		  "The state directory's `files` when not said." },

@@ -4,8 +4,8 @@
 
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
-		*defaults, *modules, *http, *redis, *sql, *shared, *compute, *gpu, *flows, *routes,
-		*jobs, *actors, *trace, *store;
+		*defaults, *modules, *http, *redis, *sql, *kafka, *shared, *compute, *gpu, *flows,
+		*routes, *jobs, *actors, *trace, *store;
 	struct str files_root;
 };
 

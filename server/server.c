@@ -17,6 +17,9 @@
 #include "server/body/uploads.h"
 #include "server/cpus.h"
 #include "server/jq/jq_pool.h"
+#if WITH_KAFKA
+#include "server/kafka/kafka_producer.h"
+#endif
 #include "server/logger.h"
 #include "server/notify.h"
 #include "server/sql/sql_threads.h"
@@ -188,6 +191,7 @@ void server_shutdown(struct server *server)
 		return;
 	}
 	server->stopping = true;
+	server->stopping_ns = clock_monotonic_ns();
 	log_info("stopping connections=%zu", atomic_load(&server->n_conns));
 	notify_stopping("draining");
 	list_each(listener, &server->listeners, struct listener, link)
@@ -322,6 +326,30 @@ static void server_ignore_signals(void)
 		signal(signal_numbers[i], SIG_IGN);
 }
 
+#if WITH_KAFKA
+/* What is left of `timeouts.shutdown`, for messages that nobody waits for any more; a second at least,
+ * as for whatever is asked to end. */
+static uint64_t server_time_left_ms(const struct server *server)
+{
+	uint64_t all_ms = server->generation ? server->generation->settings.timeout_shutdown : 0;
+	uint64_t gone_ms = server->stopping_ns
+				   ? (clock_monotonic_ns() - server->stopping_ns) / NS_PER_MS
+				   : all_ms;
+
+	return MAX(all_ms > gone_ms ? all_ms - gone_ms : 0, (uint64_t)1000);
+}
+
+static void server_stop_kafkas(struct server *server)
+{
+	uint64_t left_ms = server_time_left_ms(server);
+
+	for (size_t i = 0; i < server->n_old; i++)
+		kafka_section_stop(&server->old[i]->kafka, left_ms);
+	if (server->generation)
+		kafka_section_stop(&server->generation->kafka, left_ms);
+}
+#endif
+
 /* The loops' threads have ended, the loops are still there: what was on its way to them arrives. */
 static void server_stop_sqls(struct server *server)
 {
@@ -329,10 +357,16 @@ static void server_stop_sqls(struct server *server)
 		sql_section_stop(&server->old[i]->sql);
 	if (server->generation)
 		sql_section_stop(&server->generation->sql);
+#if WITH_KAFKA
+	server_stop_kafkas(server);
+#endif
 	sql_threads_wait();
 	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
 		if (server->workers[i]->loop)
 			loop_run_once(server->workers[i]->loop, false);
+#if WITH_KAFKA
+	kafka_wait_ends(server_time_left_ms(server));
+#endif
 }
 
 /* The same: what was to be kept is, and who waits for that is told. */

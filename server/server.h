@@ -62,6 +62,7 @@ struct server {
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
 	bool stopping;
+	uint64_t stopping_ns; /* since when; 0: it is not */
 	unsigned n_unsettled; /* workers that may still be given connections */
 	unsigned n_undrained;
 	int exit_code;

@@ -30,6 +30,8 @@ void admin_write_redis_metrics(const struct generation *generation, struct buf *
 void admin_write_caches(struct buf *out, const struct generation *generation);
 void admin_write_cache_metrics(const struct generation *generation, struct buf *out);
 void admin_write_sqls(struct buf *out, const struct generation *generation);
+void admin_write_kafkas(struct buf *out, const struct generation *generation);
+void admin_write_kafka_metrics(const struct generation *generation, struct buf *out);
 
 /* False when no route matches; *ret_status is then 404, 405 or 400, and the reason is appended. */
 bool admin_write_explain(const struct generation *generation, struct str method, struct str target,

@@ -68,6 +68,34 @@ void admin_write_sqls(struct buf *out, const struct generation *generation)
 	buf_add_char(out, ']');
 }
 
+static void write_kafka(struct buf *out, struct kafka *kafka)
+{
+	struct kafka_stats *stats = &kafka->stats;
+	char problem[KAFKA_PROBLEM_MAX];
+
+	kafka_problem(kafka, problem);
+	buf_add(out, STR("{\"name\":"));
+	json_write_text(kafka->name, out);
+	buf_printf(out,
+		   ",\"state\":\"%s\",\"queued\":%d,\"sent\":%" PRIu64 ",\"errors\":%" PRIu64
+		   ",\"refused\":%" PRIu64 ",\"problem\":",
+		   kafka_state_name(kafka), atomic_load(&stats->queued), atomic_load(&stats->sent),
+		   atomic_load(&stats->errors), atomic_load(&stats->refused));
+	json_write_text(str_of(problem), out);
+	buf_add_char(out, '}');
+}
+
+void admin_write_kafkas(struct buf *out, const struct generation *generation)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < generation->kafka.n_kafkas; i++) {
+		if (i)
+			buf_add_char(out, ',');
+		write_kafka(out, generation->kafka.kafkas[i]);
+	}
+	buf_add_char(out, ']');
+}
+
 /* ------------------------------------------------------------ for Prometheus */
 
 enum redis_metric {
@@ -119,6 +147,42 @@ void admin_write_redis_metrics(const struct generation *generation, struct buf *
 			buf_printf(out, "%s{redis=", metrics[i][0]);
 			json_write_text(redis->name, out);
 			buf_printf(out, "} %" PRId64 "\n", redis_metric(redis, i));
+		}
+	}
+}
+
+static int64_t kafka_metric(struct kafka *kafka, unsigned metric)
+{
+	struct kafka_stats *stats = &kafka->stats;
+	const int64_t numbers[] = { (int64_t)atomic_load(&stats->sent),
+				    (int64_t)atomic_load(&stats->errors),
+				    (int64_t)atomic_load(&stats->refused),
+				    atomic_load(&stats->queued),
+				    atomic_load(&stats->state) != KAFKA_DOWN };
+
+	return numbers[metric];
+}
+
+void admin_write_kafka_metrics(const struct generation *generation, struct buf *out)
+{
+	static const char *const metrics[][3] = {
+		{ "leat_kafka_sent_total", "counter", "Messages that brokers have." },
+		{ "leat_kafka_errors_total", "counter", "Messages that could not be sent." },
+		{ "leat_kafka_refused_total", "counter",
+		  "Messages that were not taken, as the queue was full." },
+		{ "leat_kafka_queued", "gauge", "Messages without an answer." },
+		{ "leat_kafka_up", "gauge", "0: no broker can be reached." },
+	};
+
+	for (unsigned i = 0; generation->kafka.n_kafkas && i < ARRAY_LEN(metrics); i++) {
+		buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metrics[i][0], metrics[i][2],
+			   metrics[i][0], metrics[i][1]);
+		for (size_t j = 0; j < generation->kafka.n_kafkas; j++) {
+			struct kafka *kafka = generation->kafka.kafkas[j];
+
+			buf_printf(out, "%s{kafka=", metrics[i][0]);
+			json_write_text(kafka->name, out);
+			buf_printf(out, "} %" PRId64 "\n", kafka_metric(kafka, i));
 		}
 	}
 }

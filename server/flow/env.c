@@ -107,7 +107,7 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 		*ret = value_null();
 		return 0;
 	}
-	members = arena_alloc_array(arena, 7, sizeof(*members));
+	members = arena_alloc_array(arena, 8, sizeof(*members));
 	if (!members)
 		return -ENOMEM;
 	members[0] = (struct member){ value_text(STR("code")), value_text(failure_code(failure)) };
@@ -120,6 +120,9 @@ int failure_value(const struct failure *failure, struct arena *arena, struct val
 	if (failure->sqlstate.len)
 		members[n_members++] = (struct member){ value_text(STR("sqlstate")),
 							value_text(failure->sqlstate) };
+	if (failure->kafka.len)
+		members[n_members++] =
+			(struct member){ value_text(STR("kafka")), value_text(failure->kafka) };
 	if (failure->errno_name)
 		members[n_members++] = (struct member){ value_text(STR("errno")),
 							value_text(str_of(failure->errno_name)) };

@@ -53,6 +53,7 @@ struct failure {
 	struct str task;   /* the name of the task, with its group: "g.a"; empty: the flow itself */
 	struct str detail; /* for the log and ${error.detail}; never in an unmapped reply */
 	struct str sqlstate;        /* of ERROR_SQL_ERROR: what the database says; or empty */
+	struct str kafka;           /* of Kafka's errors: librdkafka's name of it; or empty */
 	const char *errno_name;     /* "ENOSPC", of ERROR_IO_ERROR where there is one; or NULL */
 	int upstream_status;        /* for ERROR_UPSTREAM_STATUS */
 	const struct value *faults; /* of a body: a list of {pointer, keyword, detail}; or NULL */

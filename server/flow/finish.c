@@ -19,7 +19,9 @@ static bool finish_copy_failure(struct arena *arena, const struct failure *from,
 	ret->task = arena_str(arena, from->task);
 	ret->detail = arena_str(arena, from->detail);
 	ret->sqlstate = arena_str(arena, from->sqlstate);
-	return ret->custom_code.ptr && ret->task.ptr && ret->detail.ptr && ret->sqlstate.ptr;
+	ret->kafka = arena_str(arena, from->kafka);
+	return ret->custom_code.ptr && ret->task.ptr && ret->detail.ptr && ret->sqlstate.ptr &&
+	       ret->kafka.ptr;
 }
 
 static void finish_on_end(void *owner, struct flow_run *ended)

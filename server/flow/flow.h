@@ -30,6 +30,7 @@ struct flow_locals;
 struct flow_race;
 struct shared_things;
 struct flow_run;
+struct kafka_section;
 struct redis_section;
 struct sql_db;
 struct step; /* a compiled task */
@@ -48,6 +49,7 @@ struct flow_compiler {
 	struct sql_db *(*sql)(struct flow_compiler *compiler, struct str name);
 	const char *const *sql_names;
 	const struct redis_section *redis; /* `redis:`; NULL: nothing is declared */
+	const struct kafka_section *kafka; /* `kafka:`; NULL: nothing is declared */
 	/* The flow of that name in `flows:`, declared but perhaps not yet compiled; or NULL. */
 	struct flow *(*flow)(struct flow_compiler *compiler, struct str name);
 	const char *const *flow_names;

@@ -124,7 +124,7 @@ def test_a_trap_of_yaml_is_told_with_its_mend(text, mend):
     ("routes: { GET /: { events: {} } }\n", "not in this version"),
     ("routes: { GET /: { proxy: users } }\n", "no upstream"),
     ("redis: { main: {} }\n", "url, servers and sentinels"),
-    ("kafka: { bus: {} }\n", "not in this version"),
+    ("kafka: { bus: {} }\n", "brokers"),
     (TASKS + "      path: { value: 1 }\n", "path"),
     (TASKS + "      A: { value: 1 }\n", "A"),
     (TASKS + "      a: { value: 1, wait: 1s }\n", "verb"),
