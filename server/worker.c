@@ -60,7 +60,8 @@ void worker_open_files(struct worker *worker, struct file_engine *engine)
 {
 	file_io_init(&worker->file_io, worker->loop, engine, worker_on_no_file);
 	scheduler_set_files(worker->scheduler, &worker->file_io);
-	actor_loop_host(worker->actors)->context.files = &worker->file_io;
+	if (worker->actors)
+		actor_loop_host(worker->actors)->context.files = &worker->file_io;
 }
 
 /* ------------------------------------------------------------ upstreams that nobody calls any
@@ -150,7 +151,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		scheduler_set_store(worker->scheduler, server->store);
 		scheduler_set_tracer(worker->scheduler, &worker->tracer);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
-		worker_create_actors(worker);
+		if (server->actors)
+			worker_create_actors(worker);
 	}
 	*ret_worker = worker;
 	return 0;
@@ -272,8 +274,10 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 				     &worker->server->memory);
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);
-		actor_loop_set(worker->actors, generation, generation->number, &generation->actors,
-			       generation->settings.memory, &worker->server->memory);
+		if (worker->actors)
+			actor_loop_set(worker->actors, generation, generation->number,
+				       &generation->actors, generation->settings.memory,
+				       &worker->server->memory);
 	}
 	if (before)
 		worker_unpin(worker, before);
@@ -322,7 +326,8 @@ void worker_check_drained(struct worker *worker)
 	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
 	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
-	    scheduler_n_running(worker->scheduler) > 0 || !actor_loop_is_quiet(worker->actors))
+	    scheduler_n_running(worker->scheduler) > 0 ||
+	    (worker->actors && !actor_loop_is_quiet(worker->actors)))
 		return;
 	if (tracer_flush(&worker->tracer)) /* what all of that has told */
 		return;
