@@ -332,8 +332,10 @@ static void load_jobs(struct load *load)
 	for (size_t i = 0; i < n_entries; i++) {
 		struct job_spec *spec = job_compile(&load->compiler, &node->entries[i]);
 
-		if (spec)
-			generation->jobs[generation->n_jobs++] = spec;
+		if (!spec)
+			continue;
+		spec->generation_number = generation->number;
+		generation->jobs[generation->n_jobs++] = spec;
 	}
 }
 

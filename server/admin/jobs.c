@@ -1,7 +1,11 @@
 /* server/admin/jobs.c: what the schedulers of all loops say. */
+#include "core/base/memory.h"
 #include "server/admin/admin.h"
 #include "server/admin/gather.h"
+#include "server/server.h"
+#include "server/store/store.h"
 #include <errno.h>
+#include <stdlib.h>
 
 /* The answers of all loops, joined by commas, between `before` and `after`; in the request's
  * arena. */
@@ -86,6 +90,65 @@ static void jobs_ask_command(struct gather *gather, struct worker *worker, struc
 								 (enum job_command)gather->command);
 }
 
+/* ------------------------------------------------------------ commands
+ *
+ * What a command has changed is on the disk when it is answered: an op that does nothing comes
+ * behind what the job has submitted. The same is waited for when the job does not know yet what
+ * the store has of it; then it is asked again. */
+
+struct jobs_wait {
+	struct store_op op;
+	struct request *request; /* NULL: it has left */
+	int command, status;     /* 0: ask again */
+};
+
+static void jobs_command(struct request *request, enum job_command command);
+
+static int jobs_wait_run(struct store_op *op, struct store_db *db)
+{
+	(void)op;
+	(void)db;
+	return 0;
+}
+
+static void jobs_waited(struct store_op *op)
+{
+	struct jobs_wait *wait = container_of(op, struct jobs_wait, op);
+	struct request *request = wait->request;
+
+	if (request && wait->status)
+		request_reply_json(request, wait->status, STR("{\"ok\":true}"));
+	else if (request)
+		jobs_command(request, (enum job_command)wait->command);
+	free(wait);
+}
+
+static void jobs_wait_left(struct request *request)
+{
+	struct jobs_wait *wait = request->native;
+
+	wait->request = NULL;
+	request_destroy(request);
+}
+
+static void jobs_wait(struct request *request, int command, int status)
+{
+	struct jobs_wait *wait = mem_zalloc(sizeof(*wait));
+
+	wait->op.loop = request->worker->loop;
+	wait->op.run = jobs_wait_run;
+	wait->op.on_done = jobs_waited;
+	wait->request = request;
+	wait->command = command;
+	wait->status = status;
+	request->native = wait;
+	request->on_cancel = jobs_wait_left;
+	if (store_submit(request->worker->server->store, &wait->op, 0) == 0)
+		return;
+	free(wait);
+	request_reply(request, reply_refusal(503));
+}
+
 static void jobs_command_done(struct gather *gather)
 {
 	struct request *request = gather->request;
@@ -96,9 +159,11 @@ static void jobs_command_done(struct gather *gather)
 
 		if (result == -ENOENT)
 			continue;
-		if (result == 0) {
-			request_reply_json(request, gather->command == JOB_RUN_NOW ? 202 : 200,
-					   STR("{\"ok\":true}"));
+		if (result == 0 || result == -EAGAIN) {
+			jobs_wait(request, gather->command,
+				  result < 0                       ? 0
+				  : gather->command == JOB_RUN_NOW ? 202
+								   : 200);
 			return;
 		}
 		reply = reply_problem(

@@ -22,6 +22,9 @@ struct context_ops {
 	/* As expr_env.root(), for the roots that exist for this kind of context. */
 	int (*root)(struct context *context, enum expr_root root, struct str key,
 		    struct value *ret);
+
+	/* Keeps a line that a task has logged in its name; NULL: nobody does. */
+	void (*log)(struct context *context, struct str line);
 };
 
 struct context {

@@ -12,12 +12,11 @@ enum {
 
 #define JOB_MS_MAX (JOB_DAYS_MAX * INT64_C(86400000))
 
-enum { JOB_MISSED_SKIP, JOB_MISSED_ONCE, JOB_MISSED_ALL };
-
 struct job_config {
 	uint64_t every_ms, delay_ms, jitter_ms, timeout_ms;
 	struct str cron, timezone;
 	int overlap, missed;
+	int64_t history;
 	bool at_start;
 	const struct node *retry, *when, *tasks;
 };
@@ -64,6 +63,8 @@ const struct setting job_keys[] = {
 	{ "missed", SETTING_CHOICE, AT(missed), "skip",
 	  "What happens to runs that were due while leat was not running.",
 	  .choices = missed_choices },
+	{ "history", SETTING_INT, AT(history), "50",
+	  "How many of its last attempts are kept, in memory and in the store.", 1, 1000 },
 	{ "jitter", SETTING_DURATION, AT(jitter_ms), "0",
 	  "Each run starts up to this much later than planned.", .max = INT64_C(86400000) },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms), "30m", "The deadline of each attempt.",
@@ -180,12 +181,10 @@ static bool job_check_missed(struct flow_compiler *compiler, const struct node_e
 {
 	const struct node *node = node_find(entry->value, "missed");
 
-	if (missed == JOB_MISSED_SKIP || !node)
+	if (missed == MISSED_SKIP || !node || !node_entry_find(entry->value, "delay"))
 		return true;
 	diag_error(compiler->diag, node->place,
-		   "missed: %s needs the durable store, which comes in a later version of leat; "
-		   "write skip or leave it out",
-		   missed_choices[missed]);
+		   "missed belongs to every and cron: delay counts from each start; remove it");
 	return false;
 }
 
@@ -234,6 +233,8 @@ static void job_take_config(struct job_spec *spec, const struct job_config *conf
 	spec->cron_text = config->cron;
 	spec->timezone = config->timezone;
 	spec->overlap = (enum job_overlap)config->overlap;
+	spec->missed = (enum job_missed)config->missed;
+	spec->history_max = (size_t)config->history;
 	spec->timeout_ms = config->timeout_ms;
 	spec->jitter_ms = config->jitter_ms;
 }

@@ -156,4 +156,9 @@ static int job_root(struct context *context, enum expr_root root, struct str key
 	return 0;
 }
 
-const struct context_ops job_run_ops = { .root = job_root };
+static void job_log(struct context *context, struct str line)
+{
+	job_run_keep_line(container_of(context, struct job_run, context), line);
+}
+
+const struct context_ops job_run_ops = { .root = job_root, .log = job_log };

@@ -57,6 +57,30 @@ void job_run_destroy(struct job_run *run)
 	free(run);
 }
 
+/* ------------------------------------------------------------ its last lines */
+
+/* Line ends within become spaces, and the oldest lines go. */
+void job_run_keep_line(struct job_run *run, struct str line)
+{
+	size_t len = MIN(line.len, (size_t)HISTORY_LOG_MAX / 2);
+	size_t drop = 0;
+
+	while (run->log_len - drop + len + 1 > sizeof(run->log)) {
+		const char *end = memchr(run->log + drop, '\n', run->log_len - drop);
+
+		check(end);
+		drop = (size_t)(end - run->log) + 1;
+	}
+	run->log_len -= drop;
+	memmove(run->log, run->log + drop, run->log_len);
+	for (size_t i = 0; i < len; i++) {
+		char c = line.ptr[i];
+
+		run->log[run->log_len++] = c == '\n' || c == '\r' ? ' ' : c;
+	}
+	run->log[run->log_len++] = '\n';
+}
+
 /* ------------------------------------------------------------ when */
 
 struct job_when_env {
@@ -96,12 +120,18 @@ static uint64_t job_run_wait_ms(const struct job_run *run)
 	return wait_ms + (str_hash(str_of(run->id)) + run->attempt) % (wait_ms / 4 + 1);
 }
 
-static bool job_run_is_retried(const struct job_run *run)
+static bool job_run_may_retry(const struct job_run *run)
 {
 	enum error_code code = run->flow.failure.code;
 
-	return code != ERROR_NONE && code != ERROR_CANCELLED && !run->job->scheduler->stopped &&
+	return code != ERROR_NONE && code != ERROR_CANCELLED &&
 	       run->attempt <= (uint64_t)run->spec->retry_times;
+}
+
+/* By the end of the process, not by overlap. */
+static bool job_run_is_cut(const struct job_run *run)
+{
+	return run->flow.failure.code == ERROR_CANCELLED && run->job->scheduler->stopped;
 }
 
 static const char *job_run_outcome(const struct job_run *run)
@@ -112,7 +142,9 @@ static const char *job_run_outcome(const struct job_run *run)
 		return "ok";
 	if (code == ERROR_TIMEOUT)
 		return "timeout";
-	return code == ERROR_CANCELLED ? "cancelled" : "failed";
+	if (code == ERROR_CANCELLED)
+		return job_run_is_cut(run) ? "interrupted" : "cancelled";
+	return "failed";
 }
 
 static void job_run_log(const struct job_run *run, uint64_t took_ms, uint64_t wait_ms)
@@ -171,14 +203,38 @@ static void job_run_over(struct job_run *run)
 	detacher->end(detacher, generation); /* last: the spec may go with it */
 }
 
+/* What is to be tried again when the process has ended is said in the record: the next process does it. */
+static void job_run_record_end(struct job_run *run, int64_t ended_wall_ns, uint64_t wait_ms)
+{
+	const struct failure *failure = &run->flow.failure;
+	struct job *job = run->job;
+	struct history_entry *entry;
+	char line[512];
+
+	if (failure->code != ERROR_NONE) {
+		snprintf(line, sizeof(line), "%.*s: %.*s%s%.*s", STR_ARG(failure_code(failure)),
+			 STR_ARG(str_first(failure->task, 80)), failure->task.len ? ": " : "",
+			 STR_ARG(str_first(failure->detail, 300)));
+		job_run_keep_line(run, str_of(line));
+	}
+	history_end(&job->history, run->entry, ended_wall_ns, job_run_outcome(run),
+		    failure_code(failure));
+	history_set_log(&job->history, run->entry, (struct str){ run->log, run->log_len });
+	entry = history_find(&job->history, run->entry);
+	if (entry &&
+	    (wait_ms || job_run_is_cut(run) || (job->scheduler->stopped && job_run_may_retry(run))))
+		entry->retry_wall_ns = ended_wall_ns + (int64_t)(wait_ms * NS_PER_MS);
+	record_entry(job, run->entry);
+}
+
 static void job_run_on_end(struct flow_run *flow)
 {
 	struct job_run *run = container_of(flow, struct job_run, flow);
 	uint64_t took_ns = clock_monotonic_ns() - run->started_ns;
-	uint64_t wait_ms = job_run_is_retried(run) ? job_run_wait_ms(run) : 0;
+	bool again = job_run_may_retry(run) && !run->job->scheduler->stopped;
+	uint64_t wait_ms = again ? job_run_wait_ms(run) : 0;
 
-	history_end(&run->job->history, run->entry, run->started_wall_ns + (int64_t)took_ns,
-		    job_run_outcome(run), failure_code(&flow->failure));
+	job_run_record_end(run, run->started_wall_ns + (int64_t)took_ns, wait_ms);
 	job_run_log(run, took_ns / NS_PER_MS, wait_ms);
 	job_run_tell(run, run->started_ns + took_ns);
 	if (wait_ms == 0) {
@@ -191,6 +247,25 @@ static void job_run_on_end(struct flow_run *flow)
 
 /* ------------------------------------------------------------ attempts */
 
+static void job_run_record_start(struct job_run *run)
+{
+	struct history *history = &run->job->history;
+	struct history_entry *entry = run->has_entry ? history_find(history, run->entry) : NULL;
+
+	if (!entry) {
+		run->entry = history_begin(history, run->planned_wall_ns, run->started_wall_ns,
+					   run->attempt);
+		entry = history_find(history, run->entry);
+	}
+	entry->outcome = "running";
+	entry->started_wall_ns = run->started_wall_ns;
+	entry->attempt = run->attempt;
+	entry->generation = run->spec->generation_number;
+	snprintf(entry->id, sizeof(entry->id), "%s", run->id);
+	run->has_entry = false; /* the next attempt has another */
+	record_entry(run->job, run->entry);
+}
+
 static void job_run_attempt(struct job_run *run)
 {
 	uint64_t timeout_ms = run->spec->timeout_ms ? run->spec->timeout_ms : TIMEOUT_DEFAULT_MS;
@@ -200,8 +275,8 @@ static void job_run_attempt(struct job_run *run)
 	run->attempt++;
 	run->started_ns = clock_monotonic_ns();
 	run->started_wall_ns = clock_wall_ns();
-	run->entry = history_begin(&run->job->history, run->planned_wall_ns, run->started_wall_ns,
-				   run->attempt);
+	run->log_len = 0;
+	job_run_record_start(run);
 	run->context.trace = trace_begin(run->job->scheduler->tracer, &run->arena, run->started_ns);
 	flow_run_init(&run->flow, run->spec->flow, &run->context, job_run_on_end);
 	flow_run_set_deadline(&run->flow, run->started_ns + timeout_ms * NS_PER_MS);
@@ -223,10 +298,23 @@ void job_run_start(struct job_run *run)
 	job_run_attempt(run);
 }
 
+/* At the end of the process the record goes on saying that it is to be tried again. */
+static void job_run_forget_retry(struct job_run *run)
+{
+	struct history_entry *entry = history_find(&run->job->history, run->entry);
+
+	if (!entry || run->job->scheduler->stopped)
+		return;
+	entry->retry_wall_ns = 0;
+	record_entry(run->job, run->entry);
+}
+
 void job_run_cancel(struct job_run *run)
 {
 	if (run->state == JOB_RUN_RUNNING)
 		flow_run_cancel(&run->flow);
-	else if (run->state == JOB_RUN_PAUSING)
+	else if (run->state == JOB_RUN_PAUSING) {
+		job_run_forget_retry(run);
 		job_run_over(run);
+	}
 }

@@ -15,6 +15,8 @@ enum {
 
 enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL_PREVIOUS };
 
+enum job_missed { MISSED_SKIP, MISSED_ONCE, MISSED_ALL };
+
 struct file_io;
 struct store;
 struct job_spec {
@@ -28,7 +30,10 @@ struct job_spec {
 	struct zone *zone;   /* of cron, run.date and run.time; its reference is the spec's */
 	struct str timezone; /* "UTC", "Europe/Paris", "local" */
 	enum job_overlap overlap;
-	uint64_t timeout_ms; /* of one attempt; 0: 30m */
+	enum job_missed missed;
+	size_t history_max;
+	uint64_t generation_number; /* that it belongs to; said in the history */
+	uint64_t timeout_ms;        /* of one attempt; 0: 30m */
 	uint64_t jitter_ms;
 	int64_t retry_times;
 	uint64_t retry_wait_ms;
@@ -82,19 +87,15 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel);
 size_t scheduler_n_running(const struct scheduler *scheduler);
 
 /* ---- for the admin API; on the scheduler's loop */
-enum {
-	JOB_HISTORY_MAX = 50
-}; /* entries, one an attempt; planned runs that were skipped in a row are one */
-
 /* Appends one JSON object for each job: {"name":…,"schedule":…,"next":RFC 3339 or
  * null,"paused":…,"running":n, "last":{…}|null,"runs":n,"failures":n}, separated by commas. */
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
 /* The history as a JSON list, newest first; false: no such job here. Each entry is
  * {"planned":…,"started":…,
- * "ended":…,"took_ms":n,"attempt":n,"outcome":"running|ok|failed|timeout|cancelled|skipped","error":CODE|null,
- * "times":n}; what does not apply is null or absent. */
+ * "ended":…,"took_ms":n,"attempt":n,"outcome":"waiting|running|ok|failed|timeout|cancelled|skipped|interrupted","error":CODE|null,
+ * "times":n,"id":…,"generation":n,"retry":RFC 3339,"log":[LINE…]}; what does not apply is null or absent. */
 bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out);
 enum job_command { JOB_RUN_NOW, JOB_PAUSE, JOB_RESUME };
-/* 0; -ENOENT; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans
+/* 0; -ENOENT; -EAGAIN: what is known of the job is still being read; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans
  * no runs; those in progress and those that wait go on, and JOB_RUN_NOW works. */
 int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command);

@@ -22,8 +22,11 @@ static void job_start(struct job *job, struct job_run *run)
 	job_run_start(run);
 }
 
-static void job_wait(struct job *job, struct job_run *run)
+void job_wait(struct job *job, struct job_run *run)
 {
+	run->entry = history_add_waiting(&job->history, run->planned_wall_ns, run->id);
+	run->has_entry = true;
+	record_entry(job, run->entry);
 	list_add(&job->waiting, &run->link);
 	job->n_waiting++;
 }
@@ -38,24 +41,28 @@ static struct job_run *job_take_waiting(struct job *job)
 	return container_of(link, struct job_run, link);
 }
 
+/* At the end of the process they stay in the record as they are: the next one finds them. */
 static void job_drop_waiting(struct job *job)
 {
 	struct job_run *run;
 
 	while ((run = job_take_waiting(job))) {
-		history_skip(&job->history, run->planned_wall_ns, "cancelled", "");
+		if (!job->scheduler->stopped) {
+			history_end(&job->history, run->entry, 0, "cancelled", STR(""));
+			record_entry(job, run->entry);
+		}
 		job_run_destroy(run);
 	}
 }
 
-static void job_skip(struct job *job, int64_t planned_wall_ns, const char *outcome, const char *why)
+void job_skip(struct job *job, int64_t planned_wall_ns, const char *outcome, const char *why)
 {
 	if (history_skip(&job->history, planned_wall_ns, outcome, why))
 		log_info("job run skipped name=%s why=%s", job->name, why);
+	record_entry(job, job->history.n_added - 1);
 }
 
-/* Nothing runs any more: the next may, or the job goes. */
-static void job_check_idle(struct job *job)
+void job_check_idle(struct job *job)
 {
 	struct job_run *run;
 
@@ -131,11 +138,11 @@ static int job_due(struct job *job, int64_t planned_wall_ns)
 
 /* ------------------------------------------------------------ the clock */
 
-static void job_arm(struct job *job)
+void job_arm(struct job *job)
 {
 	uint64_t wake_ns = UINT64_MAX;
 
-	if (job->spec && !job->paused && !job->scheduler->stopped)
+	if (job->spec && !job->paused && !job->record && !job->scheduler->stopped)
 		wake_ns = timetable_wake_ns(&job->timetable, job->spec, timetable_clock());
 	if (wake_ns == UINT64_MAX)
 		timer_stop(&job->timer);
@@ -147,8 +154,12 @@ static void job_on_timer(struct timer *timer)
 {
 	struct job *job = container_of(timer, struct job, timer);
 	int64_t planned_wall_ns;
+	enum timetable_due due =
+		timetable_take(&job->timetable, job->spec, timetable_clock(), &planned_wall_ns);
 
-	switch (timetable_take(&job->timetable, job->spec, timetable_clock(), &planned_wall_ns)) {
+	if (due != TIMETABLE_WAIT)
+		job->after_wall_ns = planned_wall_ns;
+	switch (due) {
 	case TIMETABLE_WAIT:
 		break;
 	case TIMETABLE_RUN:
@@ -201,9 +212,19 @@ static void job_destroy(struct job *job)
 	job_drop_waiting(job);
 	map_remove(&job->scheduler->by_name, str_of(job->name));
 	list_remove(&job->link);
+	history_fini(&job->history);
 	free(job->schedule);
 	free(job->name);
 	free(job);
+}
+
+static void job_plan(struct job *job)
+{
+	const struct timetable_now now = timetable_clock();
+
+	timetable_init(&job->timetable, job->spec, now);
+	job->after_wall_ns = now.wall_ns;
+	record_state(job);
 }
 
 static void job_set(struct job *job, const struct job_spec *spec, void *generation)
@@ -215,8 +236,13 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 	job->schedule = schedule;
 	job->spec = spec;
 	job->generation = generation;
+	if (job->history.max == 0)
+		history_init(&job->history, spec->history_max);
+	history_resize(&job->history, spec->history_max);
 	if (changed)
-		timetable_init(&job->timetable, spec, timetable_clock());
+		job_plan(job);
+	if (!job->recorded && !job->record && job->scheduler->store && job->history.n_added == 0)
+		job->record = record_ask(job);
 	job_arm(job);
 }
 
@@ -410,8 +436,11 @@ static void job_set_paused(struct job *job, bool paused)
 	if (job->paused == paused)
 		return;
 	job->paused = paused;
-	if (!paused)
+	if (!paused) {
 		timetable_skip(&job->timetable, job->spec, timetable_clock());
+		job->after_wall_ns = MAX(job->after_wall_ns, clock_wall_ns());
+	}
+	record_state(job);
 	job_arm(job);
 	log_info("job %s name=%s", paused ? "paused" : "resumed", job->name);
 }
@@ -422,6 +451,8 @@ int scheduler_command(struct scheduler *scheduler, struct str name, enum job_com
 
 	if (!job)
 		return -ENOENT;
+	if (job->record)
+		return -EAGAIN;
 	switch (command) {
 	case JOB_RUN_NOW:
 		return scheduler->stopped ? -EBUSY : job_due(job, clock_wall_ns());

@@ -10,6 +10,7 @@
 #pragma once
 #include "core/base/map.h"
 #include "server/jobs/history.h"
+#include "server/jobs/record.h"
 #include "server/jobs/timetable.h"
 
 struct scheduler {
@@ -48,6 +49,9 @@ struct job {
 	size_t n_running, n_waiting;
 	uint64_t n_runs, n_failures;
 	bool paused;
+	bool recorded;         /* the store knows it, and is told what it does */
+	struct record *record; /* what the store is being asked; until then nothing is due */
+	int64_t after_wall_ns; /* the last planned time that is done with */
 	struct history history;
 };
 
@@ -56,8 +60,6 @@ enum job_run_state {
 	JOB_RUN_RUNNING, /* its flow runs */
 	JOB_RUN_PAUSING, /* it failed; the timer starts the next attempt */
 };
-
-enum { JOB_RUN_ID_MAX = 128 };
 
 struct job_run {
 	struct list link;
@@ -70,9 +72,12 @@ struct job_run {
 	struct flow_run flow;
 	struct timer timer; /* the pause */
 	int64_t planned_wall_ns;
-	int64_t started_wall_ns; /* of this attempt */
-	uint64_t started_ns;     /* of this attempt */
-	uint64_t entry;          /* of this attempt in the history */
+	int64_t started_wall_ns;   /* of this attempt */
+	uint64_t started_ns;       /* of this attempt */
+	uint64_t entry;            /* of this attempt in the history */
+	bool has_entry;            /* also while it waits */
+	char log[HISTORY_LOG_MAX]; /* the last lines of this attempt */
+	size_t log_len;
 	unsigned attempt;
 	char id[JOB_RUN_ID_MAX];
 };
@@ -82,6 +87,9 @@ struct job_run {
 /* NULL when there is no memory. */
 struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns);
 void job_run_destroy(struct job_run *run); /* one that was never started, or is over */
+
+/* A line for the history: the last ones are kept. */
+void job_run_keep_line(struct job_run *run, struct str line);
 
 /* What the job's `when` says: 1, 0, or a negative errno. */
 int job_run_when(struct job_run *run);
@@ -93,7 +101,20 @@ void job_run_cancel(struct job_run *run);
 /* ---- job_roots.c: ${run…} and ${job…} */
 extern const struct context_ops job_run_ops;
 
+/* ---- job_restore.c */
+
+/* What the store knows has come: the history, what was missed meanwhile, and what was cut. */
+void job_on_record(struct job *job, struct record *record);
+
 /* ---- scheduler.c */
+
+/* It starts when those have ended that run, or wait before it. */
+void job_wait(struct job *job, struct job_run *run);
+void job_skip(struct job *job, int64_t planned_wall_ns, const char *outcome, const char *why);
+void job_arm(struct job *job);
+
+/* Nothing runs any more: the next may, or the job goes. */
+void job_check_idle(struct job *job);
 
 /* Called once by a run that was started, when it is over; it may be freed here. */
 void job_on_run_over(struct job_run *run, bool failed);

@@ -2,7 +2,9 @@
 #include "server/jobs/timetable.h"
 #include "core/base/clock.h"
 #include "core/base/map.h"
+#include "core/base/memory.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 #define NS_PER_S_SIGNED ((int64_t)NS_PER_S)
 
@@ -137,6 +139,85 @@ static enum timetable_due timetable_take_cron(struct timetable *timetable,
 			       TIMETABLE_STEP_MAX_S
 		       ? TIMETABLE_MISSED
 		       : TIMETABLE_RUN;
+}
+
+/* ------------------------------------------------------------ after a stop */
+
+/* Keeps the latest `max` in a ring; which is then turned, so that the oldest comes first. */
+static size_t timetable_turn(int64_t *times, size_t n_found, size_t max)
+{
+	size_t start = n_found > max ? n_found % max : 0;
+	int64_t *turned = mem_alloc(max * sizeof(*turned));
+
+	for (size_t i = 0; i < MIN(n_found, max); i++)
+		turned[i] = times[(start + i) % max];
+	memcpy(times, turned, MIN(n_found, max) * sizeof(*turned));
+	free(turned);
+	return MIN(n_found, max);
+}
+
+static size_t timetable_cron_between(const struct job_spec *spec, int64_t after_s, int64_t now_s,
+				     int64_t *ret_times, size_t max)
+{
+	size_t n_found = 0;
+
+	for (int64_t s = after_s; (s = cron_next(&spec->cron, spec->zone, s)) <= now_s;)
+		ret_times[n_found++ % max] = s * NS_PER_S_SIGNED;
+	return n_found;
+}
+
+/* Goes back in growing strides, until there are enough. */
+static size_t timetable_cron_missed(const struct job_spec *spec, int64_t after_s, int64_t now_s,
+				    int64_t *ret_times, size_t max)
+{
+	static const int64_t strides_s[] = { 100 * 60, 100 * 3600, 100 * SECONDS_PER_DAY,
+					     10 * 366 * SECONDS_PER_DAY };
+	size_t n_found = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(strides_s); i++) {
+		int64_t from_s = MAX(after_s, now_s - strides_s[i]);
+
+		n_found = timetable_cron_between(spec, from_s, now_s, ret_times, max);
+		if (n_found >= max || from_s == after_s)
+			break;
+	}
+	return timetable_turn(ret_times, n_found, max);
+}
+
+static size_t timetable_every_missed(const struct job_spec *spec, int64_t after_ns, int64_t now_ns,
+				     int64_t *ret_times, size_t max)
+{
+	int64_t period_ns = (int64_t)(spec->every_ms * NS_PER_MS);
+	int64_t n_missed = (now_ns - after_ns) / period_ns;
+	size_t n_told = (size_t)MIN(n_missed, (int64_t)max);
+
+	for (size_t i = 0; i < n_told; i++)
+		ret_times[i] = after_ns + (n_missed - (int64_t)(n_told - 1 - i)) * period_ns;
+	return n_told;
+}
+
+size_t timetable_missed(const struct job_spec *spec, struct timetable_now now,
+			int64_t after_wall_ns, int64_t *ret_planned_wall_ns, size_t max)
+{
+	if (after_wall_ns >= now.wall_ns || spec->kind == JOB_DELAY)
+		return 0;
+	if (spec->kind == JOB_EVERY)
+		return timetable_every_missed(spec, after_wall_ns, now.wall_ns, ret_planned_wall_ns,
+					      max);
+	return timetable_cron_missed(spec, floor_div(after_wall_ns, NS_PER_S_SIGNED),
+				     timetable_wall_s(now), ret_planned_wall_ns, max);
+}
+
+void timetable_resume(struct timetable *timetable, const struct job_spec *spec,
+		      struct timetable_now now, int64_t after_wall_ns)
+{
+	int64_t after_s = floor_div(after_wall_ns, NS_PER_S_SIGNED);
+
+	if (spec->kind != JOB_CRON || after_s <= timetable_wall_s(now) ||
+	    after_s > timetable_wall_s(now) + TIMETABLE_STEP_MAX_S)
+		return;
+	timetable->after_s = after_s;
+	timetable->next_s = cron_next(&spec->cron, spec->zone, after_s);
 }
 
 /* ------------------------------------------------------------ all kinds */

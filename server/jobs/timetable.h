@@ -44,6 +44,16 @@ enum timetable_due timetable_take(struct timetable *timetable, const struct job_
 void timetable_skip(struct timetable *timetable, const struct job_spec *spec,
 		    struct timetable_now now);
 
+/* The planned times after `after_wall_ns` and up to now, while nobody was there: the latest `max`
+ * of them, oldest first. How many. None of `delay`. */
+size_t timetable_missed(const struct job_spec *spec, struct timetable_now now,
+			int64_t after_wall_ns, int64_t *ret_planned_wall_ns, size_t max);
+
+/* Of cron, right after timetable_init(): what was planned up to then is done with, also when the
+ * clock has been set back since. */
+void timetable_resume(struct timetable *timetable, const struct job_spec *spec,
+		      struct timetable_now now, int64_t after_wall_ns);
+
 /* When the next run is due, jitter included; false: never. */
 bool timetable_next(const struct timetable *timetable, const struct job_spec *spec,
 		    struct timetable_now now, int64_t *ret_wall_ns);

@@ -6,6 +6,13 @@
 static const char *const steps[] = {
 	/* 1 */
 	"create table meta (key text primary key, value) without rowid;",
+	/* 2: jobs; `after` is the last planned time that is done with, in ns of the wall clock */
+	"create table job (name text primary key, schedule text not null, paused int not null,"
+	" after int not null) without rowid;"
+	"create table job_run (job text not null, number int not null, id text not null,"
+	" planned int not null, started int not null, ended int not null, retry int not null,"
+	" attempt int not null, times int not null, generation int not null, outcome text not null,"
+	" error text not null, log text not null, primary key (job, number)) without rowid;",
 };
 
 /* Each step or nothing of it. */

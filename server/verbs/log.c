@@ -30,12 +30,15 @@ static void log_start(struct step_run *run)
 	const struct log_config *config = run->config;
 	char quoted[LOG_TEXT_MAX];
 	struct str text;
+	struct context *context = run->run->context;
 	int r = template_eval(config->text, step_env(run), &text);
 
+	if (r == 0 && context->ops->log)
+		context->ops->log(context, text);
 	if (r == 0)
 		log_write((enum log_level)config->level, "task log task=%s text=%s id=%s",
 			  run->step->name.ptr, log_quote(quoted, sizeof(quoted), text),
-			  LOG_QUOTE(run->run->context->id));
+			  LOG_QUOTE(context->id));
 	step_done_errno(run, r);
 }
 

@@ -140,7 +140,7 @@ def test_a_trap_of_yaml_is_told_with_its_mend(text, mend):
     ("jobs: { j: { cron: \"* * * *\", tasks: { t: { value: 1 } } } }\n", "five fields"),
     ("jobs: { j: { cron: \"60 * * * *\", tasks: { t: { value: 1 } } } }\n", "60|59"),
     ("jobs: { j: { cron: \"@daily\", timezone: Europe/Pairs, tasks: { t: { value: 1 } } } }\n", "Pairs"),
-    ("jobs: { j: { every: 1s, missed: all, tasks: { t: { value: 1 } } } }\n", "missed|store"),
+    ("jobs: { j: { delay: 1s, missed: all, tasks: { t: { value: 1 } } } }\n", "missed belongs to every and cron"),
     ("jobs: { J!: { every: 1s, tasks: { t: { value: 1 } } } }\n", "name"),
     ("routes: { GET /: { reply: \"${1 / 0}\" } }\n", "zero|division"),
     ("routes: { GET /: { tasks: { t: { value: 1, when: 5 } }, reply: x } }\n", "condition|true or false|when"),

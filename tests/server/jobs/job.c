@@ -92,12 +92,9 @@ static void what_does_not_fit_is_refused(void)
 	says("a: {every: 1s, jitter: 2s, tasks: {}}",
 	     "a.yaml:1:24: error: jitter is longer than the period; write at most the time of "
 	     "every");
-	says("a: {every: 1s, missed: once, tasks: {}}",
-	     "a.yaml:1:24: error: missed: once needs the durable store, which comes in a later "
-	     "version of leat; write skip or leave it out");
-	says("a: {every: 1s, missed: all, tasks: {}}",
-	     "a.yaml:1:24: error: missed: all needs the durable store, which comes in a later "
-	     "version of leat; write skip or leave it out");
+	says("a: {delay: 1s, missed: once, tasks: {}}",
+	     "a.yaml:1:24: error: missed belongs to every and cron: delay counts from each start; "
+	     "remove it");
 	says("a: {every: 1s, overlap: skp, tasks: {}}",
 	     "a.yaml:1:25: error: \"overlap\" is skip, queue, parallel or cancel_previous, not the "
 	     "text \"skp\"; did you mean \"skip\"?");
@@ -140,7 +137,7 @@ static void all_errors_are_found_in_one_go(void)
 	is_false(config_read(&config, "a: {cron: '0 25 * * *', timezone: Mars/Base, missed: all,\n"
 				      "    retry: {tims: 1}, when: 1 +, tasks: {}}\n"
 				      "b: {tasks: {}}\n"));
-	is_int(config.reading.diag.n_errors, 6);
+	is_int(config.reading.diag.n_errors, 5);
 	is_int(config.n_specs, 0);
 	config_free(&config);
 }

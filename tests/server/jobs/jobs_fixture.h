@@ -6,7 +6,7 @@
 #include "server/jobs/jobs.h"
 #include "tests/conf/reading.h"
 
-enum { SPECS_MAX = 16, CONFIGS_MAX = 4 };
+enum { SPECS_MAX = 16, CONFIGS_MAX = 16 };
 
 /* One configuration, as a generation would hold it. */
 struct config {
@@ -118,7 +118,7 @@ static inline void begin_at(int64_t wall_s)
 	clock_freeze(1000 * NS_PER_S, wall_s * (int64_t)NS_PER_S);
 	check(loop_create(&loop) == 0);
 	scheduler = scheduler_create(loop, NULL, &detacher, 1 << 20);
-	buf_init(&out, 1 << 20);
+	buf_init(&out, 4 << 20);
 	n_configs = 0;
 }
 

@@ -28,7 +28,7 @@ static void a_day_of_every_does_not_drift(void)
 	is_true(has(history("a"), "[{\"planned\":\"2026-11-26T00:00:00.000Z\""));
 	is_true(has(history("a"), "\"planned\":\"2026-11-25T23:59:30.000Z\",\"started\":"
 				  "\"2026-11-25T23:59:30.000Z\",\"ended\":\"2026-11-25T23:59:30."));
-	is_int(count(history("a"), "\"planned\""), JOB_HISTORY_MAX);
+	is_int(count(history("a"), "\"planned\""), 50);
 	finish();
 }
 
@@ -96,8 +96,8 @@ static void jitter_delays_each_run_by_its_own_part(void)
 	load("a: {every: 10s, jitter: 10s, tasks: {}}");
 	pass(1000000, 100);
 	is_true(fake.n_started >= 98 && fake.n_started <= 100);
-	is_int(count(history("a"), "0.000Z\",\"started\""), JOB_HISTORY_MAX);
-	is_true(count(history("a"), "0.000Z\",\"ended\"") < JOB_HISTORY_MAX / 2);
+	is_int(count(history("a"), "0.000Z\",\"started\""), 50);
+	is_true(count(history("a"), "0.000Z\",\"ended\"") < 50 / 2);
 	finish();
 }
 
@@ -219,7 +219,8 @@ static void overlap_queue_runs_them_one_after_the_other(void)
 	pass_s(5);
 	is_int(fake.n_started, 2);
 	is_int(fake.n_live_max, 1);
-	is_true(has(history("a"), "[{\"planned\":\"2026-11-25T00:00:20.000Z\",\"started\":"
+	is_true(has(history("a"), "[{\"planned\":\"2026-11-25T00:00:30.000Z\",\"started\":null"));
+	is_true(has(history("a"), "{\"planned\":\"2026-11-25T00:00:20.000Z\",\"started\":"
 				  "\"2026-11-25T00:00:35.000Z\""));
 	fake.takes_ms = UINT64_MAX;
 	pass_s(1900);
