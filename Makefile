@@ -96,11 +96,15 @@ export WITH_KAFKA ?= yes
 ifeq ($(WITH_KAFKA),no)
 CPPFLAGS += -DWITH_KAFKA=0
 NOT_BUILT += server/kafka/kafka_client.c server/kafka/kafka_end.c server/kafka/kafka_producer.c server/kafka/kafka_send.c \
-	server/kafka/kafka_options.c server/verbs/kafka.c server/verbs/kafka_message.c $(wildcard tests/server/kafka/*.c)
+	server/kafka/kafka_options.c server/kafka/kafka_row.c server/kafka/kafka_put.c server/kafka/kafka_outbox.c \
+	server/kafka/kafka_outboxes.c server/verbs/kafka.c server/verbs/kafka_message.c $(wildcard tests/server/kafka/*.c)
 else
 CPPFLAGS += -DWITH_KAFKA=1 $(subst -I,-isystem ,$(shell pkg-config --cflags rdkafka 2>/dev/null))
 PKG_LIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
 TOOLS := $(patsubst %.c,$(OUT)/%,$(wildcard tests/tools/*.c))
+ifeq ($(FLAVOR),tsan)
+SHIM := $(OUT)/tests/tsan/c11_threads.o
+endif
 endif
 # the sources that ask for one of these are compiled anew when it has changed
 FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)-mysql-$(WITH_MYSQL)-kafka-$(WITH_KAFKA)
@@ -284,9 +288,9 @@ $(LIBRARY): $(LIB_OBJECTS) $(LLHTTP_OBJECTS)
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(BINARY): $(OUT)/server/main.o $(LIBRARY)
+$(BINARY): $(OUT)/server/main.o $(LIBRARY) $(SHIM)
 	@echo "LD $@"
-	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(SHIM) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
 
 # gcc builds a program that replays the corpus, FLAVOR=fuzz a fuzzer
 FUZZ_MAIN := $(OUT)/tests/fuzz/replay/main.o
@@ -295,10 +299,10 @@ FUZZ_MAIN :=
 FUZZ_LDFLAGS := -fsanitize=fuzzer
 endif
 
-$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(FUZZ_MAIN) $(TEST_LIB) $(LIBRARY)
-	@$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIB) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
+$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(FUZZ_MAIN) $(TEST_LIB) $(LIBRARY) $(SHIM)
+	@$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(TEST_LIB) $(SHIM) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
 
-$(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_LIB) $(LIBRARY)
-	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
+$(OUT)/tests/%: $(OUT)/tests/%.o $(TEST_LIB) $(LIBRARY) $(SHIM)
+	@$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIB) $(SHIM) $(LIBRARY) $(PKG_LIBS) $(LLHTTP_LIBS)
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)

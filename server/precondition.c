@@ -35,7 +35,7 @@ bool precondition_concerns(const struct reply *reply)
 					precondition_field(reply, STR("last-modified")).len);
 }
 
-static struct http_validators precondition_validators(const struct reply *reply)
+struct http_validators precondition_validators(const struct reply *reply)
 {
 	struct http_validators now = { .etag = precondition_field(reply, STR("etag")) };
 	struct str modified = precondition_field(reply, STR("last-modified"));
@@ -100,8 +100,8 @@ const struct reply *precondition_apply(struct request *request, const struct rep
 	const struct http_head *head = &request->head;
 	struct http_validators now;
 
-	if (request->route->files || request->route->proxy || !precondition_concerns(reply) ||
-	    !precondition_is_named(head))
+	if (request->route->files || (request->route->proxy && !request->cache) ||
+	    !precondition_concerns(reply) || !precondition_is_named(head))
 		return reply;
 	now = precondition_validators(reply);
 	switch (http_condition_check(head, &now)) {

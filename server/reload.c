@@ -218,6 +218,15 @@ static void server_swap_here(struct post *post)
 }
 
 /* Gives every worker the generation; n_unswapped counts those that have not said yes. */
+#if WITH_KAFKA
+static struct loop *server_outbox_home(void *arg, struct str name)
+{
+	struct server *server = arg;
+
+	return server->workers[server_job_home(server, name)]->loop;
+}
+#endif
+
 void server_apply_generation(struct server *server, struct generation *generation)
 {
 	struct generation *before = server->generation;
@@ -232,6 +241,10 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	server->generation = generation;
 	queues_open(&generation->queues, server->pool);
 	upstream_section_apply(&generation->http);
+#if WITH_KAFKA
+	kafka_outboxes_set(&server->kafka_outboxes, &generation->kafka, server->store,
+			   server_outbox_home, server);
+#endif
 	server_apply_settings(server);
 	worker_set_generation(server->main, generation);
 	server->n_unswapped = (unsigned)server->n_workers;

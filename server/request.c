@@ -16,6 +16,7 @@
 #include "server/policy/policy.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
+#include "server/request_cache.h"
 #include "server/request_roots.h"
 #include "server/server.h"
 #include "server/tls_info.h"
@@ -158,7 +159,7 @@ void request_destroy(struct request *request)
 {
 	struct worker *worker;
 
-	if (!request)
+	if (!request || (request->cache && request_cache_stays(request)))
 		return;
 	worker = request->worker;
 	check(!request->running);
@@ -166,6 +167,8 @@ void request_destroy(struct request *request)
 	trace_end_request(request);
 	policy_end(request);
 	body_source_close(take(&request->source));
+	if (request->cache)
+		request_cache_release(request);
 	context_close(&request->context);
 	if (request->intake)
 		request->intake->ops->close(take(&request->intake));
@@ -190,6 +193,8 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
+	if (request->cache)
+		reply = request_cache_finish(request, reply);
 	reply = policy_finish(request, precondition_apply(request, reply));
 	if (request->context.trace && request->owner)
 		request->context.trace->status = reply->status;
@@ -242,6 +247,8 @@ void request_fail(struct request *request, const struct failure *failure)
 
 	request_count_failure(request);
 	request_log_failure(request, failure);
+	if (request->cache && request_cache_rescue(request, failure))
+		return;
 	request->run.failure = *failure; /* what ${error} reads */
 	if (!rule || failure->code == ERROR_CANCELLED ||
 	    reply_render(rule, flow_run_env(&request->run), &reply) < 0)
@@ -345,6 +352,20 @@ void request_go_on(struct request *request)
 	const struct route *route = request->route;
 
 	flow_run_init(&request->run, route->flow, &request->context, request_on_run_end);
+	if (route->cache)
+		request_cache_begin(request, route->cache, false, request_run);
+	else
+		request_run(request);
+}
+
+/* Again, of one that is run a second time. */
+void request_run(struct request *request)
+{
+	const struct route *route = request->route;
+
+	if (request->run.started)
+		flow_run_init(&request->run, route->flow, &request->context, request_on_run_end);
+	request->context.degraded = false;
 	if (flow_is_empty(route->flow)) {
 		request_answer(request);
 		return;
@@ -356,6 +377,8 @@ void request_go_on(struct request *request)
 
 void request_cancel(struct request *request)
 {
+	if (request->cache)
+		request_cache_cancel(request);
 	if (request->running)
 		flow_run_cancel(&request->run);
 }
@@ -365,7 +388,7 @@ void request_abandon(struct request *request)
 	request->owner = NULL;
 	if (request->replied)
 		request_destroy(request);
-	else if (request->running && !request->route->finishes)
+	else if (request->running && !request->route->finishes && !request_cache_fills(request))
 		flow_run_cancel(&request->run);
 	else if (request->on_cancel)
 		request->on_cancel(request);

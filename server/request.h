@@ -9,7 +9,9 @@
 #include "server/route.h"
 #include "server/worker.h"
 
+struct cache_entry;
 struct form_data;
+struct request_cache;
 struct request;
 
 /* Who brought the request and takes the answer. */
@@ -57,12 +59,14 @@ struct request {
 	bool secure;          /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;
 	struct flow_run run;
-	struct file *file;                          /* that the answer is made of; or NULL */
-	bool is_form;                               /* by its Content-Type */
-	bool running;                               /* the flow runs */
-	bool started;                               /* request_start() was called */
-	bool replied;                               /* sink->reply() was called */
-	void *native;                               /* of a native route: what is pending for it */
+	struct request_cache *cache; /* whose answer may be kept, or was; or NULL */
+	struct cache_entry *kept;    /* a reference: what the answer is made of; or NULL */
+	struct file *file;           /* that the answer is made of; or NULL */
+	bool is_form;                /* by its Content-Type */
+	bool running;                /* the flow runs */
+	bool started;                /* request_start() was called */
+	bool replied;                /* sink->reply() was called */
+	void *native;                /* of a native route: what is pending for it */
 	void (*on_cancel)(struct request *request); /* of a native route: the client has left */
 };
 
@@ -88,6 +92,9 @@ void request_resume_body(struct request *request);
 /* Runs the route: when the body is whole, or, of a route that passes it on (route_is_early()), before
  * it comes. */
 void request_start(struct request *request);
+
+/* Runs the tasks of its route, whose run has been made. */
+void request_run(struct request *request);
 
 /* What body_ready() leads to: the tasks may run, or the answer is a refusal. */
 void request_go_on(struct request *request);

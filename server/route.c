@@ -1,5 +1,6 @@
 /* server/route.c */
 #include "server/route.h"
+#include "server/cache/cache.h"
 #include "server/files/files.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
@@ -21,7 +22,7 @@
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *body, *tasks, *reply, *redirect, *files, *proxy, *on_error;
+	const struct node *cache, *body, *tasks, *reply, *redirect, *files, *proxy, *on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
@@ -46,6 +47,10 @@ const struct setting route_keys[] = {
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
+	{ "cache", SETTING_NODE, AT(cache),
+	  .help = "Keeps the answer and gives it again: a duration, or key, ttl, stale, max; "
+		  "without a key by host, path and query.",
+	  .keys = cache_keys },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms),
 	  .help = "The deadline of all tasks; timeouts.route when not said.", .min = 1,
 	  .max = INT64_C(86400000) },
@@ -63,7 +68,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "events", "websocket", "cache", "async" };
+	static const char *const later[] = { "events", "websocket", "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -175,9 +180,10 @@ static bool route_compile_files(struct flow_compiler *compiler, const struct rou
 				struct route *route)
 {
 	if (config->reply || config->redirect || config->proxy || config->tasks ||
-	    config->on_error) {
+	    config->on_error || config->cache) {
 		diag_error(compiler->diag, config->files->place,
-			   "a route with files has no tasks, reply, redirect, proxy or on_error; "
+			   "a route with files has no tasks, reply, redirect, proxy, on_error or "
+			   "cache; "
 			   "keep one");
 		return false;
 	}
@@ -211,9 +217,12 @@ static bool route_compile_proxy_body(struct flow_compiler *compiler, const struc
 }
 
 static bool route_compile_proxy(struct flow_compiler *compiler, struct expr_compiler *expr,
-				const struct route_config *config, struct route *route)
+				const struct route_config *config, const struct node_entry *entry,
+				struct route *route)
 {
 	const struct proxy_place place = { .has_rest = route->pattern.has_rest,
+					   .name = route->pattern.text,
+					   .definition = entry->value,
 					   .timeout_ms = config->timeout_said ? config->timeout_ms
 									      : 0 };
 
@@ -224,6 +233,91 @@ static bool route_compile_proxy(struct flow_compiler *compiler, struct expr_comp
 	}
 	route->proxy = proxy_compile(compiler, expr, config->proxy, &place);
 	return route_compile_proxy_body(compiler, config->body, route) & (route->proxy != NULL);
+}
+
+/* ------------------------------------------------------------ cache: */
+
+/* What differs from one request to another, but for what the key of a route has by itself. */
+#define VARYING (ROUTE_ROOTS & ~(ROOT_BIT(ROOT_ENV) | ROOT_BIT(ROOT_SECRET)))
+#define DEFAULT_KEY_ROOTS (ROOT_BIT(ROOT_PATH) | ROOT_BIT(ROOT_QUERY) | ROOT_BIT(ROOT_QUERY_ALL))
+
+static bool route_check_cache(struct flow_compiler *compiler, const struct route_config *config,
+			      const struct route *route)
+{
+	const struct node *node = config->cache;
+	struct str acting;
+
+	if (config->proxy)
+		diag_error(compiler->diag, node->place,
+			   "the cache of a proxy stands in it: proxy: {to: …, cache: true}");
+	else if (route->pattern.method.len && !route_method_is(route, STR("GET")) &&
+		 !route_method_is(route, STR("HEAD")))
+		diag_error(compiler->diag, node->place,
+			   "only answers to GET and HEAD are kept; remove cache");
+	else if (flow_is_empty(route->flow) && route->reply && reply_constant(route->reply))
+		diag_error(compiler->diag, node->place,
+			   "this answer is always the same, and is made at load; remove cache");
+	else if (flow_find_change(route->flow, &acting))
+		diag_error(compiler->diag, node->place,
+			   "the task \"%.*s\" changes something, so an answer that was kept cannot "
+			   "stand for it; remove cache",
+			   STR_ARG(acting));
+	else
+		return true;
+	return false;
+}
+
+static bool route_check_key(struct flow_compiler *compiler, const struct node *node,
+			    uint64_t key_roots, const struct route *route)
+{
+	uint64_t missing = route->roots & ~key_roots & VARYING;
+
+	for (unsigned root = 0; root < N_ROOTS; root++) {
+		if (!(missing & ROOT_BIT(root)))
+			continue;
+		diag_error(compiler->diag, node->place,
+			   "the route reads ${%s…}, which its cache has no key for; name all that "
+			   "it reads: cache: {key: \"${%s…}\", ttl: …}",
+			   expr_root_name((enum expr_root)root),
+			   expr_root_name((enum expr_root)root));
+		return false;
+	}
+	return true;
+}
+
+/* DECISIONS 7 */
+static bool route_compile_cache(struct flow_compiler *compiler, const struct expr_compiler *expr,
+				const struct route_config *config, const struct node_entry *entry,
+				struct route *route)
+{
+	struct cache_spec *spec = arena_zalloc(compiler->arena, sizeof(*spec));
+	struct expr_uses uses = { .roots = DEFAULT_KEY_ROOTS };
+	struct expr_compiler key = *expr;
+	struct expr_names names = *expr->names;
+
+	if (!route_check_cache(compiler, config, route) ||
+	    !cache_spec_read(spec, config->cache, compiler->arena, compiler->diag))
+		return false;
+	names.task = NULL; /* they have not run */
+	key.names = &names;
+	key.uses = &uses;
+	if (spec->key_node) {
+		uses.roots = 0;
+		spec->key = template_compile(&key, spec->key_node, TEMPLATE_NAME);
+		if (!spec->key)
+			return false;
+	}
+	if (uses.secrets) {
+		diag_error(compiler->diag, spec->key_node->place,
+			   "a secret cannot be in `key`, where it could be seen");
+		return false;
+	}
+	if (!route_check_key(compiler, spec->key_node ? spec->key_node : config->cache, uses.roots,
+			     route))
+		return false;
+	spec->cache = cache_list_add(compiler->caches, route->pattern.text, entry->value, spec);
+	route->cache = spec;
+	return true;
 }
 
 static bool route_compile_parts(struct flow_compiler *compiler, const struct route_config *config,
@@ -243,11 +337,13 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct rou
 	if (config->files)
 		return ok && route_compile_files(compiler, config, route);
 	if (config->proxy)
-		ok &= route_compile_proxy(compiler, &expr, config, route);
+		ok &= route_compile_proxy(compiler, &expr, config, entry, route);
 	else
 		ok &= route_compile_ending(compiler, &expr, config, entry, route);
 	ok &= route_compile_errors(compiler, &expr, config->on_error, route);
 	route->roots = uses.roots | flow_roots(route->flow);
+	if (config->cache)
+		ok = ok && route_compile_cache(compiler, &expr, config, entry, route);
 	return ok;
 }
 

@@ -31,6 +31,7 @@ struct route {
 	struct reply_spec *reply;  /* NULL: 204 */
 	const struct files *files; /* or NULL; then there are no tasks */
 	const struct proxy *proxy; /* the same */
+	struct cache_spec *cache;  /* of the whole answer; or NULL */
 	route_native_fn *native;
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
 	 * the hot path. */

@@ -366,6 +366,10 @@ static void server_stop_sqls(struct server *server)
 			loop_run_once(server->workers[i]->loop, false);
 #if WITH_KAFKA
 	kafka_wait_ends(server_time_left_ms(server));
+	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
+		if (server->workers[i]->loop)
+			loop_run_once(server->workers[i]->loop, false);
+	kafka_outboxes_stop(&server->kafka_outboxes);
 #endif
 }
 
@@ -376,6 +380,9 @@ static void server_stop_store(struct server *server)
 	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
 		if (server->workers[i]->loop)
 			loop_run_once(server->workers[i]->loop, false);
+#if WITH_KAFKA
+	kafka_outboxes_fini(&server->kafka_outboxes);
+#endif
 }
 
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */

@@ -6,6 +6,7 @@
 #include "core/io/signals.h"
 #include "core/thread/pool.h"
 #include "server/generation.h"
+#include "server/kafka/kafka_outboxes.h"
 #include "server/listener.h"
 #include "server/reply.h"
 #include "server/worker.h"
@@ -33,6 +34,7 @@ struct server {
 	struct jq_pool *jq;
 	struct actors *actors;
 	struct store *store;
+	struct kafka_outboxes kafka_outboxes;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
 	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */

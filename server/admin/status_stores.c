@@ -1,6 +1,7 @@
 /* server/admin/status_stores.c: what the status says of databases and Redis servers. */
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
+#include "server/kafka/kafka_outbox.h"
 #include "server/sql/sql_db.h"
 #include <inttypes.h>
 
@@ -68,6 +69,28 @@ void admin_write_sqls(struct buf *out, const struct generation *generation)
 	buf_add_char(out, ']');
 }
 
+static struct kafka_outbox_stats kept_stats(struct kafka *kafka)
+{
+	struct kafka_outbox_stats stats = { 0 };
+#if WITH_KAFKA
+	const struct kafka_outbox *outbox = atomic_load(&kafka->outbox);
+
+	if (outbox)
+		kafka_outbox_stats(outbox, &stats);
+#else
+	(void)kafka;
+#endif
+	return stats;
+}
+
+static void write_kept(struct buf *out, struct kafka *kafka)
+{
+	struct kafka_outbox_stats stats = kept_stats(kafka);
+
+	buf_printf(out, ",\"spooled\":%" PRId64 ",\"given_up\":%" PRIu64, stats.n_kept,
+		   stats.n_dead);
+}
+
 static void write_kafka(struct buf *out, struct kafka *kafka)
 {
 	struct kafka_stats *stats = &kafka->stats;
@@ -76,6 +99,7 @@ static void write_kafka(struct buf *out, struct kafka *kafka)
 	kafka_problem(kafka, problem);
 	buf_add(out, STR("{\"name\":"));
 	json_write_text(kafka->name, out);
+	write_kept(out, kafka);
 	buf_printf(out,
 		   ",\"state\":\"%s\",\"queued\":%d,\"sent\":%" PRIu64 ",\"errors\":%" PRIu64
 		   ",\"refused\":%" PRIu64 ",\"problem\":",
@@ -154,11 +178,12 @@ void admin_write_redis_metrics(const struct generation *generation, struct buf *
 static int64_t kafka_metric(struct kafka *kafka, unsigned metric)
 {
 	struct kafka_stats *stats = &kafka->stats;
-	const int64_t numbers[] = { (int64_t)atomic_load(&stats->sent),
-				    (int64_t)atomic_load(&stats->errors),
-				    (int64_t)atomic_load(&stats->refused),
-				    atomic_load(&stats->queued),
-				    atomic_load(&stats->state) != KAFKA_DOWN };
+	const int64_t numbers[] = {
+		(int64_t)atomic_load(&stats->sent),       (int64_t)atomic_load(&stats->errors),
+		(int64_t)atomic_load(&stats->refused),    atomic_load(&stats->queued),
+		atomic_load(&stats->state) != KAFKA_DOWN, kept_stats(kafka).n_kept,
+		(int64_t)kept_stats(kafka).n_dead
+	};
 
 	return numbers[metric];
 }
@@ -172,6 +197,9 @@ void admin_write_kafka_metrics(const struct generation *generation, struct buf *
 		  "Messages that were not taken, as the queue was full." },
 		{ "leat_kafka_queued", "gauge", "Messages without an answer." },
 		{ "leat_kafka_up", "gauge", "0: no broker can be reached." },
+		{ "leat_kafka_spooled", "gauge", "Messages that are kept in the store." },
+		{ "leat_kafka_given_up_total", "counter",
+		  "Messages that are kept, and not tried again before the next start." },
 	};
 
 	for (unsigned i = 0; generation->kafka.n_kafkas && i < ARRAY_LEN(metrics); i++) {

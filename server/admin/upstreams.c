@@ -90,15 +90,6 @@ static void write_pool(struct buf *out, struct upstream *upstream)
 		   stats.max, stats.n_taken, stats.n_waiting, stats.n_refused);
 }
 
-static void write_hedges(struct buf *out, const struct fleet *fleet)
-{
-	buf_printf(out, ",\"hedged\":%" PRIu64 ",\"hedges_won\":%" PRIu64,
-		   atomic_load(&fleet->n_hedged), atomic_load(&fleet->n_hedges_won));
-	if (latency_p95_ns(&fleet->latency))
-		buf_printf(out, ",\"p95_ms\":%.3f",
-			   (double)latency_p95_ns(&fleet->latency) / (double)NS_PER_MS);
-}
-
 static void write_upstream(struct buf *out, struct upstream *upstream)
 {
 	const struct fleet_stats *stats = &upstream->fleet->stats;
@@ -111,7 +102,6 @@ static void write_upstream(struct buf *out, struct upstream *upstream)
 	write_names(out, upstream);
 	buf_add(out, STR("],\"pool\":"));
 	write_pool(out, upstream);
-	write_hedges(out, upstream->fleet);
 	buf_printf(out,
 		   ",\"calls\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"retries\":%" PRIu64
 		   ",\"connects\":%" PRIu64 ",\"reused\":%" PRIu64
@@ -148,31 +138,26 @@ void admin_upstreams(struct request *request)
 
 struct metric {
 	const char *name, *type, *help;
-	size_t offset; /* into struct fleet */
+	size_t offset; /* into fleet_stats */
 	bool signed_int;
 };
 
-#define AT(field) offsetof(struct fleet, field)
 static const struct metric metrics[] = {
-	{ "leat_upstream_calls_total", "counter", "Calls to an upstream.", AT(stats.calls), false },
+	{ "leat_upstream_calls_total", "counter", "Calls to an upstream.",
+	  offsetof(struct fleet_stats, calls), false },
 	{ "leat_upstream_failed_total", "counter", "Calls that got no usable response.",
-	  AT(stats.failed), false },
+	  offsetof(struct fleet_stats, failed), false },
 	{ "leat_upstream_connects_total", "counter", "Connections that were made to its servers.",
-	  AT(stats.connects), false },
-	{ "leat_upstream_in_flight", "gauge", "Calls in progress.", AT(stats.in_flight), true },
-	{ "leat_upstream_open", "gauge", "Open connections.", AT(stats.open), true },
-	{ "leat_upstream_retries_total", "counter", "Tries that were made again.", AT(n_retries),
-	  false },
-	{ "leat_upstream_hedged_total", "counter", "Tries that were made beside slow ones.",
-	  AT(n_hedged), false },
-	{ "leat_upstream_hedges_won_total", "counter", "Those of them that answered first.",
-	  AT(n_hedges_won), false },
+	  offsetof(struct fleet_stats, connects), false },
+	{ "leat_upstream_in_flight", "gauge", "Calls in progress.",
+	  offsetof(struct fleet_stats, in_flight), true },
+	{ "leat_upstream_open", "gauge", "Open connections.", offsetof(struct fleet_stats, open),
+	  true },
 };
-#undef AT
 
-static int64_t metric_of(const struct metric *metric, const struct fleet *fleet)
+static int64_t metric_of(const struct metric *metric, const struct fleet_stats *stats)
 {
-	const char *at = (const char *)fleet + metric->offset;
+	const char *at = (const char *)stats + metric->offset;
 
 	return metric->signed_int
 		       ? atomic_load((const atomic_int *)(const void *)at)
@@ -184,7 +169,7 @@ static void write_metric(struct buf *out, const struct metric *metric,
 {
 	buf_printf(out, "%s{upstream=\"", metric->name);
 	admin_write_label(upstream->name, out);
-	buf_printf(out, "\"} %" PRId64 "\n", metric_of(metric, upstream->fleet));
+	buf_printf(out, "\"} %" PRId64 "\n", metric_of(metric, &upstream->fleet->stats));
 }
 
 void admin_write_upstream_metrics(const struct generation *generation, struct buf *out)

@@ -27,6 +27,27 @@ const struct setting cache_keys[] = {
 #undef AT
 
 #define AT(field) offsetof(struct cache_spec, field)
+const struct setting cache_proxy_keys[] = {
+	{ "key", SETTING_TEMPLATE, AT(key_node),
+	  .help = "What tells one answer from another; host, path and query when not said." },
+	{ "ttl", SETTING_DURATION, AT(ttl_ms), "0s",
+	  "How long an answer that does not say so itself is fresh.", .min = 0,
+	  .max = DAYS(STALE_MAX_DAYS) },
+	{ "stale", SETTING_NODE, AT(stale_node),
+	  .help = "How long one that does not say so itself may be used after that, while a new "
+		  "one is asked for or when that fails: a duration, or while_revalidate and "
+		  "if_error.",
+	  .keys = cache_stale_keys },
+	{ "max", SETTING_SIZE, AT(max_bytes), "64m",
+	  "The memory of all answers together, with their keys; what is used least leaves.",
+	  .min = 64 << 10, .max = INT64_C(1) << 40 },
+	{ "max_entry", SETTING_SIZE, AT(entry_bytes), "1m", "A larger answer is not kept.",
+	  .min = 1, .max = INT64_C(1) << 32 },
+	SETTINGS_END
+};
+#undef AT
+
+#define AT(field) offsetof(struct cache_spec, field)
 const struct setting cache_stale_keys[] = {
 	{ "while_revalidate", SETTING_DURATION, AT(revalidate_ms), "0s",
 	  "How long a result that is too old is given at once, while a new one is made.", .min = 0,
@@ -80,6 +101,26 @@ bool cache_spec_read(struct cache_spec *spec, const struct node *node, struct ar
 	if (node_is_scalar(node)) {
 		settings_defaults(cache_keys, spec, arena);
 		return setting_read_value(ttl, node, spec, arena, diag);
+	}
+	if (settings_read(&part, 1, node, "a cache", arena, diag) > 0)
+		return false;
+	return cache_read_stale(spec, arena, diag) & cache_check_size(spec, node, diag);
+}
+
+bool cache_spec_read_proxy(struct cache_spec *spec, const struct node *node, struct arena *arena,
+			   struct diag *diag)
+{
+	const struct settings_part part = { cache_proxy_keys, spec };
+
+	if (node->kind == NODE_BOOL && node->boolean) {
+		settings_defaults(cache_proxy_keys, spec, arena);
+		return true;
+	}
+	if (node_is_scalar(node)) {
+		diag_error(
+			diag, node->place,
+			"the cache of a proxy is true, or a map: key, ttl, stale, max, max_entry");
+		return false;
 	}
 	if (settings_read(&part, 1, node, "a cache", arena, diag) > 0)
 		return false;

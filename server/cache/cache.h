@@ -33,7 +33,7 @@ struct cache_spec {
 	struct cache *cache;
 };
 
-extern const struct setting cache_keys[], cache_stale_keys[];
+extern const struct setting cache_keys[], cache_proxy_keys[], cache_stale_keys[];
 
 /* All of a generation. */
 struct cache_list {
@@ -53,6 +53,10 @@ void cache_list_fini(struct cache_list *list);
  * compile. False when there were errors. */
 bool cache_spec_read(struct cache_spec *spec, const struct node *node, struct arena *arena,
 		     struct diag *diag);
+
+/* The same of a proxy, where answers say themselves how long they are good (`true` is all). */
+bool cache_spec_read_proxy(struct cache_spec *spec, const struct node *node, struct arena *arena,
+			   struct diag *diag);
 
 /* The cache of that name, with a reference of the list: that of the generation before, when
  * `definition` says the same, else a new one. */

@@ -28,10 +28,8 @@ struct cache_entry *cache_entry_create(const struct cache_parts *parts)
 		if (!entry)
 			arena_budget_give_back(parts->budget, charged);
 	}
-	if (!entry) {
-		free(parts->own_body);
+	if (!entry)
 		return NULL;
-	}
 	*entry = (struct cache_entry){ .n_refs = 1,
 				       .kind = parts->kind,
 				       .status = parts->status,
@@ -80,7 +78,8 @@ static uint64_t times_after(uint64_t from_ns, uint64_t ms)
 struct cache_times cache_times_from(uint64_t now_ns, uint64_t ttl_ms, uint64_t revalidate_ms,
 				    uint64_t error_ms)
 {
-	struct cache_times times = { .born_ns = now_ns, .fresh_ns = times_after(now_ns, ttl_ms) };
+	struct cache_times times = { .born_ns = (int64_t)now_ns,
+				     .fresh_ns = times_after(now_ns, ttl_ms) };
 
 	times.revalidate_ns = times_after(times.fresh_ns, revalidate_ms);
 	times.error_ns = times_after(times.fresh_ns, error_ms);

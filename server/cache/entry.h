@@ -12,7 +12,7 @@ enum { CACHE_KEY_MAX = 4096 }; /* bytes; what has a longer key is not kept */
 
 /* How long an entry may be used. `born` is when its age was 0. */
 struct cache_times {
-	uint64_t born_ns;
+	int64_t born_ns;        /* less than 0: before the clock began */
 	uint64_t fresh_ns;      /* until then it is fresh */
 	uint64_t revalidate_ns; /* then it may be used until then, while a new one is made */
 	uint64_t error_ns;      /* and until then when making a new one fails */
@@ -40,15 +40,15 @@ struct cache_entry {
 /* What an entry is made of. */
 struct cache_parts {
 	struct str key, head, body;
-	char *own_body; /* malloc()ed, of which `body` is the bytes: the entry's from then on; or
-			   NULL: they are copied */
+	char *own_body; /* malloc()ed, of which `body` is the bytes: the entry's, when it is made;
+			   or NULL: they are copied */
 	struct cache_times times;
 	uint8_t kind;
 	uint16_t status;
 	struct arena_budget *budget; /* NULL: none */
 };
 
-/* With one reference, the caller's. NULL without memory: `own_body` is then freed. */
+/* With one reference, the caller's. NULL without memory. */
 struct cache_entry *cache_entry_create(const struct cache_parts *parts);
 
 static inline struct cache_entry *cache_entry_ref(struct cache_entry *entry)

@@ -177,20 +177,27 @@ void cache_fill_end(struct cache_fill *fill, const struct cache_result *result)
 {
 	struct cache_shard *shard = cache_store_shard(fill->store, fill->hash);
 	struct list gone = LIST_INIT(gone), *link;
+	struct cache_entry *other = NULL;
 	struct cache_wait *wait;
 
-	if (result->entry)
+	if (result->entry && !str_eq(result->entry->key, fill->key))
+		other = result->entry;
+	else if (result->entry)
 		result->entry->hash = fill->hash;
 	lock_acquire(&shard->lock);
 	list_remove(&fill->link);
 	shard->n_fills--;
 	shard->n_waiting -= fill->n_waiting;
-	if (result->entry && result->keep && !fill->spoiled)
+	if (fill->spoiled || !result->keep)
+		other = NULL;
+	else if (result->entry && !other)
 		cache_shard_add(shard, result->entry, &gone);
 	list_each(wait, &fill->waiting, struct cache_wait, link)
 		wait->posted = true;
 	lock_release(&shard->lock);
 	cache_let_go(&gone);
+	if (other)
+		cache_store_add(fill->store, other);
 	while ((link = list_pop(&fill->waiting)))
 		wait_tell(container_of(link, struct cache_wait, link), result);
 	free(fill);

@@ -13,6 +13,7 @@ enum {
 	SHARD_BYTES_MIN = 1 << 20,
 	BUCKETS_MIN = 64,
 	SMALL_SHARE = 10, /* of the bytes: one in so many */
+	GHOST_ROW = 4,    /* places that a fingerprint may be in */
 };
 
 struct cache_store *cache_store_create(size_t max_bytes)
@@ -139,28 +140,45 @@ static uint64_t ghost_of(const struct cache_entry *entry, uint32_t number)
 	return (entry->hash & UINT64_C(0xffffffff00000000)) | number;
 }
 
-static uint64_t *shard_ghost(struct cache_shard *shard, uint64_t hash)
+/* The row that it would be in. */
+static uint64_t *shard_ghosts(struct cache_shard *shard, uint64_t hash) HOLDS(shard->lock)
 {
-	return &shard->ghosts[(hash >> 8) & (CACHE_GHOSTS - 1)];
+	return &shard->ghosts[((hash >> 8) % (CACHE_GHOSTS / GHOST_ROW)) * GHOST_ROW];
 }
 
+static uint32_t shard_ghost_age(const struct cache_shard *shard, uint64_t ghost) HOLDS(shard->lock)
+{
+	return ghost ? shard->n_ghosts - (uint32_t)ghost : UINT32_MAX;
+}
+
+/* In the place of the oldest of its row. */
 static void shard_remember(struct cache_shard *shard, const struct cache_entry *entry)
 	HOLDS(shard->lock)
 {
+	uint64_t *row, *place;
+
 	if (!shard->ghosts)
 		shard->ghosts = calloc(CACHE_GHOSTS, sizeof(*shard->ghosts));
-	if (shard->ghosts)
-		*shard_ghost(shard, entry->hash) = ghost_of(entry, ++shard->n_ghosts);
+	if (!shard->ghosts)
+		return;
+	place = row = shard_ghosts(shard, entry->hash);
+	for (size_t i = 1; i < GHOST_ROW; i++)
+		if (shard_ghost_age(shard, row[i]) > shard_ghost_age(shard, *place))
+			place = &row[i];
+	*place = ghost_of(entry, ++shard->n_ghosts);
 }
 
 /* As many drops ago as the main queue has room for entries of the usual size. */
 static bool shard_remembers(struct cache_shard *shard, const struct cache_entry *entry)
 	HOLDS(shard->lock)
 {
-	uint64_t ghost = shard->ghosts ? *shard_ghost(shard, entry->hash) : 0;
-	uint32_t age = shard->n_ghosts - (uint32_t)ghost;
+	const uint64_t *row = shard->ghosts ? shard_ghosts(shard, entry->hash) : NULL;
 
-	return ghost && ghost >> 32 == entry->hash >> 32 && age < MAX(shard->n_entries, (size_t)64);
+	for (size_t i = 0; row && i < GHOST_ROW; i++)
+		if (row[i] && row[i] >> 32 == entry->hash >> 32 &&
+		    shard_ghost_age(shard, row[i]) < MAX(shard->n_entries, (size_t)64))
+			return true;
+	return false;
 }
 
 /* ------------------------------------------------------------ eviction */

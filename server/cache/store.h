@@ -109,7 +109,7 @@ enum cache_begin cache_fill_begin(struct cache_store *store, const struct cache_
 				  struct cache_fill **ret_fill, struct cache_wait **ret_wait);
 
 /* Ends the fill, once, on any thread: `entry` (CACHE_END_ENTRY; the caller keeps its reference) is
- * kept when `keep`, and all who wait are told. `failure` may be NULL. */
+ * kept when `keep`, under its own key, and all who wait are told. `failure` may be NULL. */
 struct cache_result {
 	enum cache_end end;
 	struct cache_entry *entry;

@@ -10,7 +10,6 @@
 #include "core/io/net.h"
 #include "server/client/breaker.h"
 #include "server/client/budget.h"
-#include "server/client/latency.h"
 #include "server/client/permits.h"
 
 struct fleet_stats {
@@ -24,10 +23,8 @@ struct fleet {
 	struct fleet_stats stats;
 	struct budget budget; /* of tries that are made again */
 	_Atomic uint64_t n_retries;
-	_Atomic uint64_t n_hedged, n_hedges_won; /* second tries, and those that answered first */
-	struct latency latency; /* of answers to calls that are hedged by their p95 */
-	struct lock lock;       /* guards `peers`, and their coming and going */
-	struct list peers;      /* of struct peer */
+	struct lock lock;  /* guards `peers`, and their coming and going */
+	struct list peers; /* of struct peer */
 };
 
 struct fleet *fleet_create(void);

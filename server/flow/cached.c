@@ -151,6 +151,15 @@ static const struct step *flow_find_acting(const struct flow *flow, unsigned dep
 	return NULL;
 }
 
+bool flow_find_change(const struct flow *flow, struct str *ret_name)
+{
+	const struct step *step = flow_find_acting(flow, 0);
+
+	if (step)
+		*ret_name = step->name;
+	return step != NULL;
+}
+
 bool flow_check_cached(struct flow_compiler *compiler)
 {
 	bool ok = true;
@@ -243,6 +252,7 @@ static struct cache_entry *filling_entry(const struct filling *filling, struct f
 					  spec->error_ms),
 		.budget = ended->context->arena->budget,
 	};
+	struct cache_entry *entry;
 	bool secret;
 	struct buf out;
 
@@ -254,7 +264,10 @@ static struct cache_entry *filling_entry(const struct filling *filling, struct f
 	*ret_keep = !ended->context->degraded && out.len <= spec->entry_bytes;
 	parts.body = buf_str(&out);
 	parts.own_body = out.data;
-	return cache_entry_create(&parts);
+	entry = cache_entry_create(&parts);
+	if (!entry)
+		buf_fini(&out);
+	return entry;
 }
 
 static void filling_on_end(void *owner, struct flow_run *ended)

@@ -90,6 +90,10 @@ bool flow_compile(struct flow_compiler *compiler, struct flow *flow, const struc
  * `retry`. False when there were errors. */
 bool flow_check_defaults(struct flow_compiler *compiler);
 
+/* The first task in a flow whose result cannot stand for it, as it changes something; false: there is
+ * none. When those that it calls are compiled. */
+bool flow_find_change(const struct flow *flow, struct str *ret_name);
+
 /* When all flows are compiled: that results of those with `cache:` may stand for them. */
 bool flow_check_cached(struct flow_compiler *compiler);
 

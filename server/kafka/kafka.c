@@ -62,7 +62,7 @@ static bool properties_are_same(const struct kafka_property a[], size_t n_a,
 
 bool kafka_is_same(const struct kafka *a, const struct kafka *b)
 {
-	return a->is_valid && b->is_valid && a->acks == b->acks &&
+	return a->is_valid && b->is_valid && a->acks == b->acks && a->spool_max == b->spool_max &&
 	       properties_are_same(a->properties, a->n_properties, b->properties,
 				   b->n_properties) &&
 	       properties_are_same(a->produce_properties, a->n_produce_properties,

@@ -34,8 +34,10 @@ enum kafka_state {
 struct kafka_stats {
 	_Atomic uint64_t sent, errors, refused;
 	atomic_int queued, state; /* messages without an answer; enum kafka_state */
+	atomic_int kept;          /* those of them that are in the store as well */
 };
 
+struct kafka_outbox;
 struct kafka_producer;
 
 struct kafka {
@@ -46,8 +48,10 @@ struct kafka {
 	struct kafka_property *properties;
 	size_t n_produce_properties; /* of its producers */
 	struct kafka_property *produce_properties;
-	enum kafka_acks acks; /* of tasks that say nothing else */
-	bool is_valid;        /* it was read without errors */
+	enum kafka_acks acks;                  /* of tasks that say nothing else */
+	size_t spool_max;                      /* messages that may be kept */
+	bool is_valid;                         /* it was read without errors */
+	_Atomic(struct kafka_outbox *) outbox; /* of its name; NULL: nothing can be kept */
 	atomic_bool wanted[KAFKA_N_ACKS];
 	struct kafka_stats stats;
 	struct lock lock;

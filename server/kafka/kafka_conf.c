@@ -18,7 +18,7 @@ struct kafka_config {
 	const struct node *tls, *sasl, *options;
 	int acks, compression;
 	uint64_t timeout_ms, connect_ms, request_ms, linger_ms, queue_bytes, max_message;
-	int64_t queue;
+	int64_t queue, spool;
 };
 
 struct kafka_tls_config {
@@ -88,6 +88,9 @@ const struct setting kafka_keys[] = {
 	  "Messages that wait or are on their way; one more fails with queue_full.", 1, 10000000 },
 	{ "queue_bytes", SETTING_SIZE, AT(queue_bytes), "64m", "Their bytes, as well.", 1024,
 	  INT64_C(1) << 40 },
+	{ "spool", SETTING_INT, AT(spool), "100000",
+	  "Messages of tasks with `spool` that may be kept; one more fails with queue_full.", 1,
+	  100000000 },
 	{ "max_message", SETTING_SIZE, AT(max_message), "1m",
 	  "The largest message; brokers have a bound of their own.", 1000, 1000000000 },
 	{ "options", SETTING_MAP, AT(options),
@@ -258,6 +261,7 @@ static void take_config(struct kafka *kafka, const struct kafka_config *config)
 						     { "ssl", "sasl_ssl" } };
 
 	kafka->acks = (enum kafka_acks)config->acks;
+	kafka->spool_max = (size_t)config->spool;
 	add_property(kafka, "client.id", config->client_id);
 	add_text(kafka, "security.protocol", protocols[config->tls != NULL][config->sasl != NULL]);
 	add_number(kafka, "socket.connection.setup.timeout.ms", config->connect_ms);

@@ -21,7 +21,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EVENTS_A_TURN = 64, PURGE_MS = 2000 };
+enum { EVENTS_A_TURN = 64, PURGE_MS = 2000, KEPT_MS = 1000 };
 
 struct kafka_producer {
 	struct kafka *kafka;
@@ -50,13 +50,20 @@ static void send_take_error(struct kafka_send *send, rd_kafka_resp_err_t error)
 		send->code = ERROR_KAFKA_ERROR;
 }
 
+static void count_queued(struct kafka *kafka, const struct kafka_send *send, int change)
+{
+	atomic_fetch_add(&kafka->stats.queued, change);
+	if (send->kept)
+		atomic_fetch_add(&kafka->stats.kept, change);
+}
+
 static void producer_on_message(struct kafka *kafka, const rd_kafka_message_t *message)
 {
 	struct kafka_send *send = message->_private;
 
 	(void)atomic_load_explicit(&send->state,
 				   memory_order_acquire); /* see kafka_send_submit() */
-	atomic_fetch_sub(&kafka->stats.queued, 1);
+	count_queued(kafka, send, -1);
 	send->sent = rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
 	send->partition = message->partition;
 	if (message->err) {
@@ -148,12 +155,18 @@ static void producer_destroy(struct kafka_producer *producer)
 static void producer_end(void *arg)
 {
 	struct kafka_producer *producer = arg;
+	struct kafka_stats *stats = &producer->kafka->stats;
+	uint64_t kept_ns = MIN(clock_monotonic_ns() + KEPT_MS * NS_PER_MS, producer->end_ns);
 	uint64_t purge_ns;
 	int n_left;
 
-	while (rd_kafka_outq_len(producer->client) > 0 && clock_monotonic_ns() < producer->end_ns)
+	/* what is in the store as well need not go out now */
+	while (rd_kafka_outq_len(producer->client) > 0 &&
+	       clock_monotonic_ns() < (atomic_load(&stats->queued) > atomic_load(&stats->kept)
+					       ? producer->end_ns
+					       : kept_ns))
 		producer_poll(producer, 50);
-	n_left = atomic_load(&producer->kafka->stats.queued);
+	n_left = atomic_load(&stats->queued) - atomic_load(&stats->kept);
 	if (n_left > 0)
 		log_warning("kafka messages are given up name=%s messages=%d",
 			    producer->kafka->name.ptr, n_left);
@@ -418,11 +431,11 @@ static bool kafka_produce_locked(struct kafka *kafka, enum kafka_acks acks,
 	topic = producer_topic(producer, message->topic);
 	if (!topic)
 		return send_refuse(send, ERROR_UNAVAILABLE, "there are too many topics");
-	atomic_fetch_add(&kafka->stats.queued, 1);
+	count_queued(kafka, send, 1);
 	error = producer_give(producer, topic, message, send);
 	if (!error)
 		return true;
-	atomic_fetch_sub(&kafka->stats.queued, 1);
+	count_queued(kafka, send, -1);
 	send_take_error(send, error);
 	return false;
 }

@@ -33,6 +33,7 @@ struct kafka_send {
 	atomic_int state;
 	size_t size; /* counted in the budget */
 	struct arena_budget *budget;
+	bool kept; /* it is in the store as well: nobody need wait for it at the end */
 	/* the end */
 	enum error_code code; /* ERROR_NONE: it was sent */
 	const char *kafka;    /* librdkafka's name of the error, static: "MSG_SIZE_TOO_LARGE" */

@@ -1,4 +1,5 @@
 /* server/proxy/compile.c: the keys of `proxy:`. */
+#include "server/cache/cache.h"
 #include "server/flow/step.h"
 #include "server/proxy/passing.h"
 #include "server/verbs/http.h"
@@ -21,6 +22,10 @@ const struct setting proxy_keys[] = {
 	  "How the upstream is told of the client: x (X-Forwarded-For, -Proto, -Host), rfc7239 "
 	  "(Forwarded), both, or off: what came goes on.",
 	  .choices = forwarded_choices },
+	{ "cache", SETTING_NODE, AT(cache_node),
+	  .help = "Keeps answers as they say themselves (RFC 9111): true, or key, ttl, stale, max, "
+		  "max_entry.",
+	  .keys = cache_proxy_keys },
 	{ "tunnel", SETTING_DURATION, AT(tunnel_ms), "1h",
 	  "How long a WebSocket, or another protocol that was switched to, may be silent.",
 	  .min = 1000, .max = INT64_C(86400000) * TUNNEL_DAYS },
@@ -87,6 +92,37 @@ static bool proxy_compile_url(struct flow_compiler *compiler, struct expr_compil
 	return true;
 }
 
+static bool proxy_compile_cache(struct flow_compiler *compiler, const struct expr_compiler *expr,
+				struct proxy *proxy)
+{
+	struct cache_spec *spec = arena_zalloc(compiler->arena, sizeof(*spec));
+	const struct node *node = proxy->cache_node;
+	struct expr_uses uses = { 0 };
+	struct expr_compiler key = *expr;
+
+	if (!node || (node->kind == NODE_BOOL && !node->boolean))
+		return true;
+	if (!cache_spec_read_proxy(spec, node, compiler->arena, compiler->diag))
+		return false;
+	key.uses = &uses;
+	if (spec->key_node) {
+		spec->key = template_compile(&key, spec->key_node, TEMPLATE_NAME);
+		if (!spec->key)
+			return false;
+	}
+	if (uses.secrets) {
+		diag_error(compiler->diag, spec->key_node->place,
+			   "a secret cannot be in `key`, where it could be seen");
+		return false;
+	}
+	if (expr->uses)
+		expr->uses->roots |= uses.roots;
+	spec->cache =
+		cache_list_add(compiler->caches, proxy->place.name, proxy->place.definition, spec);
+	proxy->cache = spec;
+	return true;
+}
+
 const struct proxy *proxy_compile(struct flow_compiler *compiler, struct expr_compiler *expr,
 				  const struct node *node, const struct proxy_place *place)
 {
@@ -101,7 +137,8 @@ const struct proxy *proxy_compile(struct flow_compiler *compiler, struct expr_co
 	}
 	proxy->place = *place;
 	return proxy_compile_url(compiler, expr, proxy) &
-			       proxy_compile_headers(compiler, expr, proxy)
+			       proxy_compile_headers(compiler, expr, proxy) &
+			       proxy_compile_cache(compiler, expr, proxy)
 		       ? proxy
 		       : NULL;
 }

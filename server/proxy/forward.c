@@ -4,11 +4,11 @@
  * of the listener's trusted proxies; leat adds what it knows (RFC 7239 §4). */
 #include "server/conn_body.h"
 #include "server/proxy/passing.h"
-#include "server/request.h"
+#include "server/request_cache.h"
 #include <errno.h>
 #include <stdio.h>
 
-enum { OWN_FIELDS = 8 };
+enum { OWN_FIELDS = 10 };
 
 /* ------------------------------------------------------------ the target */
 
@@ -70,6 +70,21 @@ static bool forward_is_replaced(const struct proxy *proxy, struct str name)
 {
 	for (size_t i = 0; i < proxy->n_headers; i++)
 		if (str_eq_nocase(proxy->headers[i].name, name))
+			return true;
+	return false;
+}
+
+/* What is asked for one client alone: an answer that is to be kept is asked for whole. */
+static bool forward_is_for_one(const struct passing *passing, struct str name)
+{
+	static const struct str names[] = {
+		STR_INIT("range"),         STR_INIT("if-range"),
+		STR_INIT("if-none-match"), STR_INIT("if-modified-since"),
+		STR_INIT("if-match"),      STR_INIT("if-unmodified-since"),
+	};
+
+	for (size_t i = 0; passing->cached && i < ARRAY_LEN(names); i++)
+		if (str_eq_nocase(name, names[i]))
 			return true;
 	return false;
 }
@@ -228,7 +243,8 @@ static int forward_fields(struct passing *passing, struct http_call_request *ret
 		return -EBADMSG;
 	for (size_t i = 0; i < head->n_fields; i++)
 		if (!hop_names_have(&hop, head->fields[i].name) &&
-		    !forward_is_ours(passing, head->fields[i].name))
+		    !forward_is_ours(passing, head->fields[i].name) &&
+		    !forward_is_for_one(passing, head->fields[i].name))
 			out[n++] = head->fields[i];
 	forward.n_fields = n;
 	forward_add_own(&forward);
@@ -237,6 +253,8 @@ static int forward_fields(struct passing *passing, struct http_call_request *ret
 		if (!forward_is_replaced(passing->proxy, out[i].name))
 			out[n++] = out[i];
 	forward.n_fields = n;
+	if (passing->cached)
+		forward.n_fields += request_cache_validators(passing->request, out + n);
 	forward_add_said(&forward);
 	ret->fields = out;
 	ret->n_fields = forward.n_fields;

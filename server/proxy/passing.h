@@ -17,7 +17,7 @@ struct proxy_header {
 
 struct proxy {
 	/* as the keys say */
-	const struct node *url_node, *headers_node;
+	const struct node *url_node, *headers_node, *cache_node;
 	bool preserve_host;
 	int forwarded; /* enum proxy_forwarded */
 	uint64_t tunnel_ms;
@@ -27,6 +27,7 @@ struct proxy {
 	struct proxy_place place;
 	size_t n_headers;
 	struct proxy_header *headers;
+	struct cache_spec *cache; /* NULL: nothing is kept */
 };
 
 /* In the request's arena. */
@@ -35,6 +36,7 @@ struct passing {
 	struct request *request;
 	struct scope scope;
 	struct http_call call;
+	bool cached; /* it is made for the cache: whole, and unconditional but for its own */
 	struct upstream *unnamed; /* a reference, of an absolute URL; or NULL */
 	struct pipe *pipe;        /* of the request's body; or NULL */
 	struct timer tunnel; /* after a switch of protocols: until nothing has passed for so long */

@@ -9,7 +9,7 @@
 #include "core/base/clock.h"
 #include "server/client/http_stream.h"
 #include "server/proxy/passing.h"
-#include "server/request.h"
+#include "server/request_cache.h"
 #include "server/verbs/http.h"
 #include <errno.h>
 
@@ -70,10 +70,37 @@ static void passing_watch_tunnel(struct passing *passing)
 	passing->pipe->owner = passing;
 }
 
+/* True: it is answered with what was kept. */
+static bool passing_knows(struct passing *passing)
+{
+	const struct http_call_response *response = &passing->call.response;
+	struct request *request = passing->request;
+	struct http_field *fields =
+		arena_alloc_array(&request->arena, response->n_fields + 1, sizeof(*fields));
+	struct hop_names hop;
+	size_t n = 0;
+
+	if (!request->cache)
+		request_cache_invalidate(request, passing->proxy->cache, response->status,
+					 response->fields, response->n_fields);
+	if (!passing->cached || !fields ||
+	    !hop_names_read(response->fields, response->n_fields, &hop))
+		return false;
+	for (size_t i = 0; i < response->n_fields; i++)
+		if (!hop_names_have(&hop, response->fields[i].name))
+			fields[n++] = response->fields[i];
+	/* one that is not passed on is closed first: the request may be gone behind it */
+	if (!request_cache_wants(request, response->status))
+		body_source_close(&passing->call.stream->source);
+	return request_cache_on_head(request, response->status, fields, n);
+}
+
 static void passing_succeed(struct passing *passing)
 {
 	struct reply *reply = arena_alloc(&passing->request->arena, sizeof(*reply));
 
+	if (passing->proxy->cache && passing_knows(passing))
+		return;
 	if (reply && passing_answer(passing, reply)) {
 		if (reply->switches)
 			passing_watch_tunnel(passing);
@@ -124,6 +151,8 @@ static void passing_on_cancel(struct request *request)
 {
 	struct passing *passing = request->native;
 
+	if (request_cache_fills(request))
+		return; /* others may wait for it */
 	pipe_stop(passing->pipe);
 	scope_cancel(&passing->scope);
 }
@@ -172,18 +201,19 @@ static int passing_begin(struct passing *passing)
 	return 0;
 }
 
-void proxy_serve(const struct proxy *proxy, struct request *request)
+static void passing_start(struct request *request)
 {
+	const struct proxy *proxy = request->route->proxy;
 	struct passing *passing = arena_zalloc(&request->arena, sizeof(*passing));
 	int r;
 
-	flow_run_init(&request->run, request->route->flow, &request->context, NULL);
 	if (!passing) {
 		request_fail(request, &(struct failure){ .code = ERROR_MEMORY_LIMIT });
 		return;
 	}
 	passing->proxy = proxy;
 	passing->request = request;
+	passing->cached = request_cache_fills(request);
 	r = passing_begin(passing);
 	if (r < 0) {
 		passing_fail_errno(passing, r);
@@ -194,6 +224,15 @@ void proxy_serve(const struct proxy *proxy, struct request *request)
 	scope_init(&passing->scope, request->worker->loop, passing_on_empty);
 	if (proxy->place.timeout_ms)
 		scope_set_deadline(&passing->scope,
-				   request->started_ns + proxy->place.timeout_ms * NS_PER_MS);
+				   clock_monotonic_ns() + proxy->place.timeout_ms * NS_PER_MS);
 	task_start(&passing->call.task, &passing->scope);
+}
+
+void proxy_serve(const struct proxy *proxy, struct request *request)
+{
+	flow_run_init(&request->run, request->route->flow, &request->context, NULL);
+	if (proxy->cache)
+		request_cache_begin(request, proxy->cache, true, passing_start);
+	else
+		passing_start(request);
 }

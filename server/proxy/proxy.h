@@ -15,8 +15,10 @@ struct request;
 extern const struct setting proxy_keys[];
 
 struct proxy_place {
-	bool has_rest;       /* the pattern ends in {name...}: that is what is sent on */
-	uint64_t timeout_ms; /* until the head of the answer; 0: none */
+	bool has_rest;                 /* the pattern ends in {name...}: that is what is sent on */
+	uint64_t timeout_ms;           /* until the head of the answer; 0: none */
+	struct str name;               /* of its route */
+	const struct node *definition; /* the route, in the file */
 };
 
 /* Compiles the node at `proxy:` (a name, a URL or a map). NULL with errors in the compiler's diag. */

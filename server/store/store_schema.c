@@ -13,6 +13,10 @@ static const char *const steps[] = {
 	" planned int not null, started int not null, ended int not null, retry int not null,"
 	" attempt int not null, times int not null, generation int not null, outcome text not null,"
 	" error text not null, log text not null, primary key (job, number)) without rowid;",
+	/* 3: messages of Kafka that are yet to be sent; `dead`: refused again and again */
+	"create table kafka_message (id integer primary key autoincrement, cluster text not null,"
+	" topic text not null, key, value, headers, partition int not null, dead int not null);"
+	"create index kafka_message_cluster on kafka_message (cluster, id);",
 };
 
 /* Each step or nothing of it. */

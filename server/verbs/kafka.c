@@ -31,6 +31,61 @@ static void kafka_on_done(struct kafka_send *send)
 		kafka_verb_fail(run, send);
 }
 
+/* ------------------------------------------------------------ by the store */
+
+static void kafka_on_put(struct kafka_put *put)
+{
+	struct step_run *run = put->owner;
+	struct kafka_verb_state *state = run->state;
+
+	state->put = NULL;
+	if (put->result == 0)
+		step_done(run, ERROR_NONE, STR_NONE);
+	else
+		step_done(run, ERROR_UNAVAILABLE, STR("the store does not work"));
+}
+
+static void kafka_refuse_put(struct step_run *run, int error)
+{
+	const struct kafka_verb_config *config = run->config;
+
+	atomic_fetch_add(&config->kafka->stats.refused, 1);
+	step_done(run, ERROR_QUEUE_FULL,
+		  error == -ENOBUFS ? STR("too many messages are kept already")
+				    : STR("the store has too much to do"));
+}
+
+static void kafka_put_message(struct step_run *run, const struct kafka_message *message)
+{
+	const struct kafka_verb_config *config = run->config;
+	struct kafka_verb_state *state = run->state;
+	struct context *context = run->run->context;
+	struct kafka_outbox *outbox = atomic_load(&config->kafka->outbox);
+	struct kafka_put *put;
+	int r;
+
+	if (!outbox) {
+		step_done(run, ERROR_UNAVAILABLE, STR("nothing can be kept here"));
+		return;
+	}
+	put = kafka_put_create(outbox, context->loop, context->arena->budget, message);
+	if (!put) {
+		step_done_errno(run, -ENOMEM);
+		return;
+	}
+	put->owner = run;
+	put->on_done = kafka_on_put;
+	r = kafka_put_submit(put, config->kafka->spool_max);
+	if (r == 0) {
+		state->put = put;
+		return;
+	}
+	kafka_put_free(put);
+	kafka_refuse_put(run, r);
+}
+
+/* ------------------------------------------------------------ at once */
+
 void kafka_verb_start(struct step_run *run)
 {
 	const struct kafka_verb_config *config = run->config;
@@ -43,6 +98,10 @@ void kafka_verb_start(struct step_run *run)
 	state->partition = -1;
 	state->offset = -1;
 	state->topic = message.topic;
+	if (r == 0 && config->spool) {
+		kafka_put_message(run, &message);
+		return;
+	}
 	send = r < 0 ? NULL : kafka_send_create(context->loop, context->arena->budget);
 	if (!send) {
 		step_done_errno(run, r < 0 ? r : -ENOMEM);
@@ -62,7 +121,10 @@ void kafka_verb_cancel(struct step_run *run)
 {
 	struct kafka_verb_state *state = run->state;
 
-	kafka_send_leave(take(&state->send));
+	if (state->put)
+		kafka_put_leave(take(&state->put));
+	else
+		kafka_send_leave(take(&state->send));
 	run->sent = true;
 	step_done(run, ERROR_CANCELLED, STR("cancelled while it waited for the brokers"));
 }

@@ -1,12 +1,13 @@
 /* server/verbs/kafka.h: what `kafka:` is compiled to. Internal to it. */
 #pragma once
 #include "server/flow/step.h"
-#include "server/kafka/kafka_send.h"
+#include "server/kafka/kafka_outbox.h"
 
 struct kafka_verb_config {
 	/* as the keys say */
 	const struct node *topic_node, *key_node, *value_node, *headers_node, *partition_node;
 	int acks, encoding;
+	bool spool;
 	/* compiled */
 	struct kafka *kafka;
 	struct template *topic, *key, *partition; /* key, partition: NULL when not said */
@@ -33,6 +34,7 @@ int kafka_verb_field(struct step_run *run, struct str name, struct value *ret);
 /* A send and its end. */
 struct kafka_verb_state {
 	struct kafka_send *send; /* NULL: not submitted, or over */
+	struct kafka_put *put;   /* the same, of one that is kept first */
 	struct str topic;
 	int32_t partition;
 	int64_t offset;

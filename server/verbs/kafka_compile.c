@@ -20,6 +20,10 @@ static const struct setting kafka_verb_keys[] = {
 	{ "acks", SETTING_CHOICE, AT(acks),
 	  .help = "Who has the message when the task succeeds; as the entry says when not said.",
 	  .choices = kafka_acks_choices },
+	{ "spool", SETTING_BOOL, AT(spool), "false",
+	  "Whether the message is kept in the store first, which is when the task succeeds, and "
+	  "sent "
+	  "from there: at least once, messages of one key in order." },
 	SETTINGS_END
 };
 #undef AT
@@ -94,7 +98,14 @@ static bool kafka_verb_compile(struct verb_compiler *compiler, const struct node
 	config->kafka = kafka_find(compiler, value);
 	if (!config->kafka)
 		return false;
-	if (!node_find(task, "acks"))
+	if (config->spool && node_find(task, "acks")) {
+		diag_error(compiler->flow->diag, node_find(task, "acks")->place,
+			   "what is spooled is sent to all replicas; remove acks, or spool");
+		return false;
+	}
+	if (config->spool)
+		config->acks = KAFKA_ACKS_ALL;
+	else if (!node_find(task, "acks"))
 		config->acks = (int)config->kafka->acks;
 	atomic_store(&config->kafka->wanted[config->acks], true);
 	config->topic = config->topic_node ? verb_public_text(compiler, config->topic_node, "topic")

@@ -1,7 +1,8 @@
 """tests/e2e/test_cache.py: results and answers that are kept: `cache:` of tasks and routes."""
 import pytest
 
-from leat import await_true, check
+from backends import Gone
+from leat import Closed, await_true, check
 
 TASK = """
 http: { up: { url: "@UP@" } }
@@ -271,3 +272,150 @@ def split_keys(task):
             parts.append(task[start:i].strip())
             start = i + 1
     return parts + [task[start:].strip()]
+
+
+# ------------------------------------------------------------------ routes
+
+ROUTE = """
+http: { up: { url: "@UP@" } }
+routes:
+  GET /r/{id}:
+    cache: { ttl: @TTL@, stale: @STALE@ }
+    tasks: { x: { get: "up:/x/${path.id}?q=${query.q}" } }
+    reply: { headers: { X-Own: "a", ETag: '"${x.body.n}"' }, json: "${x.body}" }
+"""
+
+
+def cache_status(answer):
+    return answer.all("cache-status")[-1]
+
+
+def test_the_answer_of_a_route_is_kept_with_status_fields_and_body(leat, backend):
+    daemon, server = start(leat, backend, conf=ROUTE)
+    first = daemon.get("/r/1?q=a")
+    assert (first.json(), cache_status(first), first.get("age")) == ({"n": 1}, "leat; fwd=uri-miss; stored", None)
+    for _ in range(3):
+        answer = daemon.get("/r/1?q=a")
+        assert (answer.status, answer.body, answer.get("x-own")) == (200, first.body, "a")
+        assert (answer.get("content-type"), answer.get("age")) == (first.get("content-type"), "0")
+        assert cache_status(answer).startswith("leat; hit; ttl=35")
+    assert daemon.get("/r/1?q=b").json() == {"n": 2}
+    assert daemon.get("/r/2?q=a").json() == {"n": 3}
+    head = daemon.request("HEAD", "/r/1?q=a")
+    assert head.get("content-length") == str(len(first.body))
+    assert daemon.get("/r/1?q=a", headers=[("If-None-Match", '"1"')]).status == 304
+    assert len(server.calls) == 3
+    assert figures(daemon)["name"] == "GET /r/{id}"
+
+
+def test_requests_for_one_answer_become_one_and_who_leaves_stops_nothing(leat, backend):
+    def handler(call):
+        call.backend.release.wait()
+        counting(call)
+    daemon, server = start(leat, backend, handler, conf=ROUTE)
+    first = daemon.connect()
+    first.send(b"GET /r/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    await_true(lambda: len(server.calls) == 1, what="the call")
+    clients = [daemon.connect() for _ in range(8)]
+    for client in clients:
+        client.send(b"GET /r/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+    await_true(lambda: figures(daemon)["waiting"] == 8, what="that they wait")
+    first.reset()
+    clients.pop().reset()
+    await_true(lambda: figures(daemon)["waiting"] == 7, what="that one has left")
+    server.release.set()
+    for client in clients:
+        answer = client.response()
+        assert answer.json() == {"n": 1}
+        assert "collapsed" in cache_status(answer)
+    assert len(server.calls) == 1
+
+
+def test_an_old_answer_is_given_at_once_and_a_new_one_made_behind_it(leat, backend):
+    daemon, server = start(leat, backend, conf=ROUTE, TTL="1ms", STALE="1h")
+    assert daemon.get("/r/1").json() == {"n": 1}
+    await_true(lambda: daemon.get("/r/1").json() != {"n": 1}, what="a new one")
+    with daemon.connect() as client:
+        for _ in range(20):
+            assert client.get("/r/1").status == 200
+
+
+def test_an_old_answer_is_given_when_a_new_one_fails(leat, backend):
+    def handler(call):
+        if len(call.backend.calls) > 1:
+            call.reply("no", status=500)
+        else:
+            counting(call)
+    daemon, server = start(leat, backend, handler, conf=ROUTE, TTL="1ms", STALE="{ if_error: 1h }")
+    assert daemon.get("/r/1").json() == {"n": 1}
+    await_true(lambda: daemon.get("/r/1").json() == {"n": 1} and len(server.calls) > 2, what="a failed try")
+    assert daemon.get("/r/2").status == 502
+
+
+def test_answers_that_set_cookies_fail_or_are_private_are_not_kept(leat, backend):
+    conf = """
+http: { up: { url: "@UP@" } }
+routes:
+  GET /cookie: { cache: 1h, tasks: { x: { get: up:/x } }, reply: { headers: { Set-Cookie: a=b }, json: "${x.body}" } }
+  GET /private: { cache: 1h, tasks: { x: { get: up:/x } }, reply: { headers: { Cache-Control: private }, json: "${x.body}" } }
+  GET /partial: { cache: 1h, tasks: { x: { get: up:/fail, optional: true } }, reply: { json: "${x.failed}" } }
+  GET /fails: { cache: 1h, tasks: { x: { get: up:/fail } }, reply: "x" }
+  GET /status: { cache: 1h, tasks: { x: { get: up:/x } }, reply: { status: 500, json: "${x.body}" } }
+"""
+    def handler(call):
+        if call.path == "/fail":
+            call.reply("no", status=500)
+        counting(call)
+    daemon, server = start(leat, backend, handler, conf=conf)
+    for path in ("cookie", "private", "partial", "fails", "status"):
+        n_calls = len(server.calls)
+        assert "stored" not in cache_status(daemon.get("/" + path))
+        daemon.get("/" + path)
+        assert len(server.calls) == n_calls + 2, path
+
+
+def test_a_streamed_answer_is_kept_when_it_came_whole(leat, backend):
+    conf = """
+http: { up: { url: "@UP@" } }
+routes:
+  GET /s/{id}:
+    cache: { ttl: 1h, max_entry: 100k }
+    tasks: { x: { get: "up:/${path.id}", stream: true } }
+    reply: { body: "${x.body}" }
+"""
+    def handler(call):
+        if call.path == "/cut" and not call.backend.release.is_set():
+            call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            raise Gone
+        call.reply(b"x" * (200000 if call.path == "/large" else 50000), content_type="text/x-test")
+    daemon, server = start(leat, backend, handler, conf=conf)
+    for _ in range(2):
+        answer = daemon.get("/s/small")
+        assert (answer.body, answer.get("content-type")) == (b"x" * 50000, "text/x-test")
+    assert len(server.calls) == 1
+    for _ in range(2):
+        assert daemon.get("/s/large").body == b"x" * 200000
+    assert len(server.calls) == 3
+    with pytest.raises(Closed):
+        daemon.get("/s/cut")
+    server.release.set()
+    assert daemon.get("/s/cut").body == b"x" * 50000
+
+
+@pytest.mark.parametrize("route, message", [
+    ('GET /x: { cache: 1h, reply: hello }', "always the same"),
+    ('POST /x: { cache: 1h, tasks: { x: { get: up:/x } }, reply: "${x}" }', "only answers to GET and HEAD"),
+    ('GET /x: { cache: 1h, tasks: { x: { post: up:/x } }, reply: "${x}" }', 'the task "x" changes something'),
+    ('GET /x: { cache: 1h, reply: "${headers.x}" }', "the route reads ${headers…}"),
+    ('GET /x: { cache: { key: "${query.a}", ttl: 1h }, reply: "${auth.user}" }', "the route reads ${auth…}"),
+    ('GET /x: { cache: { key: "${secret.s}", ttl: 1h }, reply: "${query.a}" }', "a secret cannot be in `key`"),
+    ('GET /x: { cache: { key: "${t}", ttl: 1h }, tasks: { t: { value: 1 } }, reply: "${t}" }', "t"),
+    ('GET /x: { cache: 1h, proxy: up }', "the cache of a proxy stands in it"),
+    ('GET /x: { proxy: { to: up, cache: 1h } }', "the cache of a proxy is true, or a map"),
+    ('GET /x: { cache: 1h, files: . }', "a route with files has no"),
+])
+def test_routes_that_cannot_be_kept_are_refused_at_load(route, message):
+    code, text = check('http: { up: { url: "http://127.0.0.1:9" } }\nsecrets: { dir: . }\nroutes:\n  ' + route + "\n",
+                       files={"s": "geheim"})
+    assert code == 1
+    assert message in text

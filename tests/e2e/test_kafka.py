@@ -217,7 +217,8 @@ def test_requests_of_all_loops_share_the_producer(daemon, cluster):
     for n in range(8):
         mine = sorted((m for m in messages if m.key == f"k{n}".encode()), key=lambda m: m.offset)
         assert [int(m.value) for m in mine] == list(range(50))
-    assert kafka(daemon) == {"name": "bus", "state": "up", "queued": 0, "sent": 400, "errors": 0, "refused": 0, "problem": ""}
+    assert kafka(daemon) == {"name": "bus", "state": "up", "queued": 0, "sent": 400, "errors": 0, "refused": 0, "problem": "",
+                             "spooled": 0, "given_up": 0}
     metrics = daemon.admin("GET", "/metrics").text
     assert 'leat_kafka_sent_total{kafka="bus"} 400\n' in metrics and 'leat_kafka_up{kafka="bus"} 1\n' in metrics
     assert 'leat_kafka_queued{kafka="bus"} 0\n' in metrics

@@ -1,0 +1,15 @@
+/* server/request_cache_private.h: between request_cache.c and request_cache_keep.c. */
+#pragma once
+#include "server/request_cache.h"
+
+/* Ends the fill, if there is one. `failure` may be NULL. */
+void request_cache_end(struct request_cache *cache, const struct cache_result *result);
+
+/* Answers with the entry, which may be old; takes its reference. */
+void request_cache_serve(struct request_cache *cache, struct cache_entry *entry, int fwd_status);
+
+/* "leat; hit; ttl=5": RFC 9211. .ptr NULL without memory. */
+struct str request_cache_status(const struct request_cache *cache, const struct cache_entry *hit,
+				int fwd_status, bool stored);
+
+int64_t cache_entry_age(const struct cache_entry *entry, uint64_t now_ns); /* in seconds */
