@@ -13,6 +13,8 @@
 #include "server/body/body.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
+#include "server/live/events.h"
+#include "server/live/websocket.h"
 #include "server/policy/policy.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
@@ -142,6 +144,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.homes = worker->server->homes,
 		.actors = worker->actors,
 		.store = worker->server->store,
+		.topics = worker->is_main ? NULL : worker->server->topics,
 	};
 	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);
@@ -256,6 +259,14 @@ void request_fail(struct request *request, const struct failure *failure)
 	request_send(request, &reply);
 }
 
+void request_fail_errno(struct request *request, int error)
+{
+	struct failure failure =
+		request_errno_failure(error, str_of(flow_run_env(&request->run)->message));
+
+	request_fail(request, &failure);
+}
+
 static void request_answer(struct request *request)
 {
 	const struct route *route = request->route;
@@ -342,6 +353,14 @@ void request_start(struct request *request)
 	}
 	if (route->proxy) {
 		proxy_serve(route->proxy, request);
+		return;
+	}
+	if (route->events) {
+		events_serve(route->events, request);
+		return;
+	}
+	if (route->websocket) {
+		websocket_serve(route->websocket, request);
 		return;
 	}
 	body_ready(request);

@@ -46,6 +46,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 					 .jq = scheduler->jq,
 					 .homes = scheduler->homes,
 					 .actors = scheduler->actors,
+					 .topics = scheduler->topics,
 					 .store = scheduler->store };
 	return run;
 }
