@@ -63,6 +63,7 @@ struct actor_spec {
 	struct actor_link *links;
 	struct mailbox_limits mailbox;
 	enum actor_restart restart;
+	bool persists;
 	uint64_t idle_ms; /* 0: never */
 	size_t n_max;     /* that live at once */
 };

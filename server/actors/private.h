@@ -68,6 +68,8 @@ struct actor_self {
 	bool begun;   /* it is in loop->selves, and its state was made */
 	bool unready; /* `init:` has not succeeded yet */
 	bool stopped;
+	bool loaded;  /* of `persist: true`: `state` is what the store has */
+	bool keeping; /* the store is at work for it */
 };
 
 struct actor_mail {
@@ -93,6 +95,7 @@ struct actor_run {
 	bool is_init; /* the mail's handler comes after it */
 	struct value message, state;
 	bool has_message, has_state;
+	struct blob *new_state, *reply; /* of a handler that has succeeded; NULL: null */
 };
 
 extern const struct actor_kind actor_self_kind;
@@ -124,6 +127,13 @@ void actor_tell_links(struct actor_self *self, struct str reason);
 struct str actor_name_key(struct str name, size_t at, struct arena *arena);
 size_t actor_name_n_keys(struct str name);
 struct str actor_name_first(struct str name); /* without its keys */
+
+/* ---- keep.c: on the actor's loop, which holds a message meanwhile; `then` is called once, from the loop,
+ * when they return 0. What was read is lent. */
+typedef void actor_keep_fn(struct actor_self *self, int error, bool found, struct blob *state);
+int actor_keep_load(struct actor_self *self, actor_keep_fn *then);
+int actor_keep_save(struct actor_self *self, struct blob *state, actor_keep_fn *then);
+void actor_keep_drop(struct actor_self *self); /* nobody waits for it */
 
 /* ---- self.c */
 void actor_self_begin(struct actor_self *self, const struct actor_spec *spec);

@@ -8,6 +8,7 @@
 #include "server/actors/private.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ------------------------------------------------------------ roots */
 
@@ -138,10 +139,6 @@ void actor_mail_fail(struct actor_mail *mail, const struct failure *failure)
 
 /* ------------------------------------------------------------ the end of a run */
 
-struct outcome_values {
-	struct blob *state, *reply; /* NULL: null */
-};
-
 static int run_write(struct actor_run *run, struct value value, struct blob **ret_blob)
 {
 	struct buf json;
@@ -184,18 +181,11 @@ static int run_reply(struct actor_run *run, struct blob **ret_reply)
 	return r < 0 ? r : run_write(run, value, ret_reply);
 }
 
-static int run_conclude(struct actor_run *run, struct outcome_values *values)
+static int run_conclude(struct actor_run *run)
 {
-	int r = run->handler->set ? run_set(run, &values->state) : 0;
+	int r = run->handler->set ? run_set(run, &run->new_state) : 0;
 
-	if (r == 0)
-		r = run_reply(run, &values->reply);
-	if (r == 0)
-		return 0;
-	blob_unref(values->state);
-	blob_unref(values->reply);
-	*values = (struct outcome_values){ 0 };
-	return r;
+	return r < 0 ? r : run_reply(run, &run->reply);
 }
 
 static struct failure run_evaluation_failure(struct actor_run *run, int error)
@@ -207,19 +197,18 @@ static struct failure run_evaluation_failure(struct actor_run *run, int error)
 				 .detail = str_of(flow_run_env(&run->flow)->message) };
 }
 
-static void run_succeed(struct actor_run *run, const struct outcome_values *values)
+static void run_succeed(struct actor_run *run)
 {
 	static const struct failure none;
 	struct actor_mail *mail = run->mail;
 
 	if (run->handler->set) {
 		blob_unref(run->self->state);
-		run->self->state = values->state;
+		run->self->state = take(&run->new_state);
 	}
 	if (mail->message.reply.future && !run->is_init)
-		promise_set(&mail->message.reply, answer_create(&none, values->reply), answer_free);
-	else
-		blob_unref(values->reply);
+		promise_set(&mail->message.reply, answer_create(&none, take(&run->reply)),
+			    answer_free);
 }
 
 static void run_log_init(const struct actor_run *run, const struct failure *failure)
@@ -228,33 +217,62 @@ static void run_log_init(const struct actor_run *run, const struct failure *fail
 		    STR_ARG(failure_code(failure)), LOG_QUOTE(failure->detail));
 }
 
-static void run_on_end(struct flow_run *flow)
+static void run_finish(struct actor_run *run, struct failure failure)
 {
-	struct actor_run *run = container_of(flow, struct actor_run, flow);
 	struct actor_self *self = run->self;
 	struct actor_mail *mail = run->mail;
 	struct detacher *detacher = run->context.detacher;
 	void *generation = run->context.generation;
-	struct outcome_values values = { 0 };
-	struct failure failure = flow->failure;
 	bool is_init = run->is_init;
-	int r = failure.code == ERROR_NONE ? run_conclude(run, &values) : 0;
 
-	if (r < 0)
-		failure = run_evaluation_failure(run, r);
 	if (failure.code == ERROR_NONE)
-		run_succeed(run, &values);
+		run_succeed(run);
 	else if (!mail->first)
 		actor_mail_fail(mail, &failure);
 	if (failure.code != ERROR_NONE && is_init)
 		run_log_init(run, &failure);
 	self->run = NULL;
-	list_remove(&run->link);
 	context_close(&run->context);
+	blob_unref(run->new_state);
+	blob_unref(run->reply);
 	arena_fini(&run->arena);
 	free(run);
 	actor_self_on_run(self, mail, is_init, failure.code != ERROR_NONE);
 	detacher->end(detacher, generation); /* last: the handler may go with it */
+}
+
+/* The state is on the disk, or it is not the state. */
+static void run_on_saved(struct actor_self *self, int error, bool found, struct blob *state)
+{
+	struct failure failure = { .code = ERROR_NONE };
+
+	(void)found;
+	(void)state;
+	if (error < 0) {
+		failure.code = ERROR_IO_ERROR;
+		failure.errno_name = strerrorname_np(-error);
+		failure.detail = STR("the state could not be written");
+	}
+	run_finish(self->run, failure);
+}
+
+static void run_on_end(struct flow_run *flow)
+{
+	struct actor_run *run = container_of(flow, struct actor_run, flow);
+	struct failure failure = flow->failure;
+	int r = failure.code == ERROR_NONE ? run_conclude(run) : 0;
+
+	list_remove(&run->link);
+	if (r < 0)
+		failure = run_evaluation_failure(run, r);
+	if (failure.code == ERROR_NONE && run->spec->persists && run->handler->set) {
+		r = actor_keep_save(run->self, run->new_state, run_on_saved);
+		if (r == 0)
+			return;
+		failure.code = ERROR_UNAVAILABLE;
+		failure.detail = STR("too much waits for the store");
+	}
+	run_finish(run, failure);
 }
 
 /* ------------------------------------------------------------ the beginning */

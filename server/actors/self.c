@@ -8,7 +8,9 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/actors/private.h"
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	PAUSE_FIRST_MS = 20, /* after a failure, with restart: reset, or of init */
@@ -72,6 +74,8 @@ static void self_reset(struct actor_self *self, const struct actor_spec *spec)
 	blob_unref(self->state);
 	self->state = self_first_state(self, spec);
 	self->unready = spec->init != NULL;
+	if (spec->persists && self->loaded)
+		actor_keep_drop(self);
 }
 
 /* ------------------------------------------------------------ idle */
@@ -142,12 +146,44 @@ static void self_handle(struct actor_self *self, struct actor_mail *mail,
 		self_refuse(self, ERROR_NOT_FOUND, STR("the actor has no such handler"));
 }
 
+static void self_go(struct actor_self *self);
+
+static void self_on_loaded(struct actor_self *self, int error, bool found, struct blob *state)
+{
+	if (error < 0) {
+		log_warning("actor state not read name=%s error=%s, the message fails",
+			    LOG_QUOTE(self->name), strerrorname_np(-error));
+		self_refuse(self, ERROR_UNAVAILABLE, STR("the actor's state could not be read"));
+		self_await_idle(self, self_spec(self));
+		return;
+	}
+	self->loaded = true;
+	if (found) {
+		blob_unref(self->state);
+		self->state = blob_ref(state);
+		self->unready = false;
+	}
+	self_go(self);
+	if (!actor_held(self->actor))
+		self_await_idle(self, self_spec(self));
+}
+
+static void self_load(struct actor_self *self)
+{
+	int r = actor_keep_load(self, self_on_loaded);
+
+	if (r < 0)
+		self_refuse(self, ERROR_UNAVAILABLE,
+			    r == -EAGAIN ? STR("too much waits for the store")
+					 : STR("there is no store here"));
+}
+
 static void self_go(struct actor_self *self)
 {
 	const struct actor_spec *spec = self_spec(self);
 	struct actor_mail *mail = self_mail(self);
 
-	if (self->loop->cancelled)
+	if (self->loop->cancelled || atomic_load(&self->loop->actors->stopping))
 		self_refuse(self, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
 	else if (!spec && self_is_early(self, mail))
 		timer_start(&self->pause, SWAP_MS);
@@ -155,6 +191,8 @@ static void self_go(struct actor_self *self)
 		self_refuse(self, ERROR_NOT_FOUND, STR("there is no such actor any more"));
 	else if (self->stopped)
 		self_refuse(self, ERROR_UNAVAILABLE, STR("the actor has stopped after a failure"));
+	else if (spec->persists && !self->loaded)
+		self_load(self);
 	else if (self->ready_ns > clock_monotonic_ns())
 		timer_start_at(&self->pause, self->ready_ns);
 	else if (self->unready && spec->init)
@@ -242,6 +280,8 @@ static void self_interrupt(struct actor *actor)
 {
 	struct actor_self *self = actor_state(actor);
 
+	if (self->keeping)
+		return; /* it is told soon */
 	if (self->run) {
 		flow_run_cancel(&self->run->flow);
 		return;

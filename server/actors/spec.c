@@ -16,7 +16,7 @@ struct actor_config {
 	int restart;
 	uint64_t idle_ms;
 	int64_t n_max;
-	bool expose;
+	bool expose, persist;
 	struct str help;
 };
 
@@ -106,6 +106,8 @@ const struct setting actor_keys[] = {
 	  .min = 1, .max = INT64_C(86400000) * 365 },
 	{ "max", SETTING_INT, AT(n_max), "10000", "How many with a key live at once.", 1,
 	  10000000 },
+	{ "persist", SETTING_BOOL, AT(persist), "false",
+	  "Whether its state is in the store, with each message, and outlives the process." },
 	{ "links", SETTING_MAP, AT(links),
 	  .help = "Actors, and the handler that is told when one of them has ended or failed." },
 	{ "expose", SETTING_BOOL, AT(expose), "false",
@@ -433,6 +435,7 @@ static void actor_compile(struct actor_section *section, struct flow_compiler *c
 	if (settings_read(&part, 1, entry->value, what, compiler->arena, compiler->diag) > 0)
 		return;
 	spec->help = config.help;
+	spec->persists = config.persist;
 	spec->restart = (enum actor_restart)config.restart;
 	spec->idle_ms = config.idle_ms ? config.idle_ms : spec->n_keys ? IDLE_DEFAULT_MS : 0;
 	spec->n_max = (size_t)config.n_max;

@@ -3,7 +3,7 @@ import re
 import threading
 
 from backends import answering, holding
-from leat import SLOW, TIMEOUT, await_true, check
+from leat import SLOW, TIMEOUT, Closed, await_true, check
 
 COUNTER = """
 actors:
@@ -448,12 +448,12 @@ def test_reloads_lose_no_message(leat):
     stop, n_sent = threading.Event(), [0]
 
     def add():
-        with daemon.connect() as client:
-            while not stop.is_set():
-                answer = client.request("POST", "/counter/add", body=b'{"by":1}',
-                                        headers=JSON)
-                assert answer.status == 200, answer
-                n_sent[0] += 1
+        while not stop.is_set():
+            with daemon.connect() as client:
+                for _ in range(100):
+                    answer = client.request("POST", "/counter/add", body=b'{"by":1}', headers=JSON)
+                    assert answer.status == 200, answer
+                    n_sent[0] += 1
     thread = threading.Thread(target=add)
     thread.start()
     for i in range(10):
@@ -511,3 +511,69 @@ def test_a_secret_cannot_be_in_a_state_or_a_reply():
         code, out = check(f"secrets: {{ dir: s }}\nactors: {{ a: {{ handlers: {{ x: {handler} }} }} }}\n",
                           files={"s/s": "x"})
         assert code == 1 and "a secret cannot be in" in out, out
+
+
+# ------------------------------------------------------------------ states that outlive the process
+
+KEPT = """
+store: { path: "@DIR@/leat.db" }
+actors:
+  "count/{name}":
+    expose: true
+    persist: true
+    idle: @idle@
+    state: 0
+    handlers:
+      add: { set: "${state + 1}", reply: { json: "${state}" } }
+      bad: { set: "${state + 1}", reply: { json: "${message / 0}" } }
+      drop: { set: null }
+"""
+
+
+def test_a_persistent_state_lives_through_a_stop_and_idleness(leat):
+    daemon = leat(KEPT, idle="20ms")
+    assert [daemon.post_json("/count/a/add", 0).json() for _ in range(3)] == [1, 2, 3]
+    await_true(lambda: not live(daemon))
+    assert daemon.post_json("/count/a/add", 0).json() == 4
+    assert daemon.post_json("/count/a/bad", 0).status == 500
+    daemon.restart(15)
+    assert daemon.post_json("/count/a/add", 0).json() == 5
+    assert daemon.post_json("/count/b/add", 0).json() == 1
+
+
+def test_a_persistent_state_that_is_null_is_not_kept(leat):
+    daemon = leat(KEPT, idle="20ms")
+    assert daemon.post_json("/count/a/add", 0).json() == 1
+    assert daemon.post_json("/count/a/drop", 0).status == 204
+    await_true(lambda: not live(daemon))
+    assert daemon.post_json("/count/a/add", 0).json() == 1
+
+
+def test_nothing_that_was_replied_to_is_lost_by_a_crash(leat):
+    daemon = leat(KEPT, idle="10m")
+    replied = {"a": 0, "b": 0}
+    for _ in range(10):
+        stop, threads = threading.Event(), []
+        clients = {name: daemon.connect() for name in replied}
+
+        def add(name, stop=stop, clients=clients):
+            try:
+                with clients[name] as client:
+                    while not stop.is_set():
+                        replied[name] = client.request("POST", f"/count/{name}/add", body=b"0",
+                                                       headers=JSON).json()
+            except (Closed, OSError):
+                pass
+        before = dict(replied)
+        for name in replied:
+            threads.append(threading.Thread(target=add, args=(name,)))
+            threads[-1].start()
+        await_true(lambda b=before: all(replied[name] > b[name] + 3 for name in replied))
+        daemon.restart(9)
+        stop.set()
+        for thread in threads:
+            thread.join(TIMEOUT)
+        for name, last in replied.items():
+            now = daemon.post_json(f"/count/{name}/add", 0).json()
+            assert now in (last + 1, last + 2), (name, last, now)
+            replied[name] = now
