@@ -18,6 +18,7 @@ enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL
 enum job_missed { MISSED_SKIP, MISSED_ONCE, MISSED_ALL };
 
 struct file_io;
+struct tally;
 struct store;
 struct job_spec {
 	struct str name;
@@ -38,7 +39,8 @@ struct job_spec {
 	int64_t retry_times;
 	uint64_t retry_wait_ms;
 	struct flow *flow;
-	struct expr *when; /* or NULL */
+	struct expr *when;   /* or NULL */
+	struct tally *tally; /* a reference: of its attempts */
 };
 
 extern const struct setting job_keys[];
