@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/actor_routes.h"
 #include "server/dns_servers.h"
 #include "server/files_root.h"
 #include "server/flow/shared.h"
@@ -275,44 +276,6 @@ static void load_flows(struct load *load)
 		load_flow_one(load, &node->entries[i]);
 }
 
-static size_t load_n_handlers(const struct load *load)
-{
-	size_t n_handlers = 0;
-
-	for (size_t i = 0; i < load->generation->actors.n_specs; i++)
-		n_handlers += load->generation->actors.specs[i].n_handlers;
-	return n_handlers;
-}
-
-/* DECISIONS 16: what reaches a handler over HTTP, unless a route that was written is in its place. */
-static void load_expose(struct load *load, const struct actor_spec *spec,
-			const struct actor_handler *handler)
-{
-	struct generation *generation = load->generation;
-	struct node_entry *entry = actor_route(spec, handler, generation->arena);
-	struct route *route;
-	struct diag unheard;
-
-	route = entry ? route_compile(&load->compiler, &load->policies, &load->schemas,
-				      &generation->settings, entry)
-		      : NULL;
-	if (!route)
-		return;
-	diag_init(&unheard);
-	if (router_add(generation->router, &route->pattern, route->place, route, &unheard))
-		generation->routes[generation->n_routes++] = route;
-	diag_fini(&unheard);
-}
-
-static void load_exposed(struct load *load)
-{
-	const struct actor_section *section = &load->generation->actors;
-
-	for (size_t i = 0; i < section->n_specs; i++)
-		for (size_t j = 0; j < section->specs[i].n_handlers; j++)
-			load_expose(load, &section->specs[i], &section->specs[i].handlers[j]);
-}
-
 static void load_routes(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -321,7 +284,8 @@ static void load_routes(struct load *load)
 
 	generation->router = router_create(generation->arena);
 	generation->routes = arena_alloc_array(
-		generation->arena, n_entries + load_n_handlers(load) + 1, sizeof(struct route *));
+		generation->arena, n_entries + actor_routes_max(&generation->actors) + 1,
+		sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
 						    &load->schemas, &generation->settings,
@@ -335,7 +299,7 @@ static void load_routes(struct load *load)
 		else
 			tally_give(route->tally);
 	}
-	load_exposed(load);
+	actor_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
