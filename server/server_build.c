@@ -37,26 +37,20 @@ static struct homes *server_create_homes(struct server *server)
 	for (size_t i = 0; i < server->n_workers; i++) {
 		scheduler_set_homes(server->workers[i]->scheduler, homes);
 		scheduler_set_topics(server->workers[i]->scheduler, server->topics);
+		actor_loop_host(server->workers[i]->actors)->context.homes = homes;
+		actor_loop_host(server->workers[i]->actors)->context.topics = server->topics;
 	}
 	free(loops);
 	return homes;
 }
 
-static void server_create_agendas(struct server *server)
-{
-	struct scheduler **schedulers = mem_alloc(server->n_workers * sizeof(struct scheduler *));
-
-	for (size_t i = 0; i < server->n_workers; i++)
-		schedulers[i] = server->workers[i]->scheduler;
-	server->agendas = agendas_create(server->store, schedulers, server->n_workers);
-	free(schedulers);
-}
-
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
+	server->actors = actors_create(n_workers);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
+	server->agendas = agendas_create(server->store, n_workers);
 	for (size_t i = 0; i <= n_workers; i++) {
 		int r = worker_create(&server->workers[i], server, i, i == n_workers);
 
@@ -64,7 +58,6 @@ static int server_create_workers(struct server *server, size_t n_workers)
 			return r;
 	}
 	server->homes = server_create_homes(server);
-	server_create_agendas(server);
 	server->main = server->workers[n_workers];
 	server->main->router = admin_router();
 	return 0;

@@ -284,29 +284,29 @@ struct todo_ask *agendas_cancel(struct agendas *agendas, struct str name, struct
 
 /* ------------------------------------------------------------ life */
 
-struct agendas *agendas_create(struct store *store, struct scheduler *const schedulers[],
-			       size_t n_schedulers)
+struct agendas *agendas_create(struct store *store, size_t n_schedulers)
 {
 	struct agendas *agendas =
 		mem_zalloc(sizeof(*agendas) + n_schedulers * sizeof(agendas->agendas[0]));
 
 	agendas->store = store;
-	agendas->n_agendas = n_schedulers;
-	for (size_t i = 0; i < n_schedulers; i++) {
-		struct agenda *agenda = mem_zalloc(sizeof(*agenda));
-
-		agenda->agendas = agendas;
-		agenda->scheduler = schedulers[i];
-		agenda->loop = schedulers[i]->loop;
-		agenda->index = (unsigned)i;
-		heap_init(&agenda->near, near_less);
-		list_init(&agenda->runs);
-		timer_init(&agenda->timer, agenda->loop, agenda_on_timer);
-		agendas->agendas[i] = agenda;
-		schedulers[i]->agenda = agenda;
-		schedulers[i]->agendas = agendas;
-	}
 	return agendas;
+}
+
+void agendas_add_scheduler(struct agendas *agendas, struct scheduler *scheduler)
+{
+	struct agenda *agenda = mem_zalloc(sizeof(*agenda));
+
+	agenda->agendas = agendas;
+	agenda->scheduler = scheduler;
+	agenda->loop = scheduler->loop;
+	agenda->index = (unsigned)agendas->n_agendas;
+	heap_init(&agenda->near, near_less);
+	list_init(&agenda->runs);
+	timer_init(&agenda->timer, agenda->loop, agenda_on_timer);
+	agendas->agendas[agendas->n_agendas++] = agenda;
+	scheduler->agenda = agenda;
+	scheduler->agendas = agendas;
 }
 
 void agendas_destroy(struct agendas *agendas)

@@ -64,8 +64,9 @@ struct todo_ask *agendas_cancel(struct agendas *agendas, struct str name, struct
 				void (*on_done)(struct todo_ask *ask), void *user);
 
 /* Before the loops run. The agendas are the schedulers' afterwards. */
-struct agendas *agendas_create(struct store *store, struct scheduler *const schedulers[],
-			       size_t n_schedulers);
+struct agendas *agendas_create(struct store *store, size_t n_schedulers);
+void agendas_add_scheduler(struct agendas *agendas,
+			   struct scheduler *scheduler); /* in the order of the loops */
 void agendas_destroy(struct agendas *agendas); /* NULL is accepted; after the schedulers */
 
 /* Any thread. */

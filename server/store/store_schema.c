@@ -17,7 +17,9 @@ static const char *const steps[] = {
 	"create table kafka_message (id integer primary key autoincrement, cluster text not null,"
 	" topic text not null, key, value, headers, partition int not null, dead int not null);"
 	"create index kafka_message_cluster on kafka_message (cluster, id);",
-	/* 4: what is to be done once; `ord` is when it was to be done at first, `made` when it was
+	/* 4: states of actors with `persist: true` */
+	"create table actor (name text primary key, state text not null) without rowid;",
+	/* 5: what is to be done once; `ord` is when it was to be done at first, `made` when it was
 	 * added or, once it is over, ended */
 	"create table todo (id integer primary key autoincrement, kind int not null,"
 	" target text not null, slot int not null, name text, key text, idem text, ord int not "

@@ -5,6 +5,7 @@
  * before that may have been kept all the same. */
 #include "conf/units.h"
 #include "core/base/clock.h"
+#include "server/actors/actors.h"
 #include "server/expr/functions.h"
 #include "server/flow/step.h"
 #include "server/jobs/agenda.h"
@@ -337,12 +338,10 @@ static void cancel_start(struct step_run *run)
 	struct str name;
 	int r;
 
-	if (!context->agendas) {
-		step_done(run, ERROR_UNAVAILABLE, STR("nothing can be scheduled here"));
-		return;
-	}
 	r = step_eval_name(run, config->name, &name);
-	if (r < 0)
+	if (r == 0 && context->actors)
+		actors_cancel(context->actors, name);
+	if (r < 0 || !context->agendas)
 		step_done_errno(run, r);
 	else
 		schedule_wait(run, agendas_cancel(context->agendas, name, context->loop,
@@ -351,8 +350,9 @@ static void cancel_start(struct step_run *run)
 
 const struct verb verb_cancel = {
 	.name = "cancel",
-	.help = "Takes back what is scheduled under that name and has not begun; the result is how "
-		"many that were: 1 or 0.",
+	.help = "Takes back what `schedule:` keeps under that name and has not begun, and what "
+		"`send:` with `delay:` and that key still has to send; the result is how many "
+		"were scheduled: 1 or 0.",
 	.config_size = sizeof(struct cancel_config),
 	.state_size = sizeof(struct schedule_state),
 	.is_idempotent = true,
