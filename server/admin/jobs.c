@@ -167,9 +167,13 @@ static void jobs_command_done(struct gather *gather)
 			return;
 		}
 		reply = reply_problem(
-			&request->arena, result == -EBUSY ? 409 : 500, STR("unavailable"), STR_NONE,
-			STR_NONE,
-			STR("the job is running, and its overlap: does not allow another run now"));
+			&request->arena, result == -EBUSY || result == -EOPNOTSUPP ? 409 : 500,
+			STR("unavailable"), STR_NONE, STR_NONE,
+			result == -EOPNOTSUPP
+				? STR("the job runs when messages come from its source, not by "
+				      "hand")
+				: STR("the job is running, and its overlap: does not allow another "
+				      "run now"));
 		request_reply(request, &reply);
 		return;
 	}

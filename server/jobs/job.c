@@ -1,5 +1,6 @@
 /* server/jobs/job.c: an entry of `jobs:` becomes a struct job_spec. */
-#include "server/jobs/jobs.h"
+#include "server/jobs/source.h"
+#include "server/redis/redis_source.h"
 #include <stdio.h>
 
 #define JOB_ROOTS                                                                                  \
@@ -18,7 +19,13 @@ struct job_config {
 	int overlap, missed;
 	int64_t history;
 	bool at_start;
-	const struct node *retry, *when, *tasks;
+	int64_t concurrency, waiting;
+	const struct node *source, *batch, *retry, *when, *tasks;
+};
+
+struct job_batch_config {
+	int64_t max;
+	uint64_t wait_ms;
 };
 
 struct job_retry_config {
@@ -41,8 +48,31 @@ static const struct setting retry_keys[] = {
 };
 #undef AT
 
+#define AT(field) offsetof(struct job_batch_config, field)
+static const struct setting batch_keys[] = {
+	{ "max", SETTING_INT, AT(max), "100", "The most messages of one run.", .min = 1,
+	  .max = 10000 },
+	{ "wait", SETTING_DURATION, AT(wait_ms), "100ms",
+	  "How long the first message waits for others.", .max = INT64_C(3600000) },
+	SETTINGS_END
+};
+#undef AT
+
 #define AT(field) offsetof(struct job_config, field)
 const struct setting job_keys[] = {
+	{ "source", SETTING_NODE, AT(source),
+	  .help = "Runs when messages come: from a Redis stream or channel.",
+	  .keys = redis_source_keys },
+	{ "concurrency", SETTING_INT, AT(concurrency), "1",
+	  "How many runs of a source's messages there are at once.", .min = 1, .max = 1000 },
+	{ "waiting", SETTING_INT, AT(waiting), "1000",
+	  "How many messages of a source wait in memory; the sender is held back then, or, where "
+	  "that cannot be, what has no room is dropped.",
+	  .min = 1, .max = 1000000 },
+	{ "batch", SETTING_NODE, AT(batch),
+	  .help = "A run has several messages of its source: at most `max`, which have come in "
+		  "`wait`.",
+	  .keys = batch_keys },
 	{ "every", SETTING_DURATION, AT(every_ms),
 	  .help = "Runs at this period, counted from the start; the schedule does not drift.",
 	  .min = 1, .max = JOB_MS_MAX },
@@ -103,7 +133,10 @@ static const struct node_entry *job_find_schedule(struct flow_compiler *compiler
 						  const struct node_entry *entry, int *ret_kind)
 {
 	static const char *const keys[] = {
-		[JOB_EVERY] = "every", [JOB_DELAY] = "delay", [JOB_CRON] = "cron"
+		[JOB_EVERY] = "every",
+		[JOB_DELAY] = "delay",
+		[JOB_CRON] = "cron",
+		[JOB_SOURCE] = "source",
 	};
 	const struct node_entry *found = NULL, *at;
 
@@ -122,7 +155,7 @@ static const struct node_entry *job_find_schedule(struct flow_compiler *compiler
 	}
 	if (!found)
 		diag_error(compiler->diag, entry->key_place,
-			   "job \"%.*s\" has no schedule; add every, delay or cron",
+			   "job \"%.*s\" has no schedule; add every, delay, cron or source",
 			   STR_ARG(entry->key));
 	return found;
 }
@@ -146,6 +179,31 @@ static bool job_compile_zone(struct flow_compiler *compiler, const struct node_e
 			 &spec->zone);
 }
 
+/* What belongs to the clock does not belong to a source, and the other way round. */
+static bool job_check_keys(struct flow_compiler *compiler, const struct node_entry *entry,
+			   const struct job_spec *spec)
+{
+	static const char *const of_clock[] = { "timezone", "overlap",  "missed", "jitter",
+						"when",     "at_start", "history", NULL };
+	static const char *const of_source[] = { "concurrency", "waiting", "batch", NULL };
+	const char *const *keys = spec->kind == JOB_SOURCE ? of_clock : of_source;
+	bool ok = true;
+
+	for (; *keys; keys++) {
+		const struct node_entry *at = node_entry_find(entry->value, *keys);
+
+		if (!at)
+			continue;
+		diag_error(compiler->diag, at->key_place,
+			   spec->kind == JOB_SOURCE
+				   ? "%s belongs to a job that runs by the clock; remove it"
+				   : "%s belongs to a job with a source; remove it",
+			   *keys);
+		ok = false;
+	}
+	return ok;
+}
+
 static bool job_compile_schedule(struct flow_compiler *compiler, const struct node_entry *entry,
 				 struct job_spec *spec)
 {
@@ -158,6 +216,10 @@ static bool job_compile_schedule(struct flow_compiler *compiler, const struct no
 	if (!schedule)
 		return false;
 	spec->kind = kind;
+	if (!job_check_keys(compiler, entry, spec))
+		return false;
+	if (kind == JOB_SOURCE)
+		return source_compile(compiler, schedule->value, spec);
 	if (kind != JOB_EVERY && at_start) {
 		diag_error(compiler->diag, at_start->key_place,
 			   "at_start belongs to every, not to %.*s; remove it",
@@ -207,6 +269,27 @@ static bool job_compile_retry(struct flow_compiler *compiler, const struct node 
 	return ok;
 }
 
+static bool job_compile_batch(struct flow_compiler *compiler, const struct node *node,
+			      struct job_spec *spec)
+{
+	struct job_batch_config config = { 0 };
+	const struct settings_part part = { batch_keys, &config };
+	bool ok;
+
+	if (!node)
+		return true;
+	if (node_is_scalar(node) && node->kind != NODE_NULL) {
+		settings_defaults(batch_keys, &config, compiler->arena);
+		ok = setting_read_value(setting_find(batch_keys, STR("max")), node, &config,
+					compiler->arena, compiler->diag);
+	} else {
+		ok = settings_read(&part, 1, node, "batch", compiler->arena, compiler->diag) == 0;
+	}
+	spec->batch_max = (size_t)config.max;
+	spec->batch_wait_ms = config.wait_ms;
+	return ok;
+}
+
 static bool job_compile_when(struct flow_compiler *compiler, const struct node *node,
 			     struct job_spec *spec)
 {
@@ -222,7 +305,9 @@ static bool job_compile_flow(struct flow_compiler *compiler, const struct node *
 			     struct job_spec *spec)
 {
 	spec->flow = flow_declare(compiler, spec->name);
-	return tasks && flow_compile(compiler, spec->flow, tasks, NULL, JOB_ROOTS);
+	return tasks && flow_compile(compiler, spec->flow, tasks, NULL,
+				     spec->kind == JOB_SOURCE ? JOB_ROOTS | ROOT_BIT(ROOT_MESSAGE)
+							      : JOB_ROOTS);
 }
 
 static void job_take_config(struct job_spec *spec, const struct job_config *config)
@@ -237,6 +322,8 @@ static void job_take_config(struct job_spec *spec, const struct job_config *conf
 	spec->history_max = (size_t)config->history;
 	spec->timeout_ms = config->timeout_ms;
 	spec->jitter_ms = config->jitter_ms;
+	spec->concurrency = (size_t)config->concurrency;
+	spec->waiting_max = (size_t)config->waiting;
 }
 
 struct job_spec *job_compile(struct flow_compiler *compiler, const struct node_entry *entry)
@@ -259,6 +346,7 @@ struct job_spec *job_compile(struct flow_compiler *compiler, const struct node_e
 	ok = job_compile_schedule(compiler, entry, spec) && ok;
 	ok = job_check_missed(compiler, entry, config.missed) && ok;
 	ok = job_compile_retry(compiler, config.retry, spec) && ok;
+	ok = job_compile_batch(compiler, config.batch, spec) && ok;
 	ok = job_compile_when(compiler, config.when, spec) && ok;
 	ok = job_compile_flow(compiler, config.tasks, spec) && ok;
 	ok = job_compile_zone(compiler, entry, spec) && ok;

@@ -5,7 +5,7 @@
  * `missed` wants their planned times to be done; else they stay `interrupted`. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "server/jobs/scheduler.h"
+#include "server/jobs/consumer.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -133,7 +133,7 @@ static void job_restore(struct job *job, struct record *record)
 	}
 	job->paused = record->is_known && record->paused;
 	job_take_up(job, record);
-	if (same && !job->paused) {
+	if (same && !job->paused && job->spec->kind != JOB_SOURCE) {
 		job->after_wall_ns = MAX(job->after_wall_ns, record->after_wall_ns);
 		timetable_resume(&job->timetable, job->spec, now, record->after_wall_ns);
 		job_make_up(job, record->after_wall_ns);
@@ -153,6 +153,8 @@ void job_on_record(struct job *job, struct record *record)
 		job->recorded = true;
 		job_restore(job, record);
 	}
+	if (job->consumer)
+		consumer_set(job->consumer);
 	job_arm(job);
 	job_check_idle(job);
 }

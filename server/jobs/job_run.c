@@ -19,6 +19,23 @@ enum {
 
 static void job_run_on_pause_end(struct timer *timer);
 
+struct context scheduler_context(const struct scheduler *scheduler, const struct context_ops *ops,
+				 struct arena *arena, struct str id)
+{
+	return (struct context){ .ops = ops,
+				 .loop = scheduler->loop,
+				 .client = scheduler->client,
+				 .redis = scheduler->redis,
+				 .arena = arena,
+				 .id = id,
+				 .detacher = scheduler->detacher,
+				 .processes = scheduler->processes,
+				 .files = scheduler->files,
+				 .jq = scheduler->jq,
+				 .homes = scheduler->homes,
+				 .store = scheduler->store };
+}
+
 struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 {
 	struct scheduler *scheduler = job->scheduler;
@@ -34,18 +51,7 @@ struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns)
 	timer_init(&run->timer, scheduler->loop, job_run_on_pause_end);
 	snprintf(run->id, sizeof(run->id), "%s-%" PRIx64 "-%" PRIu64, job->name,
 		 (uint64_t)(planned_wall_ns / (int64_t)NS_PER_MS), ++scheduler->n_made);
-	run->context = (struct context){ .ops = &job_run_ops,
-					 .loop = scheduler->loop,
-					 .client = scheduler->client,
-					 .redis = scheduler->redis,
-					 .arena = &run->arena,
-					 .id = str_of(run->id),
-					 .detacher = scheduler->detacher,
-					 .processes = scheduler->processes,
-					 .files = scheduler->files,
-					 .jq = scheduler->jq,
-					 .homes = scheduler->homes,
-					 .store = scheduler->store };
+	run->context = scheduler_context(scheduler, &job_run_ops, &run->arena, str_of(run->id));
 	return run;
 }
 
@@ -109,14 +115,17 @@ int job_run_when(struct job_run *run)
 
 /* ------------------------------------------------------------ the end of an attempt */
 
-/* It doubles, with up to a quarter more, so that what failed together is not tried together. */
-static uint64_t job_run_wait_ms(const struct job_run *run)
+uint64_t job_retry_wait_ms(const struct job_spec *spec, unsigned attempt, struct str id)
 {
-	uint64_t wait_ms = run->spec->retry_wait_ms
-			   << MIN(run->attempt - 1, (unsigned)RETRY_DOUBLE_MAX);
+	uint64_t wait_ms = spec->retry_wait_ms << MIN(attempt - 1, (unsigned)RETRY_DOUBLE_MAX);
 
 	wait_ms = MIN(wait_ms, (uint64_t)RETRY_WAIT_MAX_MS);
-	return wait_ms + (str_hash(str_of(run->id)) + run->attempt) % (wait_ms / 4 + 1);
+	return wait_ms + (str_hash(id) + attempt) % (wait_ms / 4 + 1);
+}
+
+uint64_t job_timeout_ms(const struct job_spec *spec)
+{
+	return spec->timeout_ms ? spec->timeout_ms : TIMEOUT_DEFAULT_MS;
 }
 
 static bool job_run_may_retry(const struct job_run *run)
@@ -231,8 +240,10 @@ static void job_run_on_end(struct flow_run *flow)
 	struct job_run *run = container_of(flow, struct job_run, flow);
 	uint64_t took_ns = clock_monotonic_ns() - run->started_ns;
 	bool again = job_run_may_retry(run) && !run->job->scheduler->stopped;
-	uint64_t wait_ms = again ? job_run_wait_ms(run) : 0;
+	uint64_t wait_ms = 0;
 
+	if (again)
+		wait_ms = job_retry_wait_ms(run->spec, run->attempt, str_of(run->id));
 	job_run_record_end(run, run->started_wall_ns + (int64_t)took_ns, wait_ms);
 	job_run_log(run, took_ns / NS_PER_MS, wait_ms);
 	job_run_tell(run, run->started_ns + took_ns);
@@ -267,8 +278,6 @@ static void job_run_record_start(struct job_run *run)
 
 static void job_run_attempt(struct job_run *run)
 {
-	uint64_t timeout_ms = run->spec->timeout_ms ? run->spec->timeout_ms : TIMEOUT_DEFAULT_MS;
-
 	arena_reset(&run->arena);
 	run->state = JOB_RUN_RUNNING;
 	run->attempt++;
@@ -278,7 +287,7 @@ static void job_run_attempt(struct job_run *run)
 	job_run_record_start(run);
 	run->context.trace = trace_begin(run->job->scheduler->tracer, &run->arena, run->started_ns);
 	flow_run_init(&run->flow, run->spec->flow, &run->context, job_run_on_end);
-	flow_run_set_deadline(&run->flow, run->started_ns + timeout_ms * NS_PER_MS);
+	flow_run_set_deadline(&run->flow, run->started_ns + job_timeout_ms(run->spec) * NS_PER_MS);
 	flow_run_start(&run->flow);
 }
 

@@ -18,11 +18,12 @@ enum job_overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_PARALLEL, OVERLAP_CANCEL
 enum job_missed { MISSED_SKIP, MISSED_ONCE, MISSED_ALL };
 
 struct file_io;
+struct source_kind;
 struct store;
 struct job_spec {
 	struct str name;
 	struct place place;
-	enum { JOB_EVERY, JOB_DELAY, JOB_CRON } kind;
+	enum { JOB_EVERY, JOB_DELAY, JOB_CRON, JOB_SOURCE } kind;
 	uint64_t every_ms, delay_ms;
 	bool at_start; /* of `every` */
 	struct cron cron;
@@ -39,6 +40,13 @@ struct job_spec {
 	uint64_t retry_wait_ms;
 	struct flow *flow;
 	struct expr *when; /* or NULL */
+	/* of JOB_SOURCE (server/jobs/source.h) */
+	const struct source_kind *source_kind;
+	const void *source;
+	struct str source_text; /* what people are shown */
+	size_t concurrency, waiting_max;
+	size_t batch_max; /* 0: a message a run */
+	uint64_t batch_wait_ms;
 };
 
 extern const struct setting job_keys[];

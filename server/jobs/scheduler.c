@@ -5,6 +5,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "server/expr/json.h"
+#include "server/jobs/consumer.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -66,7 +67,7 @@ void job_check_idle(struct job *job)
 {
 	struct job_run *run;
 
-	if (job->n_running > 0)
+	if (job->n_running > 0 || (job->consumer && consumer_is_busy(job->consumer)))
 		return;
 	if (!job->spec)
 		job_destroy(job);
@@ -142,7 +143,8 @@ void job_arm(struct job *job)
 {
 	uint64_t wake_ns = UINT64_MAX;
 
-	if (job->spec && !job->paused && !job->record && !job->scheduler->stopped)
+	if (job->spec && job->spec->kind != JOB_SOURCE && !job->paused && !job->record &&
+	    !job->scheduler->stopped)
 		wake_ns = timetable_wake_ns(&job->timetable, job->spec, timetable_clock());
 	if (wake_ns == UINT64_MAX)
 		timer_stop(&job->timer);
@@ -187,6 +189,8 @@ static char *job_describe(const struct job_spec *spec)
 	case JOB_CRON:
 		return mem_printf("cron %.*s, %.*s", STR_ARG(spec->cron_text),
 				  STR_ARG(spec->timezone));
+	case JOB_SOURCE:
+		return mem_printf("%.*s", STR_ARG(spec->source_text));
 	}
 	unreachable();
 }
@@ -209,6 +213,7 @@ static void job_destroy(struct job *job)
 {
 	check_that(job->n_running == 0, "n_running=%zu", job->n_running);
 	timer_stop(&job->timer);
+	consumer_destroy(job->consumer);
 	job_drop_waiting(job);
 	map_remove(&job->scheduler->by_name, str_of(job->name));
 	list_remove(&job->link);
@@ -222,7 +227,8 @@ static void job_plan(struct job *job)
 {
 	const struct timetable_now now = timetable_clock();
 
-	timetable_init(&job->timetable, job->spec, now);
+	if (job->spec->kind != JOB_SOURCE)
+		timetable_init(&job->timetable, job->spec, now);
 	job->after_wall_ns = now.wall_ns;
 	record_state(job);
 }
@@ -243,6 +249,10 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 		job_plan(job);
 	if (!job->recorded && !job->record && job->scheduler->store && job->history.n_added == 0)
 		job->record = record_ask(job);
+	if (spec->kind == JOB_SOURCE && !job->consumer)
+		job->consumer = consumer_create(job);
+	if (job->consumer)
+		consumer_set(job->consumer);
 	job_arm(job);
 }
 
@@ -250,6 +260,8 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 static void job_leave(struct job *job)
 {
 	job->spec = NULL;
+	if (job->consumer)
+		consumer_set(job->consumer);
 	job->generation = NULL;
 	job_arm(job);
 	job_drop_waiting(job);
@@ -365,6 +377,8 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel)
 	list_each(job, &scheduler->jobs, struct job, link) {
 		job_drop_waiting(job);
 		timer_stop(&job->timer);
+		if (job->consumer)
+			consumer_stop(job->consumer, cancel);
 		job_cancel_runs(job, cancel);
 	}
 }
@@ -387,7 +401,7 @@ static void job_write(const struct job *job, struct buf *out)
 {
 	int64_t next_wall_ns = 0;
 
-	if (!job->paused && !job->scheduler->stopped)
+	if (job->spec->kind != JOB_SOURCE && !job->paused && !job->scheduler->stopped)
 		(void)timetable_next(&job->timetable, job->spec, timetable_clock(), &next_wall_ns);
 	buf_add(out, STR("{\"name\":"));
 	json_write_text(str_of(job->name), out);
@@ -398,8 +412,13 @@ static void job_write(const struct job *job, struct buf *out)
 	buf_printf(out, ",\"paused\":%s,\"running\":%zu,\"waiting\":%zu,\"last\":",
 		   job->paused ? "true" : "false", job->n_running, job->n_waiting);
 	history_write_last(&job->history, out);
-	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64 "}", job->n_runs,
+	buf_printf(out, ",\"runs\":%" PRIu64 ",\"failures\":%" PRIu64, job->n_runs,
 		   job->n_failures);
+	if (job->consumer) {
+		buf_add(out, STR(",\"messages\":"));
+		consumer_write(job->consumer, out);
+	}
+	buf_add_char(out, '}');
 }
 
 void scheduler_write_list(struct scheduler *scheduler, struct buf *out)
@@ -431,10 +450,12 @@ static void job_set_paused(struct job *job, bool paused)
 	if (job->paused == paused)
 		return;
 	job->paused = paused;
-	if (!paused) {
+	if (!paused && job->spec->kind != JOB_SOURCE) {
 		timetable_skip(&job->timetable, job->spec, timetable_clock());
 		job->after_wall_ns = MAX(job->after_wall_ns, clock_wall_ns());
 	}
+	if (job->consumer)
+		consumer_set(job->consumer);
 	record_state(job);
 	job_arm(job);
 	log_info("job %s name=%s", paused ? "paused" : "resumed", job->name);
@@ -450,6 +471,8 @@ int scheduler_command(struct scheduler *scheduler, struct str name, enum job_com
 		return -EAGAIN;
 	switch (command) {
 	case JOB_RUN_NOW:
+		if (job->spec->kind == JOB_SOURCE)
+			return -EOPNOTSUPP;
 		return scheduler->stopped ? -EBUSY : job_due(job, clock_wall_ns());
 	case JOB_PAUSE:
 	case JOB_RESUME:

@@ -33,14 +33,16 @@ struct scheduler {
 	bool stopped;
 };
 
+struct consumer;
 struct job {
 	struct list link;
 	struct scheduler *scheduler;
 	char *name;
 	char *schedule; /* as text; another one is another plan */
 	const struct job_spec
-		*spec;    /* NULL: gone from the configuration; lives until its runs end */
-	void *generation; /* the spec's */
+		*spec;             /* NULL: gone from the configuration; lives until its runs end */
+	void *generation;          /* the spec's */
+	struct consumer *consumer; /* of a source; NULL: it runs by the clock */
 	struct timetable timetable;
 	struct timer timer;
 	struct list runs;    /* of struct job_run: RUNNING and PAUSING */
@@ -82,6 +84,15 @@ struct job_run {
 };
 
 /* ---- job_run.c */
+
+/* What flows of this loop have. */
+struct context scheduler_context(const struct scheduler *scheduler, const struct context_ops *ops,
+				 struct arena *arena, struct str id);
+
+/* Before the attempt behind that one: it doubles, with up to a quarter more, so that what failed
+ * together is not tried together. */
+uint64_t job_retry_wait_ms(const struct job_spec *spec, unsigned attempt, struct str id);
+uint64_t job_timeout_ms(const struct job_spec *spec); /* of one attempt */
 
 /* NULL when there is no memory. */
 struct job_run *job_run_create(struct job *job, int64_t planned_wall_ns);

@@ -244,6 +244,29 @@ static void conn_finish_ticket(struct redis_conn *conn, struct redis_ticket *tic
 	ticket_fail(ticket, REDIS_REPLIED, text);
 }
 
+/* False: nobody has asked, and nobody listens. */
+static bool conn_begin_push(struct redis_conn *conn)
+{
+	struct redis_push *push = conn->node->pool->rloop->push;
+	struct resp_want want = { .arena = NULL, .max = REDIS_SCRATCH };
+
+	if (!push)
+		return false;
+	push->want(push, &want);
+	resp_begin(&conn->reader, &want);
+	conn->in_push = true;
+	return true;
+}
+
+static void conn_on_push(struct redis_conn *conn)
+{
+	struct redis_push *push = conn->node->pool->rloop->push;
+	struct resp_reply reply = resp_reply(&conn->reader);
+
+	conn->in_push = false;
+	push->on_reply(push, &reply);
+}
+
 /* One reply is there. */
 static void conn_on_reply(struct redis_conn *conn)
 {
@@ -270,12 +293,13 @@ static bool conn_feed(struct redis_conn *conn, struct str bytes)
 		ptrdiff_t used;
 		bool whole;
 
-		if (conn->state == REDIS_CONN_READY && !conn->in_reply) {
-			if (list_is_empty(&conn->sent)) {
+		if (conn->state == REDIS_CONN_READY && !conn->in_reply && !conn->in_push) {
+			if (!list_is_empty(&conn->sent)) {
+				conn_begin_reply(conn);
+			} else if (!conn_begin_push(conn)) {
 				redis_conn_lost(conn, REDIS_REPLIED, "the server speaks unasked");
 				return false;
 			}
-			conn_begin_reply(conn);
 		}
 		used = resp_read(&conn->reader, bytes, &whole);
 		if (used < 0) {
@@ -283,7 +307,9 @@ static bool conn_feed(struct redis_conn *conn, struct str bytes)
 			return false;
 		}
 		bytes = str_skip(bytes, (size_t)used);
-		if (whole && conn->state == REDIS_CONN_READY)
+		if (whole && conn->in_push)
+			conn_on_push(conn);
+		else if (whole && conn->state == REDIS_CONN_READY)
 			conn_on_reply(conn);
 		else if (whole && !redis_login_reply(conn))
 			return false;

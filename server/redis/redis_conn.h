@@ -42,6 +42,7 @@ struct redis_conn {
 	unsigned n_login, login_at;
 	bool broken;   /* sending or reading has failed; what came before is still read */
 	bool in_reply; /* resp_begin() was called for the first of `sent` */
+	bool in_push;  /* the same, for what is said unasked */
 	bool no_multi; /* this user may not have transactions */
 	bool asking;   /* the next reply is ASKING's, of the first of `sent` */
 	struct resp_reader reader;

@@ -215,6 +215,7 @@ void redis_conn_lost(struct redis_conn *conn, enum redis_error error, const char
 	bool worked = conn->state == REDIS_CONN_READY;
 	bool oldest = true;
 	char text[REDIS_PROBLEM_MAX];
+	struct redis_push *push = node->pool->rloop->push;
 	struct redis_ticket *ticket;
 	struct list sent, waiting;
 
@@ -235,6 +236,8 @@ void redis_conn_lost(struct redis_conn *conn, enum redis_error error, const char
 		list_remove(&ticket->link);
 		ticket_stranded(ticket, worked, error, text);
 	}
+	if (push && worked)
+		push->on_lost(push, text);
 }
 
 void redis_conn_close(struct redis_conn *conn)

@@ -205,6 +205,34 @@ void redis_loop_destroy(struct redis_loop *rloop)
 	free(rloop);
 }
 
+static void node_ping(struct redis_node *node)
+{
+	for (size_t i = 0; i < ARRAY_LEN(node->conns) && !node->is_sentinel; i++) {
+		struct redis_conn *conn = node->conns[i];
+
+		if (!conn || conn->state != REDIS_CONN_READY || conn->out.len > 0)
+			continue;
+		buf_add(&conn->out, STR("*1\r\n$4\r\nPING\r\n"));
+		redis_conn_write(conn);
+	}
+}
+
+static void pool_ping(struct redis_pool *pool)
+{
+	struct redis_node *node;
+
+	list_each(node, &pool->nodes, struct redis_node, link)
+		node_ping(node);
+}
+
+void redis_loop_ping(struct redis_loop *rloop)
+{
+	struct redis_pool *pool;
+
+	list_each(pool, &rloop->pools, struct redis_pool, link)
+		pool_ping(pool);
+}
+
 void redis_loop_sweep(struct redis_loop *rloop)
 {
 	struct redis_pool *pool;

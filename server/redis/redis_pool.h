@@ -20,12 +20,23 @@ struct names;
 struct redis_conn;
 struct redis_finder;
 
+/* Who wants what a server says unasked: of a loop that is for subscriptions alone. */
+struct redis_push {
+	/* It has begun to say something: what to do with it. */
+	void (*want)(struct redis_push *push, struct resp_want *ret_want);
+	/* All of it is there. */
+	void (*on_reply)(struct redis_push *push, const struct resp_reply *reply);
+	/* A connection that worked is gone. */
+	void (*on_lost)(struct redis_push *push, const char *problem);
+};
+
 struct redis_loop {
 	struct loop *loop;
 	struct names *names;
 	struct list pools;
 	struct map pools_by_redis; /* by the bytes of the pointer */
 	char *scratch;             /* REDIS_SCRATCH bytes: what was just read; NULL at first */
+	struct redis_push *push;   /* or NULL: whoever speaks unasked is cut */
 };
 
 struct redis_node {
@@ -61,6 +72,9 @@ struct redis_pool {
 struct redis_loop *redis_loop_create(struct loop *loop, struct names *names);
 void redis_loop_destroy(
 	struct redis_loop *rloop); /* no call may be in progress; NULL is accepted */
+
+/* Sends PING over the connections that are open, without a ticket: the reply is said unasked. */
+void redis_loop_ping(struct redis_loop *rloop);
 
 /* Closes the connections of entries that nobody may ask any more; after a reload. */
 void redis_loop_sweep(struct redis_loop *rloop);

@@ -1,5 +1,6 @@
 /* server/redis/redis_section.h: all entries of a generation. */
 #pragma once
+#include "conf/settings.h"
 #include "server/redis/redis.h"
 
 struct redis_section {
@@ -10,4 +11,9 @@ struct redis_section {
 
 struct redis *redis_section_find(const struct redis_section *section,
 				 struct str name); /* or NULL */
+
+/* The same by what stands at `redis`. NULL with an error, or for one that was wrong, which was
+ * told. */
+struct redis *redis_section_need(const struct redis_section *section, const struct node *value,
+				 struct diag *diag);
 void redis_section_fini(struct redis_section *section);

@@ -10,6 +10,7 @@ enum span_kind {
 	SPAN_INTERNAL = 1, /* a task, a run of a job */
 	SPAN_SERVER = 2,   /* a request of a client */
 	SPAN_CLIENT = 3,   /* a try of a call to an upstream */
+	SPAN_CONSUMER = 5, /* a run of a job that messages have brought */
 };
 
 enum { SPAN_FACTS_MAX = 16, SPAN_TEXT_MAX = 512 /* bytes of a value; more are cut */ };

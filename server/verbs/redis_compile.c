@@ -216,29 +216,6 @@ static bool compile_script(struct verb_compiler *compiler, struct redis_verb_con
 
 /* ------------------------------------------------------------ the verb */
 
-static struct redis *redis_find(struct verb_compiler *compiler, const struct node *value)
-{
-	struct flow_compiler *flow = compiler->flow;
-	struct redis *redis;
-	const char *nearest;
-
-	if (!node_is_scalar(value) || value->kind == NODE_NULL) {
-		diag_error(flow->diag, value->place,
-			   "`redis` takes the name of an entry of the section `redis:`, not %s",
-			   node_kind_name(value));
-		return NULL;
-	}
-	redis = redis_section_find(flow->redis, value->text);
-	if (redis) /* one without servers was wrong, which was told */
-		return redis->n_servers ? redis : NULL;
-	nearest = flow->redis ? diag_nearest(value->text, flow->redis->names) : NULL;
-	diag_error(flow->diag, value->place, "there is no redis \"%.*s\"; %s%s%s",
-		   STR_ARG(str_first(value->text, 80)),
-		   nearest ? "did you mean \"" : "declare it under `redis:`",
-		   nearest ? nearest : "", nearest ? "\"?" : "");
-	return NULL;
-}
-
 static bool check_keys(struct verb_compiler *compiler, const struct redis_verb_config *config)
 {
 	const char *wrong = NULL;
@@ -281,7 +258,7 @@ bool redis_verb_compile(struct verb_compiler *compiler, const struct node *value
 {
 	struct redis_verb_config *config = config_ptr;
 
-	config->redis = redis_find(compiler, value);
+	config->redis = redis_section_need(compiler->flow->redis, value, compiler->flow->diag);
 	config->reads = true;
 	if (!config->redis || !check_keys(compiler, config) || !compile_all(compiler, config))
 		return false;
