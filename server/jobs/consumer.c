@@ -248,7 +248,7 @@ static void consumer_check_source(struct consumer *consumer)
 		consumer_open(consumer);
 	if (!consumer->stopping || consumer->closing || consumer->n_runs > 0)
 		return;
-	check(consumer->n_waiting == 0);
+	check(consumer->source && consumer->n_waiting == 0);
 	consumer->closing = true;
 	consumer->source->ops->close(consumer->source, false);
 }

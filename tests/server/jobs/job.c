@@ -75,7 +75,7 @@ static void every_key_is_read(void)
 static void a_job_has_exactly_one_schedule(void)
 {
 	says("a: {tasks: {}}",
-	     "a.yaml:1:1: error: job \"a\" has no schedule; add every, delay or cron");
+	     "a.yaml:1:1: error: job \"a\" has no schedule; add every, delay, cron or source");
 	says("a: {every: 1s, delay: 1s, tasks: {}}",
 	     "a.yaml:1:16: error: job \"a\" has both every and delay; keep one of them");
 	says("a: {cron: '@daily', every: 1s, tasks: {}}",
