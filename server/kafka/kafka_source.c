@@ -12,14 +12,10 @@
 #include "core/base/log.h"
 #include "core/base/map.h"
 #include "core/base/memory.h"
-#include "server/expr/value.h"
 #include "server/kafka/kafka_client.h"
 #include "server/kafka/kafka_end.h"
-#include "server/kafka/kafka_part.h"
-#include "server/kafka/kafka_send.h"
-#include <errno.h>
+#include "server/kafka/kafka_source_private.h"
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -30,31 +26,8 @@ enum {
 	EVENTS_A_TURN = 64,
 	PAUSE_MS = 1000,
 	REVOKE_MS = 10000,
-	DEAD_AGAIN_MS = 1000,
 	LOOK_MS = 30000, /* at the queue, in any case */
 	CLOSE_MS = 3000,
-};
-
-struct kafka_intake {
-	struct job_source source;
-	struct arena texts;
-	struct kafka_source_spec spec; /* its texts are in `texts`; the kafka is a reference */
-	struct loop *loop;
-	struct arena_budget *budget;
-	struct str job;
-	rd_kafka_t *client; /* NULL: librdkafka did not want it, which was told */
-	rd_kafka_queue_t *queue;
-	int wake_fd;
-	struct watch wake;
-	struct ready more;
-	struct timer look;  /* pauses when FULL; or looks at the queue; or ends a revocation */
-	struct timer again; /* dead letters that could not be sent */
-	struct kafka_parts parts;
-	size_t n_parts;
-	struct list dead; /* of struct kafka_letter.dead, that wait for `again` */
-	size_t n_dead;    /* those, and those on their way */
-	uint64_t n_rebalances;
-	bool stopped, closing, full, paused, revoking;
 };
 
 static struct kafka_intake *intake_of(struct job_source *source)
@@ -62,196 +35,16 @@ static struct kafka_intake *intake_of(struct job_source *source)
 	return container_of(source, struct kafka_intake, source);
 }
 
-/* ------------------------------------------------------------ ${message} */
-
-static int value_base64(struct arena *arena, struct str bytes, struct value *ret)
-{
-	int digits = (int)((bytes.len + 2) / 3 * 4);
-	char *out = arena_alloc(arena, (size_t)digits + 1);
-
-	if (!out)
-		return -ENOMEM;
-	EVP_EncodeBlock((unsigned char *)out, (const unsigned char *)bytes.ptr, (int)bytes.len);
-	*ret = value_text((struct str){ out, (size_t)digits });
-	return 0;
-}
-
-static int value_of_bytes(struct arena *arena, const void *bytes, size_t size, bool is_base64,
-			  struct value *ret)
-{
-	struct str text = { bytes, size };
-
-	*ret = value_null();
-	if (!bytes)
-		return 0;
-	if (is_base64)
-		return value_base64(arena, text, ret);
-	if (!str_is_utf8(text))
-		return -EBADMSG;
-	*ret = value_text(text);
-	return 0;
-}
-
-static int value_of_headers(const rd_kafka_message_t *raw, struct arena *arena, struct value *ret)
-{
-	rd_kafka_headers_t *headers = NULL;
-	size_t n = rd_kafka_message_headers(raw, &headers) ? 0 : rd_kafka_header_cnt(headers);
-	struct member *members = arena_alloc_array(arena, n + 1, sizeof(*members));
-
-	for (size_t i = 0; members && i < n; i++) {
-		const char *name = NULL;
-		const void *bytes = NULL;
-		size_t size = 0;
-
-		rd_kafka_header_get_all(headers, i, &name, &bytes, &size);
-		members[i].key = value_text(str_of(name));
-		if (value_of_bytes(arena, bytes, size, false, &members[i].value) < 0)
-			members[i].value = value_null();
-	}
-	*ret = value_object(members, n);
-	return members ? 0 : -ENOMEM;
-}
-
-static int intake_value(const struct source_message *message, struct arena *arena,
-			struct value *ret)
-{
-	const struct kafka_letter *letter = container_of(message, struct kafka_letter, message);
-	const rd_kafka_message_t *raw = letter->raw;
-	struct member *members = arena_alloc_array(arena, 7, sizeof(*members));
-	int r = members ? 0 : -ENOMEM;
-
-	if (r == 0)
-		r = value_of_bytes(arena, raw->payload, raw->len, letter->is_base64,
-				   &members[0].value);
-	if (r == 0 && value_of_bytes(arena, raw->key, raw->key_len, false, &members[1].value) < 0)
-		r = value_of_bytes(arena, raw->key, raw->key_len, true, &members[1].value);
-	if (r == 0)
-		r = value_of_headers(raw, arena, &members[2].value);
-	if (r < 0)
-		return r;
-	members[0].key = value_text(STR("value"));
-	members[1].key = value_text(STR("key"));
-	members[2].key = value_text(STR("headers"));
-	members[3] = (struct member){ value_text(STR("topic")),
-				      value_text(str_of(letter->part->topic)) };
-	members[4] = (struct member){ value_text(STR("partition")), value_int(raw->partition) };
-	members[5] = (struct member){ value_text(STR("offset")), value_int(raw->offset) };
-	members[6] = (struct member){ value_text(STR("timestamp")),
-				      value_int(rd_kafka_message_timestamp(raw, NULL)) };
-	*ret = value_object(members, 7);
-	return 0;
-}
-
 /* ------------------------------------------------------------ settled */
 
 static void intake_finish_revoke(struct kafka_intake *intake);
-static void intake_end(struct kafka_intake *intake);
 
-static void letter_settle(struct kafka_intake *intake, struct kafka_letter *letter, bool handled)
+void kafka_letter_settle(struct kafka_intake *intake, struct kafka_letter *letter, bool handled)
 {
 	arena_budget_give_back(intake->budget, letter->size);
 	kafka_part_settle(&intake->parts, intake->client, letter, handled);
 	if (intake->revoking && intake->parts.n_letters == 0)
 		intake_finish_revoke(intake);
-}
-
-/* ---- dead letters */
-
-struct dead_send {
-	struct kafka_intake *intake;
-	struct kafka_letter *letter;
-};
-
-static void dead_retry(struct kafka_intake *intake, struct kafka_letter *letter)
-{
-	list_add(&intake->dead, &letter->dead);
-	timer_start(&intake->again, DEAD_AGAIN_MS);
-}
-
-static void dead_on_sent(struct kafka_send *send)
-{
-	struct dead_send *dead = send->owner;
-	struct kafka_intake *intake = dead->intake;
-	struct kafka_letter *letter = dead->letter;
-
-	free(dead);
-	if (send->code != ERROR_NONE && !intake->closing) {
-		log_warning("dead letter cannot be sent job=%.*s topic=%s error=%s, retrying",
-			    STR_ARG(intake->job), intake->spec.dead_letter.ptr, send->kafka);
-		dead_retry(intake, letter);
-		return;
-	}
-	intake->n_dead--;
-	letter_settle(intake, letter, send->code == ERROR_NONE);
-	if (intake->closing && intake->n_dead == 0)
-		intake_end(intake);
-}
-
-enum { DEAD_HEADERS = 4 };
-
-static size_t dead_headers(const struct kafka_letter *letter, struct kafka_header *headers,
-			   char numbers[2][24])
-{
-	rd_kafka_headers_t *raw = NULL;
-	size_t n = rd_kafka_message_headers(letter->raw, &raw) ? 0 : rd_kafka_header_cnt(raw);
-
-	n = MIN(n, (size_t)KAFKA_HEADERS_MAX - DEAD_HEADERS);
-	for (size_t i = 0; i < n; i++) {
-		const char *name = NULL;
-		const void *bytes = NULL;
-		size_t size = 0;
-
-		rd_kafka_header_get_all(raw, i, &name, &bytes, &size);
-		headers[i] = (struct kafka_header){ str_of(name), { bytes, size } };
-	}
-	snprintf(numbers[0], 24, "%" PRId32, letter->raw->partition);
-	snprintf(numbers[1], 24, "%" PRId64, letter->raw->offset);
-	headers[n++] = (struct kafka_header){ STR("leat-error"), str_of(letter->why) };
-	headers[n++] = (struct kafka_header){ STR("leat-topic"), str_of(letter->part->topic) };
-	headers[n++] = (struct kafka_header){ STR("leat-partition"), str_of(numbers[0]) };
-	headers[n++] = (struct kafka_header){ STR("leat-offset"), str_of(numbers[1]) };
-	return n;
-}
-
-static void dead_send(struct kafka_intake *intake, struct kafka_letter *letter)
-{
-	struct kafka_header headers[KAFKA_HEADERS_MAX];
-	char numbers[2][24];
-	const rd_kafka_message_t *raw = letter->raw;
-	const struct kafka_message message = { .topic = intake->spec.dead_letter,
-					       .key = { raw->key, raw->key_len },
-					       .value = { raw->payload, raw->len },
-					       .partition = -1,
-					       .headers = headers,
-					       .n_headers =
-						       dead_headers(letter, headers, numbers) };
-	struct kafka_send *send = kafka_send_create(intake->loop, NULL);
-	struct dead_send *dead = malloc(sizeof(*dead));
-
-	if (send && dead) {
-		*dead = (struct dead_send){ intake, letter };
-		send->owner = dead;
-		send->on_done = dead_on_sent;
-		if (kafka_send_submit(send, intake->spec.kafka, KAFKA_ACKS_ALL, &message))
-			return;
-	}
-	kafka_send_free(send);
-	free(dead);
-	dead_retry(intake, letter);
-}
-
-static void intake_on_again(struct timer *timer)
-{
-	struct kafka_intake *intake = container_of(timer, struct kafka_intake, again);
-	struct list letters;
-	struct kafka_letter *letter;
-
-	list_init(&letters);
-	list_move_all(&letters, &intake->dead);
-	list_each(letter, &letters, struct kafka_letter, dead) {
-		list_remove(&letter->dead);
-		dead_send(intake, letter);
-	}
 }
 
 static void intake_settle(struct job_source *source, struct source_message *message,
@@ -262,7 +55,7 @@ static void intake_settle(struct job_source *source, struct source_message *mess
 	struct str why = failure ? failure_code(failure) : STR_NONE;
 
 	if (outcome != SOURCE_FAILED) {
-		letter_settle(intake, letter, outcome == SOURCE_DONE);
+		kafka_letter_settle(intake, letter, outcome == SOURCE_DONE);
 		return;
 	}
 	if (!intake->spec.dead_letter.len) {
@@ -270,12 +63,12 @@ static void intake_settle(struct job_source *source, struct source_message *mess
 			  " error=%.*s",
 			  STR_ARG(intake->job), letter->part->topic, (int)letter->raw->partition,
 			  letter->raw->offset, STR_ARG(why));
-		letter_settle(intake, letter, true);
+		kafka_letter_settle(intake, letter, true);
 		return;
 	}
 	letter->why = mem_strndup(why.ptr, why.len);
 	intake->n_dead++;
-	dead_send(intake, letter);
+	kafka_dead_send(intake, letter);
 }
 
 /* ------------------------------------------------------------ events */
@@ -563,7 +356,7 @@ static void intake_free(struct kafka_intake *intake)
 	free(intake);
 }
 
-static void intake_end(struct kafka_intake *intake)
+void kafka_intake_end(struct kafka_intake *intake)
 {
 	struct consumer *consumer = intake->source.consumer;
 
@@ -595,10 +388,10 @@ static void intake_close(struct job_source *source, bool now)
 	list_each(letter, &intake->dead, struct kafka_letter, dead) {
 		list_remove(&letter->dead);
 		intake->n_dead--;
-		letter_settle(intake, letter, false);
+		kafka_letter_settle(intake, letter, false);
 	}
 	if (intake->n_dead == 0 || now)
-		intake_end(intake);
+		kafka_intake_end(intake);
 }
 
 static void intake_write(const struct job_source *source, struct buf *out)
@@ -613,7 +406,7 @@ static void intake_write(const struct job_source *source, struct buf *out)
 }
 
 static const struct source_ops intake_ops = {
-	.value = intake_value,
+	.value = kafka_letter_value,
 	.settle = intake_settle,
 	.resume = intake_resume,
 	.stop = intake_stop,
@@ -653,7 +446,7 @@ struct job_source *kafka_source_open(const void *spec, struct consumer *consumer
 	list_init(&intake->dead);
 	ready_init(&intake->more, intake_on_more);
 	timer_init(&intake->look, env->loop, intake_on_look);
-	timer_init(&intake->again, env->loop, intake_on_again);
+	timer_init(&intake->again, env->loop, kafka_dead_on_again);
 	intake->client = intake_client(intake);
 	if (intake->client && !intake_listen(intake)) {
 		kafka_ref(intake->spec.kafka);
