@@ -86,6 +86,19 @@ static uint64_t intake_lane(const struct kafka_intake *intake, const struct kafk
 	return lane | 1;
 }
 
+/* What has come, as far as there is room: a pause takes its time in librdkafka, and what it has given
+ * out it does not give again. */
+static void intake_hand_over(struct kafka_intake *intake)
+{
+	struct source_message *message;
+
+	while (!intake->stopped && consumer_room(intake->source.consumer) > 0 &&
+	       (message = list_first(&intake->held, struct source_message, link))) {
+		list_remove(&message->link);
+		consumer_take(intake->source.consumer, message);
+	}
+}
+
 static void intake_take(struct kafka_intake *intake, rd_kafka_event_t *event)
 {
 	const rd_kafka_message_t *raw = rd_kafka_event_message_next(event);
@@ -109,7 +122,8 @@ static void intake_take(struct kafka_intake *intake, rd_kafka_event_t *event)
 	list_init(&letter->dead);
 	letter->message.lane = intake_lane(intake, part, raw);
 	kafka_part_take(&intake->parts, part, letter);
-	consumer_take(intake->source.consumer, &letter->message);
+	list_add(&intake->held, &letter->message.link);
+	intake_hand_over(intake);
 }
 
 static void intake_assign(struct kafka_intake *intake, const rd_kafka_topic_partition_list_t *list)
@@ -239,6 +253,7 @@ static void intake_resume(struct job_source *source)
 	intake->full = false;
 	if (!intake->client)
 		return;
+	intake_hand_over(intake);
 	if (intake->paused)
 		intake_pause(intake, false);
 	loop_ready(intake->loop, &intake->more);
@@ -375,7 +390,15 @@ void kafka_intake_end(struct kafka_intake *intake)
 
 static void intake_stop(struct job_source *source)
 {
-	intake_of(source)->stopped = true;
+	struct kafka_intake *intake = intake_of(source);
+	struct source_message *message;
+
+	intake->stopped = true;
+	while ((message = list_first(&intake->held, struct source_message, link))) {
+		list_remove(&message->link);
+		kafka_letter_settle(intake, container_of(message, struct kafka_letter, message),
+				    false);
+	}
 }
 
 /* Dead letters that are on their way are waited for; those that could not be sent are had again. */
@@ -444,6 +467,7 @@ struct job_source *kafka_source_open(const void *spec, struct consumer *consumer
 	intake_copy_spec(intake, spec);
 	kafka_parts_init(&intake->parts);
 	list_init(&intake->dead);
+	list_init(&intake->held);
 	ready_init(&intake->more, intake_on_more);
 	timer_init(&intake->look, env->loop, intake_on_look);
 	timer_init(&intake->again, env->loop, kafka_dead_on_again);

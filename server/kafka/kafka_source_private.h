@@ -18,6 +18,7 @@ struct kafka_intake {
 	struct timer look;  /* pauses when FULL; or looks at the queue; or ends a revocation */
 	struct timer again; /* dead letters that could not be sent */
 	struct kafka_parts parts;
+	struct list held; /* of struct source_message: they came after there was no room any more */
 	size_t n_parts;
 	struct list dead; /* of struct kafka_letter.dead, that wait for `again` */
 	size_t n_dead;    /* those, and those on their way */
