@@ -9,9 +9,20 @@ void kafka_parts_init(struct kafka_parts *parts)
 	parts->n_letters = 0;
 }
 
+static void letter_free(struct kafka_letter *letter)
+{
+	list_remove(&letter->of_part);
+	rd_kafka_event_destroy(letter->event);
+	free(letter->why);
+	free(letter);
+}
+
 static void part_free(struct kafka_part *part)
 {
-	check(list_is_empty(&part->messages));
+	struct kafka_letter *letter;
+
+	list_each(letter, &part->messages, struct kafka_letter, of_part)
+		letter_free(letter); /* that were returned */
 	list_remove(&part->link);
 	free(part->topic);
 	free(part);
@@ -65,15 +76,6 @@ void kafka_part_take(struct kafka_parts *parts, struct kafka_part *part,
 	parts->n_letters++;
 }
 
-static void letter_free(struct kafka_parts *parts, struct kafka_letter *letter)
-{
-	list_remove(&letter->of_part);
-	parts->n_letters--;
-	rd_kafka_event_destroy(letter->event);
-	free(letter->why);
-	free(letter);
-}
-
 static void part_store(rd_kafka_t *client, const struct kafka_part *part, int64_t offset)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -83,8 +85,8 @@ static void part_store(rd_kafka_t *client, const struct kafka_part *part, int64_
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Those at the head that are handled; a returned one stops all behind it, which are freed without
- * their offsets being stored. */
+/* Those at the head that are handled. A returned one stays in its place, so that no offset behind it is
+ * stored. */
 void kafka_part_settle(struct kafka_parts *parts, rd_kafka_t *client, struct kafka_letter *letter,
 		       bool handled)
 {
@@ -92,16 +94,17 @@ void kafka_part_settle(struct kafka_parts *parts, rd_kafka_t *client, struct kaf
 	struct kafka_letter *at;
 	int64_t offset = -1;
 
+	parts->n_letters--;
 	letter->handled = handled;
-	if (!handled) { /* nothing of this partition is stored any more: it is had again */
-		part->lost = true;
-		letter_free(parts, letter);
+	if (!handled) {
+		rd_kafka_event_destroy(take(&letter->event));
+		return;
 	}
 	list_each(at, &part->messages, struct kafka_letter, of_part) {
 		if (!at->handled)
 			break;
 		offset = at->raw->offset + 1;
-		letter_free(parts, at);
+		letter_free(at);
 	}
 	if (offset >= 0 && !part->lost)
 		part_store(client, part, offset);

@@ -31,11 +31,11 @@ struct kafka_letter {
 
 struct kafka_parts {
 	struct list parts;
-	size_t n_letters; /* of all */
+	size_t n_letters; /* of all, that are not settled */
 };
 
 void kafka_parts_init(struct kafka_parts *parts);
-void kafka_parts_fini(struct kafka_parts *parts); /* without letters */
+void kafka_parts_fini(struct kafka_parts *parts); /* all letters are settled */
 
 /* The one that we have; NULL: we have not. */
 struct kafka_part *kafka_parts_find(const struct kafka_parts *parts, const char *topic,
@@ -49,6 +49,6 @@ void kafka_part_take(struct kafka_parts *parts, struct kafka_part *part,
 		     struct kafka_letter *letter);
 
 /* It is handled, or (false) will be had again. The letter goes out of its partition's list as soon as
- * those before it have, and is freed then. */
+ * those before it have, and is freed then; one that will be had again when all go. */
 void kafka_part_settle(struct kafka_parts *parts, rd_kafka_t *client, struct kafka_letter *letter,
 		       bool handled);

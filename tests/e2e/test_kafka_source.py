@@ -231,6 +231,21 @@ def test_what_runs_ends_before_its_partitions_go(reader, cluster, sink):
     assert max(most) == 1, "a message was in work with two members"
 
 
+def test_a_stop_commits_what_was_in_work_and_leaves_the_rest(reader, cluster, sink):
+    cluster.topic("in")
+    gate = threading.Event()
+    sink.answer = lambda message: 200 if gate.wait(60 * SLOW) else 500
+    for i in range(5):
+        cluster.send("in", i, partition=0)
+    daemon = reader()
+    await_true(lambda: source(daemon)["in_work"] == 1 and source(daemon)["waiting"] == 4, 60)
+    daemon.signal(15)
+    daemon.await_line("stopping")
+    gate.set()
+    daemon.wait()
+    assert cluster.committed("g", "in") == 1 and sink.values() == ["0"]
+
+
 def test_a_broker_that_is_away_stops_no_start_and_comes_back(reader, cluster, sink):
     cluster.topic("in")
     cluster.down()
