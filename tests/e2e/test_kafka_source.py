@@ -70,7 +70,9 @@ def reader(leat, cluster, sink):
 
 
 def source(daemon, name="read"):
-    return next(j for j in daemon.admin("GET", "/v1/jobs").json()["jobs"] if j["name"] == name)["messages"]
+    """What the jobs say of it; before it is open, as if it had nothing."""
+    job = next(j for j in daemon.admin("GET", "/v1/jobs").json()["jobs"] if j["name"] == name)
+    return {"partitions": 0, "paused": False, "state": "closed", **job["messages"]}
 
 
 def test_a_message_has_all_that_kafka_says_of_it(reader, cluster, sink):
@@ -223,7 +225,7 @@ def test_what_runs_ends_before_its_partitions_go(reader, cluster, sink):
     one = reader(job="concurrency: 2")
     await_true(lambda: sum(busy.values()) == 2, 60)
     two = reader(job="concurrency: 2")
-    await_true(lambda: source(two)["state"] != "down" and source(one)["in_work"] == 2)
+    await_true(lambda: source(two)["state"] == "idle" and source(one)["in_work"] == 2)
     assert source(one)["partitions"] == 2 and source(two)["partitions"] == 0
     gate.set()
     await_true(lambda: (source(one)["partitions"], source(two)["partitions"]) == (1, 1), 60)
@@ -261,7 +263,9 @@ def test_a_job_that_is_paused_reads_nothing(reader, cluster, sink):
     daemon = reader()
     await_true(lambda: source(daemon)["partitions"] == 1, 30)
     assert daemon.admin("POST", "/v1/jobs/read/pause").status < 300
+    await_true(lambda: source(daemon)["state"] == "closed", 30)
     cluster.send("in", "x", partition=0)
+    assert len(sink) == 0
     assert daemon.admin("POST", "/v1/jobs/read/resume").status < 300
     await_true(lambda: len(sink) == 1, 60)
 
