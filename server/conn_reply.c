@@ -10,6 +10,7 @@ void conn_answer_at_work(struct conn *conn, const struct reply *reply)
 
 	if (reply->switches) {
 		conn->raw = conn->duplex = true;
+		conn->body_whole = false; /* that of a request before */
 	} else if (conn->state == CONN_READ_BODY) {
 		check(route_is_early(conn->request->route));
 		conn->keep_alive = conn->keep_alive && beside;

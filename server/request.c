@@ -13,6 +13,8 @@
 #include "server/body/body.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
+#include "server/live/events.h"
+#include "server/live/websocket.h"
 #include "server/policy/policy.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
@@ -141,6 +143,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
 		.store = worker->server->store,
+		.topics = worker->is_main ? NULL : worker->server->topics,
 	};
 	list_add(&worker->live, &request->link);
 	worker_pin(worker, request->generation);
@@ -255,6 +258,14 @@ void request_fail(struct request *request, const struct failure *failure)
 	request_send(request, &reply);
 }
 
+void request_fail_errno(struct request *request, int error)
+{
+	struct failure failure =
+		request_errno_failure(error, str_of(flow_run_env(&request->run)->message));
+
+	request_fail(request, &failure);
+}
+
 static void request_answer(struct request *request)
 {
 	const struct route *route = request->route;
@@ -341,6 +352,14 @@ void request_start(struct request *request)
 	}
 	if (route->proxy) {
 		proxy_serve(route->proxy, request);
+		return;
+	}
+	if (route->events) {
+		events_serve(route->events, request);
+		return;
+	}
+	if (route->websocket) {
+		websocket_serve(route->websocket, request);
 		return;
 	}
 	body_ready(request);

@@ -103,6 +103,9 @@ void request_refuse_body(struct request *request, const struct reply *reply);
 /* The answer of a failure: by on_error: where it has a rule, else the problem of its code. Once. The
  * run must have been made (flow_run_init()). */
 void request_fail(struct request *request, const struct failure *failure);
+/* The same by what an evaluation returned: -EINVAL, -EBADMSG, -ENOMEM, with the message of the run's
+ * environment. */
+void request_fail_errno(struct request *request, int error);
 void request_count_failure(struct request *request); /* of its route */
 
 /* The client has left: by on_disconnect the tasks are cancelled or go on; there will be no call

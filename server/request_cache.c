@@ -21,15 +21,29 @@ enum {
 
 /* ------------------------------------------------------------ keys */
 
-/* The path as it was understood, so that what means the same has one key. */
-static int cache_default_key(struct request *request, struct str *ret_key)
+struct str request_cache_origin(struct request *request)
 {
-	const struct http_path *path = &request->path;
+	const struct http_field *field = http_head_find(&request->head, STR("host"));
+	struct str host = str_first(field ? field->value : request->head.host, HOST_LEN_MAX);
 	struct buf out;
 
 	buf_init_arena(&out, &request->arena);
-	for (size_t i = 0; i < MIN(request->head.host.len, (size_t)HOST_LEN_MAX); i++)
-		buf_add_char(&out, char_lower(request->head.host.ptr[i]));
+	buf_add(&out, request->secure ? STR("https://") : STR("http://"));
+	for (size_t i = 0; i < host.len; i++)
+		buf_add_char(&out, char_lower(host.ptr[i]));
+	return out.error ? STR_NONE : buf_str(&out);
+}
+
+/* The URI that is asked for: by the path as it was understood, so that what means the same has one
+ * key; with all of the origin, as the upstream is told it. */
+static int cache_default_key(struct request *request, struct str *ret_key)
+{
+	const struct http_path *path = &request->path;
+	struct str origin = request_cache_origin(request);
+	struct buf out;
+
+	buf_init_arena(&out, &request->arena);
+	buf_add(&out, origin);
 	for (size_t i = 0; i < path->n_segments; i++) {
 		buf_add_char(&out, '/');
 		buf_add(&out, path->raw[i]);
@@ -39,7 +53,7 @@ static int cache_default_key(struct request *request, struct str *ret_key)
 		buf_add(&out, request->head.query);
 	}
 	*ret_key = buf_str(&out);
-	return out.error ? -ENOMEM : 0;
+	return out.error || !origin.ptr ? -ENOMEM : 0;
 }
 
 int request_cache_key(struct request *request, const struct cache_spec *spec, struct str *ret_key)
@@ -259,7 +273,7 @@ static void cache_wait(struct request_cache *cache)
 static enum cache_begin cache_begin(struct request_cache *cache, bool waits)
 {
 	const struct cache_ask ask = { .key = cache->full,
-				       .seen = cache->old,
+				       .seen = cache->spec->redis ? NULL : cache->old,
 				       .loop = cache->request->worker->loop,
 				       .on_end = waits ? cache_on_wait_end : NULL,
 				       .owner = cache };
@@ -269,7 +283,7 @@ static enum cache_begin cache_begin(struct request_cache *cache, bool waits)
 
 static void cache_make(struct request_cache *cache)
 {
-	cache->why = cache->old ? "stale" : "uri-miss";
+	cache->why = cache->old && cache_entry_is_answer(cache->old) ? "stale" : "uri-miss";
 	if (cache->control.only_if_cached) {
 		cache_refuse(cache, 504, STR("it is not kept"));
 		return;
@@ -336,14 +350,19 @@ static bool cache_asks_for_itself(const struct request_cache *cache)
 				   http_head_find(head, STR("range")) || cache->control.no_store);
 }
 
-static void cache_look(struct request_cache *cache)
+/* With what was found, whose reference it takes. */
+static void cache_use(struct request_cache *cache, struct cache_entry *entry)
 {
 	struct cache_counts *counts = &cache->spec->cache->counts;
-	struct cache_entry *entry = cache_find(cache);
 	enum http_reuse reuse = HTTP_REUSE_VALIDATE;
 
 	cache_entry_unref(take(&cache->old));
-	if (entry)
+	if (entry && entry->kind == CACHE_PASS && clock_monotonic_ns() < entry->times.fresh_ns) {
+		cache_entry_unref(entry);
+		cache_go_alone(cache, "uri-miss");
+		return;
+	}
+	if (entry && cache_entry_is_answer(entry))
 		reuse = cache_may_reuse(cache, entry, clock_monotonic_ns());
 	if (reuse == HTTP_REUSE_FRESH) {
 		cache_count(&counts->hits);
@@ -363,6 +382,44 @@ static void cache_look(struct request_cache *cache)
 		else
 			cache_make(cache);
 	}
+}
+
+static void cache_on_found(struct cache_remote *remote, struct cache_entry *entry)
+{
+	struct request_cache *cache = remote->owner;
+
+	cache->request->native = NULL;
+	cache->request->on_cancel = NULL;
+	if (entry && entry->kind != CACHE_ANSWER) {
+		cache_entry_unref(entry);
+		entry = NULL;
+	}
+	cache_use(cache, entry);
+}
+
+static void cache_on_leave_remote(struct request *request)
+{
+	struct request_cache *cache = request->native;
+
+	cache_remote_cancel(&cache->remote);
+	request->native = NULL;
+	request->on_cancel = NULL;
+	request_destroy(request);
+}
+
+static void cache_look(struct request_cache *cache)
+{
+	struct request *request = cache->request;
+
+	if (!cache->spec->redis) {
+		cache_use(cache, cache_find(cache));
+		return;
+	}
+	cache->full = cache->key;
+	request->native = cache;
+	request->on_cancel = cache_on_leave_remote;
+	cache_remote_get(&cache->remote, &request->context, cache->spec, cache->key, cache_on_found,
+			 cache);
 }
 
 void request_cache_begin(struct request *request, const struct cache_spec *spec, bool by_rules,

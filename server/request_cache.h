@@ -12,6 +12,7 @@
 #pragma once
 #include "server/cache/cache.h"
 #include "server/cache/collect.h"
+#include "server/cache/remote.h"
 #include "server/http/freshness.h"
 #include "server/request.h"
 
@@ -25,9 +26,10 @@ struct request_cache {
 	struct str key, full; /* of the request; of the variant that it would get */
 	struct cache_entry
 		*old; /* a reference: what is there, but has to be asked about; or NULL */
-	struct cache_fill *fill; /* while it makes the answer; or NULL */
-	struct cache_wait *wait; /* while it waits for it; or NULL */
-	struct timer limit;      /* of waiting */
+	struct cache_fill *fill;    /* while it makes the answer; or NULL */
+	struct cache_wait *wait;    /* while it waits for it; or NULL */
+	struct timer limit;         /* of waiting */
+	struct cache_remote remote; /* while it is looked for in Redis */
 	struct collect collect;
 	struct ready end; /* of one that has only collected */
 	const char *why;  /* it was forwarded (RFC 9211): "uri-miss"; NULL: it was not */
@@ -72,7 +74,7 @@ void request_cache_cancel(struct request *request);
 
 /* ---- for proxies */
 
-/* "host/path?query", or what `key:` says. 0, or as template_eval(). */
+/* "http://host/path?query", or what `key:` says. 0, or as template_eval(). */
 int request_cache_key(struct request *request, const struct cache_spec *spec, struct str *ret_key);
 
 /* What the upstream is asked by, of the answer that is there: at most two fields. */

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum { PASS_MS = 10000 };
+
 /* ------------------------------------------------------------ ending a fill */
 
 void request_cache_end(struct request_cache *cache, const struct cache_result *result)
@@ -18,6 +20,25 @@ void request_cache_end(struct request_cache *cache, const struct cache_result *r
 static void cache_end_alone(struct request_cache *cache)
 {
 	request_cache_end(cache, &(struct cache_result){ .end = CACHE_END_ALONE });
+}
+
+/* Those who come next need not wait for one another. Not by what is for one who has shown himself. */
+static void cache_mark_pass(struct request_cache *cache)
+{
+	struct cache_parts parts = { .key = cache->full,
+				     .kind = CACHE_PASS,
+				     .budget = cache->request->arena.budget };
+	struct cache_entry *entry;
+
+	if (!cache->by_rules || !cache->fill || cache->control.no_store ||
+	    (cache->old && cache_entry_is_answer(cache->old)) ||
+	    http_head_find(&cache->request->head, STR("authorization")))
+		return;
+	parts.times = cache_times_from(clock_monotonic_ns(), PASS_MS, 0, 0);
+	entry = cache_entry_create(&parts);
+	if (entry)
+		cache_store_add(cache->spec->cache->store, entry);
+	cache_entry_unref(entry);
 }
 
 static void failure_pack(const struct failure *failure, struct cache_failure *ret)
@@ -168,8 +189,11 @@ static void cache_end_with(struct request_cache *cache, struct cache_entry *entr
 		cache_end_alone(cache);
 		return;
 	}
-	request_cache_end(cache, &(struct cache_result){
-					 .end = CACHE_END_ENTRY, .entry = entry, .keep = true });
+	if (cache->spec->redis)
+		cache_remote_put(&cache->request->context, cache->spec, entry);
+	request_cache_end(cache, &(struct cache_result){ .end = CACHE_END_ENTRY,
+							 .entry = entry,
+							 .keep = !cache->spec->redis });
 	cache_entry_unref(entry);
 }
 
@@ -259,6 +283,8 @@ const struct reply *request_cache_finish(struct request *request, const struct r
 	if (reply->n_fields)
 		memcpy(copy->fields, reply->fields, reply->n_fields * sizeof(*copy->fields));
 	stored = cache->fill && cache_keep(cache, copy);
+	if (!stored && reply->status < 500)
+		cache_mark_pass(cache);
 	if (!stored)
 		cache_end_alone(cache);
 	copy->fields[copy->n_fields] =
@@ -367,8 +393,9 @@ bool request_cache_wants(const struct request *request, int status)
 {
 	const struct request_cache *cache = request->cache;
 
-	return !cache->fill || !((status == 304 && cache->old) ||
-				 (status_is_error(status) && cache_may_use_old(cache)));
+	return !cache->fill ||
+	       !((status == 304 && cache->old && cache_entry_is_answer(cache->old)) ||
+		 (status_is_error(status) && cache_may_use_old(cache)));
 }
 
 bool request_cache_on_head(struct request *request, int status, const struct http_field *fields,
@@ -401,25 +428,20 @@ static void cache_forget(struct request *request, const struct cache_spec *spec,
 		cache_store_remove_prefix(spec->cache->store, variants);
 }
 
-/* Of Location and Content-Location, where they are of this host. */
+/* Of Location and Content-Location, where they are of this origin. */
 static void cache_forget_named(struct request *request, const struct cache_spec *spec,
 			       const struct http_field *field)
 {
-	struct str host = request->head.host, path = field ? field->value : STR_NONE;
-	ptrdiff_t scheme = str_find(path, STR("://"));
+	struct str named = field ? field->value : STR_NONE, origin = request_cache_origin(request);
 
-	if (scheme > 0) {
-		path = str_skip(path, (size_t)scheme + 3);
-		if (!str_eq_nocase(str_first(path, host.len), host))
-			return;
-		path = str_skip(path, host.len);
-		while (path.len && path.ptr[0] != '/')
-			path = str_skip(path, 1);
-	}
-	if (path.len == 0 || path.ptr[0] != '/' || spec->key)
+	if (spec->key || named.len == 0 || !origin.ptr)
+		return;
+	if (str_eq_nocase(str_first(named, origin.len), origin))
+		named = str_skip(named, origin.len);
+	if (named.len == 0 || named.ptr[0] != '/' || str_starts_with(named, STR("//")))
 		return;
 	cache_forget(request, spec,
-		     arena_printf(&request->arena, "%.*s%.*s", STR_ARG(host), STR_ARG(path)));
+		     arena_printf(&request->arena, "%.*s%.*s", STR_ARG(origin), STR_ARG(named)));
 }
 
 void request_cache_invalidate(struct request *request, const struct cache_spec *spec, int status,

@@ -12,4 +12,7 @@ void request_cache_serve(struct request_cache *cache, struct cache_entry *entry,
 struct str request_cache_status(const struct request_cache *cache, const struct cache_entry *hit,
 				int fwd_status, bool stored);
 
+/* "http://host:port" as the client has it. .ptr NULL without memory. */
+struct str request_cache_origin(struct request *request);
+
 int64_t cache_entry_age(const struct cache_entry *entry, uint64_t now_ns); /* in seconds */

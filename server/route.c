@@ -2,6 +2,8 @@
 #include "server/route.h"
 #include "server/cache/cache.h"
 #include "server/files/files.h"
+#include "server/live/events.h"
+#include "server/live/websocket.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
 #include "server/proxy/proxy.h"
@@ -22,7 +24,8 @@
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *cache, *body, *tasks, *reply, *redirect, *files, *proxy, *on_error;
+	const struct node *cache, *body, *tasks, *reply, *redirect, *files, *proxy, *websocket,
+		*events, *on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
@@ -44,6 +47,13 @@ const struct setting route_keys[] = {
 	{ "proxy", SETTING_NODE, AT(proxy),
 	  .help = "Passes the request on to an upstream: its name, a URL, or a map.",
 	  .keys = proxy_keys },
+	{ "websocket", SETTING_MAP, AT(websocket),
+	  .help = "Speaks WebSocket: on_open, on_message, on_close, and what may come.",
+	  .keys = websocket_keys },
+	{ "events", SETTING_NODE, AT(events),
+	  .help = "Sends server-sent events: what is published to a topic, a list of them, or a "
+		  "map.",
+	  .keys = events_keys },
 	{ "on_error", SETTING_MAP, AT(on_error),
 	  .help = "Answers for failures: an error code, or any, to a reply that may read "
 		  "${error.…}." },
@@ -68,7 +78,7 @@ const struct setting route_keys[] = {
 /* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
 static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
 {
-	static const char *const later[] = { "events", "websocket", "async" };
+	static const char *const later[] = { "async" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -180,7 +190,7 @@ static bool route_compile_files(struct flow_compiler *compiler, const struct rou
 				struct route *route)
 {
 	if (config->reply || config->redirect || config->proxy || config->tasks ||
-	    config->on_error || config->cache) {
+	    config->websocket || config->events || config->on_error || config->cache) {
 		diag_error(compiler->diag, config->files->place,
 			   "a route with files has no tasks, reply, redirect, proxy, on_error or "
 			   "cache; "
@@ -233,6 +243,27 @@ static bool route_compile_proxy(struct flow_compiler *compiler, struct expr_comp
 	}
 	route->proxy = proxy_compile(compiler, expr, config->proxy, &place);
 	return route_compile_proxy_body(compiler, config->body, route) & (route->proxy != NULL);
+}
+
+static bool route_compile_live(struct flow_compiler *compiler, struct expr_compiler *expr,
+			       const struct route_config *config, struct route *route)
+{
+	const struct live_place place = { route->pattern.text, EARLY_ROOTS, config->timeout_ms };
+	const struct node *node = config->websocket ? config->websocket : config->events;
+
+	if (config->reply || config->redirect || config->tasks || config->proxy ||
+	    config->on_error || config->body || config->cache ||
+	    (config->websocket && config->events)) {
+		diag_error(compiler->diag, node->place,
+			   "a route with websocket or events has no tasks, reply, redirect, proxy, "
+			   "body, on_error or cache; keep one");
+		return false;
+	}
+	if (config->websocket)
+		route->websocket = websocket_compile(compiler, expr, node, &place);
+	else
+		route->events = events_compile(compiler, expr, node, &place);
+	return route_is_live(route);
 }
 
 /* ------------------------------------------------------------ cache: */
@@ -296,7 +327,8 @@ static bool route_compile_cache(struct flow_compiler *compiler, const struct exp
 	struct expr_names names = *expr->names;
 
 	if (!route_check_cache(compiler, config, route) ||
-	    !cache_spec_read(spec, config->cache, compiler->arena, compiler->diag))
+	    !cache_spec_read(spec, config->cache, compiler->arena, compiler->diag) ||
+	    !cache_spec_place(spec, config->cache, compiler->redis, compiler->diag))
 		return false;
 	names.task = NULL; /* they have not run */
 	key.names = &names;
@@ -332,10 +364,13 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct rou
 	route->flow = flow_declare(compiler, entry->key);
 	flow_allow_streams(route->flow);
 	ok = flow_compile(compiler, route->flow, config->tasks, NULL,
-			  config->proxy ? EARLY_ROOTS : ROUTE_ROOTS);
+			  config->proxy || config->websocket || config->events ? EARLY_ROOTS
+									       : ROUTE_ROOTS);
 	expr.names = flow_names(route->flow);
 	if (config->files)
 		return ok && route_compile_files(compiler, config, route);
+	if (config->websocket || config->events)
+		return ok && route_compile_live(compiler, &expr, config, route);
 	if (config->proxy)
 		ok &= route_compile_proxy(compiler, &expr, config, entry, route);
 	else
@@ -369,8 +404,8 @@ static const struct reply *route_constant(const struct route *route, struct aren
 {
 	const struct reply *reply;
 
-	if (!route->reply || !flow_is_empty(route->flow) || route->body.type != BODY_ANY ||
-	    route->roots & BODY_ROOTS)
+	if (!route->reply || route_is_live(route) || !flow_is_empty(route->flow) ||
+	    route->body.type != BODY_ANY || route->roots & BODY_ROOTS)
 		return NULL;
 	reply = reply_constant(route->reply);
 	return reply ? policies_bake(route, reply, arena) : NULL;

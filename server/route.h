@@ -9,6 +9,8 @@ struct policies;
 struct proxy;
 struct policy_compiler;
 struct request;
+struct websocket_spec;
+struct events_spec;
 
 /* Answers by itself; for the admin listener. Called on the request's loop when its body is
  * whole. Leads to exactly one request_reply(), now or later. */
@@ -32,6 +34,8 @@ struct route {
 	const struct files *files; /* or NULL; then there are no tasks */
 	const struct proxy *proxy; /* the same */
 	struct cache_spec *cache;  /* of the whole answer; or NULL */
+	const struct websocket_spec *websocket; /* the same */
+	const struct events_spec *events;       /* the same */
 	route_native_fn *native;
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
 	 * the hot path. */
@@ -54,6 +58,12 @@ struct route {
 static inline bool route_is_early(const struct route *route)
 {
 	return route->proxy != NULL;
+}
+
+/* Its connections go on when its requests are answered. */
+static inline bool route_is_live(const struct route *route)
+{
+	return route->websocket || route->events;
 }
 
 /* DECISIONS 14: of one with `files`, "/static" leads to "/static/", unless a route of its own says

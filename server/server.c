@@ -20,6 +20,7 @@
 #if WITH_KAFKA
 #include "server/kafka/kafka_producer.h"
 #endif
+#include "server/live/topics.h"
 #include "server/logger.h"
 #include "server/notify.h"
 #include "server/sql/sql_threads.h"
@@ -405,6 +406,9 @@ static void server_close(struct server *server)
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);
+	if (server->topics)
+		topics_settle(server->topics);
+	topics_destroy(server->topics);
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_destroy(server->workers[i]);
 	for (size_t i = 0; i < server->n_old; i++)

@@ -36,7 +36,8 @@ struct server {
 	struct kafka_outboxes kafka_outboxes;
 	struct homes *
 		homes; /* of what flows share: locks, pools, queues, signals; on the workers' loops */
-	size_t n_workers; /* that serve; workers[n_workers] is the main thread's */
+	struct topics *topics; /* of what is published, on the same loops */
+	size_t n_workers;      /* that serve; workers[n_workers] is the main thread's */
 	struct worker **workers;
 	struct worker *main;
 	struct generation *generation; /* at work */

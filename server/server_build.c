@@ -7,6 +7,7 @@
 #include "server/body/uploads.h"
 #include "server/cpus.h"
 #include "server/jq/jq_pool.h"
+#include "server/live/topics.h"
 #include "server/server.h"
 #include "server/store/store.h"
 #include <errno.h>
@@ -31,8 +32,11 @@ static struct homes *server_create_homes(struct server *server)
 	for (size_t i = 0; i < server->n_workers; i++)
 		loops[i] = server->workers[i]->loop;
 	homes = homes_create(loops, server->n_workers);
-	for (size_t i = 0; i < server->n_workers; i++)
+	server->topics = topics_create(loops, server->n_workers, &server->memory);
+	for (size_t i = 0; i < server->n_workers; i++) {
 		scheduler_set_homes(server->workers[i]->scheduler, homes);
+		scheduler_set_topics(server->workers[i]->scheduler, server->topics);
+	}
 	free(loops);
 	return homes;
 }

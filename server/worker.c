@@ -5,6 +5,7 @@
 #include "core/base/memory.h"
 #include "server/client/checks.h"
 #include "server/connection.h"
+#include "server/live/live.h"
 #include "server/logger.h"
 #include "server/redis/redis_pool.h"
 #include "server/server.h"
@@ -94,6 +95,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 	list_init(&worker->conns);
 	list_init(&worker->requests);
 	list_init(&worker->live);
+	list_init(&worker->lives);
 	digest_cache_init(&worker->tokens, WORKER_TOKENS);
 	key_fetches_init(&worker->fetches);
 	desk_init(&worker->files, worker);
@@ -248,6 +250,7 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);
 	}
+	lives_check_routes(worker);
 	if (before)
 		worker_unpin(worker, before);
 }
@@ -262,6 +265,7 @@ static void worker_cancel_work(struct worker *worker)
 	list_each(request, &worker->live, struct request, link)
 		request_cancel(request);
 	detacher_cancel(&worker->detacher);
+	lives_cancel(worker);
 	tracer_cancel(&worker->tracer);
 }
 
@@ -270,6 +274,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	struct conn *conn;
 
 	worker->draining = true;
+	worker->cancelling = cancel;
 	key_fetches_stop(&worker->fetches);
 	client_stop_checks(worker->client);
 	if (cancel)
@@ -278,6 +283,7 @@ void worker_drain(struct worker *worker, bool cancel)
 		scheduler_stop(worker->scheduler, cancel);
 	list_each(conn, &worker->conns, struct conn, link)
 		conn_drain(conn, cancel);
+	lives_end(worker);
 	if (cancel)
 		worker_cancel_work(worker);
 	worker_check_drained(worker);

@@ -36,7 +36,11 @@ enum {
 struct worker_stats {
 	atomic_uint n_conns, n_busy; /* connections; those with a request in work */
 	_Atomic uint64_t requests, accepted, refused;
-	_Atomic uint64_t status[6];                                         /* by its first digit */
+	atomic_uint n_websockets, n_events; /* live connections */
+	_Atomic uint64_t live_in, live_out; /* their messages */
+	_Atomic uint64_t live_dropped,
+		live_slow;          /* for clients that do not read; those that were cut */
+	_Atomic uint64_t status[6]; /* by its first digit */
 	_Atomic uint64_t handshakes, handshakes_resumed, handshakes_failed; /* of TLS */
 };
 
@@ -57,8 +61,10 @@ struct worker {
 	struct list conns;          /* of struct conn, all */
 	struct list requests;       /* free struct requests, for reuse */
 	struct list live;           /* of struct request: those in work */
+	struct list lives;          /* of struct live: connections that go on behind an answer */
 	size_t n_free_requests;
 	bool draining;               /* no keep-alive any more */
+	bool cancelling;             /* and nothing is waited for */
 	bool stopped;                /* told the main thread that nothing is left */
 	uint64_t id_prefix, id_next; /* of request ids */
 	uint64_t date_until_ns;      /* `head_end` is right before this moment */

@@ -198,6 +198,7 @@ void admin_metrics(struct request *request)
 	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
 		   log.dropped);
 	metric_trace(&out, server);
+	admin_write_live_metrics(server, &out);
 	metric_policies(&out);
 	metric_compute(&out, &server->generation->queues);
 #if WITH_GPU

@@ -230,6 +230,8 @@ void admin_status(struct request *request)
 	admin_write_sqls(&json, generation);
 	buf_add(&json, STR(",\"kafka\":"));
 	admin_write_kafkas(&json, generation);
+	buf_add(&json, STR(",\"live\":"));
+	admin_write_live(&json, server);
 	buf_add(&json, STR(",\"caches\":"));
 	admin_write_caches(&json, generation);
 	buf_add(&json, STR(",\"store\":"));

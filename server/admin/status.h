@@ -15,6 +15,8 @@ struct trace_totals {
 };
 struct trace_totals admin_trace_totals(const struct server *server);
 
+void admin_write_live(struct buf *out, const struct server *server);
+void admin_write_live_metrics(const struct server *server, struct buf *out);
 struct server *admin_server(struct request *request);
 
 /* One figure without labels. */

@@ -4,6 +4,7 @@
  */
 #include "server/cache/answer.h"
 #include "server/http/fields.h"
+#include "server/reply.h"
 #include <errno.h>
 
 enum { FIELD_HEAD = 6 };
@@ -46,6 +47,25 @@ static bool field_next(struct str *rest, struct http_field *ret)
 	ret->value = str_first(str_skip(*rest, FIELD_HEAD + name_len), value_len);
 	*rest = str_skip(*rest, FIELD_HEAD + name_len + value_len);
 	return true;
+}
+
+bool cache_answer_is_valid(int status, struct str head)
+{
+	while (head.len > 0) {
+		struct http_field field;
+		size_t size;
+
+		if (head.len < FIELD_HEAD)
+			return false;
+		size = get_number(head.ptr, 2) + get_number(head.ptr + 2, 4);
+		if (size > head.len - FIELD_HEAD)
+			return false;
+		field_next(&head, &field);
+		if (!http_is_token(field.name) || !http_is_field_value(field.value) ||
+		    reply_header_is_ours(field.name))
+			return false;
+	}
+	return status >= 200 && status <= 599;
 }
 
 struct http_field *cache_answer_fields(const struct cache_entry *entry, struct arena *arena,

@@ -12,6 +12,7 @@ enum cache_kind {
 	CACHE_ANSWER,
 	CACHE_STRICT_ANSWER, /* that must not be used once it is stale, whatever a client says */
 	CACHE_VARIES,        /* `head` is what http_vary_read() gave */
+	CACHE_PASS, /* the last answer was not to be kept: until it is stale, nobody waits for another's */
 };
 
 static inline bool cache_entry_is_answer(const struct cache_entry *entry)
@@ -25,6 +26,9 @@ void cache_answer_write(const struct http_field *fields, size_t n_fields, struct
  * memory. */
 struct http_field *cache_answer_fields(const struct cache_entry *entry, struct arena *arena,
 				       size_t room, size_t *ret_n_fields);
+
+/* Of one that comes from elsewhere: that its head is a head. */
+bool cache_answer_is_valid(int status, struct str head);
 
 /* The key of the answer to a request with these fields. .ptr NULL: no memory, or they are too
  * long. */

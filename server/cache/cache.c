@@ -2,6 +2,8 @@
 #include "server/cache/cache.h"
 #include "core/base/buf.h"
 #include "core/base/memory.h"
+#include "server/redis_conf.h"
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 enum { STALE_MAX_DAYS = 366 };
@@ -17,6 +19,8 @@ const struct setting cache_keys[] = {
 	  .help = "How long it may be used after that, while a new one is made or when that fails: "
 		  "a duration, or while_revalidate and if_error.",
 	  .keys = cache_stale_keys },
+	{ "in", SETTING_TEXT, AT(where), "memory",
+	  "Where results are kept: memory, or redis.NAME." },
 	{ "max", SETTING_SIZE, AT(max_bytes), "16m",
 	  "The memory of all results together, with their keys; what is used least leaves.",
 	  .min = 64 << 10, .max = INT64_C(1) << 40 },
@@ -127,6 +131,22 @@ bool cache_spec_read_proxy(struct cache_spec *spec, const struct node *node, str
 	return cache_read_stale(spec, arena, diag) & cache_check_size(spec, node, diag);
 }
 
+bool cache_spec_place(struct cache_spec *spec, const struct node *node,
+		      const struct redis_section *redis, struct diag *diag)
+{
+	if (str_eq(spec->where, STR("memory")) || !spec->where.ptr)
+		return true;
+	if (redis && str_starts_with(spec->where, STR("redis.")))
+		spec->redis = redis_section_find(redis, str_skip(spec->where, 6));
+	if (spec->redis)
+		return true;
+	diag_error(diag, node_find(node, "in")->place,
+		   "\"%.*s\" is no place for a cache; write memory, or redis.NAME with a NAME of "
+		   "`redis:`",
+		   STR_ARG(str_first(spec->where, 80)));
+	return false;
+}
+
 /* ------------------------------------------------------------ what it depends on */
 
 static bool text_names(const struct buf *text, struct str name)
@@ -148,13 +168,15 @@ static void text_add_section(struct buf *text, const struct node *root, const ch
 	}
 }
 
-static struct str cache_text(const struct cache_list *list, const struct node *definition)
+static struct str cache_text(const struct cache_list *list, struct str name,
+			     const struct node *definition)
 {
 	static const char *const sections[] = { "flows", "flows", "http", "redis", "sql" };
 	const struct node *defaults = node_find(list->root, "defaults");
 	struct buf text;
 
 	buf_init_arena(&text, list->arena);
+	buf_printf(&text, "%zu:%.*s=", name.len, STR_ARG(name));
 	node_write_text(definition, &text);
 	if (defaults)
 		node_write_text(defaults, &text);
@@ -172,6 +194,19 @@ void cache_list_init(struct cache_list *list, const struct node *root,
 	map_init(&list->by_name);
 }
 
+static void cache_write_digest(struct str text, char out[32])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	size_t size = 0;
+
+	check(EVP_Q_digest(NULL, "SHA256", NULL, text.ptr, text.len, digest, &size) == 1);
+	for (size_t i = 0; i < 16; i++) {
+		out[2 * i] = digits[digest[i] >> 4];
+		out[2 * i + 1] = digits[digest[i] & 15];
+	}
+}
+
 static struct cache *cache_create(struct str name, struct str text, size_t max_bytes)
 {
 	struct cache *cache = mem_zalloc(sizeof(*cache));
@@ -179,17 +214,21 @@ static struct cache *cache_create(struct str name, struct str text, size_t max_b
 	atomic_init(&cache->n_refs, 1);
 	cache->name = mem_strndup(name.ptr, name.len);
 	cache->text = mem_strndup(text.ptr, text.len);
+	cache_write_digest(text, cache->digest);
 	cache->store = cache_store_create(max_bytes);
 	return cache;
 }
 
-static void cache_list_put(struct cache_list *list, struct cache *cache)
+static void cache_list_put(struct cache_list *list, struct cache *cache,
+			   const struct cache_spec *spec)
 {
 	if (list->n_caches == list->n_room) {
 		list->n_room = list->n_room ? list->n_room * 2 : 8;
 		list->caches =
 			mem_realloc_array(list->caches, list->n_room, sizeof(struct cache *));
+		list->specs = mem_realloc_array(list->specs, list->n_room, sizeof(*list->specs));
 	}
+	list->specs[list->n_caches] = spec;
 	list->caches[list->n_caches++] = cache;
 	map_set(&list->by_name, str_of(cache->name), cache);
 }
@@ -197,14 +236,14 @@ static void cache_list_put(struct cache_list *list, struct cache *cache)
 struct cache *cache_list_add(struct cache_list *list, struct str name,
 			     const struct node *definition, const struct cache_spec *spec)
 {
-	struct str text = cache_text(list, definition);
+	struct str text = cache_text(list, name, definition);
 	struct cache *cache = list->before ? map_find(&list->before->by_name, name) : NULL;
 
 	if (cache && str_eq(str_of(cache->text), text))
 		cache_ref(cache);
 	else
 		cache = cache_create(name, text, spec->max_bytes);
-	cache_list_put(list, cache);
+	cache_list_put(list, cache, spec);
 	return cache;
 }
 
@@ -213,6 +252,7 @@ void cache_list_fini(struct cache_list *list)
 	for (size_t i = 0; i < list->n_caches; i++)
 		cache_unref(list->caches[i]);
 	free(list->caches);
+	free(list->specs);
 	map_fini(&list->by_name);
 	*list = (struct cache_list){ 0 };
 }

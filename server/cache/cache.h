@@ -19,6 +19,7 @@ struct cache_counts {
 struct cache {
 	atomic_uint n_refs;
 	char *name, *text; /* "GET /x", "GET /x.profile"; what it depends on */
+	char digest[32];   /* of `text`, as hexadecimal digits without an end */
 	struct cache_store *store;
 	struct cache_counts counts;
 };
@@ -27,10 +28,12 @@ struct cache {
 struct cache_spec {
 	const struct node *key_node, *stale_node;
 	uint64_t ttl_ms, max_bytes, entry_bytes;
+	struct str where;
 	/* compiled */
 	uint64_t revalidate_ms, error_ms;
 	struct template *key;
 	struct cache *cache;
+	struct redis *redis; /* of the generation; NULL: in memory */
 };
 
 extern const struct setting cache_keys[], cache_proxy_keys[], cache_stale_keys[];
@@ -42,6 +45,7 @@ struct cache_list {
 	struct arena *arena;
 	size_t n_caches, n_room;
 	struct cache **caches;
+	const struct cache_spec **specs; /* of each */
 	struct map by_name;
 };
 
@@ -57,6 +61,11 @@ bool cache_spec_read(struct cache_spec *spec, const struct node *node, struct ar
 /* The same of a proxy, where answers say themselves how long they are good (`true` is all). */
 bool cache_spec_read_proxy(struct cache_spec *spec, const struct node *node, struct arena *arena,
 			   struct diag *diag);
+
+/* What `in:` says, of the servers of `redis:` (NULL: there are none). False when it is wrong. */
+struct redis_section;
+bool cache_spec_place(struct cache_spec *spec, const struct node *node,
+		      const struct redis_section *redis, struct diag *diag);
 
 /* The cache of that name, with a reference of the list: that of the generation before, when
  * `definition` says the same, else a new one. */

@@ -170,6 +170,30 @@ static void status_print_refused(struct value status, struct arena *arena)
 		putchar('\n');
 }
 
+/* Only where there are any, or were. */
+static void status_print_live(struct value live, struct arena *arena)
+{
+	static const struct str zero = STR_INIT("0");
+
+	if (!str_eq(cli_text(live, "websockets", arena), zero) ||
+	    !str_eq(cli_text(live, "event_streams", arena), zero) ||
+	    !str_eq(cli_text(live, "received", arena), zero) ||
+	    !str_eq(cli_text(live, "sent", arena), zero))
+		printf("live        %s websockets, %s event streams, %s received, %s sent, %s "
+		       "dropped, %s "
+		       "were too slow\n",
+		       cli_text(live, "websockets", arena).ptr,
+		       cli_text(live, "event_streams", arena).ptr,
+		       cli_text(live, "received", arena).ptr, cli_text(live, "sent", arena).ptr,
+		       cli_text(live, "dropped", arena).ptr, cli_text(live, "slow", arena).ptr);
+	if (!str_eq(cli_text(live, "published", arena), zero) ||
+	    !str_eq(cli_text(live, "topics", arena), zero))
+		printf("topics      %s, %s subscribers, %s published\n",
+		       cli_text(live, "topics", arena).ptr,
+		       cli_text(live, "subscribers", arena).ptr,
+		       cli_text(live, "published", arena).ptr);
+}
+
 static void status_print(struct value status, struct arena *arena)
 {
 	long long uptime_s = atoll(cli_text(status, "uptime_ms", arena).ptr) / 1000;
@@ -188,6 +212,7 @@ static void status_print(struct value status, struct arena *arena)
 	       cli_text(status, "accepted", arena).ptr);
 	printf("requests    %s answered, %s in work\n", cli_text(status, "requests", arena).ptr,
 	       cli_text(status, "requests_in_work", arena).ptr);
+	status_print_live(cli_member(status, "live", arena), arena);
 	status_print_refused(status, arena);
 	status_print_listeners(status, arena);
 	status_print_upstreams(status, arena);

@@ -9,6 +9,8 @@
  * Making a result is a detached flow, which belongs to the key: it has copies of what it reads and
  * a deadline of its own, and nobody who leaves stops it. */
 #include "core/base/clock.h"
+#include "server/cache/answer.h"
+#include "server/cache/remote.h"
 #include "server/flow/step.h"
 #include <errno.h>
 #include <stdio.h>
@@ -123,7 +125,8 @@ bool cached_compile(struct verb_compiler *compiler, struct cached_config *config
 	}
 	if (!cached_check_task(compiler, node) ||
 	    !cache_spec_read(&config->spec, node, flow->arena, flow->diag) ||
-	    !cached_compile_key(compiler, config, node))
+	    !cached_compile_key(compiler, config, node) ||
+	    !cache_spec_place(&config->spec, node, flow->redis, flow->diag))
 		return false;
 	config->spec.cache =
 		cache_list_add(flow->caches, name, compiler->step->node, &config->spec);
@@ -190,6 +193,8 @@ struct cached_state {
 	struct cache_entry
 		*old;           /* a reference, while it waits: what may be given when that fails */
 	struct str key, result; /* in the arena */
+	struct cache_remote remote;
+	bool looking; /* in Redis */
 };
 
 static struct cached_state *cached_state(struct step_run *step)
@@ -261,7 +266,8 @@ static struct cache_entry *filling_entry(const struct filling *filling, struct f
 		buf_fini(&out);
 		return NULL;
 	}
-	*ret_keep = !ended->context->degraded && out.len <= spec->entry_bytes;
+	*ret_keep = !ended->context->degraded && out.len <= spec->entry_bytes &&
+		    !(secret && spec->redis);
 	parts.body = buf_str(&out);
 	parts.own_body = out.data;
 	entry = cache_entry_create(&parts);
@@ -284,6 +290,10 @@ static void filling_on_end(void *owner, struct flow_run *ended)
 		failure_pack(&(struct failure){ .code = ERROR_MEMORY_LIMIT,
 						.detail = STR("no memory for the result") },
 			     &failure);
+	}
+	if (result.keep && filling->config->spec.redis) {
+		cache_remote_put(ended->context, &filling->config->spec, result.entry);
+		result.keep = false;
 	}
 	cache_fill_end(filling->fill, &result);
 	cache_entry_unref(result.entry);
@@ -337,7 +347,7 @@ static bool cached_wait(struct step_run *step, struct cache_entry *seen)
 	struct cached_state *state = cached_state(step);
 	struct cache_fill *fill = NULL;
 	const struct cache_ask ask = { .key = state->key,
-				       .seen = seen,
+				       .seen = config->spec.redis ? NULL : seen,
 				       .loop = step->run->context->loop,
 				       .on_end = cached_on_end,
 				       .owner = step,
@@ -367,7 +377,8 @@ static bool cached_wait(struct step_run *step, struct cache_entry *seen)
 static void cached_revalidate(struct step_run *step, struct cache_entry *seen)
 {
 	const struct cached_config *config = step->config;
-	const struct cache_ask ask = { .key = cached_state(step)->key, .seen = seen };
+	const struct cache_ask ask = { .key = cached_state(step)->key,
+				       .seen = config->spec.redis ? NULL : seen };
 	struct cache_wait *wait = NULL;
 	struct cache_fill *fill = NULL;
 
@@ -375,12 +386,12 @@ static void cached_revalidate(struct step_run *step, struct cache_entry *seen)
 		cached_start_filling(step, fill);
 }
 
-/* False: somebody was faster, so it has to be looked for again. */
-static bool cached_look(struct step_run *step)
+/* With what was found, whose reference it takes. False: somebody was faster, so it has to be
+ * looked for again. */
+static bool cached_use(struct step_run *step, struct cache_entry *entry)
 {
 	const struct cached_config *config = step->config;
 	struct cache *cache = config->spec.cache;
-	struct cache_entry *entry = cache_store_find(cache->store, cached_state(step)->key);
 	uint64_t now = clock_monotonic_ns();
 
 	if (entry && now < entry->times.fresh_ns) {
@@ -399,6 +410,33 @@ static bool cached_look(struct step_run *step)
 	return true;
 }
 
+static void cached_on_found(struct cache_remote *remote, struct cache_entry *entry)
+{
+	struct step_run *step = remote->owner;
+
+	cached_state(step)->looking = false;
+	if (entry && (entry->kind != CACHE_RESULT || !cached_is_valid(entry->body))) {
+		cache_entry_unref(entry);
+		entry = NULL;
+	}
+	check(cached_use(step, entry)); /* nothing is in the store that could have changed */
+}
+
+static void cached_look(struct step_run *step)
+{
+	const struct cached_config *config = step->config;
+	struct cached_state *state = cached_state(step);
+
+	if (config->spec.redis) {
+		state->looking = true;
+		cache_remote_get(&state->remote, step->run->context, &config->spec, state->key,
+				 cached_on_found, step);
+		return;
+	}
+	while (!cached_use(step, cache_store_find(config->spec.cache->store, state->key)))
+		;
+}
+
 static void cached_start(struct step_run *step)
 {
 	const struct cached_config *config = step->config;
@@ -414,14 +452,15 @@ static void cached_start(struct step_run *step)
 	else if (state->key.len > CACHE_KEY_MAX)
 		step_done(step, ERROR_INVALID_INPUT, STR("the key of the cache is too long"));
 	else
-		while (!cached_look(step))
-			;
+		cached_look(step);
 }
 
 static void cached_cancel(struct step_run *step)
 {
 	struct cached_state *state = cached_state(step);
 
+	if (state->looking)
+		cache_remote_cancel(&state->remote);
 	if (state->wait)
 		cache_wait_leave(state->wait);
 	cached_forget(state);

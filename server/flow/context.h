@@ -15,6 +15,7 @@ struct jq_pool;
 struct processes;
 struct redis_loop;
 struct store;
+struct topics;
 struct trace;
 
 struct context_ops {
@@ -38,6 +39,7 @@ struct context {
 	struct processes *processes; /* of the loop; NULL: no programs can be run here */
 	struct jq_pool *jq;          /* of the process; NULL: no jq program can be run here */
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
+	struct topics *topics;       /* of what is published; NULL: nothing is here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
 	struct store *store; /* of the process; NULL: nothing can be kept here */
 	struct trace *trace; /* that it belongs to; NULL: none (server/trace/trace.h) */

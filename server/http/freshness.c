@@ -102,6 +102,7 @@ void http_lifetime_read(const struct http_exchanged *exchanged,
 	http_cache_control_read(exchanged->response, exchanged->n_response, &control);
 	lifetime.age = response_age(exchanged);
 	if (!response_lifetime(exchanged, &control, &lifetime.fresh) &&
+	    !has_field(exchanged->request, exchanged->n_request, STR("cookie")) &&
 	    (status_is_guessed(exchanged->status) || control.is_public))
 		lifetime.fresh = heuristics->ttl;
 	if (control.no_cache)

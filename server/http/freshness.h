@@ -2,7 +2,8 @@
  * 9111 §3, §4; RFC 5861). Pure: times are given.
  *
  * Stricter than it has to be in two things: what sets a cookie is not kept, and a directive that is
- * doubtful makes an answer less fresh. A lifetime is guessed only where the caller says so. */
+ * doubtful makes an answer less fresh. A lifetime is guessed only where the caller says so, and
+ * never of an answer to a request with a cookie. */
 #pragma once
 #include "server/http/cache_control.h"
 

@@ -33,6 +33,7 @@ struct context scheduler_context(const struct scheduler *scheduler, const struct
 				 .files = scheduler->files,
 				 .jq = scheduler->jq,
 				 .homes = scheduler->homes,
+				 .topics = scheduler->topics,
 				 .store = scheduler->store };
 }
 

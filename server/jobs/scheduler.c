@@ -282,6 +282,11 @@ void job_on_run_over(struct job_run *run, bool failed)
 
 /* ------------------------------------------------------------ the scheduler */
 
+void scheduler_set_topics(struct scheduler *scheduler, struct topics *topics)
+{
+	scheduler->topics = topics;
+}
+
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes)
 {
 	scheduler->homes = homes;

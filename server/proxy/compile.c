@@ -115,6 +115,13 @@ static bool proxy_compile_cache(struct flow_compiler *compiler, const struct exp
 			   "a secret cannot be in `key`, where it could be seen");
 		return false;
 	}
+	if (expr->uses && expr->uses->roots & ROOT_BIT(ROOT_AUTH) & ~uses.roots) {
+		diag_error(
+			compiler->diag, node->place,
+			"the upstream is told ${auth…}, which the cache has no key for; name it: "
+			"cache: {key: \"${auth…}/${request.path}?${request.query_string}\"}");
+		return false;
+	}
 	if (expr->uses)
 		expr->uses->roots |= uses.roots;
 	spec->cache =

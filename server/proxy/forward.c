@@ -115,6 +115,12 @@ static bool forward_is_ours(const struct passing *passing, struct str name)
 	return forward_is_trace(passing, name);
 }
 
+bool passing_writes(const struct passing *passing, struct str name)
+{
+	return !str_eq_nocase(name, STR("host")) &&
+	       (forward_is_replaced(passing->proxy, name) || forward_is_ours(passing, name));
+}
+
 /* Values of one name that came, joined as RFC 9110 §5.3 has it; then `more`. */
 static struct str forward_joined(struct forward *forward, struct str name, struct str more)
 {

@@ -46,6 +46,9 @@ struct passing {
 /* forward.c: what is asked of the upstream. 0, or as template_eval(). */
 int passing_ask(struct passing *passing, struct http_call_request *ret_request);
 
+/* Whether the upstream gets a field of that name from leat, and not from the client. */
+bool passing_writes(const struct passing *passing, struct str name);
+
 /* answer.c: the answer of the upstream as one of ours. False without memory. */
 bool passing_answer(struct passing *passing, struct reply *ret_reply);
 

@@ -8,6 +8,7 @@
 #include "server/proxy/proxy.h"
 #include "core/base/clock.h"
 #include "server/client/http_stream.h"
+#include "server/http/fields.h"
 #include "server/proxy/passing.h"
 #include "server/request_cache.h"
 #include "server/verbs/http.h"
@@ -70,6 +71,23 @@ static void passing_watch_tunnel(struct passing *passing)
 	passing->pipe->owner = passing;
 }
 
+/* An answer that was chosen by what leat has written cannot be chosen by what a client sends. */
+static bool passing_varies_by_ours(const struct passing *passing)
+{
+	const struct http_call_response *response = &passing->call.response;
+
+	for (size_t i = 0; i < response->n_fields; i++) {
+		struct str rest = response->fields[i].value, name;
+
+		if (!str_eq_nocase(response->fields[i].name, STR("vary")))
+			continue;
+		while (http_list_next(&rest, &name))
+			if (passing_writes(passing, name))
+				return true;
+	}
+	return false;
+}
+
 /* True: it is answered with what was kept. */
 static bool passing_knows(struct passing *passing)
 {
@@ -92,7 +110,11 @@ static bool passing_knows(struct passing *passing)
 	/* one that is not passed on is closed first: the request may be gone behind it */
 	if (!request_cache_wants(request, response->status))
 		body_source_close(&passing->call.stream->source);
-	return request_cache_on_head(request, response->status, fields, n);
+	if (request_cache_on_head(request, response->status, fields, n))
+		return true;
+	if (passing_varies_by_ours(passing))
+		request->cache->may_keep = false;
+	return false;
 }
 
 static void passing_succeed(struct passing *passing)

@@ -8,7 +8,7 @@ extern const struct verb verb_wait, verb_value, verb_log, verb_fail;
 extern const struct verb verb_call, verb_tasks, verb_race;
 extern const struct verb verb_signal, verb_await, verb_enqueue, verb_dequeue;
 extern const struct verb verb_exec, verb_jq, verb_gpu, verb_dns, verb_native, verb_redis, verb_sql;
-extern const struct verb verb_kafka;
+extern const struct verb verb_kafka, verb_publish;
 extern const struct verb verb_sort, verb_merge, verb_reduce;
 extern const struct verb verb_read, verb_write, verb_append, verb_stat, verb_list;
 extern const struct verb verb_remove, verb_rename, verb_sync;

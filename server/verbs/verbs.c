@@ -10,7 +10,7 @@ const struct verb *const verbs[] = {
 	&verb_tasks,  &verb_race, &verb_signal, &verb_await, &verb_enqueue, &verb_dequeue,
 	&verb_exec,   &verb_jq,   &verb_sort,   &verb_merge, &verb_reduce,  &verb_sql,
 	&verb_native, &verb_gpu,  &verb_redis,  &verb_dns,
-	&verb_kafka,
+	&verb_kafka,  &verb_publish,
 	&verb_read,   &verb_write,  &verb_append, &verb_stat, &verb_list,
 	&verb_remove, &verb_rename, &verb_sync,   NULL,
 };

@@ -48,6 +48,14 @@ def stage():
     stage.close()
 
 
+@pytest.fixture(scope="module")
+def leat_module():
+    """A daemon for all tests of a file, that none of them changes."""
+    stage = Stage()
+    yield stage.leat
+    stage.close()
+
+
 @pytest.fixture
 def leat(stage):
     return stage.leat

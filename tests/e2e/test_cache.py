@@ -85,7 +85,8 @@ def test_a_failure_is_not_kept_and_is_that_of_all_who_waited(leat, backend):
         if len(call.backend.calls) == 1:
             call.backend.release.wait()
             call.reply("no", status=500)
-        counting(call)
+        else:
+            counting(call)
     daemon, server = start(leat, backend, handler)
     clients = [daemon.connect() for _ in range(4)]
     for client in clients:
@@ -297,7 +298,8 @@ def test_the_answer_of_a_route_is_kept_with_status_fields_and_body(leat, backend
     for _ in range(3):
         answer = daemon.get("/r/1?q=a")
         assert (answer.status, answer.body, answer.get("x-own")) == (200, first.body, "a")
-        assert (answer.get("content-type"), answer.get("age")) == (first.get("content-type"), "0")
+        assert answer.get("content-type") == first.get("content-type")
+        assert 0 <= int(answer.get("age")) < 100
         assert cache_status(answer).startswith("leat; hit; ttl=35")
     assert daemon.get("/r/1?q=b").json() == {"n": 2}
     assert daemon.get("/r/2?q=a").json() == {"n": 3}
@@ -365,7 +367,8 @@ routes:
     def handler(call):
         if call.path == "/fail":
             call.reply("no", status=500)
-        counting(call)
+        else:
+            counting(call)
     daemon, server = start(leat, backend, handler, conf=conf)
     for path in ("cookie", "private", "partial", "fails", "status"):
         n_calls = len(server.calls)

@@ -10,6 +10,7 @@
 #include "server/admin/admin.h"
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
+#include "server/live/topics.h"
 #include "server/server.h"
 #include "tests/fuzz/connection/secure.h"
 #include <sched.h>
@@ -276,6 +277,7 @@ static void server_begin(void)
 	server.main = server.workers[1];
 	server.main->router = admin_router();
 	make_homes();
+	server.topics = topics_create(&worker->loop, 1, &server.memory);
 	check(pool_create(&server.pool, "fuzz", 1) == 0);
 	desk_open(&worker->files, server.pool, 1);
 	server.logins = logins_create(server.pool);

@@ -135,6 +135,12 @@ static void a_lifetime_is_guessed_only_where_it_is_told(void)
 	exchanged.status = 302;
 	is_false(http_may_keep(&exchanged, &told, &lifetime));
 	exchanged.status = 200;
+	exchanged.request = &(struct http_field){ STR("Cookie"), STR("a=b") };
+	exchanged.n_request = 1;
+	is_true(http_may_keep(&exchanged, &told, &lifetime));
+	is_int(lifetime.fresh, 0);
+	exchanged.n_request = 0;
+	exchanged.status = 200;
 	exchanged.n_response = fields_of("Cache-Control: max-age=2, stale-if-error=1", fields);
 	is_true(http_may_keep(&exchanged, &told, &lifetime));
 	is_int(lifetime.fresh, 2);

@@ -1,0 +1,204 @@
+/* server/live/outbox.c */
+#include "server/live/outbox.h"
+#include <errno.h>
+#include <stdlib.h>
+
+static struct outbox_item *outbox_at(const struct outbox *outbox, uint32_t at)
+{
+	return &outbox->items[(outbox->first + at) & (outbox->n_room - 1)];
+}
+
+static size_t outbox_item_size(const struct outbox_item *item)
+{
+	return packet_bytes(item->packet).len + OUTBOX_ITEM;
+}
+
+/* ------------------------------------------------------------ the queue */
+
+static bool outbox_grow(struct outbox *outbox)
+{
+	uint32_t n_room = MAX(outbox->n_room * 2, 4U);
+	struct outbox_item *items = malloc(n_room * sizeof(*items));
+
+	if (!items)
+		return false;
+	for (uint32_t i = 0; i < outbox->n_items; i++)
+		items[i] = *outbox_at(outbox, i);
+	free(outbox->items);
+	outbox->items = items;
+	outbox->n_room = n_room;
+	outbox->first = 0;
+	return true;
+}
+
+static struct packet *outbox_pop(struct outbox *outbox)
+{
+	struct outbox_item *item = outbox_at(outbox, 0);
+
+	outbox->size -= outbox_item_size(item);
+	outbox->first = (outbox->first + 1) & (outbox->n_room - 1);
+	if (--outbox->n_items == 0) { /* an idle connection holds no queue */
+		struct packet *packet = item->packet;
+
+		free(take(&outbox->items));
+		outbox->n_room = outbox->first = 0;
+		return packet;
+	}
+	return item->packet;
+}
+
+/* The sender is told from the loop. */
+static void outbox_tell(struct outbox *outbox)
+{
+	if (outbox->waiting && !outbox->closed)
+		loop_ready(outbox->loop, &outbox->ready);
+}
+
+bool outbox_put(struct outbox *outbox, struct packet *packet, bool droppable)
+{
+	if (!packet)
+		return false;
+	if (outbox->ended || outbox->closed ||
+	    (outbox->n_items == outbox->n_room && !outbox_grow(outbox))) {
+		packet_unref(packet);
+		return false;
+	}
+	*outbox_at(outbox, outbox->n_items++) = (struct outbox_item){ packet, droppable };
+	outbox->size += packet_bytes(packet).len + OUTBOX_ITEM;
+	outbox_tell(outbox);
+	return true;
+}
+
+size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
+{
+	uint32_t n_kept = 0, n_items = outbox->n_items;
+
+	for (uint32_t i = 0; i < n_items; i++) {
+		struct outbox_item item = *outbox_at(outbox, i);
+
+		if (item.droppable && !outbox_has_room(outbox, size, max)) {
+			outbox->size -= outbox_item_size(&item);
+			packet_unref(item.packet);
+		} else {
+			*outbox_at(outbox, n_kept++) = item;
+		}
+	}
+	outbox->n_items = n_kept;
+	return n_items - n_kept;
+}
+
+void outbox_clear(struct outbox *outbox)
+{
+	while (outbox->n_items > 0)
+		packet_unref(outbox_pop(outbox));
+}
+
+void outbox_end(struct outbox *outbox)
+{
+	outbox->ended = true;
+	outbox_tell(outbox);
+}
+
+/* ------------------------------------------------------------ the sender's side */
+
+static void outbox_on_ready(struct ready *ready)
+{
+	struct outbox *outbox = container_of(ready, struct outbox, ready);
+
+	if (!outbox->waiting || outbox->closed)
+		return;
+	outbox->waiting = false;
+	outbox->source.on_more(&outbox->source);
+}
+
+/* How many of those in front fit into one piece. */
+static uint32_t outbox_n_joined(const struct outbox *outbox, size_t *ret_size)
+{
+	uint32_t n = 0;
+
+	*ret_size = 0;
+	for (; n < outbox->n_items; n++) {
+		size_t len = packet_bytes(outbox_at(outbox, n)->packet).len;
+
+		if (*ret_size + len > OUTBOX_JOIN_MAX)
+			break;
+		*ret_size += len;
+	}
+	return n;
+}
+
+/* Small ones are copied into one: cheaper than a system call each. Without memory they go one by
+ * one. */
+static struct packet *outbox_join(struct outbox *outbox)
+{
+	struct packet *joined;
+	size_t size;
+	uint32_t n = outbox_n_joined(outbox, &size);
+	char *to;
+
+	if (n < 2 || !(joined = packet_create_empty(outbox->budget, size, &to)))
+		return NULL;
+	for (uint32_t i = 0; i < n; i++) {
+		struct packet *packet = outbox_pop(outbox);
+		struct str bytes = packet_bytes(packet);
+
+		memcpy(to, bytes.ptr, bytes.len);
+		to += bytes.len;
+		packet_unref(packet);
+	}
+	outbox->n_taken += n;
+	return joined;
+}
+
+static int outbox_read(struct body_source *source, struct str *ret_bytes)
+{
+	struct outbox *outbox = container_of(source, struct outbox, source);
+
+	packet_unref(take(&outbox->sending));
+	if (outbox->n_items == 0 && outbox->ended)
+		return 0;
+	if (outbox->n_items == 0) {
+		outbox->waiting = true;
+		return -EAGAIN;
+	}
+	outbox->sending = outbox_join(outbox);
+	if (!outbox->sending) {
+		outbox->sending = outbox_pop(outbox);
+		outbox->n_taken++;
+	}
+	*ret_bytes = packet_bytes(outbox->sending);
+	if (outbox->on_sent)
+		outbox->on_sent(outbox);
+	return 1;
+}
+
+static void outbox_close(struct body_source *source)
+{
+	struct outbox *outbox = container_of(source, struct outbox, source);
+
+	outbox->closed = true;
+	outbox->waiting = false;
+	loop_ready_cancel(&outbox->ready);
+	outbox_clear(outbox);
+	packet_unref(take(&outbox->sending));
+	if (outbox->on_close)
+		outbox->on_close(outbox);
+}
+
+void outbox_init(struct outbox *outbox, struct loop *loop, struct arena_budget *budget)
+{
+	static const struct body_source_ops ops = { outbox_read, outbox_close, NULL, NULL };
+
+	*outbox = (struct outbox){ .source = { .ops = &ops, .size = BODY_SIZE_UNKNOWN },
+				   .loop = loop,
+				   .budget = budget };
+	ready_init(&outbox->ready, outbox_on_ready);
+}
+
+void outbox_fini(struct outbox *outbox)
+{
+	loop_ready_cancel(&outbox->ready);
+	outbox_clear(outbox);
+	packet_unref(take(&outbox->sending));
+	free(take(&outbox->items));
+}

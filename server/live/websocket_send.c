@@ -1,0 +1,114 @@
+/* server/live/websocket_send.c: what goes to the client. */
+#include "core/base/log.h"
+#include "server/live/websocket_private.h"
+#include "server/worker.h"
+
+enum { /* bytes; what is smaller is not worth it, what is larger would take the loop's time */
+       DEFLATE_MIN = 64,
+       DEFLATE_MAX = 64 << 10,
+};
+
+void websocket_over(struct websocket *ws)
+{
+	ws->state = WEBSOCKET_OVER;
+	timer_stop(&ws->timer);
+	outbox_end(&ws->outbox);
+	if (ws->answered) /* else it is told when it has joined */
+		live_unfollow(&ws->live);
+	websocket_go_on(ws);
+}
+
+bool websocket_put(struct websocket *ws, enum frame_opcode opcode, bool compressed,
+		   struct str payload)
+{
+	struct packet *packet =
+		packet_create_frame(websocket_budget(ws), opcode, compressed, payload);
+
+	return outbox_put(&ws->outbox, packet, false);
+}
+
+/* Our close frame. 1005: one without a code. */
+void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason)
+{
+	char payload[FRAME_CONTROL_MAX];
+
+	payload[0] = (char)(code >> 8);
+	payload[1] = (char)code;
+	if (reason.len)
+		memcpy(payload + 2, reason.ptr, reason.len);
+	websocket_put(ws, FRAME_CLOSE, false,
+		      (struct str){ payload, code == INBOX_NO_CODE ? 0 : 2 + reason.len });
+}
+
+void websocket_fail(struct websocket *ws, uint16_t code, const char *detail)
+{
+	log_info("websocket failed route=%s code=%u detail=%s id=%.*s",
+		 LOG_QUOTE(ws->live.route->pattern.text), code, LOG_QUOTE(str_of(detail)),
+		 STR_ARG(ws->live.id));
+	live_close_as(&ws->live, code, str_of(detail));
+	if (ws->state == WEBSOCKET_OPEN)
+		websocket_put_close(ws, code, str_of(detail));
+	websocket_over(ws);
+}
+
+void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
+{
+	if (ws->state != WEBSOCKET_OPEN)
+		return;
+	live_close_as(&ws->live, code, reason);
+	websocket_put_close(ws, code, reason);
+	ws->state = WEBSOCKET_CLOSING;
+	if (ws->answered)
+		live_unfollow(&ws->live);
+	timer_start(&ws->timer, ws->spec->close_ms);
+	websocket_go_on(ws);
+}
+
+/* NULL: it is not worth it, or there is no memory. */
+static struct packet *websocket_deflate(struct websocket *ws, enum frame_opcode opcode,
+					struct str message)
+{
+	struct packet *packet = NULL;
+	struct buf out;
+
+	if (!ws->deflate.on || message.len < DEFLATE_MIN || message.len > DEFLATE_MAX)
+		return NULL;
+	if (!ws->deflater)
+		ws->deflater = deflater_create(ws->deflate.own_bits, websocket_budget(ws));
+	if (!ws->deflater)
+		return NULL;
+	buf_init_arena(&out, &ws->live.run_arena);
+	if (deflater_message(ws->deflater, message, ws->deflate.own_takeover, &out))
+		packet = packet_create_frame(websocket_budget(ws), opcode, true, buf_str(&out));
+	if (!packet) /* what it would refer to was never sent */
+		deflater_destroy(take(&ws->deflater));
+	return packet;
+}
+
+bool websocket_put_message(struct websocket *ws, enum frame_opcode opcode, struct str message)
+{
+	struct packet *packet = websocket_deflate(ws, opcode, message);
+
+	atomic_fetch_add_explicit(&ws->live.worker->stats.live_out, 1, memory_order_relaxed);
+	return packet ? outbox_put(&ws->outbox, packet, false)
+		      : websocket_put(ws, opcode, false, message);
+}
+
+void websocket_publish(struct live *live, struct live_topic *topic, struct publication *publication)
+{
+	struct websocket *ws = websocket_of(live);
+	struct packet *frame = publication_frame(publication);
+
+	topic->last_id = publication_id(publication);
+	if (ws->state != WEBSOCKET_OPEN)
+		return;
+	if (!live_make_room(live, &ws->outbox, packet_bytes(frame).len, ws->spec->queue,
+			    ws->spec->slow)) {
+		outbox_clear(&ws->outbox);
+		websocket_close(ws, CODE_SLOW, STR("too slow"));
+	} else if (outbox_put(&ws->outbox, packet_ref(frame), true)) {
+		atomic_fetch_add_explicit(&live->worker->stats.live_out, 1, memory_order_relaxed);
+	} else {
+		websocket_fail(ws, CODE_ERROR, "no memory");
+	}
+}

@@ -1,0 +1,388 @@
+"""tests/e2e/test_events.py: what is published to a topic, by event streams and WebSockets."""
+import asyncio
+import contextlib
+import re
+
+import pytest
+
+from leat import FLAVOR, TIMEOUT, await_true
+from test_websocket import closes, talk, websockets
+
+CONF = """
+server: { threads: 4, compute_threads: 1 }
+routes:
+  GET /events/{topic}: { events: { subscribe: "${path.topic}", ping: 1h } }
+  GET /both: { events: { subscribe: [a, b], ping: 1h } }
+  GET /ws/{topic}: { websocket: { subscribe: ["${path.topic}", "user:${query.user ?? 'none'}"] } }
+  POST /publish/{topic}:
+    body: { type: text }
+    tasks: { p: { publish: "${path.topic}", message: "${body ?? ''}", event: "${query.event ?? ''}" } }
+    reply: "${p}"
+  POST /user/{id}:
+    body: { type: json }
+    tasks: { p: { publish: "user:${path.id}", message: { got: "${body}" } } }
+    reply: "${p}"
+"""
+
+
+class Stream:
+    """An event stream, read event by event."""
+
+    def __init__(self, daemon, path, last_id=None):
+        self.client = daemon.connect()
+        last = f"Last-Event-ID: {last_id}\r\n" if last_id else ""
+        self.client.send(f"GET {path} HTTP/1.1\r\nHost: leat.test\r\nAccept: text/event-stream\r\n{last}\r\n")
+        self.head = self.client.head()
+        assert self.head.status == 200, self.head
+        assert self.head.get("content-type") == "text/event-stream"
+        assert self.head.get("transfer-encoding") == "chunked"
+        self.text, self.id = "", None
+        first = self.block()  # tells where the client is
+        assert first["retry"] == "3000" and "data" not in first
+
+    def block(self):
+        """The next block as it came: field to value."""
+        while "\n\n" not in self.text:
+            size = int(self.client._until(b"\r\n"), 16)
+            assert size > 0, "the stream has ended"
+            self.text += self.client._exactly(size).decode()
+            assert self.client._exactly(2) == b"\r\n"
+        block, _, self.text = self.text.partition("\n\n")
+        fields = {}
+        for line in block.split("\n"):
+            name, _, value = line.partition(": ")
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+        self.id = fields.get("id", self.id)
+        return fields
+
+    def event(self):
+        return self.block()["data"]
+
+
+def publish(daemon, topic, text, event=None):
+    """How many have got it."""
+    return int(daemon.post(f"/publish/{topic}" + (f"?event={event}" if event else ""), text).text)
+
+
+def test_what_is_published_reaches_every_subscriber_on_every_loop_in_order(leat):
+    daemon = leat(CONF)
+    streams = [Stream(daemon, "/events/room") for _ in range(20)]
+    other = Stream(daemon, "/events/other")
+    for n in range(10):
+        assert publish(daemon, "room", f"message {n}") == 20
+    for stream in streams:
+        assert [stream.event() for _ in range(10)] == [f"message {n}" for n in range(10)]
+    assert publish(daemon, "other", "x") == 1
+    assert other.event() == "x"
+    assert publish(daemon, "nobody", "x") == 0
+
+
+def test_an_event_has_a_name_when_it_is_told_and_a_line_for_each_line_of_the_message(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/events/t")
+    publish(daemon, "t", "one\ntwo\r\nthree\rfour\n", event="lines")
+    assert stream.block() == {"id": stream.id, "event": "lines", "data": "one\ntwo\nthree\nfour\n"}
+    publish(daemon, "t", "")
+    assert stream.block() == {"id": stream.id, "data": ""}
+
+
+def test_the_name_of_an_event_cannot_bring_fields_of_its_own(leat):
+    daemon = leat(CONF)
+    assert daemon.post("/publish/t?event=a%0Adata:%20forged", "x").status == 400
+
+
+def test_who_comes_again_gets_what_was_published_meanwhile_once(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/events/t")
+    publish(daemon, "t", "first")
+    assert stream.event() == "first"
+    stream.client.close()
+    await_true(lambda: publish(daemon, "t", "missed") == 0, what="the end of the first one")
+    publish(daemon, "t", "missed too")
+    again = Stream(daemon, "/events/t", last_id=stream.id)
+    missed = [again.event()]
+    while missed[-1] != "missed too":
+        missed.append(again.event())
+    assert set(missed) == {"missed", "missed too"}
+    publish(daemon, "t", "new")
+    assert again.event() == "new"
+
+
+def test_who_has_seen_no_event_yet_misses_none_either(leat):
+    daemon = leat(CONF)
+    publish(daemon, "t", "before")
+    stream = Stream(daemon, "/events/t")
+    first_id = stream.id
+    assert first_id
+    stream.client.close()
+    await_true(lambda: publish(daemon, "t", "missed") == 0, what="the end of the first one")
+    assert Stream(daemon, "/events/t", last_id=first_id).event() == "missed"
+
+
+def test_of_several_topics_each_has_its_own_place_in_the_id(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/both")
+    publish(daemon, "a", "a1")
+    publish(daemon, "b", "b1")
+    assert {stream.event(), stream.event()} == {"a1", "b1"}
+    assert re.fullmatch("[0-9a-f]+-[0-9a-f]+", stream.id)
+    stream.client.close()
+    await_true(lambda: publish(daemon, "a", "a2") == 0, what="the end of the first one")
+    publish(daemon, "b", "b2")
+    again = Stream(daemon, "/both", last_id=stream.id)
+    missed = set()
+    while not {"a2", "b2"} <= missed:
+        missed.add(again.event())
+    assert missed == {"a2", "b2"}
+
+
+@pytest.mark.parametrize("last_id", ["", "x", "-", "1-2-3", "5" * 17, "zz-zz"])
+def test_an_id_that_is_none_of_ours_is_as_good_as_none(leat, last_id):
+    daemon = leat(CONF)
+    Stream(daemon, "/both").client.close()
+    publish(daemon, "a", "old")
+    stream = Stream(daemon, "/both", last_id=last_id)
+    await_true(lambda: publish(daemon, "a", "new") >= 1)
+    assert stream.event() == "new"
+
+
+def test_the_history_is_bounded(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, history: 3 }", 1))
+    stream = Stream(daemon, "/events/t")
+    for n in range(10):
+        publish(daemon, "t", str(n))
+    assert [stream.event() for _ in range(10)] == [str(n) for n in range(10)]
+    again = Stream(daemon, "/events/t", last_id="1")
+    assert [again.event() for _ in range(3)] == ["7", "8", "9"]
+
+
+def test_a_silent_stream_has_comments(leat):
+    daemon = leat(CONF.replace("ping: 1h", "ping: 20ms", 1))
+    stream = Stream(daemon, "/events/t")
+    assert stream.block() == {":": ""}
+    assert stream.block() == {":": ""}
+
+
+def test_websockets_get_what_is_published_too_and_values_as_json(leat):
+    daemon = leat(CONF)
+
+    async def conversation(socket):
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, publish, daemon, "room", "hello") == 1
+        assert await socket.recv() == "hello"
+        answer = await loop.run_in_executor(
+            None, lambda: daemon.post("/user/7", '{"a":[1,2]}', headers={"Content-Type": "application/json"}))
+        assert answer.text == "1"
+        assert await socket.recv() == '{"got":{"a":[1,2]}}'
+    talk(daemon, "/ws/room?user=7", conversation)
+    await_true(lambda: publish(daemon, "room", "x") == 0, what="the end of its subscription")
+
+
+def test_a_value_cannot_forge_another_topic(leat):
+    daemon = leat(CONF)
+
+    async def conversation(socket):
+        loop = asyncio.get_running_loop()
+        for name in ("user:7", "user%3A7"):
+            assert (await loop.run_in_executor(None, publish, daemon, name, "forged")) == (1 if name != "user:7" else 1)
+        assert await socket.recv() == "forged"
+    talk(daemon, "/ws/user%3A7?user=8", conversation)
+    talk_none = daemon.post("/user/7", "{}", headers={"Content-Type": "application/json"})
+    assert talk_none.text == "0"
+
+
+def test_a_chat_publishes_what_its_clients_say(leat):
+    daemon = leat("""
+routes:
+  GET /chat/{room}:
+    websocket:
+      subscribe: "chat:${path.room}"
+      on_open: { tasks: { p: { publish: "chat:${path.room}", message: "${query.name} came" } } }
+      on_message: { tasks: { p: { publish: "chat:${path.room}", message: "${query.name}: ${message.text}" } } }
+      on_close: { tasks: { p: { publish: "chat:${path.room}", message: "${query.name} left" } } }
+""")
+
+    async def run():
+        url = f"ws://127.0.0.1:{daemon.port}/chat/1?name="
+        async with websockets.connect(url + "ada") as ada:
+            assert await ada.recv() == "ada came"
+            async with websockets.connect(url + "bob") as bob:
+                assert await ada.recv() == await bob.recv() == "bob came"
+                await bob.send("hi")
+                assert await ada.recv() == await bob.recv() == "bob: hi"
+            assert await ada.recv() == "bob left"
+    asyncio.run(asyncio.wait_for(run(), TIMEOUT))
+
+
+def test_jobs_publish(leat):
+    daemon = leat("""
+routes: { GET /e: { events: ticks } }
+jobs: { tick: { every: 50ms, tasks: { p: { publish: ticks, message: tick } } } }
+""")
+    stream = Stream(daemon, "/e")
+    assert [stream.event() for _ in range(3)] == ["tick"] * 3
+
+
+BIG = "x" * 10000
+
+
+def unread(daemon, path):
+    client = daemon.connect(receive_buffer=4096)
+    client.send(f"GET {path} HTTP/1.1\r\nHost: leat.test\r\n\r\n")
+    assert client.head().status == 200
+    return client
+
+
+def test_a_client_that_does_not_read_is_cut_and_the_others_are_not_held_up(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, queue: 64k }", 1))
+    slow, quick = unread(daemon, "/events/t"), Stream(daemon, "/events/t")
+    n = 0
+    while publish(daemon, "t", BIG) == 2 and n < 2000:
+        assert quick.event() == BIG
+        n += 1
+    assert n < 2000
+    size = 1
+    while size > 0:  # in good order: it comes again, with its last id
+        size = int(slow._until(b"\r\n"), 16)
+        slow._exactly(size + 2)
+
+
+def test_a_client_that_does_not_read_may_lose_the_oldest_instead(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, queue: 64k, slow: drop_oldest }", 1))
+    slow, quick = unread(daemon, "/events/t"), Stream(daemon, "/events/t")
+    for n in range(1000):
+        assert publish(daemon, "t", f"{n} {BIG}") == 2
+        assert quick.event() == f"{n} {BIG}"
+    assert publish(daemon, "t", "last") == 2
+    data = b""
+    while not data.startswith(b"id: ") or b"\ndata: last\n" not in data:
+        data = slow._exactly(int(slow._until(b"\r\n"), 16) + 2)
+    assert daemon.status()["live"]["dropped"] > 0
+
+
+def test_a_websocket_that_does_not_read_is_closed_with_1013(leat):
+    daemon = leat(CONF.replace("subscribe: [\"${path.topic}\"", "queue: 64k, subscribe: [\"${path.topic}\""))
+    from test_websocket import HANDSHAKE
+    client = daemon.connect(receive_buffer=4096)
+    client.send(HANDSHAKE.format(path="/ws/t"))
+    assert client.head().status == 101
+    await_true(lambda: publish(daemon, "t", BIG) == 1 and daemon.status()["live"]["slow"] > 0, 30)
+    data = client.rest()
+    assert data.endswith(b"\x88\x0a\x03\xf5too slow")
+
+
+def test_a_million_names_leave_nothing_behind(leat):
+    daemon = leat(CONF)
+
+    def rss():
+        with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
+            return int(next(line.split()[1] for line in file if line.startswith("VmRSS")))
+
+    def names(first, n):
+        for start in range(first, first + n, 5000):
+            client = daemon.connect()
+            for at in range(start, min(start + 5000, first + n), 50):
+                client.send(b"".join(b"POST /publish/t%d HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx" % name
+                                     for name in range(at, at + 50)))
+                for _ in range(50):
+                    assert client.response().text == "0"
+    names(0, 2000)
+    before = rss()
+    names(2000, 20000)
+    assert rss() < before + 1000 or FLAVOR != "release"  # sanitizers keep what was freed
+    assert daemon.status()["live"]["topics"] == 0
+
+
+def test_topics_that_nobody_subscribes_to_any_more_go_when_their_time_is_over(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, keep: 10ms }", 1))
+    for n in range(50):
+        with contextlib.closing(Stream(daemon, f"/events/t{n}").client):
+            pass
+    await_true(lambda: daemon.status()["live"]["topics"] == 0)
+    assert daemon.status()["live"]["subscribers"] == 0
+
+
+def test_figures_tell_of_connections_topics_and_messages(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/events/t")
+    publish(daemon, "t", "x")
+    assert stream.event() == "x"
+
+    async def conversation(socket):
+        await socket.send("in")
+        live = await_true(lambda: daemon.status()["live"] if daemon.status()["live"]["received"] else None)
+        assert (live["websockets"], live["event_streams"], live["subscribers"]) == (1, 1, 3)
+        assert live["published"] == 1 and live["sent"] == 1
+        metrics = daemon.admin("GET", "/metrics").text
+        assert 'leat_live_connections{kind="websocket"} 1\n' in metrics
+        assert 'leat_live_connections{kind="events"} 1\n' in metrics
+        text = daemon.cli("status").out
+        assert "1 websockets, 1 event streams, 1 received, 1 sent, 0 dropped" in text
+        assert re.search("topics +3, 3 subscribers, 1 published", text)
+        assert "leat_topics 3\n" in metrics and "leat_topic_subscribers 3\n" in metrics
+    talk(daemon, "/ws/other", conversation)
+
+
+def test_a_reload_keeps_streams_and_a_route_that_is_gone_ends_them(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/events/t")
+    assert daemon.reload(CONF + "  GET /more: { reply: more }\n").returncode == 0
+    assert publish(daemon, "t", "still") == 1
+    assert stream.event() == "still"
+    assert daemon.reload("routes: { GET /hello: { reply: hello } }").returncode == 0
+    assert stream.client._until(b"\r\n") == b"0"
+
+
+def test_at_shutdown_streams_end_in_good_order(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/events/t")
+    daemon.process.terminate()
+    assert stream.client._until(b"\r\n") == b"0"
+    assert daemon.wait() == 0
+
+
+def test_head_has_no_stream_and_cors_and_compression_hold(leat):
+    daemon = leat("""
+routes:
+  GET /e:
+    cors: { origins: [https://app.example.org] }
+    compress: { types: [text/event-stream], min: 1 }
+    events: t
+""")
+    with daemon.connect() as client:
+        client.send("HEAD /e HTTP/1.1\r\nHost: leat.test\r\n\r\n")
+        assert client.response(head=True).get("content-type") == "text/event-stream"
+        client.send("GET /e HTTP/1.1\r\nHost: leat.test\r\nOrigin: https://app.example.org\r\n"
+                    "Accept-Encoding: gzip\r\n\r\n")
+        head = client.head()
+        assert head.get("access-control-allow-origin") == "https://app.example.org"
+        assert head.get("content-encoding") == "gzip"
+        import zlib
+        size = int(client._until(b"\r\n"), 16)
+        assert b"retry: 3000\n" in zlib.decompressobj(31).decompress(client._exactly(size))
+
+
+def test_a_topic_that_is_named_twice_is_told_of_twice_and_ends_once(leat):
+    daemon = leat("""
+routes:
+  GET /e: { events: { subscribe: [t, t], queue: 64k } }
+  POST /publish/{topic}:
+    body: { type: text }
+    tasks: { p: { publish: "${path.topic}", message: "${body}" } }
+    reply: "${p}"
+""")
+    stream, slow = Stream(daemon, "/e"), unread(daemon, "/e")
+    assert publish(daemon, "t", "x") == 4
+    assert (stream.event(), stream.event()) == ("x", "x")
+    while publish(daemon, "t", BIG) == 4:
+        assert (stream.event(), stream.event()) == (BIG, BIG)
+    slow.close()
+
+
+def test_a_publication_that_is_larger_than_the_queue_reaches_who_reads(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, queue: 4k }", 1))
+    stream = Stream(daemon, "/events/t")
+    for _ in range(3):
+        assert publish(daemon, "t", BIG) == 1
+        assert stream.event() == BIG
+    assert daemon.status()["live"]["slow"] == 0
