@@ -256,6 +256,9 @@ $(FEATURES):
 	@rm -f $(OUT)/features-*
 	@touch $@
 
+# .incbin: no compiler says so
+$(OUT)/server/admin/page.o: server/admin/page.html
+
 $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu11 -w $(HARDENING) $(CFLAGS_$(FLAVOR)) -fno-sanitize=all $(LLHTTP_CFLAGS) -c -o $@ $<

@@ -45,9 +45,11 @@ static void line_add_quoted(struct line *line, struct str value)
 	line_add(line, str_of(log_quote(quoted, sizeof(quoted), value)));
 }
 
-static bool access_is_wanted(const struct conn *conn, const struct route *route)
+static bool access_is_wanted(const struct conn *conn, const struct route *route, int status)
 {
-	return logger_access_is_on() && !conn->worker->is_main && (!route || route->logged);
+	return logger_access_is_on() && !conn->worker->is_main && (!route || route->logged) &&
+	       (!logger_access_is_sampled() ||
+		logger_access_takes(status, tracer_random(&conn->worker->tracer)));
 }
 
 struct access {
@@ -89,7 +91,7 @@ static void access_log(const struct conn *conn, const struct access *access)
 void access_log_head(struct conn *conn, const struct route *route, const struct http_head *head,
 		     int status, size_t body_size)
 {
-	if (access_is_wanted(conn, route))
+	if (access_is_wanted(conn, route, status))
 		access_log(conn, &(struct access){ head->method, head->target, conn_addr(conn),
 						   STR_NONE, STR_NONE, status, body_size });
 }
@@ -97,7 +99,7 @@ void access_log_head(struct conn *conn, const struct route *route, const struct 
 void access_log_request(struct conn *conn, const struct request *request, int status,
 			size_t body_size)
 {
-	if (access_is_wanted(conn, request->route))
+	if (access_is_wanted(conn, request->route, status))
 		access_log(conn,
 			   &(struct access){ request->head.method, request->head.target,
 					     request->client_addr, request->context.id,
@@ -106,7 +108,7 @@ void access_log_request(struct conn *conn, const struct request *request, int st
 
 void access_log_refusal(struct conn *conn, const struct route *route, int status, size_t body_size)
 {
-	if (access_is_wanted(conn, route))
+	if (access_is_wanted(conn, route, status))
 		access_log(conn, &(struct access){ STR("-"), STR("-"), conn_addr(conn), STR_NONE,
 						   STR_NONE, status, body_size });
 }

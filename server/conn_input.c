@@ -221,8 +221,7 @@ static void conn_answer_no_route(struct conn *conn, const struct http_head *head
 
 static void route_count(const struct route *route)
 {
-	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
-				  memory_order_relaxed);
+	tally_count(route->tally);
 }
 
 /* A small file that is in memory, with nothing else to be asked: as a constant reply. */
@@ -267,6 +266,7 @@ static void conn_take_route(struct conn *conn, const struct http_head *head, str
 	}
 	if (!conn_has_body(head))
 		head_memo_add(&conn->worker->head_memo, bytes, head, route, route->constant);
+	route_count(route);
 	conn_answer_without(conn, head, route, route->constant);
 }
 
@@ -361,8 +361,8 @@ static size_t conn_known_head(struct conn *conn, struct str window)
 		if (known->epoch != conn->worker->files.cache.epoch ||
 		    loop_now_ns(conn->worker->loop) >= known->until_ns)
 			return 0;
-		route_count(known->route);
 	}
+	route_count(known->route);
 	conn_begin(conn, &known->head);
 	conn_answer_constant(conn, known->route, &known->head, known->reply);
 	return known->len;

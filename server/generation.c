@@ -16,6 +16,7 @@
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
+#include "server/share.h"
 #include "server/store/store_conf.h"
 #include "server/upstream_conf.h"
 #include <stdlib.h>
@@ -103,6 +104,19 @@ static void load_threads(struct load *load, struct str text, const char *key)
 		   STR_ARG(text));
 }
 
+static void load_log_share(struct load *load)
+{
+	struct settings *settings = &load->generation->settings;
+	int64_t share = share_read(settings->log_sample);
+
+	settings->log_share = (uint64_t)MAX(share, INT64_C(0));
+	if (share < 0)
+		diag_error(load->diag, node_find(load->config.log, "sample")->place,
+			   "\"%.*s\" is not a share of the access lines; write a number from 0 to "
+			   "1, for example 0.05",
+			   STR_ARG(str_first(settings->log_sample, 40)));
+}
+
 static void load_settings(struct load *load)
 {
 	struct settings *settings = &load->generation->settings;
@@ -111,6 +125,7 @@ static void load_settings(struct load *load)
 	load_part(load, log_keys, load->config.log, "log");
 	load_part(load, limits_keys, load->config.limits, "limits");
 	load_part(load, timeouts_keys, load->config.timeouts, "timeouts");
+	load_log_share(load);
 	load_part(load, store_keys, load->config.store, "store");
 	settings->store_path =
 		store_place(&load->generation->conf, load->config.store, settings->store_path);
@@ -274,9 +289,13 @@ static void load_routes(struct load *load)
 						    &load->schemas, &generation->settings,
 						    &node->entries[i]);
 
-		if (route && router_add(generation->router, &route->pattern, route->place, route,
-					load->diag))
+		if (!route)
+			continue;
+		if (router_add(generation->router, &route->pattern, route->place, route,
+			       load->diag))
 			generation->routes[generation->n_routes++] = route;
+		else
+			tally_give(route->tally);
 	}
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
@@ -427,6 +446,8 @@ void generation_destroy(struct generation *generation)
 {
 	if (!generation)
 		return;
+	for (size_t i = 0; i < generation->n_routes; i++)
+		tally_give(generation->routes[i]->tally);
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
 	trace_conf_fini(&generation->trace);

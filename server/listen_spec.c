@@ -1,6 +1,7 @@
 /* server/listen_spec.c */
 #include "server/listen_spec.h"
 #include "core/io/tls_server.h"
+#include "server/inherited.h"
 #include "server/listen_tls.h"
 #include "server/policy/policies.h"
 
@@ -14,7 +15,8 @@ struct listen_config {
 #define AT(field) offsetof(struct listen_config, field)
 const struct setting listen_keys[] = {
 	{ "address", SETTING_TEXT, AT(address),
-	  .help = "host:port, [v6]:port, *:port, or unix:/path.", .required = true },
+	  .help = "host:port, [v6]:port, *:port, unix:/path, or systemd:NAME of a socket unit.",
+	  .required = true },
 	{ "tls", SETTING_MAP, AT(tls), .help = "Certificates; without it the listener is plain.",
 	  .keys = listen_tls_keys },
 	{ "proxy_protocol", SETTING_BOOL, AT(proxy_protocol), "false",
@@ -64,11 +66,12 @@ bool listen_spec_compile(struct listen_spec *spec, const struct node *node,
 	spec->text = config.address;
 	if (spec->text.len == 0 && conf->checking)
 		return true;
-	if (net_addr_parse(spec->text, &spec->addr) == 0)
+	if ((inherited_is_meant(spec->text) ? inherited_parse(spec->text, &spec->addr)
+					    : net_addr_parse(spec->text, &spec->addr)) == 0)
 		return true;
 	diag_error(diag, address->place,
-		   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080 or "
-		   "unix:/path",
+		   "\"%s\" is not an address; write 127.0.0.1:8080, [::1]:8080, *:8080, "
+		   "unix:/path or systemd:NAME",
 		   spec->text.ptr);
 	return false;
 }

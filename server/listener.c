@@ -2,6 +2,7 @@
 #include "server/listener.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/inherited.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include <errno.h>
@@ -118,7 +119,7 @@ static void listener_on_event(struct watch *watch, uint32_t events)
 
 static void listener_destroy(struct listener *listener)
 {
-	if (listener->admin && listener->addr.sa.sa_family == AF_UNIX &&
+	if (listener->admin && !listener->inherited && listener->addr.sa.sa_family == AF_UNIX &&
 	    listener->addr.un.sun_path[0] && listener->fd >= 0)
 		unlink(listener->addr.un.sun_path);
 	fd_close(&listener->fd);
@@ -143,7 +144,12 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 	list_init(&listener->link);
 	timer_init(&listener->backoff, worker->loop, listener_on_backoff);
 	/* what may reload may not be for everybody */
-	r = net_listen_mode(addr, BACKLOG, admin ? ADMIN_MODE : 0, &listener->fd);
+	r = inherited_take(text, addr);
+	listener->inherited = r >= 0;
+	if (r >= 0)
+		listener->fd = r;
+	else if (!inherited_is_meant(text))
+		r = net_listen_mode(addr, BACKLOG, admin ? ADMIN_MODE : 0, &listener->fd);
 	if (r < 0) {
 		listener_destroy(listener);
 		return r;

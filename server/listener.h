@@ -19,8 +19,9 @@ struct listener {
 	struct net_addr addr;
 	bool admin; /* its connections are the main thread's */
 	bool started;
-	bool kept;  /* while a reload is applied: the new configuration has it too */
-	char *text; /* as the configuration names it */
+	bool inherited; /* systemd has opened it */
+	bool kept;      /* while a reload is applied: the new configuration has it too */
+	char *text;     /* as the configuration names it */
 	int fd;
 	struct watch watch;   /* on the worker's loop from here on */
 	struct timer backoff; /* out of descriptors: accepting goes on then */

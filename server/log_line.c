@@ -8,7 +8,7 @@
 
 #define ACCESS_PHRASE STR("request done")
 
-static enum log_level log_line_level(uint32_t kind)
+enum log_level log_line_level(uint32_t kind)
 {
 	return kind == LOG_KIND_ACCESS ? LOG_INFO : (enum log_level)kind;
 }
@@ -119,20 +119,26 @@ static char log_line_unescape(struct str text, size_t *at)
 	return (char)(high << 4 | low);
 }
 
-static void log_line_add_quoted(struct str quoted, struct buf *out)
+struct str log_line_plain(struct str value, char *plain)
 {
-	struct str text = str_skip(quoted, 1);
-	char plain[LOG_TEXT_MAX];
+	struct str text = value.len && value.ptr[0] == '"' ? str_skip(value, 1) : value;
 	size_t len = 0;
 
-	if (str_ends_with(text, STR("\"")))
+	if (text.len < value.len && str_ends_with(text, STR("\"")))
 		text.len--;
 	for (size_t at = 0; at < text.len;) {
 		char c = text.ptr[at++];
 
 		plain[len++] = c == '\\' && at < text.len ? log_line_unescape(text, &at) : c;
 	}
-	json_write_text((struct str){ plain, len }, out);
+	return (struct str){ plain, len };
+}
+
+static void log_line_add_quoted(struct str quoted, struct buf *out)
+{
+	char plain[LOG_TEXT_MAX];
+
+	json_write_text(log_line_plain(quoted, plain), out);
 }
 
 static void log_line_add_value(struct str value, struct buf *out)
@@ -181,18 +187,30 @@ static struct str log_line_message(struct str text, char *message)
 	return (struct str){ message, len };
 }
 
-static void log_line_add_pairs(struct str text, struct buf *out)
+bool log_line_next_pair(struct str *rest, struct str *ret_key, struct str *ret_value)
 {
-	while ((text = str_trim_space(text)).len > 0) {
-		size_t key_len = log_line_key_len(text);
+	while ((*rest = str_trim_space(*rest)).len > 0) {
+		size_t key_len = log_line_key_len(*rest);
 
 		if (key_len == 0) {
-			(void)log_line_take_word(&text);
+			(void)log_line_take_word(rest);
 			continue;
 		}
-		log_line_add_key(str_first(text, key_len), out);
-		text = str_skip(text, key_len + 1);
-		log_line_add_value(log_line_take_value(&text), out);
+		*ret_key = str_first(*rest, key_len);
+		*rest = str_skip(*rest, key_len + 1);
+		*ret_value = log_line_take_value(rest);
+		return true;
+	}
+	return false;
+}
+
+static void log_line_add_pairs(struct str text, struct buf *out)
+{
+	struct str key, value;
+
+	while (log_line_next_pair(&text, &key, &value)) {
+		log_line_add_key(key, out);
+		log_line_add_value(value, out);
 	}
 }
 

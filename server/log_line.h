@@ -3,6 +3,7 @@
  * Whatever comes in, one line goes out: control characters become '?'. */
 #pragma once
 #include "core/base/buf.h"
+#include "core/base/log.h"
 #include "server/log_ring.h"
 
 struct log_style {
@@ -16,3 +17,10 @@ struct log_style {
  * text. */
 void log_line_write(struct log_style style, const struct log_record *record, struct str text,
 		    struct buf *out);
+
+/* The next pair of a line, as it is in it, past words that belong to none. False: there is none. */
+bool log_line_next_pair(struct str *rest, struct str *ret_key, struct str *ret_value);
+
+/* A value without its quotes and escapes, in `plain`, which has room for as many bytes. */
+struct str log_line_plain(struct str value, char *plain);
+enum log_level log_line_level(uint32_t kind);

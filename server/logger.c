@@ -8,7 +8,9 @@
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "core/io/net.h"
+#include "server/log_journal.h"
 #include "server/logger_thread.h"
+#include "server/share.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +55,17 @@ struct log_style logger_style(const struct log_output *output)
 				   .journal = output == &logger.err && logger.journal };
 }
 
+void logger_format(struct log_output *output, const struct log_record *record, struct str text,
+		   struct buf *lines)
+{
+	struct log_style style = logger_style(output);
+
+	if (style.journal && logger.journal_fd >= 0 &&
+	    log_journal_send(logger.journal_fd, style.json, record, text))
+		return;
+	log_line_write(style, record, text, lines);
+}
+
 /* Where lines of this kind go now, or NULL. */
 struct log_output *logger_output(uint32_t kind)
 {
@@ -80,7 +93,7 @@ static void logger_write_now(enum log_kind kind, struct str text)
 	if (!output)
 		return;
 	buf_init(&buf, LOGGER_BATCH_MAX);
-	log_line_write(logger_style(output), &record, text, &buf);
+	logger_format(output, &record, text, &buf);
 	lines = buf_str(&buf);
 	atomic_fetch_add(&logger.n_lines, 1);
 	if (buf.error || log_output_write(output, &lines, LOGGER_WAIT_MS) < 0)
@@ -123,6 +136,17 @@ void logger_access(struct str line)
 bool logger_access_is_on(void)
 {
 	return atomic_load_explicit(&logger.access, memory_order_relaxed) != LOGGER_ACCESS_OFF;
+}
+
+bool logger_access_is_sampled(void)
+{
+	return atomic_load_explicit(&logger.share, memory_order_relaxed) < SHARE_ALL;
+}
+
+bool logger_access_takes(int status, uint64_t random)
+{
+	return status >= 400 ||
+	       random >> 32 < atomic_load_explicit(&logger.share, memory_order_relaxed);
 }
 
 void logger_attach(void)
@@ -200,6 +224,7 @@ int logger_set(const struct logger_settings *settings)
 {
 	log_set_level(settings->level);
 	atomic_store(&logger.format, settings->format);
+	atomic_store(&logger.share, settings->share);
 	return logger_set_access(settings->access);
 }
 
@@ -232,6 +257,7 @@ static void logger_fini(void)
 	log_output_fini(&logger.err);
 	log_output_fini(&logger.file);
 	fd_close(&logger.wake_fd);
+	fd_close(&logger.journal_fd);
 	free(logger.path);
 	logger.path = NULL;
 }
@@ -245,6 +271,7 @@ int logger_start(const struct logger_settings *settings)
 	if (logger.wake_fd < 0)
 		return -errno;
 	logger.journal = logger_stderr_is_journal();
+	logger.journal_fd = logger.journal ? log_journal_open() : -1;
 	atomic_store(&logger.state, LOGGER_AWAKE);
 	atomic_store(&logger.urgent, false);
 	atomic_store(&logger.stopping, false);

@@ -13,6 +13,7 @@ struct logger_settings {
 	enum log_level level;
 	enum logger_format format;
 	const char *access; /* "off", "stderr", or a path */
+	uint64_t share;     /* of SHARE_ALL: access lines of what went well */
 };
 
 /* Starts the thread and becomes the sink of core/base/log.h. 0 or a negative errno. Main thread. */
@@ -29,6 +30,10 @@ void logger_stop(
 void logger_attach(void);
 
 bool logger_access_is_on(void); /* any thread; cheap */
+
+/* Whether the line of an answer is among those that are written. `random`: of 64 bits; any thread. */
+bool logger_access_takes(int status, uint64_t random);
+bool logger_access_is_sampled(void); /* else all of them are */
 
 /* Writes an access line (already complete: pairs without level or time) into this thread's ring. */
 void logger_access(struct str line);

@@ -47,7 +47,7 @@ static void logger_report(struct logger_batch *err, enum log_kind kind, const ch
 	len = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	check(len > 0);
-	log_line_write(logger_style(err->output), &record, str_of(text), &err->buf);
+	logger_format(err->output, &record, str_of(text), &err->buf);
 }
 
 static void logger_lose(struct str lines)
@@ -105,9 +105,8 @@ static bool logger_drain_ring(struct log_ring *ring, struct logger_batch *err,
 		struct log_output *output = logger_output(record.kind);
 
 		if (output)
-			log_line_write(logger_style(output), &record,
-				       (struct str){ text, record.size },
-				       output == &logger.err ? &err->buf : &file->buf);
+			logger_format(output, &record, (struct str){ text, record.size },
+				      output == &logger.err ? &err->buf : &file->buf);
 		if (err->buf.len >= LOGGER_BATCH_SIZE || file->buf.len >= LOGGER_BATCH_SIZE)
 			logger_flush(err, file);
 	}

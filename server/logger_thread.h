@@ -25,14 +25,16 @@ struct logger_state {
 	bool started; /* main thread */
 	pthread_t thread;
 	int wake_fd;
-	bool journal; /* stderr is systemd's journal; fixed while started */
+	bool journal;   /* stderr is systemd's journal; fixed while started */
+	int journal_fd; /* its socket for structured lines; -1: none; fixed while started */
 	struct log_ring *_Atomic rings;
 	_Atomic int state;  /* enum logger_thread_state */
 	atomic_bool urgent; /* the thread has been woken for this turn already */
 	atomic_bool stopping;
 	_Atomic int format, access; /* enum logger_format, logger_target */
-	_Atomic uint64_t n_lines;   /* that had no ring */
-	_Atomic uint64_t n_lost;    /* that no output took */
+	_Atomic uint64_t share;
+	_Atomic uint64_t n_lines; /* that had no ring */
+	_Atomic uint64_t n_lost;  /* that no output took */
 	struct log_output err, file;
 	char *path; /* of the access file; main thread */
 };
@@ -40,6 +42,10 @@ struct logger_state {
 extern struct logger_state logger;
 
 struct log_style logger_style(const struct log_output *output);
+
+/* Appends the line to `lines`, unless it is for the journal and the journal has taken it. */
+void logger_format(struct log_output *output, const struct log_record *record, struct str text,
+		   struct buf *lines);
 
 /* Where lines of this kind (enum log_kind) go now, or NULL. */
 struct log_output *logger_output(uint32_t kind);

@@ -7,11 +7,7 @@
 
 #define CONF_DEFAULT "/etc/leat/leat.yaml"
 
-static const struct {
-	const char *name;
-	cli_fn *run;
-	const char *synopsis, *help;
-} commands[] = {
+const struct command commands[] = {
 	{ "run", cli_run, "", "serve, in the foreground" },
 	{ "check", cli_check, "[--strict]", "check the configuration and print all errors" },
 	{ "reload", cli_reload, "", "have the running daemon reload; fails when it refuses" },
@@ -24,9 +20,12 @@ static const struct {
 	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
 	{ "cache", cli_cache, "[list | purge [NAME [KEY|PREFIX*]]] [--json]",
 	  "what caches keep; forgets it" },
+	{ "log", cli_log, "[error|warning|info|debug] [--json]",
+	  "what is logged; another level until the next reload" },
 	{ "schema", cli_schema, "[-c FILE]",
 	  "JSON Schema of the configuration, for editors; with the verbs of FILE's modules" },
-	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself */
+	{ "completion", cli_completion, "bash|zsh|fish", "what that shell completes behind leat" },
+	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself; the last */
 };
 
 enum { OPT_ADMIN = 256, OPT_STRICT, OPT_JSON, OPT_RUNNING, OPT_DOT, OPT_MERMAID, OPT_VERSION };
@@ -48,7 +47,7 @@ static void print_help(FILE *file)
 {
 	fprintf(file, "usage: leat COMMAND [-c FILE] [options]\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands) && commands[i].help; i++)
-		fprintf(file, "  %-8s %-48s %s\n", commands[i].name, commands[i].synopsis,
+		fprintf(file, "  %-10s %-48s %s\n", commands[i].name, commands[i].synopsis,
 			commands[i].help);
 	fprintf(file, "\n  -c FILE          the configuration; " CONF_DEFAULT " when not said\n"
 		      "  --admin ADDRESS  where the daemon is reached; as the configuration says "

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/inherited.h"
 #include "server/log_output.h"
 #include "server/logger.h"
 #include "server/notify.h"
@@ -54,7 +55,9 @@ static int server_open_listener(struct server *server, struct listen_spec *spec,
 			return 0;
 		}
 		diag_error(diag, spec->place, "cannot listen on %.*s: %s", STR_ARG(spec->text),
-			   strerror(-r));
+			   r == -ENOENT && inherited_is_meant(spec->text)
+				   ? "systemd has passed no socket of that name"
+				   : strerror(-r));
 		return r;
 	}
 	server->n_opened += !admin;
@@ -179,6 +182,7 @@ void server_apply_settings(struct server *server)
 		.level = (enum log_level)settings->log_level,
 		.format = (enum logger_format)settings->log_format,
 		.access = settings->log_access.ptr,
+		.share = settings->log_share,
 	};
 	int r = logger_set(&logger);
 

@@ -200,6 +200,8 @@ static void request_send(struct request *request, const struct reply *reply)
 	reply = policy_finish(request, precondition_apply(request, reply));
 	if (request->context.trace && request->owner)
 		request->context.trace->status = reply->status;
+	if (request->started && request->route->tally)
+		tally_time(request->route->tally, clock_monotonic_ns() - request->started_ns);
 	request->source = reply->source;
 	context_close(&request->context); /* what the answer does not pass on */
 	if (request->owner)
@@ -308,8 +310,8 @@ static void request_on_run_end(struct flow_run *run)
 
 void request_count_failure(struct request *request)
 {
-	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)request->route)->stats.failures, 1,
-				  memory_order_relaxed);
+	if (request->route->tally)
+		tally_count_failure(request->route->tally);
 }
 
 void request_refuse_body(struct request *request, const struct reply *reply)
@@ -340,8 +342,8 @@ void request_start(struct request *request)
 
 	check(!request->started);
 	request->started = true;
-	atomic_fetch_add_explicit(&((struct route *)(uintptr_t)route)->stats.requests, 1,
-				  memory_order_relaxed);
+	if (route->tally)
+		tally_count(route->tally);
 	if (route->native) {
 		route->native(request);
 		return;

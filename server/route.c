@@ -442,6 +442,7 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 	if (!compiled || config.doubtful)
 		return NULL;
 	route->finishes = route_finishes(route, config.on_disconnect);
+	route->tally = tally_take("route", route->pattern.text);
 	route->constant = route_constant(route, compiler->arena);
 	route->is_conditional = route->constant && precondition_concerns(route->constant);
 	return route;

@@ -4,6 +4,7 @@
 #include "server/flow/flow.h"
 #include "server/generation.h"
 #include "server/reply.h"
+#include "server/tally.h"
 
 struct policies;
 struct proxy;
@@ -20,10 +21,6 @@ struct route_error_rule {
 	enum error_code code; /* ERROR_CUSTOM: by `custom`; ERROR_NONE: any */
 	struct str custom;
 	struct reply_spec *reply;
-};
-
-struct route_stats {
-	_Atomic uint64_t requests, failures;
 };
 
 struct route {
@@ -51,7 +48,7 @@ struct route {
 	bool logged;   /* in the access log */
 	size_t n_error_rules;
 	struct route_error_rule *error_rules;
-	struct route_stats stats;
+	struct tally *tally; /* a reference; NULL of leat's own */
 };
 
 /* Its requests are at work while their bodies come. */

@@ -16,6 +16,7 @@
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
+#include "server/inherited.h"
 #include "server/jq/jq_pool.h"
 #if WITH_KAFKA
 #include "server/kafka/kafka_producer.h"
@@ -23,6 +24,7 @@
 #include "server/live/topics.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/share.h"
 #include "server/sql/sql_threads.h"
 #include "server/store/store.h"
 #include <errno.h>
@@ -314,6 +316,7 @@ static void server_announce(struct server *server)
 			 listener->admin ? " for=admin" : "",
 			 listen && listen->tls ? " tls=yes" : "");
 	}
+	inherited_warn();
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);
 	notify_ready("serving generation 1");
@@ -440,10 +443,11 @@ int server_run(const char *conf_path)
 {
 	struct server server = { .conf_path = conf_path, .exit_code = 1 };
 	struct generation *generation;
-	struct logger_settings logger = { .level = LOG_INFO, .access = "off" };
+	struct logger_settings logger = { .level = LOG_INFO, .access = "off", .share = SHARE_ALL };
 	struct diag diag;
 
 	diag_init(&diag);
+	inherited_begin();
 	generation = generation_load(conf_path, NULL, false, false, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);

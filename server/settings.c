@@ -34,6 +34,9 @@ const struct setting log_keys[] = {
 	  .choices = format_choices },
 	{ "access", SETTING_TEXT, AT(log_access), "stderr",
 	  "Where the line of each request goes: off, stderr, or a path." },
+	{ "sample", SETTING_TEXT, AT(log_sample), "1",
+	  "The share of the access lines that are written, 0 to 1; those of answers from 400 on "
+	  "all are." },
 	SETTINGS_END
 };
 

@@ -16,6 +16,8 @@ struct settings {
 	int log_level;         /* enum log_level */
 	int log_format;        /* 0 text, 1 json */
 	struct str log_access; /* "off", "stderr", or a path */
+	struct str log_sample;
+	uint64_t log_share; /* that: of SHARE_ALL */
 	/* limits */
 	int64_t connections;
 	uint64_t line, head;

@@ -1,13 +1,15 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
 #include "server/upstream_health.h"
+#include "server/upstream_hedge.h"
 #include "server/upstream_retry.h"
 #include "server/upstream_servers.h"
 #include "server/upstream_tls.h"
 
 struct upstream_config {
 	struct str url;
-	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry, *health;
+	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry, *hedge,
+		*health;
 	uint64_t timeout_ms, max_response, stale_ms;
 };
 
@@ -99,6 +101,11 @@ const struct setting upstream_keys[] = {
 	{ "retry", SETTING_NODE, AT(retry),
 	  .help = "Makes a call again that has failed: a number, or times, wait, codes, budget.",
 	  .keys = upstream_retry_keys },
+	{ "hedge", SETTING_NODE, AT(hedge),
+	  .help = "Asks another server beside one that is slow to answer; the first answer counts: "
+		  "a "
+		  "duration, p95, or after and max.",
+	  .keys = upstream_hedge_keys },
 	{ "health", SETTING_MAP, AT(health),
 	  .help = "Asks every server again and again whether it is well.",
 	  .keys = upstream_health_keys },
@@ -113,7 +120,7 @@ const struct setting upstream_keys[] = {
 
 static bool upstream_refuse_later(const struct node *node, struct diag *diag)
 {
-	static const char *const later[] = { "hedge", "proxy", "srv" };
+	static const char *const later[] = { "proxy", "srv" };
 	bool ok = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -271,6 +278,8 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	       upstream_read_pool(upstream, config.pool, conf, diag) &
 	       upstream_read_breaker(upstream, config.breaker, conf, diag) &
 	       upstream_read_retry(upstream, config.retry, conf, diag) &
+	       (!config.hedge ||
+		upstream_read_hedge(&upstream->hedge, config.hedge, &conf->arena, diag)) &
 	       upstream_read_health(upstream, config.health, conf, diag) &
 	       (upstream_read_tls(upstream, &config, conf, diag) &&
 		upstream_read_origin(upstream, &config, node, conf, diag) &&
@@ -299,6 +308,11 @@ static bool health_is_same(const struct upstream_health *a, const struct upstrea
 	       memcmp(&a->expected, &b->expected, sizeof(a->expected)) == 0;
 }
 
+static bool hedge_is_same(const struct upstream_hedge *a, const struct upstream_hedge *b)
+{
+	return a->after_ms == b->after_ms && a->p95 == b->p95 && a->max == b->max;
+}
+
 static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 {
 	if (a->n_servers != b->n_servers || !upstream_speaks_same(a, b) ||
@@ -306,9 +320,9 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 	    memcmp(&a->pool, &b->pool, sizeof(a->pool)) != 0 ||
 	    memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) != 0 ||
 	    memcmp(&a->retry, &b->retry, sizeof(a->retry)) != 0 ||
-	    !health_is_same(&a->health, &b->health) || a->breaker_5xx != b->breaker_5xx ||
-	    a->balance != b->balance || a->stale_ms != b->stale_ms ||
-	    a->response_max != b->response_max)
+	    !hedge_is_same(&a->hedge, &b->hedge) || !health_is_same(&a->health, &b->health) ||
+	    a->breaker_5xx != b->breaker_5xx || a->balance != b->balance ||
+	    a->stale_ms != b->stale_ms || a->response_max != b->response_max)
 		return false;
 	for (size_t i = 0; i < a->n_servers; i++)
 		if (!server_is_same(&a->servers[i], &b->servers[i]))

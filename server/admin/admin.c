@@ -10,6 +10,7 @@ static const struct {
 	const char *pattern;
 	route_native_fn *run;
 } endpoints[] = {
+	{ "GET /", admin_page },
 	{ "GET /v1/status", admin_status },
 	{ "GET /v1/routes", admin_routes },
 	{ "GET /v1/explain", admin_explain },
@@ -20,6 +21,8 @@ static const struct {
 	{ "POST /v1/jobs/{name}/pause", admin_job_pause },
 	{ "POST /v1/jobs/{name}/resume", admin_job_resume },
 	{ "GET /v1/upstreams", admin_upstreams },
+	{ "GET /v1/log", admin_log },
+	{ "PUT /v1/log", admin_log_set },
 	{ "POST /v1/reload", admin_reload },
 	{ "GET /v1/caches", admin_caches },
 	{ "DELETE /v1/cache", admin_cache_purge },

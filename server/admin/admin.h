@@ -11,17 +11,27 @@ const struct router *admin_router(void);
 
 route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jobs,
 	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
-	admin_reload, admin_health, admin_ready, admin_metrics, admin_caches, admin_cache_purge;
+	admin_reload, admin_health, admin_ready, admin_metrics, admin_page, admin_log,
+	admin_log_set, admin_caches, admin_cache_purge;
 
 /* What is the same for the admin API and the commands that work on a file. Each appends to
  * `out`. */
 void admin_write_routes(const struct generation *generation, struct buf *out);      /* for people */
 void admin_write_routes_json(const struct generation *generation, struct buf *out); /* a list */
 
+/* The tasks as a list in JSON, each with how long it has taken; groups within, down to a depth. */
+void admin_write_graph_json(const struct flow *flow, unsigned depth, struct buf *out);
+
+/* ,"timed":…,"mean_ms":…,"p50_ms":…: members of an object; nothing when none has ended. */
+void admin_write_times(const struct tally *tally, struct buf *out);
+
 /* Parts of the status; lists in JSON. */
 void admin_write_upstreams(const struct generation *generation, struct buf *out);
 void admin_write_upstream_metrics(const struct generation *generation, struct buf *out);
 void admin_write_label(struct str value, struct buf *out); /* of a metric, escaped */
+void admin_write_tally_metrics(const struct generation *generation, struct arena *arena,
+			       struct buf *out);
+void admin_write_process_metrics(const struct server *server, struct buf *out);
 void admin_write_store(struct store *store, struct buf *out);
 void admin_write_store_metrics(struct store *store, struct buf *out);
 void admin_write_redises(struct buf *out, const struct generation *generation);

@@ -51,10 +51,11 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 			   flow_n_tasks(route->flow), route->constant ? "true" : "false",
 			   (unsigned long long)route->timeout_ms);
 		write_json_member(out, "file", str_of(route->place.source->name));
-		buf_printf(out, ",\"line\":%u,\"requests\":%llu,\"failures\":%llu}",
-			   route->place.line,
-			   (unsigned long long)atomic_load(&route->stats.requests),
-			   (unsigned long long)atomic_load(&route->stats.failures));
+		buf_printf(out, ",\"line\":%u,\"requests\":%llu,\"failures\":%llu",
+			   route->place.line, (unsigned long long)atomic_load(&route->tally->n),
+			   (unsigned long long)atomic_load(&route->tally->n_failed));
+		admin_write_times(route->tally, out);
+		buf_add_char(out, '}');
 	}
 	buf_add_char(out, ']');
 }
@@ -362,9 +363,19 @@ void admin_graph(struct request *request)
 	enum graph_format as = str_eq(format, STR("dot"))       ? GRAPH_DOT
 			       : str_eq(format, STR("mermaid")) ? GRAPH_MERMAID
 								: GRAPH_TEXT;
+	const struct flow *flow = graph_find(request->generation, name);
 	struct buf out;
 
 	buf_init_arena(&out, &request->arena);
+	if (flow && str_eq(format, STR("json"))) {
+		buf_add(&out, STR("{\"name\":"));
+		json_write_text(name, &out);
+		buf_add(&out, STR(",\"tasks\":"));
+		admin_write_graph_json(flow, 0, &out);
+		buf_add_char(&out, '}');
+		request_reply_json(request, out.error ? 500 : 200, buf_str(&out));
+		return;
+	}
 	if (!admin_write_graph(request->generation, name, as, &out))
 		explain_reply_text(request, 404, &out);
 	else

@@ -1,49 +1,49 @@
 /* server/admin/metrics.c: figures in Prometheus' text format 0.0.4. */
 #include "core/base/clock.h"
+#include "server/admin/metric.h"
 #include "server/admin/status.h"
-#include "server/expr/json.h"
 #include "server/gpu/gpu_status.h"
 #include "server/logger.h"
 #include <inttypes.h>
+#include <stdio.h>
 
-static void metric_head(struct buf *out, const char *name, const char *type, const char *help)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
+enum { LOOPS_MAX = 1024 };
 
-/* A label's value: backslash, quote and newline are escaped. */
-void admin_write_label(struct str value, struct buf *out)
+static void metric_loops(struct buf *out, const struct server *server)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.ptr[i] == '\\' || value.ptr[i] == '"')
-			buf_add_char(out, '\\');
-		if (value.ptr[i] == '\n')
-			buf_add(out, STR("\\n"));
-		else
-			buf_add_char(out, value.ptr[i]);
+	static const char *const metrics[][3] = {
+		{ "leat_loop_requests_total", "counter", "Requests that a loop has answered." },
+		{ "leat_loop_turns_total", "counter", "Rounds of a loop." },
+		{ "leat_loop_busy_seconds_total", "counter", "How long a loop was at work." },
+		{ "leat_loop_connections", "gauge", "Open connections of a loop." },
+		{ "leat_loop_lag_seconds", "gauge",
+		  "The longest round of a loop since it was last asked." },
+	};
+	const size_t n_metrics = ARRAY_LEN(metrics);
+	double numbers[ARRAY_LEN(metrics)][LOOPS_MAX];
+	size_t n_loops = MIN(server->n_workers, (size_t)LOOPS_MAX);
+	char index[12];
+
+	for (size_t i = 0; i < n_loops; i++) {
+		const struct worker *worker = server->workers[i];
+		struct loop_stats stats;
+
+		loop_stats(worker->loop, &stats);
+		numbers[0][i] = (double)atomic_load(&worker->stats.requests);
+		numbers[1][i] = (double)stats.turns;
+		numbers[2][i] = (double)stats.busy_ns / NS_PER_S;
+		numbers[3][i] = atomic_load(&worker->stats.n_conns);
+		numbers[4][i] = (double)stats.lag_max_ns / NS_PER_S;
 	}
-}
-
-static void metric_route(struct buf *out, const char *name, const struct route *route,
-			 uint64_t number)
-{
-	buf_printf(out, "%s{route=\"", name);
-	admin_write_label(route->pattern.text, out);
-	buf_printf(out, "\"} %" PRIu64 "\n", number);
-}
-
-static void metric_routes(struct buf *out, const struct generation *generation)
-{
-	metric_head(out, "leat_route_requests_total", "counter",
-		    "Requests whose route had more to do than a constant reply.");
-	for (size_t i = 0; i < generation->n_routes; i++)
-		metric_route(out, "leat_route_requests_total", generation->routes[i],
-			     atomic_load(&generation->routes[i]->stats.requests));
-	metric_head(out, "leat_route_failures_total", "counter",
-		    "Requests that ended in a failure of their tasks.");
-	for (size_t i = 0; i < generation->n_routes; i++)
-		metric_route(out, "leat_route_failures_total", generation->routes[i],
-			     atomic_load(&generation->routes[i]->stats.failures));
+	for (size_t metric = 0; metric < n_metrics; metric++) {
+		metric_head(out, metrics[metric][0], metrics[metric][1], metrics[metric][2]);
+		for (size_t i = 0; i < n_loops; i++) {
+			snprintf(index, sizeof(index), "%zu", i);
+			metric_double(out, metrics[metric][0],
+				      (struct metric_label[2]){ { "loop", str_of(index) } },
+				      numbers[metric][i]);
+		}
+	}
 }
 
 static void metric_policies(struct buf *out)
@@ -54,14 +54,6 @@ static void metric_policies(struct buf *out)
 		if (policy_kinds[id] && policy_kinds[id]->admit)
 			buf_printf(out, "leat_policy_refused_total{policy=\"%s\"} %" PRIu64 "\n",
 				   policy_kinds[id]->name, policy_n_refused(id));
-}
-
-static void metric_queue(struct buf *out, const char *name, const struct compute_queue *queue,
-			 double number)
-{
-	buf_printf(out, "%s{queue=\"", name);
-	admin_write_label(queue->name, out);
-	buf_printf(out, "\"} %.15g\n", number);
 }
 
 static double metric_of_queue(const struct pool_stats *stats, unsigned metric)
@@ -96,17 +88,17 @@ static void metric_compute(struct buf *out, const struct compute_queues *queues)
 			struct pool_stats stats;
 
 			pool_queue_stats(queues->queues[j].open, &stats);
-			metric_queue(out, metrics[i][0], &queues->queues[j],
-				     metric_of_queue(&stats, i));
+			metric_double(
+				out, metrics[i][0],
+				(struct metric_label[2]){ { "queue", queues->queues[j].name } },
+				metric_of_queue(&stats, i));
 		}
 	}
 }
 
 static void metric_sql(struct buf *out, const char *name, const struct sql_db *db, uint64_t number)
 {
-	buf_printf(out, "%s{database=\"", name);
-	admin_write_label(db->name, out);
-	buf_printf(out, "\"} %" PRIu64 "\n", number);
+	metric_u64(out, name, (struct metric_label[2]){ { "database", db->name } }, number);
 }
 
 static void metric_sqls(struct buf *out, const struct sql_section *sql)
@@ -131,13 +123,6 @@ static void metric_sqls(struct buf *out, const struct sql_section *sql)
 	for (size_t i = 0; i < sql->n_dbs; i++)
 		metric_sql(out, "leat_sql_up", sql->dbs[i],
 			   atomic_load(&sql->dbs[i]->stats.state) != SQL_DB_DOWN);
-}
-
-static void metric_one(struct buf *out, const char *name, const char *type, const char *help,
-		       uint64_t number)
-{
-	metric_head(out, name, type, help);
-	buf_printf(out, "%s %" PRIu64 "\n", name, number);
 }
 
 static void metric_trace(struct buf *out, const struct server *server)
@@ -197,6 +182,7 @@ void admin_metrics(struct request *request)
 		   server->n_reloads_refused);
 	metric_one(&out, "leat_log_dropped_total", "counter", "Access lines that were dropped.",
 		   log.dropped);
+	metric_loops(&out, server);
 	metric_trace(&out, server);
 	admin_write_live_metrics(server, &out);
 	metric_policies(&out);
@@ -204,7 +190,8 @@ void admin_metrics(struct request *request)
 #if WITH_GPU
 	gpu_metrics_write(&out);
 #endif
-	metric_routes(&out, server->generation);
+	admin_write_process_metrics(server, &out);
+	admin_write_tally_metrics(server->generation, &request->arena, &out);
 	admin_write_upstream_metrics(server->generation, &out);
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);

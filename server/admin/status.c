@@ -68,6 +68,15 @@ struct trace_totals admin_trace_totals(const struct server *server)
 	return totals;
 }
 
+/* By the first digit of their status. */
+static void write_responses(struct buf *out, const struct totals *totals)
+{
+	buf_add(out, STR(",\"responses\":{"));
+	for (size_t i = 1; i < ARRAY_LEN(totals->status); i++)
+		buf_printf(out, "%s\"%zuxx\":%" PRIu64, i > 1 ? "," : "", i, totals->status[i]);
+	buf_add_char(out, '}');
+}
+
 static void write_trace(struct buf *out, const struct server *server)
 {
 	struct trace_totals totals = admin_trace_totals(server);
@@ -220,6 +229,7 @@ void admin_status(struct request *request)
 #endif
 	write_files(&json, server);
 	write_trace(&json, server);
+	write_responses(&json, &totals);
 	buf_add(&json, STR(",\"refused\":"));
 	write_refused(&json);
 	buf_add(&json, STR(",\"upstreams\":"));
@@ -249,6 +259,8 @@ void admin_ready(struct request *request)
 {
 	if (admin_server(request)->stopping)
 		request_reply_json(request, 503, STR("{\"status\":\"stopping\"}"));
+	else if (server_is_short_of_memory(admin_server(request)))
+		request_reply_json(request, 503, STR("{\"status\":\"short of memory\"}"));
 	else
 		request_reply_json(request, 200, STR("{\"status\":\"ready\"}"));
 }

@@ -24,7 +24,15 @@ struct cli {
 
 typedef int cli_fn(const struct cli *cli);
 cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs,
-	cli_schema, cli_jq_worker, cli_cache;
+	cli_schema, cli_jq_worker, cli_cache, cli_log, cli_completion;
+
+/* All of them, in server/main.c; those without help are for leat itself, and stand last. */
+struct command {
+	const char *name;
+	cli_fn *run;
+	const char *synopsis, *help;
+};
+extern const struct command commands[];
 
 /* Asks the running daemon. EXIT_DONE with the answer, or EXIT_UNREACHABLE, which is explained on
  * stderr. `body` is initialised here; buf_fini() it in any case. */

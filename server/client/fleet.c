@@ -17,6 +17,7 @@ struct fleet *fleet_create(void)
 	atomic_init(&fleet->refs, 1);
 	fleet->permits = permits_create();
 	budget_init(&fleet->budget, clock_monotonic_ns());
+	latency_init(&fleet->latency);
 	lock_init(&fleet->lock);
 	list_init(&fleet->peers);
 	return fleet;

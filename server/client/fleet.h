@@ -10,7 +10,9 @@
 #include "core/io/net.h"
 #include "server/client/breaker.h"
 #include "server/client/budget.h"
+#include "server/client/latency.h"
 #include "server/client/permits.h"
+#include "server/tally.h"
 
 struct fleet_stats {
 	_Atomic uint64_t calls, failed, connects, reused;
@@ -23,8 +25,11 @@ struct fleet {
 	struct fleet_stats stats;
 	struct budget budget; /* of tries that are made again */
 	_Atomic uint64_t n_retries;
-	struct lock lock;  /* guards `peers`, and their coming and going */
-	struct list peers; /* of struct peer */
+	_Atomic uint64_t n_hedged, n_hedges_won; /* second tries, and those that answered first */
+	struct latency latency;   /* of answers to calls that are hedged by their p95 */
+	struct tally_times times; /* of calls, with their tries */
+	struct lock lock;         /* guards `peers`, and their coming and going */
+	struct list peers;        /* of struct peer */
 };
 
 struct fleet *fleet_create(void);

@@ -8,6 +8,7 @@
  *   and from every one but IDLE to DONE ----------------------+---+----------+   (error, timeout, cancel)
  *
  *   IDLE     not started, or ended before it could
+ *   PARKED   the try has ended badly, and one beside it is at work (http_hedge.c), whose answer will be the call's
  *   PAUSE    a try has failed, and there will be another (http_retry.c); from SEND, WAIT and BODY, and back to LOOKUP
  *   LOOKUP   no server's address is known yet; the timer is connect_ms
  *   ACQUIRE  no more connections may be opened: it waits for a permit, or to be handed a connection
@@ -31,10 +32,12 @@
 #include "server/client/http_answer.h"
 #include "server/client/http_conn.h"
 #include "server/client/http_exchange.h"
+#include "server/client/http_hedge.h"
 #include "server/client/http_reach.h"
 #include "server/client/http_request.h"
 #include "server/client/http_retry.h"
 #include "server/client/http_send.h"
+#include "server/client/http_stream.h"
 #include "server/client/http_trace.h"
 #include <errno.h>
 
@@ -74,7 +77,7 @@ static void http_call_count_end(struct http_call *call, enum outcome outcome)
 	if (call->request.checked_id)
 		return;
 	atomic_fetch_sub_explicit(&stats->in_flight, 1, memory_order_relaxed);
-	if (outcome == OUTCOME_FAILED || outcome == OUTCOME_TIMED_OUT)
+	if (!call->first && (outcome == OUTCOME_FAILED || outcome == OUTCOME_TIMED_OUT))
 		http_call_count(&stats->failed);
 }
 
@@ -100,40 +103,95 @@ enum breaker_result http_call_judge(const struct http_call *call, enum outcome o
 	unreachable();
 }
 
-void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
-		   const char *detail)
+void http_call_leave(struct http_call *call, bool keep, enum breaker_result result)
 {
-	bool keep = outcome == OUTCOME_OK && call->answer && call->answer->keep_alive &&
-		    !call->request.checked_id;
-
-	check_that(call->phase != CALL_IDLE && call->phase != CALL_DONE, "phase=%u", call->phase);
-	http_trace_end(call, outcome, error, detail);
 	http_reach_stop(call);
 	timer_stop(&call->timer);
-	timer_stop(&call->total_timer);
 	http_exchange_leave(call, keep);
-	http_call_leave_peer(call, http_call_judge(call, outcome, error));
+	http_call_leave_peer(call, result);
 	if (call->answer)
 		http_answer_fini(call->answer);
-	call->error = error;
-	call->detail = detail;
+}
+
+/* Whether the connection can be used again. */
+bool http_call_may_keep(const struct http_call *call, enum outcome outcome)
+{
+	return outcome == OUTCOME_OK && call->answer && call->answer->keep_alive &&
+	       !call->request.checked_id;
+}
+
+/* What nobody will read. Its counts as a call go with it. */
+static bool http_call_drop_stream(struct http_call *call)
+{
+	if (!call->stream)
+		return false;
+	body_source_close(&take(&call->stream)->source);
+	return true;
+}
+
+static void http_call_finish(struct http_call *call, enum outcome outcome)
+{
+	timer_stop(&call->total_timer);
+	http_hedge_end(call, outcome);
 	call->ended_ns = clock_monotonic_ns();
 	call->phase = CALL_DONE;
-	if (!call->stream) /* else the connection is still in use */
-		http_call_count_end(call, outcome);
+	if (!call->request.checked_id && !call->first && outcome != OUTCOME_CANCELLED)
+		tally_times_add(&call->request.upstream->fleet->times,
+				call->ended_ns - call->started_ns);
 	task_end(&call->task, outcome);
 	http_call_check(call);
 }
 
+void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,
+		   const char *detail)
+{
+	bool streams = call->stream != NULL; /* then the connection is still in use */
+
+	check_that(call->phase != CALL_IDLE && call->phase != CALL_DONE, "phase=%u", call->phase);
+	http_trace_end(call, outcome, error, detail);
+	http_call_leave(call, http_call_may_keep(call, outcome),
+			http_call_judge(call, outcome, error));
+	call->error = error;
+	call->detail = detail;
+	if (outcome != OUTCOME_OK)
+		http_call_drop_stream(call);
+	if (!streams)
+		http_call_count_end(call, outcome);
+	http_call_finish(call, outcome);
+}
+
+void http_call_end_by(struct http_call *call, struct http_call *other)
+{
+	http_trace_end(call, OUTCOME_CANCELLED, HTTP_CALL_OK, "another try was answered first");
+	http_call_leave(call, false, BREAKER_UNKNOWN);
+	if (!http_call_drop_stream(call))
+		http_call_count_end(call, OUTCOME_OK);
+	call->response = other->response;
+	call->stream = take(&other->stream);
+	call->peer_id = other->peer_id;
+	call->error = HTTP_CALL_OK;
+	call->detail = NULL;
+	call->sent = true;
+	http_call_finish(call, OUTCOME_OK);
+}
+
+void http_call_answered(struct http_call *call)
+{
+	if (call->response.status < 500 || !http_hedge_park(call, OUTCOME_OK, HTTP_CALL_OK, NULL))
+		http_call_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
+}
+
 void http_call_fail(struct http_call *call, enum http_call_error error, const char *detail)
 {
-	if (!http_retry(call, OUTCOME_FAILED, error, detail))
+	if (!http_hedge_park(call, OUTCOME_FAILED, error, detail) &&
+	    !http_retry(call, OUTCOME_FAILED, error, detail))
 		http_call_end(call, OUTCOME_FAILED, error, detail);
 }
 
 void http_call_time_out(struct http_call *call, const char *detail)
 {
-	if (!http_retry(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail))
+	if (!http_hedge_park(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail) &&
+	    !http_retry(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail))
 		http_call_end(call, OUTCOME_TIMED_OUT, HTTP_CALL_TIMEOUT, detail);
 }
 
@@ -176,7 +234,8 @@ static void http_call_count_start(struct http_call *call)
 	call->client->n_calls++;
 	if (call->request.checked_id)
 		return;
-	http_call_count(&stats->calls);
+	if (!call->first)
+		http_call_count(&stats->calls);
 	atomic_fetch_add_explicit(&stats->in_flight, 1, memory_order_relaxed);
 }
 
@@ -230,7 +289,7 @@ static void http_call_start(struct task *task)
 	call->pool = client_pool(call->client, upstream);
 	call->phase = CALL_LOOKUP;
 	http_call_count_start(call);
-	if (upstream->retry.times)
+	if (upstream->retry.times || http_hedge_is_wanted(call))
 		budget_earn(&upstream->fleet->budget, upstream->retry.budget);
 	if (!http_call_prepare(call)) {
 		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for the request");

@@ -46,6 +46,7 @@ struct http_call_request {
 	uint64_t hash;             /* of the key, where the upstream balances by one */
 	const uint32_t *avoided;   /* ids of peers that are called only when there is nobody else */
 	size_t n_avoided;
+	const struct upstream_hedge *hedge; /* NULL: that of the upstream */
 	uint32_t
 		checked_id; /* a health check of this peer: it has a connection of its own, needs no
 				permit, and is not counted; 0: none */
@@ -79,6 +80,7 @@ struct knock;
 struct shelf;
 struct http_answer;
 struct http_conn;
+struct http_hedge;
 struct http_send;
 struct http_stream;
 
@@ -105,6 +107,8 @@ struct http_call {
 	struct shelf *shelf;        /* of the server that was chosen; used */
 	breaker_ticket ticket;      /* of its breaker */
 	struct http_conn *conn;     /* NULL while there is none */
+	struct http_call *first;    /* it is a try beside this one: http_hedge.c */
+	struct http_hedge *hedge;   /* in the arena: of the tries beside it; or NULL */
 	struct knock *knock;        /* in the arena; made when a new connection is needed */
 	struct http_answer *answer; /* in the arena */
 	struct http_send *send;     /* in the arena: of the request's body_source; or NULL */

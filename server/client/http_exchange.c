@@ -112,7 +112,7 @@ static void http_exchange_stream(struct http_call *call, struct str rest)
 	call->stream = http_stream_begin(call, rest);
 	call->sent = true;
 	if (call->stream)
-		http_call_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
+		http_call_answered(call);
 	else
 		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for the body");
 }
@@ -145,7 +145,7 @@ static bool http_exchange_step(struct http_call *call, struct str rest)
 	case ANSWER_WHOLE:
 		answer->keep_alive = answer->keep_alive && rest.len == 0;
 		call->response = answer->response;
-		http_call_end(call, OUTCOME_OK, HTTP_CALL_OK, NULL);
+		http_call_answered(call);
 		return false;
 	case ANSWER_FAILED:
 		http_call_fail(call, answer->error, answer->detail);

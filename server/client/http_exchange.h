@@ -8,6 +8,7 @@
 enum call_phase { /* the diagram is in http_call.c */
 		  CALL_IDLE,
 		  CALL_PAUSE,
+		  CALL_PARKED,
 		  CALL_LOOKUP,
 		  CALL_ACQUIRE,
 		  CALL_CONNECT,
@@ -25,6 +26,17 @@ void http_exchange_start(struct http_call *call, struct http_conn *conn);
 /* Gives the connection up, if there is one: back to its pool, or closed. */
 void http_exchange_leave(struct http_call *call, bool keep);
 void http_exchange_on_timer(struct http_call *call); /* call->timer, in its phases */
+
+/* The answer is there: it is the end, unless a try beside it may have a better one. */
+void http_call_answered(struct http_call *call);
+
+bool http_call_may_keep(const struct http_call *call, enum outcome outcome);
+
+/* The try at hand is over: it leaves everything but its answer behind. */
+void http_call_leave(struct http_call *call, bool keep, enum breaker_result result);
+
+/* Another try has answered: its answer is the call's. */
+void http_call_end_by(struct http_call *call, struct http_call *other);
 
 /* Once; nothing else of the call is done after it. */
 void http_call_end(struct http_call *call, enum outcome outcome, enum http_call_error error,

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "server/client/client.h"
 #include "server/client/http_exchange.h"
+#include "server/client/http_hedge.h"
 #include "server/client/knock.h"
 #include "server/client/upstream_names.h"
 #include <errno.h>
@@ -212,6 +213,10 @@ static void http_call_acquire(struct http_call *call)
 	uint64_t acquire_ms = call->request.upstream->timeouts.acquire_ms;
 
 	http_call_leave_peer(call, BREAKER_UNKNOWN);
+	if (call->first) { /* it would only take what others wait for */
+		http_call_fail(call, HTTP_CALL_POOL_EXHAUSTED, "no connection is free");
+		return;
+	}
 	call->phase = CALL_ACQUIRE;
 	call->acquire_ns = clock_monotonic_ns();
 	call->permit_wait = permits_wait(http_call_permits(call), call->client->loop,
@@ -366,6 +371,7 @@ void http_call_begin(struct http_call *call)
 	call->ready.run = http_call_on_handed;
 	call->connect_deadline_ns = connect_ms ? clock_monotonic_ns() + connect_ms * NS_PER_MS
 					       : UINT64_MAX;
+	http_hedge_begin(call);
 	if (conn_pool_is_ready(call->pool)) {
 		http_call_choose(call);
 		return;

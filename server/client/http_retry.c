@@ -9,6 +9,7 @@
 #include "server/client/client.h"
 #include "server/client/http_answer.h"
 #include "server/client/http_exchange.h"
+#include "server/client/http_hedge.h"
 #include "server/client/http_reach.h"
 #include "server/client/http_request.h"
 #include "server/client/http_send.h"
@@ -24,8 +25,9 @@ static bool http_retry_may(const struct http_call *call)
 {
 	const struct upstream_retry *retry = &call->request.upstream->retry;
 
-	return !call->request.checked_id && call->n_retries < retry->times &&
-	       !call->task.cancelled && !call->task.scope->cancelled && call->answer &&
+	return !call->request.checked_id && !call->first && !http_hedge_is_running(call) &&
+	       call->n_retries < retry->times && !call->task.cancelled &&
+	       !call->task.scope->cancelled && call->answer &&
 	       (!call->send || http_send_can_repeat(call->send)) &&
 	       (!http_retry_was_sent(call) || http_request_is_idempotent(&call->request));
 }
@@ -50,12 +52,9 @@ static void http_retry_pause(struct http_call *call, enum breaker_result result)
 {
 	const struct upstream_retry *retry = &call->request.upstream->retry;
 
-	http_reach_stop(call);
-	timer_stop(&call->timer);
-	http_exchange_leave(call, false);
-	http_call_leave_peer(call, result);
+	http_hedge_pause(call);
+	http_call_leave(call, false, result);
 	http_retry_avoid(call);
-	http_answer_fini(call->answer);
 	http_call_expect_answer(call);
 	call->phase = CALL_PAUSE;
 	call->retried = false;

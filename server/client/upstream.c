@@ -42,6 +42,7 @@ struct upstream *upstream_create(struct str name)
 		(struct upstream_pool){ CONNECTIONS_MAX, WAITERS_MAX, MAX_IDLE, IDLE_CLOSE_MS };
 	upstream->response_max = RESPONSE_MAX;
 	upstream->stale_ms = STALE_MS;
+	upstream->retry.budget = UPSTREAM_RETRY_BUDGET;
 	upstream->fleet = fleet_create();
 	upstream_names_create(upstream);
 	upstream_apply(upstream);

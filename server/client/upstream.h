@@ -22,6 +22,8 @@ enum {
 	UPSTREAM_SERVERS_MAX = 64,
 	UPSTREAM_IDENTITY_SIZE = 32,
 	UPSTREAM_GROUP_NONE = 0,
+	UPSTREAM_HEDGE_MAX = 3,
+	UPSTREAM_RETRY_BUDGET = 20, /* per cent, when not said */
 };
 
 struct tls_client;
@@ -61,6 +63,13 @@ struct upstream_retry {
 	struct statuses statuses; /* that are tried again, too */
 };
 
+/* A second try, beside one that is slow to answer; `max` of 0: none. */
+struct upstream_hedge {
+	uint64_t after_ms;
+	bool p95;     /* after that of the upstream instead, once it is known */
+	uint32_t max; /* tries beside the first */
+};
+
 /* Active checks; interval_ms of 0: none. */
 struct upstream_health {
 	struct str path;
@@ -92,6 +101,7 @@ struct upstream {
 	struct breaker_settings breaker;
 	bool breaker_5xx; /* a status from 500 on is a failure of the server, too */
 	struct upstream_retry retry;
+	struct upstream_hedge hedge;
 	struct upstream_health health;
 	uint64_t stale_ms;   /* addresses are used so long after their time; default 1h */
 	size_t response_max; /* bytes of a response's body: past it too_large; default 8m */

@@ -1,6 +1,7 @@
 /* server/flow/compile.c: `tasks:` to a flow. One task is task.c's matter, the order between them
  * plan.c's. */
 #include "server/flow/step.h"
+#include "server/tally.h"
 
 struct flow *flow_declare(struct flow_compiler *compiler, struct str name)
 {
@@ -17,6 +18,8 @@ void flows_fini(struct flow *flows)
 	for (; flows; flows = flows->next) {
 		graph_plan_destroy(flows->plan);
 		flows->plan = NULL;
+		for (size_t i = 0; i < flows->n_steps; i++)
+			tally_give(take(&flows->steps[i].tally));
 	}
 }
 
@@ -220,6 +223,9 @@ static bool flow_compile_steps(struct flow_compiler *compiler, struct flow *flow
 		flow->idempotent &= step->idempotent;
 		if (!step->verb)
 			continue;
+		if (!owner || !owner->wraps) /* else the whole is counted, not its elements */
+			step->tally = tally_take(
+				"task", scope_path(flow->scope, step->name, compiler->arena));
 		step->state_offset = flow->state_size;
 		flow->state_size += (step->verb->state_size + 15) & ~(size_t)15;
 		step->hold_offset = flow->state_size;

@@ -32,6 +32,7 @@ struct flow_run;
 struct kafka_section;
 struct redis_section;
 struct sql_db;
+struct tally;
 struct step; /* a compiled task */
 struct upstream;
 
@@ -161,7 +162,8 @@ struct flow_task_info {
 	struct str notes;               /* "each ${ids}, 8 at once; lock x"; or empty */
 	size_t wave;                    /* 0: at once */
 	bool guard, detached, optional, has_default;
-	uint64_t timeout_ms;      /* 0: none of its own */
+	uint64_t timeout_ms; /* 0: none of its own */
+	const struct tally *tally;
 	const struct flow *group; /* nested tasks, or the flow that it calls; or NULL */
 	bool calls;               /* `group` is a flow of its own */
 	size_t n_before;

@@ -18,6 +18,7 @@ void flow_task_info(const struct flow *flow, size_t task, struct flow_task_info 
 		.detached = outer->detached,
 		.n_before = outer->n_before,
 		.before = outer->before,
+		.tally = outer->tally,
 	};
 	for (;; step = &step->group->steps[0]) {
 		ret_info->timeout_ms = ret_info->timeout_ms ? ret_info->timeout_ms

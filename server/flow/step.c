@@ -10,6 +10,7 @@
 #include "server/flow/step.h"
 #include "core/base/backoff.h"
 #include "core/base/clock.h"
+#include "server/tally.h"
 #include "server/trace/trace.h"
 #include <errno.h>
 
@@ -37,6 +38,8 @@ static void step_end(struct step_run *run, enum step_status status)
 	run->status = (uint8_t)status;
 	run->ended_ns = clock_monotonic_ns();
 	timer_stop(&run->timer);
+	if (run->step->tally && status != STEP_SKIPPED && status != STEP_CANCELLED)
+		tally_add(run->step->tally, run->ended_ns - run->started_ns, status == STEP_FAILED);
 	if (run->span && status != STEP_SKIPPED)
 		step_tell(run);
 	if (run->held)

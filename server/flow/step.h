@@ -56,7 +56,8 @@ enum join {
 
 struct step {
 	struct str name;
-	struct place place; /* of the name */
+	struct tally *tally; /* a reference; NULL: it is not counted by itself */
+	struct place place;  /* of the name */
 	const struct node *node;
 	const struct verb *verb;       /* NULL: there is none, which was told */
 	const struct verb *known_verb; /* what its keys say, before it is compiled */

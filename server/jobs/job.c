@@ -2,6 +2,7 @@
 #include "server/jobs/source.h"
 #include "server/kafka/kafka_source.h"
 #include "server/redis/redis_source.h"
+#include "server/tally.h"
 #include <stdio.h>
 
 #define JOB_ROOTS                                                                                  \
@@ -352,6 +353,7 @@ struct job_spec *job_compile(struct flow_compiler *compiler, const struct node_e
 	ok = job_compile_when(compiler, config.when, spec) && ok;
 	ok = job_compile_flow(compiler, config.tasks, spec) && ok;
 	ok = job_compile_zone(compiler, entry, spec) && ok;
+	spec->tally = tally_take("job", spec->name);
 	if (ok)
 		return spec;
 	job_spec_fini(spec);
@@ -364,4 +366,5 @@ void job_spec_fini(struct job_spec *spec)
 		return;
 	zone_destroy(spec->zone);
 	spec->zone = NULL;
+	tally_give(take(&spec->tally));
 }

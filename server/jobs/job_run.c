@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/jobs/scheduler.h"
+#include "server/tally.h"
 #include "server/trace/span.h"
 #include "server/trace/trace.h"
 #include <inttypes.h>
@@ -200,6 +201,14 @@ static void job_run_tell(const struct job_run *run, uint64_t ended_ns)
 	tracer_add(trace->tracer, &span);
 }
 
+static void job_run_count(const struct job_run *run, uint64_t took_ns)
+{
+	if (!run->spec->tally)
+		return;
+	tally_leave(run->spec->tally);
+	tally_add(run->spec->tally, took_ns, run->flow.failure.code != ERROR_NONE);
+}
+
 static void job_run_over(struct job_run *run)
 {
 	struct detacher *detacher = run->job->scheduler->detacher;
@@ -248,6 +257,7 @@ static void job_run_on_end(struct flow_run *flow)
 	job_run_record_end(run, run->started_wall_ns + (int64_t)took_ns, wait_ms);
 	job_run_log(run, took_ns / NS_PER_MS, wait_ms);
 	job_run_tell(run, run->started_ns + took_ns);
+	job_run_count(run, took_ns);
 	if (wait_ms == 0) {
 		job_run_over(run);
 		return;
@@ -282,6 +292,8 @@ static void job_run_attempt(struct job_run *run)
 	arena_reset(&run->arena);
 	run->state = JOB_RUN_RUNNING;
 	run->attempt++;
+	if (run->spec->tally)
+		tally_enter(run->spec->tally);
 	run->started_ns = clock_monotonic_ns();
 	run->started_wall_ns = clock_wall_ns();
 	run->log_len = 0;

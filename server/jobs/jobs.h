@@ -19,6 +19,7 @@ enum job_missed { MISSED_SKIP, MISSED_ONCE, MISSED_ALL };
 
 struct file_io;
 struct source_kind;
+struct tally;
 struct store;
 struct job_spec {
 	struct str name;
@@ -39,7 +40,8 @@ struct job_spec {
 	int64_t retry_times;
 	uint64_t retry_wait_ms;
 	struct flow *flow;
-	struct expr *when; /* or NULL */
+	struct expr *when;   /* or NULL */
+	struct tally *tally; /* a reference: of its attempts */
 	/* of JOB_SOURCE (server/jobs/source.h) */
 	const struct source_kind *source_kind;
 	const void *source;

@@ -5,6 +5,7 @@
 #include "server/client/upstream.h"
 #include "server/expr/json.h"
 #include "server/reply.h"
+#include "server/share.h"
 #include "server/upstream_conf.h"
 #include "server/upstream_section.h"
 
@@ -45,31 +46,6 @@ const struct setting trace_keys[] = {
 	SETTINGS_END
 };
 #undef AT
-
-/* ------------------------------------------------------------ the share */
-
-/* "0.25" to a part of 2^32; -1: it is no number from 0 to 1. */
-static int64_t share_read(struct str text)
-{
-	const int64_t whole = INT64_C(1) << 32;
-	ptrdiff_t dot = str_find_char(text, '.');
-	struct str digits = dot < 0 ? str_first(text, 0) : str_skip(text, (size_t)dot + 1);
-	struct str units = dot < 0 ? text : str_first(text, (size_t)dot);
-	int64_t share = 0, part = whole;
-
-	if ((!str_eq(units, STR("0")) && !str_eq(units, STR("1"))) || (dot >= 0 && !digits.len) ||
-	    digits.len > 12)
-		return -1;
-	for (size_t i = 0; i < digits.len; i++) {
-		if (!char_is_digit(digits.ptr[i]))
-			return -1;
-		part /= 10;
-		share += part * (digits.ptr[i] - '0');
-	}
-	if (units.ptr[0] == '1')
-		return share ? -1 : whole;
-	return share;
-}
 
 /* ------------------------------------------------------------ where to */
 

@@ -20,7 +20,8 @@ struct http_pairs {
 
 struct http_config {
 	/* as the keys say */
-	const struct node *headers_node, *query_node, *json_node, *form_node, *body_node;
+	const struct node *headers_node, *query_node, *json_node, *form_node, *body_node,
+		*hedge_node;
 	struct setting_texts expect, hosts;
 	uint64_t response_max;
 	bool stream;
@@ -33,6 +34,7 @@ struct http_config {
 	struct template *body;
 	bool has_content_type, has_request_id; /* among `headers` */
 	struct statuses expected;
+	struct upstream_hedge hedge; /* when there is a hedge_node */
 };
 
 struct http_state {

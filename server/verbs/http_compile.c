@@ -1,4 +1,5 @@
 /* server/verbs/http_compile.c: the keys of the HTTP verbs. */
+#include "server/upstream_hedge.h"
 #include "server/verbs/http.h"
 #include "server/verbs/stream.h"
 
@@ -25,6 +26,10 @@
 		{ "stream", SETTING_BOOL, AT(stream),                                              \
 		  .help = "Whether the body is not kept but passed on while it comes: as the "     \
 			  "whole body of the route's reply." },                                    \
+		{ "hedge", SETTING_NODE, AT(hedge_node),                                           \
+		  .help = "Asks another server beside one that is slow to answer; as `hedge` of "  \
+			  "the upstream, or off.",                                                 \
+		  .keys = upstream_hedge_keys },                                                   \
 	{                                                                                          \
 		"hosts", SETTING_TEXTS, AT(hosts),                                                 \
 			.help = "The hosts that an absolute URL may name."                         \
@@ -192,6 +197,23 @@ static bool http_compile_body(struct verb_compiler *compiler, struct http_config
 	return ok & http_compile_pairs(compiler, config->form_node, &config->form);
 }
 
+/* What may be carried out twice only. */
+static bool http_compile_hedge(struct verb_compiler *compiler, struct http_config *config)
+{
+	const struct node *node = config->hedge_node;
+
+	if (!node)
+		return true;
+	if (!upstream_read_hedge(&config->hedge, node, compiler->flow->arena, compiler->flow->diag))
+		return false;
+	if (config->hedge.max == 0 || compiler->step->idempotent)
+		return true;
+	diag_error(compiler->flow->diag, node->place,
+		   "%.*s may not be carried out twice, so it cannot be hedged; remove hedge",
+		   STR_ARG(config->method));
+	return false;
+}
+
 bool http_compile(struct verb_compiler *compiler, const struct node *value, void *config_ptr)
 {
 	struct http_config *config = config_ptr;
@@ -201,7 +223,7 @@ bool http_compile(struct verb_compiler *compiler, const struct node *value, void
 	return http_compile_method(compiler, value, config) &
 	       http_url_compile(&url, value, &config->url) & http_compile_expect(compiler, config) &
 	       (!config->stream || stream_compile(compiler)) &
-	       http_compile_headers(compiler, config) &
+	       http_compile_hedge(compiler, config) & http_compile_headers(compiler, config) &
 	       http_compile_pairs(compiler, config->query_node, &config->query) &
 	       http_compile_body(compiler, config);
 }

@@ -187,6 +187,7 @@ int http_make_request(struct step_run *run, const struct http_config *config,
 		.method = config->method,
 		.response_max = config->response_max,
 		.streams = config->stream,
+		.hedge = config->hedge_node ? &config->hedge : NULL,
 	};
 	r = request_target(run, config, &request->target);
 	if (r == 0)

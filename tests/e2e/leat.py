@@ -237,13 +237,13 @@ class Client(Reader):
 # ------------------------------------------------------------------ the daemon
 
 class Daemon:
-    def __init__(self, conf, env=None, shell=None, start=True, files=None, **names):
+    def __init__(self, conf, env=None, shell=None, start=True, files=None, fds=(), **names):
         """`shell` goes before the daemon's command in a shell: "ulimit -n 40;"; `files` are there before it starts."""
         self.dir = tempfile.mkdtemp(prefix="leat-")
         self.names = {"DIR": self.dir, **names}
         self.path = os.path.join(self.dir, "leat.yaml")
         self.env = {**os.environ, **(env or {})}
-        self.shell = shell
+        self.shell, self.fds = shell, fds
         self.lines, self.changed = [], threading.Condition()
         self.clients, self.process, self.code = [], None, None
         self.addresses, self.admin_address = [], None
@@ -285,7 +285,7 @@ class Daemon:
         if self.shell:
             command = ["/bin/sh", "-c", f'{self.shell} exec "$0" "$@"', *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, env=self.env, cwd=self.dir)
+                                        stderr=subprocess.PIPE, env=self.env, cwd=self.dir, pass_fds=self.fds)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         self.await_line("serving.*version")

@@ -3,6 +3,7 @@
 import http.client
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -55,6 +56,11 @@ def test_everything_has_its_place_and_nobody_else_may_write_it(installed):
         "/usr/lib/tmpfiles.d/leat.conf",
         "/usr/share/man/man8/leat.8",
         "/usr/share/man/man5/leat.yaml.5",
+        "/usr/share/man/man3/leat.h.3",
+        "/usr/share/bash-completion/completions/leat",
+        "/usr/share/zsh/site-functions/_leat",
+        "/usr/share/fish/vendor_completions.d/leat.fish",
+        "/usr/share/doc/leat/examples/leat.socket",
         "/etc/leat/leat.yaml",
         "/etc/logrotate.d/leat",
         "/usr/include/leat.h",
@@ -228,3 +234,61 @@ def test_the_manual_names_every_command(installed):
         assert any(
             line.startswith(".B") and command in line.replace('"', " ").split() for line in manual.splitlines()
         ), command
+
+
+def test_the_manual_of_the_header_has_all_of_it(installed):
+    with open(ROOT / "core/leat.h", encoding="utf-8") as file:
+        header = file.read()
+    page = (installed / "usr/share/man/man3/leat.h.3").read_text()
+    functions = re.findall(r"\(\*(\w+)\)\(", header)
+    assert len(functions) > 50
+    for name in functions:
+        assert f"(*{name})" in page, name
+    assert ".SH DESCRIPTION" in page and "long:" not in page
+    man = shutil.which("man")
+    if man:
+        done = subprocess.run([man, "--warnings", "-l", installed / "usr/share/man/man3/leat.h.3"], capture_output=True, timeout=60,
+                              env={**os.environ, "LC_ALL": "C.UTF-8", "MANPAGER": "cat"}, check=False)
+        assert done.stderr == b"" and done.returncode == 0, done.stderr.decode()
+
+
+# ------------------------------------------------------------------ what shells complete
+
+def completed(installed, *words):
+    """What bash offers for the last of the words behind leat."""
+    script = installed / "usr/share/bash-completion/completions/leat"
+    line = " ".join(f"'{word}'" for word in ("leat", *words))
+    done = subprocess.run(["bash", "-c", f'. "{script}"; COMP_WORDS=({line}); COMP_CWORD={len(words)}; _leat; printf "%s\\n" "${{COMPREPLY[@]}}"'],
+                          capture_output=True, timeout=60, check=True, text=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def commands(installed):
+    text = subprocess.run([installed / "usr/sbin/leat", "--help"], capture_output=True, timeout=60, check=True, text=True).stdout
+    return re.findall(r"^  ([a-z]+) ", text, re.M)
+
+
+def test_bash_completes_commands_and_their_words(installed):
+    assert set(completed(installed, "")) == {*commands(installed), "--help", "--version", "-c", "--admin"}
+    assert completed(installed, "rel") == ["reload"]
+    assert completed(installed, "check", "--s") == ["--strict"]
+    assert completed(installed, "-c", "x.yaml", "jobs", "h") == ["history"]
+    assert set(completed(installed, "log", "")) == {"error", "warning", "info", "debug", "--json", "-c", "--admin"}
+    assert "/etc/passwd" in completed(installed, "check", "-c", "/etc/pass")
+    assert completed(installed, "--admin", "") == []
+
+
+@pytest.mark.parametrize("shell,path", [("zsh", "zsh/site-functions/_leat"), ("fish", "fish/vendor_completions.d/leat.fish")])
+def test_other_shells_have_every_command_too(installed, shell, path):
+    script = installed / "usr/share" / path
+    for name in commands(installed):
+        assert re.search(rf"\b{name}\b", script.read_text()), name
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not here to read it")
+    assert subprocess.run([shell, "-n", script], timeout=60, check=False).returncode == 0
+
+
+def test_a_shell_that_is_not_known_is_refused(installed):
+    done = subprocess.run([installed / "usr/sbin/leat", "completion", "csh"], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2 and b"bash, zsh or fish" in done.stderr

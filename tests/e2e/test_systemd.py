@@ -4,12 +4,13 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 
 import pytest
 
-from leat import TIMEOUT
+from leat import TIMEOUT, Client
 
 
 class Notify:
@@ -107,3 +108,95 @@ def test_the_watchdog_is_not_fed_while_it_is_stopped(leat, notify):
         daemon.signal(signal.SIGCONT)
     notify.sock.settimeout(TIMEOUT)
     notify.until("WATCHDOG")
+
+
+# ------------------------------------------------------------------ sockets of systemd
+
+def socket_of(family=socket.AF_INET, address=("127.0.0.1", 0), listen=True):
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.bind(address)
+    if listen:
+        sock.listen(16)
+    return sock
+
+
+def activated(leat, conf, **sockets):
+    """A daemon that has these sockets from systemd."""
+    activate = os.path.join(os.path.dirname(__file__), "activate.py")
+    pairs = " ".join(f"{name}={sock.fileno()}" for name, sock in sockets.items())
+    return leat(conf, shell=f'exec /usr/bin/python3 {activate} {pairs} -- "$0" "$@";',
+                fds=tuple(sock.fileno() for sock in sockets.values()))
+
+
+ROUTES = "routes: { GET /: { reply: x } }\n"
+
+
+def test_a_socket_of_systemd_is_taken_by_its_name(leat):
+    with socket_of() as web, socket_of() as other:
+        with Client(web.getsockname()) as early:  # before anybody accepts: it waits
+            early.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            daemon = activated(leat, "listen: [systemd:other, systemd:web]\n" + ROUTES, web=web, other=other)
+            assert early.response().text == "x"
+        for sock in (web, other):
+            with Client(sock.getsockname()) as client:
+                assert client.get("/").text == "x"
+        assert not any("not used" in line for line in daemon.lines)
+        assert "127.0.0.1:%d" % web.getsockname()[1] in [one["address"] for one in daemon.status()["listeners"]]
+
+
+def test_a_socket_of_systemd_is_taken_by_its_address(leat):
+    with socket_of() as web:
+        port = web.getsockname()[1]
+        activated(leat, f"listen: 127.0.0.1:{port}\n" + ROUTES, anything=web)  # binding would say EADDRINUSE
+        with Client(("127.0.0.1", port)) as client:
+            assert client.get("/").text == "x"
+
+
+def test_a_reload_keeps_a_socket_of_systemd(leat):
+    with socket_of() as web:
+        daemon = activated(leat, "listen: systemd:web\n" + ROUTES, web=web)
+        with Client(web.getsockname()) as client:
+            assert client.get("/").text == "x"
+            assert daemon.reload("listen: systemd:web\nroutes: { GET /: { reply: y } }\n").returncode == 0
+            assert client.get("/").text == "y"
+        with Client(web.getsockname()) as client:
+            assert client.get("/").text == "y"
+
+
+def test_a_socket_that_nobody_asks_for_is_told_of_and_may_be_asked_for_later(leat):
+    with socket_of() as web:
+        daemon = activated(leat, ROUTES, web=web)
+        daemon.await_line("socket of systemd not used name=web")
+        assert daemon.reload("listen: systemd:web\n" + ROUTES).returncode == 0
+        with Client(web.getsockname()) as client:
+            assert client.get("/").text == "x"
+
+
+def test_a_name_that_systemd_has_not_passed_is_an_error_with_its_place(leat):
+    daemon = leat(ROUTES)
+    refused = daemon.reload("listen: systemd:nope\n" + ROUTES)
+    assert refused.returncode == 1 and "systemd has passed no socket of that name" in refused.err
+    assert "leat.yaml:" in refused.err and daemon.get("/").text == "x"
+
+
+def test_what_does_not_listen_is_ignored(leat):
+    with socket_of(listen=False) as bad, socket_of() as web:
+        daemon = activated(leat, "listen: systemd:web\n" + ROUTES, bad=bad, web=web)
+        daemon.await_line("descriptor of systemd ignored name=bad")
+        with Client(web.getsockname()) as client:
+            assert client.get("/").text == "x"
+
+
+def test_the_socket_of_another_process_is_not_taken(leat):
+    daemon = leat(ROUTES, env={"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "web"})
+    assert daemon.get("/").text == "x" and not any("systemd" in line for line in daemon.lines)
+
+
+def test_the_socket_unit_is_understood(tmp_path):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze (systemd) is not here")
+    for name in ("leat.socket", "leat.service"):
+        with open(f"packaging/{name}", encoding="utf-8") as file:
+            (tmp_path / name).write_text(file.read().replace("/usr/sbin/leat", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", tmp_path / "leat.socket"], capture_output=True, timeout=60, check=False)
+    assert b"leat." not in done.stderr, done.stderr.decode()
