@@ -249,7 +249,7 @@ $(OUT)/%.o: %.c
 
 $(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
 $(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
-$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o $(OUT)/server/server.o $(OUT)/server/generation.o \
+$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o $(OUT)/server/server.o $(OUT)/server/generation.o $(OUT)/server/reload.o $(OUT)/server/admin/status_stores.o \
 $(patsubst %.c,$(OUT)/%.o,$(wildcard server/kafka/*.c)) $(OUT)/server/verbs/kafka_compile.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)
