@@ -394,6 +394,8 @@ static void server_close(struct server *server)
 {
 	struct listener *listener;
 
+	server->stopping = true; /* one more signal finds nothing that it could cancel */
+	server->shutdown.on_fire = server_give_up;
 	if (server->main) {
 		timer_stop(&server->watchdog);
 		timer_stop(&server->shutdown);

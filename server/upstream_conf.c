@@ -1,15 +1,17 @@
 /* server/upstream_conf.c */
 #include "server/upstream_conf.h"
+#include "server/upstream_follow.h"
 #include "server/upstream_health.h"
 #include "server/upstream_hedge.h"
 #include "server/upstream_retry.h"
 #include "server/upstream_servers.h"
 #include "server/upstream_tls.h"
+#include "server/upstream_via.h"
 
 struct upstream_config {
-	struct str url;
+	struct str url, via;
 	const struct node *servers, *balance, *timeouts, *tls, *pool, *breaker, *retry, *hedge,
-		*health;
+		*follow, *health;
 	uint64_t timeout_ms, max_response, stale_ms;
 };
 
@@ -82,8 +84,13 @@ const struct setting upstream_keys[] = {
 	{ "url", SETTING_TEXT, AT(url),
 	  .help = "http:// or https://host[:port][/prefix] of the only server." },
 	{ "servers", SETTING_NODE, AT(servers),
-	  .help = "host:port of each server, or a map with weight, backup and group.",
+	  .help = "host:port of each server, or srv:_service._tcp.domain, or a map with weight, "
+		  "backup "
+		  "and group.",
 	  .keys = upstream_server_keys },
+	{ "via", SETTING_TEXT, AT(via),
+	  .help = "http://[user:password@]host:port of an HTTP proxy that its servers are reached "
+		  "by." },
 	{ "balance", SETTING_NODE, AT(balance),
 	  .help = "round_robin, weighted, least_conn, random_two or {consistent_hash: KEY}.",
 	  .keys = upstream_balance_keys },
@@ -106,6 +113,11 @@ const struct setting upstream_keys[] = {
 		  "a "
 		  "duration, p95, or after and max.",
 	  .keys = upstream_hedge_keys },
+	{ "follow", SETTING_NODE, AT(follow),
+	  .help = "Redirects that tasks follow, as far as they stay at their host: a number, or "
+		  "max, "
+		  "allow_hosts and allow_http.",
+	  .keys = upstream_follow_keys },
 	{ "health", SETTING_MAP, AT(health),
 	  .help = "Asks every server again and again whether it is well.",
 	  .keys = upstream_health_keys },
@@ -117,23 +129,6 @@ const struct setting upstream_keys[] = {
 	SETTINGS_END
 };
 #undef AT
-
-static bool upstream_refuse_later(const struct node *node, struct diag *diag)
-{
-	static const char *const later[] = { "proxy", "srv" };
-	bool ok = true;
-
-	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-		const struct node_entry *entry = node_entry_find(node, later[i]);
-
-		if (!entry)
-			continue;
-		diag_error(diag, entry->key_place,
-			   "%s is not in this version of leat yet; remove it", later[i]);
-		ok = false;
-	}
-	return ok;
-}
 
 /* What requests say in Host, and what stands before their paths. */
 static void upstream_set_origin(struct upstream *upstream, struct str authority, struct str prefix)
@@ -263,8 +258,6 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	const struct settings_part part = { upstream_keys, &config };
 	const struct node *node = entry->value;
 
-	if (node->kind == NODE_MAP && !upstream_refuse_later(node, diag))
-		return false;
 	if (settings_read(&part, 1, node, "an upstream", &conf->arena, diag) > 0)
 		return false;
 	if ((config.url.len > 0) == (config.servers != NULL)) {
@@ -280,9 +273,13 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 	       upstream_read_retry(upstream, config.retry, conf, diag) &
 	       (!config.hedge ||
 		upstream_read_hedge(&upstream->hedge, config.hedge, &conf->arena, diag)) &
+	       (!config.follow ||
+		upstream_read_follow(&upstream->follow, config.follow, &upstream->arena, diag)) &
 	       upstream_read_health(upstream, config.health, conf, diag) &
-	       (upstream_read_tls(upstream, &config, conf, diag) &&
+	       ((!config.via.len || upstream_read_via(upstream, node_find(node, "via"), diag)) &&
+		upstream_read_tls(upstream, &config, conf, diag) &&
 		upstream_read_origin(upstream, &config, node, conf, diag) &&
+		upstream_check_via(upstream, node_find(node, "via"), diag) &&
 		upstream_read_balance(upstream, config.balance, conf, diag));
 }
 
@@ -290,14 +287,15 @@ static bool upstream_read(struct upstream *upstream, const struct node_entry *en
 
 static bool server_is_same(const struct upstream_server *a, const struct upstream_server *b)
 {
-	return str_eq(a->host, b->host) && a->port == b->port && a->weight == b->weight &&
-	       a->group == b->group && a->backup == b->backup;
+	return str_eq(a->host, b->host) && a->srv == b->srv && a->port == b->port &&
+	       a->weight == b->weight && a->group == b->group && a->backup == b->backup;
 }
 
 static bool upstream_speaks_same(const struct upstream *a, const struct upstream *b)
 {
 	return str_eq(a->authority, b->authority) && str_eq(a->prefix, b->prefix) &&
-	       !a->tls == !b->tls && str_eq(a->server_name, b->server_name) &&
+	       !a->tls == !b->tls && upstream_via_is_same(a->via, b->via) &&
+	       str_eq(a->server_name, b->server_name) &&
 	       memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) == 0;
 }
 
@@ -320,9 +318,11 @@ static bool upstream_is_same(const struct upstream *a, const struct upstream *b)
 	    memcmp(&a->pool, &b->pool, sizeof(a->pool)) != 0 ||
 	    memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) != 0 ||
 	    memcmp(&a->retry, &b->retry, sizeof(a->retry)) != 0 ||
-	    !hedge_is_same(&a->hedge, &b->hedge) || !health_is_same(&a->health, &b->health) ||
-	    a->breaker_5xx != b->breaker_5xx || a->balance != b->balance ||
-	    a->stale_ms != b->stale_ms || a->response_max != b->response_max)
+	    !hedge_is_same(&a->hedge, &b->hedge) ||
+	    !upstream_follow_is_same(&a->follow, &b->follow) ||
+	    !health_is_same(&a->health, &b->health) || a->breaker_5xx != b->breaker_5xx ||
+	    a->balance != b->balance || a->stale_ms != b->stale_ms ||
+	    a->response_max != b->response_max)
 		return false;
 	for (size_t i = 0; i < a->n_servers; i++)
 		if (!server_is_same(&a->servers[i], &b->servers[i]))

@@ -12,8 +12,8 @@ struct server_config {
 
 #define AT(field) offsetof(struct server_config, field)
 const struct setting upstream_server_keys[] = {
-	{ "address", SETTING_TEXT, AT(address), .help = "host:port of the server.",
-	  .required = true },
+	{ "address", SETTING_TEXT, AT(address),
+	  .help = "host:port of the server, or srv:_service._tcp.domain.", .required = true },
 	{ "weight", SETTING_INT, AT(weight), "1", "Its share of the calls, beside the others.", 1,
 	  WEIGHT_MAX },
 	{ "backup", SETTING_BOOL, AT(backup), "false",
@@ -115,7 +115,8 @@ static bool upstream_read_server(struct upstream *upstream, const struct node *n
 	if (r < 0) {
 		diag_error(diag, node->place,
 			   r == -ENOSPC ? "\"%.*s\" is one server too many; 64 is the most"
-					: "\"%.*s\" is not a server; write host:port",
+					: "\"%.*s\" is not a server; write host:port, or "
+					  "srv:_http._tcp.domain",
 			   STR_ARG(str_first(config.address, 80)));
 		return false;
 	}

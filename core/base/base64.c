@@ -46,3 +46,25 @@ bool base64_decode(struct str digits, enum base64_digits kind, char *out)
 	}
 	return (bits & ((1u << n_bits) - 1)) == 0;
 }
+
+static const char encoding[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static void base64_group(const unsigned char *in, size_t n_in, char *out)
+{
+	uint32_t bits = (uint32_t)in[0] << 16;
+
+	if (n_in > 1)
+		bits |= (uint32_t)in[1] << 8;
+	if (n_in > 2)
+		bits |= in[2];
+	out[0] = encoding[bits >> 18];
+	out[1] = encoding[bits >> 12 & 63];
+	out[2] = n_in > 1 ? encoding[bits >> 6 & 63] : '=';
+	out[3] = n_in > 2 ? encoding[bits & 63] : '=';
+}
+
+void base64_encode(struct str bytes, char *out)
+{
+	for (size_t i = 0; i < bytes.len; i += 3, out += 4)
+		base64_group((const unsigned char *)bytes.ptr + i, bytes.len - i, out);
+}

@@ -21,6 +21,15 @@ static inline size_t base64_size(size_t n_digits)
 	return n_digits / 4 * 3 + n_digits % 4 * 3 / 4;
 }
 
+/* How many digits so many bytes give, with padding. */
+static inline size_t base64_encoded_size(size_t n_bytes)
+{
+	return (n_bytes + 2) / 3 * 4;
+}
+
+/* The usual digits, with padding, into `out`, which has room for base64_encoded_size() of them. */
+void base64_encode(struct str bytes, char *out);
+
 /* Decodes digits without padding into `out`, which has room for base64_size() of them. False when
  * they are not what they should be. */
 bool base64_decode(struct str digits, enum base64_digits kind, char *out);

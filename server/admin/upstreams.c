@@ -61,18 +61,28 @@ static void write_seats(struct buf *out, struct upstream *upstream)
 	roster_unref(roster);
 }
 
+static void write_server(struct buf *out, const struct upstream_server *server)
+{
+	bool v6 = str_has(server->host, ':');
+
+	if (server->srv)
+		buf_printf(out, "srv:%.*s", STR_ARG(server->host));
+	else
+		buf_printf(out, "%s%.*s%s:%u", v6 ? "[" : "", STR_ARG(server->host), v6 ? "]" : "",
+			   server->port);
+}
+
 /* The servers as they were configured, with what their names are known to mean. */
 static void write_names(struct buf *out, struct upstream *upstream)
 {
 	for (size_t i = 0; i < upstream->n_servers; i++) {
-		const struct upstream_server *server = &upstream->servers[i];
 		struct net_addr addrs[UPSTREAM_FOUND_MAX];
-		bool v6 = str_has(server->host, ':'), stale;
+		bool stale;
 		size_t n = upstream_addresses(upstream, i, addrs, ARRAY_LEN(addrs), &stale);
 
-		buf_printf(out, "%s{\"server\":\"%s%.*s%s:%u\",\"stale\":%s,\"addresses\":[",
-			   i ? "," : "", v6 ? "[" : "", STR_ARG(server->host), v6 ? "]" : "",
-			   server->port, stale ? "true" : "false");
+		buf_printf(out, "%s{\"server\":\"", i ? "," : "");
+		write_server(out, &upstream->servers[i]);
+		buf_printf(out, "\",\"stale\":%s,\"addresses\":[", stale ? "true" : "false");
 		for (size_t j = 0; j < n; j++) {
 			if (j)
 				buf_add_char(out, ',');

@@ -115,15 +115,16 @@ static void choice_classify(struct choice *choice, enum balance_refusal *refusal
 
 /* ------------------------------------------------------------ groups and backups */
 
-static bool choice_has(const struct choice *choice, int group, bool backup)
+/* The least of a group's ranks that is there; UINT32_MAX: nobody of it is. */
+static uint32_t choice_first_rank(const struct choice *choice, int group)
 {
 	const struct roster *roster = choice->roster;
+	uint32_t first = UINT32_MAX;
 
 	for (size_t i = 0; i < roster->n_seats; i++)
-		if (choice->in[i] && roster->seats[i].group == group &&
-		    roster->seats[i].backup == backup)
-			return true;
-	return false;
+		if (choice->in[i] && roster->seats[i].group == group)
+			first = MIN(first, roster->seats[i].backup);
+	return first;
 }
 
 static void choice_drop(struct choice *choice, size_t i)
@@ -137,13 +138,13 @@ static void choice_narrow(struct choice *choice)
 	const struct roster *roster = choice->roster;
 	int group = choice->ask->group;
 
-	if (group >= 0 && (choice_has(choice, group, false) || choice_has(choice, group, true)))
+	if (group >= 0 && choice_first_rank(choice, group) != UINT32_MAX)
 		for (size_t i = 0; i < roster->n_seats; i++)
 			if (roster->seats[i].group != group)
 				choice_drop(choice, i);
 	for (size_t i = 0; i < roster->n_seats; i++)
 		if (roster->seats[i].backup && choice->in[i] &&
-		    choice_has(choice, roster->seats[i].group, false))
+		    roster->seats[i].backup > choice_first_rank(choice, roster->seats[i].group))
 			choice_drop(choice, i);
 }
 

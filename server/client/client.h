@@ -9,9 +9,12 @@ enum {
 	CLIENT_UNNAMED_MS = 60000, /* an unnamed upstream is forgotten when unused for so long */
 };
 
+struct srv;
+
 /* A look-up of the name of one server. */
 struct pool_lookup {
 	struct lookup lookup;
+	struct srv *srv; /* of a service; NULL: it is none, or was not looked up yet */
 	struct conn_pool *pool;
 	size_t server;
 	bool running;

@@ -6,6 +6,7 @@
 #include "core/base/memory.h"
 #include "server/client/client.h"
 #include "server/client/http_reach.h"
+#include "server/client/srv.h"
 #include "server/client/upstream_names.h"
 #include <stdlib.h>
 
@@ -61,6 +62,16 @@ static void conn_pool_resume(struct conn_pool *pool)
 		http_call_look_again(link);
 }
 
+static void pool_lookup_end(struct pool_lookup *asked, const struct upstream_answer *answer)
+{
+	struct conn_pool *pool = asked->pool;
+
+	asked->running = false;
+	pool->n_lookups--;
+	upstream_found(pool->upstream, asked->server, answer);
+	conn_pool_resume(pool);
+}
+
 static void pool_lookup_on_done(struct lookup *lookup)
 {
 	struct pool_lookup *asked = container_of(lookup, struct pool_lookup, lookup);
@@ -75,15 +86,30 @@ static void pool_lookup_on_done(struct lookup *lookup)
 			.addr = lookup->addrs[i],
 			.weight = 1,
 		};
-	asked->running = false;
-	pool->n_lookups--;
-	upstream_found(pool->upstream, asked->server, &answer);
-	conn_pool_resume(pool);
+	pool_lookup_end(asked, &answer);
+}
+
+static void pool_lookup_on_srv(struct srv *srv)
+{
+	struct pool_lookup *asked = srv->user;
+
+	pool_lookup_end(asked, &srv->answer);
+}
+
+static void pool_lookup_start_srv(struct pool_lookup *asked, struct str name)
+{
+	struct client *client = asked->pool->client;
+
+	if (!asked->srv) {
+		asked->srv = mem_alloc(sizeof(*asked->srv));
+		srv_init(asked->srv, client, pool_lookup_on_srv, asked);
+	}
+	srv_start(asked->srv, name);
 }
 
 static void conn_pool_look_up(struct conn_pool *pool, size_t server)
 {
-	const struct upstream_server *asked = &pool->upstream->servers[server];
+	const struct upstream_server *asked = upstream_asked(pool->upstream, server);
 	struct pool_lookup *lookup;
 
 	if (!pool->lookups)
@@ -95,15 +121,24 @@ static void conn_pool_look_up(struct conn_pool *pool, size_t server)
 	lookup->server = server;
 	lookup->running = true;
 	pool->n_lookups++;
-	lookup_start(&lookup->lookup, pool->client->names, asked->host, asked->port,
-		     pool_lookup_on_done);
+	if (asked->srv)
+		pool_lookup_start_srv(lookup, asked->host);
+	else
+		lookup_start(&lookup->lookup, pool->client->names, asked->host, asked->port,
+			     pool_lookup_on_done);
 }
 
 void conn_pool_stop_lookups(struct conn_pool *pool)
 {
-	for (size_t i = 0; pool->lookups && i < pool->upstream->n_servers; i++)
-		if (pool->lookups[i].running)
-			lookup_cancel(&pool->lookups[i].lookup);
+	for (size_t i = 0; pool->lookups && i < pool->upstream->n_servers; i++) {
+		struct pool_lookup *asked = &pool->lookups[i];
+
+		if (asked->srv)
+			srv_fini(asked->srv);
+		else if (asked->running)
+			lookup_cancel(&asked->lookup);
+		free(asked->srv);
+	}
 	free(pool->lookups);
 	pool->lookups = NULL;
 	pool->n_lookups = 0;

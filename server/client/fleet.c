@@ -44,7 +44,7 @@ void fleet_unref(struct fleet *fleet)
 static bool peer_has_key(const struct peer *peer, const struct peer_key *key)
 {
 	return net_addr_eq(&peer->addr, &key->addr) && str_eq(peer->host, key->host) &&
-	       str_eq(peer->way, key->way);
+	       peer->target_port == key->target_port && str_eq(peer->way, key->way);
 }
 
 static struct peer *peer_create(struct fleet *fleet, const struct peer_key *key)
@@ -62,6 +62,7 @@ static struct peer *peer_create(struct fleet *fleet, const struct peer_key *key)
 	peer->host = (struct str){ texts, key->host.len };
 	peer->way = (struct str){ texts + key->host.len, key->way.len };
 	peer->addr = key->addr;
+	peer->target_port = key->target_port;
 	breaker_init(&peer->breaker);
 	list_init(&peer->link);
 	return peer;

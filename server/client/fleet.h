@@ -40,7 +40,8 @@ void fleet_unref(struct fleet *fleet); /* NULL is accepted */
 struct peer_key {
 	struct str host; /* as it was configured or found: a name or number, without brackets */
 	struct net_addr addr;
-	struct str way; /* bytes that say how it is reached: TLS, whom to believe, … */
+	struct str way;       /* bytes that say how it is reached: TLS, whom to believe, … */
+	uint16_t target_port; /* of `host`, when `addr` is that of a proxy; else 0 */
 };
 
 struct peer {
@@ -51,6 +52,7 @@ struct peer {
 	uint32_t id;          /* that no other has */
 	struct str host, way;
 	struct net_addr addr;
+	uint16_t target_port;
 	struct fleet_stats stats;
 	struct breaker breaker;
 	_Atomic uint64_t doubted_until_ns;       /* it could not be reached: others come first */

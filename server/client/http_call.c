@@ -15,6 +15,8 @@
  *            that another call gives up; the timer is acquire_ms
  *   CONNECT  `knock` connects to the server that was chosen; its own timer runs. An idle connection, when there is
  *            one, takes the call through it at once
+ *   TUNNEL   connected to a proxy, which is asked to connect to the server (http_tunnel.c); the timer is what is left of
+ *            connect_ms
  *   SECURE   connected, and shaking hands; the timer is tls_ms, or what is left of connect_ms
  *   SEND     a part of the request is not sent yet; the timer asks for progress (idle_ms)
  *   WAIT     the request is sent, the head of the response is not whole; the timer is first_byte_ms
@@ -43,7 +45,7 @@
 
 void http_call_check(const struct http_call *call)
 {
-	bool has_conn = call->phase >= CALL_SECURE && call->phase <= CALL_BODY;
+	bool has_conn = call->phase >= CALL_TUNNEL && call->phase <= CALL_BODY;
 
 	check(!loop_current() || loop_is_current(call->client->loop));
 	check_that((call->conn != NULL) == has_conn, "phase=%u", call->phase);

@@ -22,6 +22,7 @@ struct http_call_request {
 	enum http_method method_id;
 	struct str method; /* a token */
 	struct str target; /* path and query, encoded; the upstream's prefix is put before it */
+	bool whole_target; /* it is not */
 	struct str host;   /* empty: the upstream's authority */
 	const struct http_field
 		*fields; /* checked: names are tokens, values have no controls. Host,

@@ -122,13 +122,32 @@ static bool http_exchange_may_stream(const struct http_answer *answer)
 	return answer->streams && answer->state != ANSWER_HEAD && answer->state != ANSWER_FAILED;
 }
 
+/* What a proxy says of itself is not what the server says. */
+static bool http_exchange_is_let_through(const struct http_call *call)
+{
+	const struct upstream *upstream = call->request.upstream;
+
+	return !upstream->via || upstream->tls || call->answer->response.status != 407;
+}
+
+/* The head is whole. False when the try has ended by it. */
+static bool http_exchange_take_head(struct http_call *call)
+{
+	if (unlikely(!http_exchange_is_let_through(call))) {
+		http_call_fail(call, HTTP_CALL_CONNECT_FAILED,
+			       "the proxy does not accept the credentials of via (407)");
+		return false;
+	}
+	return !http_retry_status(call);
+}
+
 /* What was just read has been used, but for `rest`. False when the call is done. */
 static bool http_exchange_step(struct http_call *call, struct str rest)
 {
 	struct http_answer *answer = call->answer;
 
 	if (answer->state != ANSWER_HEAD && answer->state != ANSWER_FAILED &&
-	    call->phase != CALL_BODY && http_retry_status(call))
+	    call->phase != CALL_BODY && !http_exchange_take_head(call))
 		return false;
 	if (http_exchange_may_stream(answer)) {
 		http_exchange_stream(call, rest);

@@ -12,6 +12,7 @@ enum call_phase { /* the diagram is in http_call.c */
 		  CALL_LOOKUP,
 		  CALL_ACQUIRE,
 		  CALL_CONNECT,
+		  CALL_TUNNEL,
 		  CALL_SECURE,
 		  CALL_SEND,
 		  CALL_WAIT,

@@ -10,6 +10,7 @@
 #include "server/client/client.h"
 #include "server/client/http_exchange.h"
 #include "server/client/http_hedge.h"
+#include "server/client/http_tunnel.h"
 #include "server/client/knock.h"
 #include "server/client/upstream_names.h"
 #include <errno.h>
@@ -133,8 +134,6 @@ static void http_call_secure(struct http_call *call, struct http_conn *conn)
 {
 	const struct upstream *upstream = call->request.upstream;
 
-	call->conn = conn;
-	conn->call = call;
 	call->phase = CALL_SECURE;
 	if (http_conn_secure(conn, upstream, http_call_on_secure) < 0)
 		http_call_fail(call, HTTP_CALL_MEMORY, "no memory for TLS");
@@ -142,6 +141,38 @@ static void http_call_secure(struct http_call *call, struct http_conn *conn)
 		timer_start(&call->timer, upstream->timeouts.tls_ms);
 	else if (call->connect_deadline_ns != UINT64_MAX)
 		timer_start_at(&call->timer, call->connect_deadline_ns);
+}
+
+static void http_call_set_connect_timer(struct http_call *call)
+{
+	if (call->connect_deadline_ns != UINT64_MAX)
+		timer_start_at(&call->timer, call->connect_deadline_ns);
+}
+
+void http_call_is_tunnelled(struct http_call *call, const char *problem)
+{
+	timer_stop(&call->timer);
+	if (!problem) {
+		http_call_secure(call, call->conn);
+		return;
+	}
+	http_exchange_leave(call, false);
+	call->phase = CALL_CONNECT;
+	http_call_unreached(call, HTTP_CALL_CONNECT_FAILED, problem);
+}
+
+/* By way of a proxy first, when there is one. */
+static void http_call_connected(struct http_call *call, struct http_conn *conn)
+{
+	call->conn = conn;
+	conn->call = call;
+	if (!call->request.upstream->via) {
+		http_call_secure(call, conn);
+		return;
+	}
+	call->phase = CALL_TUNNEL;
+	http_call_set_connect_timer(call);
+	http_tunnel_start(call, conn);
 }
 
 static void http_call_on_knock(struct knock *knock)
@@ -164,7 +195,7 @@ static void http_call_on_knock(struct knock *knock)
 	call->permit = false; /* it is the connection's */
 	peer_count(call->shelf->peer, connects, 1);
 	if (call->request.upstream->tls)
-		http_call_secure(call, conn);
+		http_call_connected(call, conn);
 	else
 		http_exchange_start(call, conn);
 }
@@ -389,6 +420,8 @@ void http_reach_on_timer(struct http_call *call)
 		http_call_time_out(call, "name look-up timed out");
 	else if (call->phase == CALL_ACQUIRE)
 		http_call_fail(call, HTTP_CALL_POOL_EXHAUSTED, "no connection was free in time");
+	else if (call->phase == CALL_TUNNEL)
+		http_call_is_tunnelled(call, "the proxy did not connect in time");
 	else
 		http_call_time_out(call, "the TLS handshake took too long");
 }

@@ -91,9 +91,16 @@ static void http_request_write_target(const struct http_call_request *request,
 				      struct writer *writer)
 {
 	struct str target = request->target;
-	bool is_asterisk = request->upstream->prefix.len == 0 && str_eq(target, STR("*"));
+	struct str prefix = request->whole_target ? STR_NONE : request->upstream->prefix;
+	bool is_asterisk = prefix.len == 0 && str_eq(target, STR("*"));
 
-	writer_add(writer, request->upstream->prefix);
+	if (request->upstream->via && !request->upstream->tls) { /* RFC 9112 §3.2.2 */
+		writer_add(writer, STR("http://"));
+		writer_add(writer, request->upstream->authority);
+		if (is_asterisk)
+			return;
+	}
+	writer_add(writer, prefix);
 	if (!is_asterisk && (target.len == 0 || target.ptr[0] != '/'))
 		writer_add(writer, STR("/"));
 	writer_add(writer, target);
@@ -125,13 +132,16 @@ static void http_request_write_trace(const struct http_call_request *request, st
 
 static void http_request_write(const struct http_call_request *request, struct writer *writer)
 {
-	struct str host = request->host.len ? request->host : request->upstream->authority;
+	const struct upstream_via *via = request->upstream->tls ? NULL : request->upstream->via;
+	struct str host = request->host.len && !via ? request->host : request->upstream->authority;
 
 	writer_add(writer, request->method);
 	writer_add(writer, STR(" "));
 	http_request_write_target(request, writer);
 	writer_add(writer, STR(" HTTP/1.1\r\n"));
 	writer_add_field(writer, STR("Host"), host);
+	if (via && via->authorization.len)
+		writer_add_field(writer, STR("Proxy-Authorization"), via->authorization);
 	for (size_t i = 0; i < request->n_fields; i++)
 		writer_add_field(writer, request->fields[i].name, request->fields[i].value);
 	http_request_write_trace(request, writer);

@@ -11,7 +11,7 @@ struct seat {
 	struct peer *peer; /* a reference */
 	uint32_t weight;   /* at least 1 */
 	uint16_t group;    /* servers that stand in for one another have the same */
-	bool backup;       /* called only when nobody else of its group can be */
+	uint32_t backup;   /* 0; else it is called only when nobody of its group with less can be */
 };
 
 /* Where on the circle of a consistent hash a seat begins. */

@@ -168,11 +168,39 @@ void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct s
 	upstream->server_name = arena_str(&upstream->arena, server_name);
 }
 
+/* "_http._tcp.example.org" is a service of example.org, which is what Host says. */
+static int upstream_read_service(struct str name, struct upstream_server *ret_server)
+{
+	if (!upstream_is_name(name) || name.ptr[0] != '_')
+		return -EINVAL;
+	*ret_server = (struct upstream_server){ .host = name, .srv = true, .weight = 1 };
+	return 0;
+}
+
+static struct str upstream_domain(struct str service)
+{
+	while (service.len && service.ptr[0] == '_') {
+		ptrdiff_t dot = str_find_char(service, '.');
+
+		service = dot < 0 ? STR_NONE : str_skip(service, (size_t)dot + 1);
+	}
+	return service;
+}
+
+static int upstream_read_server(struct str text, uint16_t usual_port,
+				struct upstream_server *ret_server)
+{
+	if (!str_starts_with(text, STR("srv:")))
+		return upstream_read_address(text, usual_port, ret_server);
+	text = str_skip(text, 4);
+	return upstream_domain(text).len ? upstream_read_service(text, ret_server) : -EINVAL;
+}
+
 int upstream_add_server(struct upstream *upstream, struct str address)
 {
 	uint16_t usual_port = upstream->tls ? PORT_HTTPS : PORT_HTTP;
 	struct upstream_server server = { .weight = 1 };
-	int r = upstream_read_address(address, usual_port, &server);
+	int r = upstream_read_server(address, usual_port, &server);
 
 	if (r < 0)
 		return r;
@@ -181,7 +209,9 @@ int upstream_add_server(struct upstream *upstream, struct str address)
 	server.host = arena_str(&upstream->arena, server.host);
 	upstream->servers[upstream->n_servers++] = server;
 	upstream_names_add(upstream, upstream->n_servers - 1);
-	if (upstream->authority.len == 0)
+	if (upstream->authority.len == 0 && server.srv)
+		upstream->authority = upstream_domain(server.host);
+	else if (upstream->authority.len == 0)
 		upstream->authority =
 			upstream_authority(&upstream->arena, &server, server.port != usual_port);
 	return 0;

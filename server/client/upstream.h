@@ -31,6 +31,7 @@ struct tls_client;
 /* As the configuration says it. */
 struct upstream_server {
 	struct str host; /* name or number, without brackets */
+	bool srv;        /* the name of a service: its SRV records are looked up, and `port` is 0 */
 	uint16_t port;
 	uint32_t weight; /* 1 to 1000 */
 	uint16_t group;  /* UPSTREAM_GROUP_NONE: the group of all that have none */
@@ -70,6 +71,20 @@ struct upstream_hedge {
 	uint32_t max; /* tries beside the first */
 };
 
+/* Redirects that tasks follow; `max` of 0: none. */
+struct upstream_follow {
+	uint32_t max;
+	bool allow_http; /* from https, too */
+	size_t n_hosts;
+	struct str *hosts; /* that may be gone to: location_is_at() */
+};
+
+/* The HTTP proxy that the servers are reached by. */
+struct upstream_via {
+	struct upstream_server proxy;
+	struct str authorization; /* "Basic …", or empty */
+};
+
 /* Active checks; interval_ms of 0: none. */
 struct upstream_health {
 	struct str path;
@@ -88,8 +103,9 @@ struct upstream {
 	struct str name;      /* "users"; for an absolute URL "host:port" */
 	struct str authority; /* what Host says: the first server's, or that of `url:` */
 	struct str prefix; /* path that `url:` has before every request's path; never ends in '/' */
-	struct tls_client *tls; /* a reference; NULL: plain HTTP */
-	struct str server_name; /* that their certificates must have; empty: each its host */
+	struct tls_client *tls;   /* a reference; NULL: plain HTTP */
+	struct upstream_via *via; /* in the arena, before it has servers; NULL: directly */
+	struct str server_name;   /* that their certificates must have; empty: each its host */
 	unsigned char tls_identity[UPSTREAM_IDENTITY_SIZE]; /* of the settings and files of `tls` */
 	struct fleet *fleet;                                /* a reference */
 	struct upstream_names *names;
@@ -102,6 +118,7 @@ struct upstream {
 	bool breaker_5xx; /* a status from 500 on is a failure of the server, too */
 	struct upstream_retry retry;
 	struct upstream_hedge hedge;
+	struct upstream_follow follow;
 	struct upstream_health health;
 	uint64_t stale_ms;   /* addresses are used so long after their time; default 1h */
 	size_t response_max; /* bytes of a response's body: past it too_large; default 8m */
@@ -118,7 +135,7 @@ void upstream_unref(struct upstream *upstream); /* any thread */
 /* Before it has servers: it speaks TLS with all of them. Takes the reference. */
 void upstream_secure(struct upstream *upstream, struct tls_client *tls, struct str server_name);
 
-/* "host", "host:port", "[::1]:80"; port 80 when none is said, 443 with TLS. -EINVAL, -ENOSPC. The
+/* "host", "host:port", "[::1]:80", "srv:_http._tcp.example.org"; port 80 when none is said, 443 with TLS. -EINVAL, -ENOSPC. The
  * server is upstream->servers[upstream->n_servers - 1] then. */
 int upstream_add_server(struct upstream *upstream, struct str address);
 

@@ -4,6 +4,7 @@
  * looked at without. With it held, a fleet's lock may be taken (peers come and go), nothing else. */
 #include "server/client/upstream_names.h"
 #include "core/base/backoff.h"
+#include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include <errno.h>
@@ -14,6 +15,7 @@ enum {
 	JUST_EXPIRED_MS = 10000,
 	AGAIN_MS = 1000, /* after a failure, while old addresses are used */
 	AGAIN_MAX_MS = 10000,
+	BACKUP_LISTED = 1 << 16, /* behind all ranks of those that are not */
 };
 
 /* Of one server. */
@@ -131,15 +133,20 @@ uint64_t upstream_roster_number(const struct upstream *upstream)
 	return atomic_load_explicit(&upstream->names->number, memory_order_acquire);
 }
 
+const struct upstream_server *upstream_asked(const struct upstream *upstream, size_t server)
+{
+	return upstream->via ? &upstream->via->proxy : &upstream->servers[server];
+}
+
 void upstream_names_add(struct upstream *upstream, size_t server)
 {
-	const struct upstream_server *added = &upstream->servers[server];
-	struct upstream_address address = { .host = added->host, .weight = 1 };
+	const struct upstream_server *asked = upstream_asked(upstream, server);
+	struct upstream_address address = { .host = upstream->servers[server].host, .weight = 1 };
 	struct found *found = &upstream->names->found[server];
 
 	lock_acquire(&upstream->names->lock);
 	found->due_ns = 0;
-	if (net_addr_from_host(added->host, added->port, &address.addr) == 0) {
+	if (!asked->srv && net_addr_from_host(asked->host, asked->port, &address.addr) == 0) {
 		found_set(found, &address, 1);
 		found->expires_ns = found->due_ns = UINT64_MAX;
 	}
@@ -260,16 +267,20 @@ size_t upstream_addresses(struct upstream *upstream, size_t server, struct net_a
 /* The bytes that say how a peer is reached. */
 static struct str upstream_way(const struct upstream *upstream, struct arena *arena)
 {
-	struct str name = upstream->server_name;
-	char *way;
+	const struct upstream_via *via = upstream->via;
+	struct buf way;
 
-	if (!upstream->tls)
-		return STR_NONE;
-	way = arena_alloc(arena, name.len + UPSTREAM_IDENTITY_SIZE);
-	memcpy(way, upstream->tls_identity, UPSTREAM_IDENTITY_SIZE);
-	if (name.len)
-		memcpy(way + UPSTREAM_IDENTITY_SIZE, name.ptr, name.len);
-	return (struct str){ way, name.len + UPSTREAM_IDENTITY_SIZE };
+	buf_init_arena(&way, arena);
+	if (via)
+		buf_printf(&way, "via %.*s:%u %.*s\n", STR_ARG(via->proxy.host), via->proxy.port,
+			   STR_ARG(via->authorization));
+	if (upstream->tls) {
+		buf_add(&way, (struct str){ (const char *)upstream->tls_identity,
+					    UPSTREAM_IDENTITY_SIZE });
+		buf_add(&way, upstream->server_name);
+	}
+	check(!way.error);
+	return buf_str(&way);
 }
 
 /* An address that two servers have is one seat. */
@@ -279,7 +290,7 @@ static bool seats_merge(struct seat *seats, size_t n_seats, const struct seat *s
 		if (seats[i].peer != seat->peer)
 			continue;
 		seats[i].weight += seat->weight;
-		seats[i].backup &= seat->backup;
+		seats[i].backup = MIN(seats[i].backup, seat->backup);
 		return true;
 	}
 	return false;
@@ -293,12 +304,13 @@ static void names_add_seats(struct upstream *upstream, size_t server, struct str
 
 	for (size_t i = 0; i < found->n_addresses && *n_seats < ROSTER_SEATS_MAX; i++) {
 		const struct upstream_address *address = &found->addresses[i];
-		const struct peer_key key = { address->host, address->addr, way };
+		const struct peer_key key = { address->host, address->addr, way,
+					      upstream->via ? listed->port : 0 };
 		const struct seat seat = {
 			.peer = fleet_peer(upstream->fleet, &key),
 			.weight = listed->weight * address->weight,
 			.group = listed->group,
-			.backup = listed->backup || address->backup,
+			.backup = (listed->backup ? BACKUP_LISTED : 0u) + address->backup,
 		};
 
 		if (seats_merge(seats, *n_seats, &seat))
@@ -351,7 +363,7 @@ struct roster *upstream_roster(struct upstream *upstream)
 
 static bool server_is_named_as(const struct upstream_server *a, const struct upstream_server *b)
 {
-	return a->port == b->port && str_eq(a->host, b->host);
+	return a->port == b->port && a->srv == b->srv && str_eq(a->host, b->host);
 }
 
 static void names_inherit(struct upstream *upstream, size_t server, struct upstream *before)
@@ -363,7 +375,9 @@ static void names_inherit(struct upstream *upstream, size_t server, struct upstr
 		const struct found *known = &before->names->found[i];
 
 		if (found->due_ns == UINT64_MAX || known->n_addresses == 0 ||
-		    !server_is_named_as(&upstream->servers[server], &before->servers[i]))
+		    !server_is_named_as(&upstream->servers[server], &before->servers[i]) ||
+		    !server_is_named_as(upstream_asked(upstream, server),
+					upstream_asked(before, i)))
 			continue;
 		found_set(found, known->addresses, known->n_addresses);
 		found->expires_ns = known->expires_ns;

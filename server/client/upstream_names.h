@@ -33,7 +33,7 @@ struct upstream_address {
 	struct str host; /* whose address it is: that its certificate must have */
 	struct net_addr addr;
 	uint32_t weight;
-	bool backup;
+	uint32_t backup; /* as in struct seat */
 };
 
 struct upstream_answer {
@@ -53,6 +53,9 @@ int upstream_names_error(struct upstream *upstream);
  * they are used beyond their time. */
 size_t upstream_addresses(struct upstream *upstream, size_t server, struct net_addr *addrs,
 			  size_t max, bool *ret_stale);
+
+/* Whose name is looked up for that server: its own, or the proxy. */
+const struct upstream_server *upstream_asked(const struct upstream *upstream, size_t server);
 
 void upstream_names_create(struct upstream *upstream);
 void upstream_names_add(struct upstream *upstream, size_t server); /* it was just added */

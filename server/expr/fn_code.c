@@ -33,23 +33,6 @@ int fn_to_json(struct expr_env *env, const struct value *args, size_t n_args, st
 	return fn_give_buf(&out, ret);
 }
 
-static const char base64_digits[] =
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static void base64_group(const unsigned char *in, size_t n_in, char *out)
-{
-	uint32_t bits = (uint32_t)in[0] << 16;
-
-	if (n_in > 1)
-		bits |= (uint32_t)in[1] << 8;
-	if (n_in > 2)
-		bits |= in[2];
-	out[0] = base64_digits[bits >> 18];
-	out[1] = base64_digits[bits >> 12 & 63];
-	out[2] = n_in > 1 ? base64_digits[bits >> 6 & 63] : '=';
-	out[3] = n_in > 2 ? base64_digits[bits & 63] : '=';
-}
-
 int fn_base64(struct expr_env *env, const struct value *args, size_t n_args, struct value *ret)
 {
 	struct str text;
@@ -58,11 +41,10 @@ int fn_base64(struct expr_env *env, const struct value *args, size_t n_args, str
 
 	(void)n_args;
 	if (r == 0)
-		r = fn_give_text(env, (text.len + 2) / 3 * 4, &out, ret);
+		r = fn_give_text(env, base64_encoded_size(text.len), &out, ret);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < text.len; i += 3, out += 4)
-		base64_group((const unsigned char *)text.ptr + i, text.len - i, out);
+	base64_encode(text, out);
 	return 0;
 }
 

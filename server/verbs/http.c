@@ -33,7 +33,7 @@ enum error_code http_error_code(enum http_call_error error)
 	unreachable();
 }
 
-static void http_on_end(struct task *task)
+void http_on_answered(struct task *task)
 {
 	struct http_call *call = container_of(task, struct http_call, task);
 	struct http_state *state = container_of(call, struct http_state, call);
@@ -41,7 +41,9 @@ static void http_on_end(struct task *task)
 	struct step_run *run = state->run;
 	struct str detail;
 
-	run->sent = call->sent;
+	run->sent = run->sent || call->sent;
+	if (call->task.outcome == OUTCOME_OK && http_follow(state))
+		return;
 	if (call->task.outcome == OUTCOME_OK) {
 		http_take_answer(run, state);
 	} else if (call->task.outcome == OUTCOME_CANCELLED) {
@@ -76,11 +78,13 @@ static void http_start(struct step_run *run)
 		return;
 	}
 	state->run = run;
+	state->trail = NULL;
+	state->cancelled = false;
 	if (state->upstream)
 		request.upstream = state->upstream;
 	request.trace = run->run->context->trace;
 	request.span = run->span;
-	http_call_init(&state->call, client, step_arena(run), &request, http_on_end);
+	http_call_init(&state->call, client, step_arena(run), &request, http_on_answered);
 	task_start(&state->call.task, &run->run->scope);
 }
 
@@ -88,6 +92,7 @@ static void http_cancel(struct step_run *run)
 {
 	struct http_state *state = run->state;
 
+	state->cancelled = true;
 	state->call.late = run->timed_out;
 	task_cancel(&state->call.task);
 }

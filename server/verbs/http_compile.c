@@ -1,4 +1,5 @@
 /* server/verbs/http_compile.c: the keys of the HTTP verbs. */
+#include "server/upstream_follow.h"
 #include "server/upstream_hedge.h"
 #include "server/verbs/http.h"
 #include "server/verbs/stream.h"
@@ -30,6 +31,10 @@
 		  .help = "Asks another server beside one that is slow to answer; as `hedge` of "  \
 			  "the upstream, or off.",                                                 \
 		  .keys = upstream_hedge_keys },                                                   \
+		{ "follow", SETTING_NODE, AT(follow_node),                                         \
+		  .help = "Redirects that are followed, as far as they stay at their host; as "    \
+			  "`follow` of the upstream.",                                             \
+		  .keys = upstream_follow_keys },                                                  \
 	{                                                                                          \
 		"hosts", SETTING_TEXTS, AT(hosts),                                                 \
 			.help = "The hosts that an absolute URL may name."                         \
@@ -130,6 +135,22 @@ bool http_check_header(struct diag *diag, const struct node_entry *entry)
 	return true;
 }
 
+/* And whether a secret went into it. */
+static bool http_compile_header(struct verb_compiler *compiler, const struct node *value,
+				struct http_pair *pair)
+{
+	struct expr_uses *uses = compiler->expr->uses;
+	bool secrets = uses && uses->secrets;
+
+	if (uses)
+		uses->secrets = false;
+	pair->text = template_compile(compiler->expr, value, TEMPLATE_HEADER);
+	pair->secret = !uses || uses->secrets;
+	if (uses)
+		uses->secrets |= secrets;
+	return pair->text != NULL;
+}
+
 static bool http_compile_headers(struct verb_compiler *compiler, struct http_config *config)
 {
 	const struct node *node = config->headers_node;
@@ -145,8 +166,7 @@ static bool http_compile_headers(struct verb_compiler *compiler, struct http_con
 
 		*pair = (struct http_pair){ .name = entry->key };
 		ok &= http_check_header(compiler->flow->diag, entry);
-		pair->text = template_compile(compiler->expr, entry->value, TEMPLATE_HEADER);
-		ok &= pair->text != NULL;
+		ok &= http_compile_header(compiler, entry->value, pair);
 		config->has_content_type |= str_eq_nocase(entry->key, STR("content-type"));
 		config->has_request_id |= str_eq_nocase(entry->key, STR("x-request-id"));
 	}
@@ -197,6 +217,13 @@ static bool http_compile_body(struct verb_compiler *compiler, struct http_config
 	return ok & http_compile_pairs(compiler, config->form_node, &config->form);
 }
 
+static bool http_compile_follow(struct verb_compiler *compiler, struct http_config *config)
+{
+	return !config->follow_node ||
+	       upstream_read_follow(&config->follow, config->follow_node, compiler->flow->arena,
+				    compiler->flow->diag);
+}
+
 /* What may be carried out twice only. */
 static bool http_compile_hedge(struct verb_compiler *compiler, struct http_config *config)
 {
@@ -223,7 +250,8 @@ bool http_compile(struct verb_compiler *compiler, const struct node *value, void
 	return http_compile_method(compiler, value, config) &
 	       http_url_compile(&url, value, &config->url) & http_compile_expect(compiler, config) &
 	       (!config->stream || stream_compile(compiler)) &
-	       http_compile_hedge(compiler, config) & http_compile_headers(compiler, config) &
+	       http_compile_follow(compiler, config) & http_compile_hedge(compiler, config) &
+	       http_compile_headers(compiler, config) &
 	       http_compile_pairs(compiler, config->query_node, &config->query) &
 	       http_compile_body(compiler, config);
 }
