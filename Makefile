@@ -97,7 +97,7 @@ ifeq ($(WITH_KAFKA),no)
 CPPFLAGS += -DWITH_KAFKA=0
 NOT_BUILT += server/kafka/kafka_client.c server/kafka/kafka_end.c server/kafka/kafka_producer.c server/kafka/kafka_send.c \
 	server/kafka/kafka_options.c server/kafka/kafka_row.c server/kafka/kafka_put.c server/kafka/kafka_outbox.c \
-	server/kafka/kafka_outboxes.c server/verbs/kafka.c server/verbs/kafka_message.c $(wildcard tests/server/kafka/*.c)
+	server/kafka/kafka_outboxes.c server/kafka/kafka_source.c server/kafka/kafka_letter.c server/kafka/kafka_dead.c server/kafka/kafka_part.c server/verbs/kafka.c server/verbs/kafka_message.c $(wildcard tests/server/kafka/*.c)
 else
 CPPFLAGS += -DWITH_KAFKA=1 $(subst -I,-isystem ,$(shell pkg-config --cflags rdkafka 2>/dev/null))
 PKG_LIBS += $(shell pkg-config --libs rdkafka 2>/dev/null)
@@ -249,7 +249,7 @@ $(OUT)/%.o: %.c
 
 $(OUT)/server/jq/jq_worker.o $(OUT)/server/verbs/jq_compile.o $(OUT)/tests/server/jq/jq.o \
 $(OUT)/server/gpu/gpu_set.o $(OUT)/server/verbs/gpu_compile.o $(OUT)/server/main.o $(OUT)/server/admin/status.o \
-$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o $(OUT)/server/server.o $(OUT)/server/generation.o \
+$(OUT)/server/admin/metrics.o $(OUT)/server/sql/sql_drivers.o $(OUT)/server/server.o $(OUT)/server/generation.o $(OUT)/server/reload.o $(OUT)/server/admin/status_stores.o \
 $(patsubst %.c,$(OUT)/%.o,$(wildcard server/kafka/*.c)) $(OUT)/server/verbs/kafka_compile.o: $(FEATURES)
 $(FEATURES):
 	@mkdir -p $(@D)

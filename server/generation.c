@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/actor_routes.h"
 #include "server/dns_servers.h"
 #include "server/files_root.h"
 #include "server/flow/shared.h"
@@ -282,8 +283,9 @@ static void load_routes(struct load *load)
 	size_t n_entries = node_n_entries(node);
 
 	generation->router = router_create(generation->arena);
-	generation->routes =
-		arena_alloc_array(generation->arena, n_entries + 1, sizeof(struct route *));
+	generation->routes = arena_alloc_array(
+		generation->arena, n_entries + actor_routes_max(&generation->actors) + 1,
+		sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
 						    &load->schemas, &generation->settings,
@@ -297,6 +299,7 @@ static void load_routes(struct load *load)
 		else
 			tally_give(route->tally);
 	}
+	actor_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
@@ -399,7 +402,10 @@ static void load_sections(struct load *load)
 	load_sql_section(load);
 	load_kafka_section(load);
 	load_shared(load);
+	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
+	load->compiler.actors = &load->generation->actors;
 	load_flows(load);
+	actor_section_compile(&load->generation->actors, &load->compiler, load->config.actors);
 	load_routes(load);
 	load_jobs(load);
 	flow_check_cached(&load->compiler);

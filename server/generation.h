@@ -5,6 +5,7 @@
  * the generation when no loop has any. */
 #pragma once
 #include "conf/load.h"
+#include "server/actors/actors.h"
 #include "server/cache/cache.h"
 #include "server/files_root.h"
 #include "server/flow/flow.h"
@@ -51,6 +52,7 @@ struct generation {
 	struct data_root data_root;
 	struct compute_queues queues;
 	struct gpu_set gpu;
+	struct actor_section actors;
 	struct natives natives;   /* `modules:` */
 	struct cache_list caches; /* of `cache:` */
 	struct trace_conf trace;

@@ -5,7 +5,6 @@
 /* one a line */
 /* clang-format off */
 const struct setting later_sections[] = { { "queues", SETTING_NODE, AT(ignored) },
-					  { "actors", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },
 					  					  { "metrics", SETTING_NODE, AT(ignored) },
 					  SETTINGS_END };

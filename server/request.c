@@ -142,6 +142,7 @@ struct request *request_create(struct worker *worker, const struct route *route,
 		.files = worker_file_io(worker),
 		.jq = worker->server->jq,
 		.homes = worker->server->homes,
+		.actors = worker->actors,
 		.store = worker->server->store,
 		.topics = worker->is_main ? NULL : worker->server->topics,
 	};

@@ -1,6 +1,7 @@
 /* server/sections.c: the table of sections. To add one: a row here, its node in sections.h, its load in
  * generation.c. Declared in generation.h, for whoever prints it. */
 #include "server/sections.h"
+#include "server/actors/actors.h"
 #include "server/flow/shared.h"
 #include "server/generation.h"
 #include "server/jobs/jobs.h"
@@ -68,6 +69,9 @@ const struct setting sections[] = {
 	{ "trace", SETTING_MAP, AT(trace),
 	  .help = "Where spans of requests, tasks, calls and jobs are sent.", .keys = trace_keys },
 	{ "jobs", SETTING_MAP, AT(jobs), .help = "Tasks that run by the clock.", .keys = job_keys },
+	{ "actors", SETTING_MAP, AT(actors),
+	  .help = "Named state, and handlers that change it, one message at a time.",
+	  .keys = actor_keys },
 	SETTINGS_END
 };
 #undef AT

@@ -408,6 +408,7 @@ static void server_close(struct server *server)
 	server_stop_store(server);
 	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
+	actors_destroy(server->actors);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);

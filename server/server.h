@@ -32,6 +32,7 @@ struct server {
 	struct spawner *spawner; /* starts programs */
 	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
+	struct actors *actors;
 	struct store *store;
 	struct kafka_outboxes kafka_outboxes;
 	struct homes *

@@ -36,6 +36,8 @@ static struct homes *server_create_homes(struct server *server)
 	for (size_t i = 0; i < server->n_workers; i++) {
 		scheduler_set_homes(server->workers[i]->scheduler, homes);
 		scheduler_set_topics(server->workers[i]->scheduler, server->topics);
+		actor_loop_host(server->workers[i]->actors)->context.homes = homes;
+		actor_loop_host(server->workers[i]->actors)->context.topics = server->topics;
 	}
 	free(loops);
 	return homes;
@@ -44,6 +46,7 @@ static struct homes *server_create_homes(struct server *server)
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
+	server->actors = actors_create(n_workers);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	for (size_t i = 0; i <= n_workers; i++) {

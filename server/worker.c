@@ -61,6 +61,8 @@ void worker_open_files(struct worker *worker, struct file_engine *engine)
 {
 	file_io_init(&worker->file_io, worker->loop, engine, worker_on_no_file);
 	scheduler_set_files(worker->scheduler, &worker->file_io);
+	if (worker->actors)
+		actor_loop_host(worker->actors)->context.files = &worker->file_io;
 }
 
 /* ------------------------------------------------------------ upstreams that nobody calls any
@@ -83,6 +85,29 @@ void worker_sweep(struct worker *worker)
 }
 
 /* ------------------------------------------------------------ making */
+
+static void worker_on_no_message(struct actor_host *host)
+{
+	worker_check_drained(loop_user(host->loop));
+}
+
+static void worker_create_actors(struct worker *worker)
+{
+	const struct actor_host host = {
+		.loop = worker->loop,
+		.context = { .loop = worker->loop,
+			     .client = worker->client,
+			     .redis = worker->redis,
+			     .detacher = &worker->detacher,
+			     .processes = &worker->processes,
+			     .jq = worker->server->jq,
+			     .store = worker->server->store },
+		.on_quiet = worker_on_no_message,
+	};
+
+	worker->actors = actors_add_loop(worker->server->actors, &host);
+	scheduler_set_actors(worker->scheduler, worker->actors);
+}
 
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
 {
@@ -128,6 +153,8 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		scheduler_set_store(worker->scheduler, server->store);
 		scheduler_set_tracer(worker->scheduler, &worker->tracer);
 		scheduler_set_programs(worker->scheduler, &worker->processes, server->jq);
+		if (server->actors)
+			worker_create_actors(worker);
 	}
 	*ret_worker = worker;
 	return 0;
@@ -249,6 +276,10 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 				     &worker->server->memory);
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);
+		if (worker->actors)
+			actor_loop_set(worker->actors, generation, generation->number,
+				       &generation->actors, generation->settings.memory,
+				       &worker->server->memory);
 	}
 	lives_check_routes(worker);
 	if (before)
@@ -281,6 +312,8 @@ void worker_drain(struct worker *worker, bool cancel)
 		processes_hurry(&worker->processes, WORKER_HURRY_MS);
 	if (worker->scheduler)
 		scheduler_stop(worker->scheduler, cancel);
+	if (worker->actors)
+		actor_loop_drain(worker->actors, cancel);
 	list_each(conn, &worker->conns, struct conn, link)
 		conn_drain(conn, cancel);
 	lives_end(worker);
@@ -299,7 +332,8 @@ void worker_check_drained(struct worker *worker)
 	    desk_is_busy(&worker->files) || worker->file_io.n_jobs > 0 ||
 	    worker->processes.n_held > 0 ||
 	    atomic_load_explicit(&worker->stats.n_busy, memory_order_relaxed) > 0 ||
-	    scheduler_n_running(worker->scheduler) > 0)
+	    scheduler_n_running(worker->scheduler) > 0 ||
+	    (worker->actors && !actor_loop_is_quiet(worker->actors)))
 		return;
 	if (tracer_flush(&worker->tracer)) /* what all of that has told */
 		return;

@@ -70,18 +70,20 @@ static void actor_handle(struct actor *actor, struct message *message)
 static void actor_finish(struct actor *actor)
 {
 	struct actor_waiter *waiters;
-	struct message_fifo inbox, putting;
+	struct message_fifo told, inbox, putting;
 
 	if (actor->kind->fini)
 		actor->kind->fini(actor, actor->end);
 	lock_acquire(&actor->lock);
 	actor->state = ACTOR_ENDED;
+	told = actor->told;
 	inbox = actor->inbox;
 	putting = actor->putting;
-	actor->inbox = actor->putting = (struct message_fifo){ 0 };
+	actor->told = actor->inbox = actor->putting = (struct message_fifo){ 0 };
 	actor->n_bytes = 0;
 	waiters = take(&actor->waiters);
 	lock_release(&actor->lock);
+	messages_drop(told.first, -ESRCH);
 	messages_drop(inbox.first, -ESRCH);
 	messages_drop(putting.first, -ESRCH);
 	actor_end_links(actor);
@@ -333,7 +335,7 @@ void actor_stats(struct actor *actor, struct actor_stats *ret_stats)
 	*ret_stats = (struct actor_stats){
 		.n_handled = atomic_load_explicit(&actor->n_handled, memory_order_relaxed),
 		.n_refused = actor->n_refused,
-		.n_messages = actor->inbox.n + actor->putting.n,
+		.n_messages = actor->told.n + actor->inbox.n + actor->putting.n,
 		.n_bytes = actor->n_bytes,
 		.oldest_ns = now_ns - since_ns,
 		.in_work = actor->scheduled || actor->held,

@@ -134,12 +134,16 @@ void message_init(struct message *message, message_fn *handle, message_release_f
  * -ESRCH, -ENOBUFS, -EMSGSIZE: it was not taken, and was not released. */
 int actor_dispatch(struct actor *actor, struct message *message);
 
-/* The same, with a future of that loop for the reply. When the message is not taken, or never
+/* Before all messages, and whatever the mailbox says: for words that must not be lost. Who sends
+ * them bounds how many there are. 0 or -ESRCH. */
+int actor_tell(struct actor *actor, struct message *message);
+
+/* As actor_dispatch(), with a future of that loop for the reply. When the message is not taken, or never
  * handled, it is released and the future fails with that errno. Discarding the future withdraws
  * a message that still waits. */
 struct future *actor_ask(struct actor *actor, struct loop *loop, struct message *message);
 
-/* The same without a reply: READY when the message is in the mailbox. For who must not send more
+/* As actor_ask(), without a reply: READY when the message is in the mailbox. For who must not send more
  * than is taken. */
 struct future *actor_offer(struct actor *actor, struct loop *loop, struct message *message);
 

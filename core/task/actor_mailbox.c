@@ -90,13 +90,20 @@ static void actor_take_in(struct actor *actor, struct message *message) HOLDS(ac
 		promise_set(&message->taken, NULL, NULL);
 }
 
-struct message *actor_take_out(struct actor *actor)
+static struct message *actor_take_oldest(struct actor *actor) HOLDS(actor->lock)
 {
 	struct message *message = fifo_get(&actor->inbox);
 
 	if (message)
 		actor->n_bytes -= message->size;
 	return message;
+}
+
+struct message *actor_take_out(struct actor *actor)
+{
+	struct message *message = fifo_get(&actor->told);
+
+	return message ? message : actor_take_oldest(actor);
 }
 
 void actor_refill(struct actor *actor, struct message_fifo *dropped)
@@ -137,7 +144,7 @@ static int actor_put_full(struct actor *actor, struct message *message,
 	case MAILBOX_WAIT:
 		return actor_put_behind(actor, message, dropped);
 	case MAILBOX_DROP_OLDEST:
-		while (!actor_has_room(actor, message) && (oldest = actor_take_out(actor)))
+		while (!actor_has_room(actor, message) && (oldest = actor_take_oldest(actor)))
 			fifo_put(dropped, oldest);
 		actor_take_in(actor, message);
 		return 0;
@@ -187,6 +194,24 @@ int actor_dispatch(struct actor *actor, struct message *message)
 	if (wake)
 		actor_schedule(actor, false);
 	messages_drop(dropped.first, -ENOBUFS);
+	return r;
+}
+
+int actor_tell(struct actor *actor, struct message *message)
+{
+	bool wake = false;
+	int r = -ESRCH;
+
+	message->sent_ns = message_now_ns();
+	lock_acquire(&actor->lock);
+	if (actor->state == ACTOR_RUNS) {
+		fifo_put(&actor->told, message);
+		wake = actor_must_wake(actor);
+		r = 0;
+	}
+	lock_release(&actor->lock);
+	if (wake)
+		actor_schedule(actor, false);
 	return r;
 }
 

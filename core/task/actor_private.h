@@ -31,8 +31,8 @@ struct actor {
 	_Atomic uint32_t refs;
 	struct lock lock;
 	/* guarded by lock */
-	struct message_fifo inbox, putting; /* in the mailbox; waiting for room in it */
-	size_t n_bytes;                     /* of the inbox */
+	struct message_fifo told, inbox, putting; /* words; the mailbox; waiting for room in it */
+	size_t n_bytes;                           /* of the inbox */
 	struct mailbox_limits limits;
 	struct list notices;  /* of struct link.notice */
 	struct list links;    /* of struct link.out */
@@ -72,7 +72,7 @@ void link_tell(struct link *link, struct actor *self); /* calls on_end() */
 void actor_end_links(struct actor *actor);
 void actor_end_waiters(struct actor_waiter *waiters);
 
-/* The oldest message, out of the mailbox; NULL: none. */
+/* The oldest word, else the oldest message, out of the mailbox; NULL: none. */
 struct message *actor_take_out(struct actor *actor) HOLDS(actor->lock);
 
 /* Those who wait for room come in; those that nobody wants any more are put into `dropped`. */

@@ -238,6 +238,8 @@ void admin_status(struct request *request)
 	admin_write_redises(&json, generation);
 	buf_add(&json, STR(",\"sql\":"));
 	admin_write_sqls(&json, generation);
+	buf_add(&json, STR(",\"actors\":"));
+	admin_write_actors(server, &json);
 	buf_add(&json, STR(",\"kafka\":"));
 	admin_write_kafkas(&json, generation);
 	buf_add(&json, STR(",\"live\":"));

@@ -19,6 +19,8 @@ void admin_write_live(struct buf *out, const struct server *server);
 void admin_write_live_metrics(const struct server *server, struct buf *out);
 struct server *admin_server(struct request *request);
 
+void admin_write_actors(struct server *server, struct buf *out); /* a list */
+void admin_write_actor_metrics(struct server *server, struct buf *out);
 /* One figure without labels. */
 void admin_write_metric(struct buf *out, const char *name, const char *type, const char *help,
 			uint64_t number);

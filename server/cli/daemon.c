@@ -119,6 +119,20 @@ static void status_print_sqls(struct value status, struct arena *arena)
 	}
 }
 
+static void status_print_actors(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "actors", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+
+		printf("actor       %s: %s live, %s messages, %s handled, %s failed, %s refused\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "live", arena).ptr,
+		       cli_text(one, "messages", arena).ptr, cli_text(one, "handled", arena).ptr,
+		       cli_text(one, "failed", arena).ptr, cli_text(one, "refused", arena).ptr);
+	}
+}
+
 /* Those that have done anything. */
 static void status_print_compute(struct value status, struct arena *arena)
 {
@@ -218,6 +232,7 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_upstreams(status, arena);
 	status_print_redises(status, arena);
 	status_print_sqls(status, arena);
+	status_print_actors(status, arena);
 	cli_print_caches(cli_member(status, "caches", arena), arena);
 	status_print_compute(status, arena);
 	status_print_gpu(status, arena);

@@ -6,6 +6,7 @@
 #include "core/io/loop.h"
 #include "server/expr/expr.h"
 
+struct actor_loop;
 struct body_source;
 struct client;
 struct file_io;
@@ -41,8 +42,10 @@ struct context {
 	struct file_io *files;       /* of the loop; NULL: there are no files here */
 	struct topics *topics;       /* of what is published; NULL: nothing is here */
 	struct homes *homes; /* of locks, pools, queues and signals; NULL: nothing is shared here */
-	struct store *store; /* of the process; NULL: nothing can be kept here */
-	struct trace *trace; /* that it belongs to; NULL: none (server/trace/trace.h) */
+	struct actor_loop *actors; /* of the loop; NULL: there are no actors here */
+	struct str actor;          /* whose handler this is, with its keys; empty: nobody's */
+	struct store *store;       /* of the process; NULL: nothing can be kept here */
+	struct trace *trace;       /* that it belongs to; NULL: none (server/trace/trace.h) */
 	bool degraded; /* a task has failed, and its flow went on without: what comes of it is not
 			  kept by a cache */
 	struct body_source *open; /* bodies that tasks have left to be passed on */

@@ -17,6 +17,7 @@ enum {
 	FLOW_CALLS_MAX = 32,   /* flows in flows, at run time: past it flow_depth */
 };
 
+struct actor_section;
 struct cache_list;
 struct capture;
 struct compute_queues;
@@ -62,9 +63,10 @@ struct flow_compiler {
 						   tasks; or NULL */
 	struct data_root *data_root;            /* of tasks on files; NULL: there are none */
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
-	const struct natives *natives; /* of `modules:`; NULL: there are none */
-	struct cache_list *caches;     /* NULL: nothing is kept */
-	struct jq_check *jq_check;     /* made with the first jq program; who loads destroys it */
+	const struct actor_section *actors; /* `actors:`; NULL: nothing is declared */
+	const struct natives *natives;      /* of `modules:`; NULL: there are none */
+	struct cache_list *caches;          /* NULL: nothing is kept */
+	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */
 	struct flow *
 		flows; /* all that were declared, inner ones too; NULL at first. See flows_fini() */
 };

@@ -1,5 +1,6 @@
 /* server/jobs/job.c: an entry of `jobs:` becomes a struct job_spec. */
 #include "server/jobs/source.h"
+#include "server/kafka/kafka_source.h"
 #include "server/redis/redis_source.h"
 #include "server/tally.h"
 #include <stdio.h>
@@ -62,8 +63,9 @@ static const struct setting batch_keys[] = {
 #define AT(field) offsetof(struct job_config, field)
 const struct setting job_keys[] = {
 	{ "source", SETTING_NODE, AT(source),
-	  .help = "Runs when messages come: from a Redis stream or channel.",
-	  .keys = redis_source_keys },
+	  .help = "Runs when messages come: from a Redis stream or channel, or from "
+		  "topics of Kafka.",
+	  .keys = redis_source_keys, .more_keys = kafka_source_keys },
 	{ "concurrency", SETTING_INT, AT(concurrency), "1",
 	  "How many runs of a source's messages there are at once.", .min = 1, .max = 1000 },
 	{ "waiting", SETTING_INT, AT(waiting), "1000",

@@ -34,6 +34,7 @@ struct context scheduler_context(const struct scheduler *scheduler, const struct
 				 .files = scheduler->files,
 				 .jq = scheduler->jq,
 				 .homes = scheduler->homes,
+				 .actors = scheduler->actors,
 				 .topics = scheduler->topics,
 				 .store = scheduler->store };
 }

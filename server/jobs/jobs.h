@@ -65,6 +65,7 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 
 /* What the runs share with others; before the first one. */
 void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes);
+void scheduler_set_actors(struct scheduler *scheduler, struct actor_loop *actors);
 void scheduler_set_topics(struct scheduler *scheduler, struct topics *topics);
 
 /* Where what the runs do is recorded; before the first one. */

@@ -292,6 +292,11 @@ void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes)
 	scheduler->homes = homes;
 }
 
+void scheduler_set_actors(struct scheduler *scheduler, struct actor_loop *actors)
+{
+	scheduler->actors = actors;
+}
+
 void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,
 			    struct jq_pool *jq)
 {

@@ -18,6 +18,7 @@ struct scheduler {
 	struct client *client;
 	struct detacher *detacher;
 	struct homes *homes;         /* of what the runs share; or NULL */
+	struct actor_loop *actors;   /* of the loop; or NULL */
 	struct topics *topics;       /* the same */
 	struct processes *processes; /* of the loop; or NULL */
 	struct redis_loop *redis;    /* of the loop; or NULL */

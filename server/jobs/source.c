@@ -1,9 +1,10 @@
 /* server/jobs/source.c: the kinds of sources, and `source:`. */
 #include "server/jobs/source.h"
+#include "server/kafka/kafka_source.h"
 #include "server/redis/redis_source.h"
 
 /* A new kind stands here; its keys are also to be told at `source` in job.c. */
-static const struct source_kind *const kinds[] = { &redis_source };
+static const struct source_kind *const kinds[] = { &redis_source, &kafka_source };
 
 static const struct source_kind *source_find(struct flow_compiler *compiler,
 					     const struct node *node)
@@ -24,7 +25,8 @@ static const struct source_kind *source_find(struct flow_compiler *compiler,
 	}
 	if (!found)
 		diag_error(compiler->diag, node->place,
-			   "a source says where its messages come from; write { redis: NAME, … }");
+			   "a source says where its messages come from; write { redis: NAME, … } "
+			   "or { kafka: NAME, … }");
 	return found;
 }
 

@@ -17,6 +17,8 @@ static const char *const steps[] = {
 	"create table kafka_message (id integer primary key autoincrement, cluster text not null,"
 	" topic text not null, key, value, headers, partition int not null, dead int not null);"
 	"create index kafka_message_cluster on kafka_message (cluster, id);",
+	/* 4: states of actors with `persist: true` */
+	"create table actor (name text primary key, state text not null) without rowid;",
 };
 
 /* Each step or nothing of it. */

@@ -12,3 +12,4 @@ extern const struct verb verb_kafka, verb_publish;
 extern const struct verb verb_sort, verb_merge, verb_reduce;
 extern const struct verb verb_read, verb_write, verb_append, verb_stat, verb_list;
 extern const struct verb verb_remove, verb_rename, verb_sync;
+extern const struct verb verb_send, verb_ask, verb_cancel;

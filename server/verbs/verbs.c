@@ -12,7 +12,9 @@ const struct verb *const verbs[] = {
 	&verb_native, &verb_gpu,  &verb_redis,  &verb_dns,
 	&verb_kafka,  &verb_publish,
 	&verb_read,   &verb_write,  &verb_append, &verb_stat, &verb_list,
-	&verb_remove, &verb_rename, &verb_sync,   NULL,
+	&verb_remove, &verb_rename, &verb_sync,
+	&verb_send,   &verb_ask,    &verb_cancel,
+	NULL,
 };
 /* clang-format on */
 

@@ -20,7 +20,7 @@ PRODUCE, FETCH, OFFSET_COMMIT, HEARTBEAT = 0, 1, 8, 12
 def to_hex(value):
     if value is None:
         return "-"
-    return (value.encode() if isinstance(value, str) else value).hex()
+    return (value if isinstance(value, bytes) else str(value).encode()).hex()
 
 
 def from_hex(word):

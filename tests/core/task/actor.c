@@ -153,8 +153,8 @@ static void messages_are_handled_in_order_and_never_within_the_call(void)
 {
 	struct actor *actor = spawn();
 
-	for (char mark = 'a'; mark <= 'e'; mark++)
-		is_int(say(actor, mark), 0);
+	for (const char *mark = "abcde"; *mark; mark++)
+		is_int(say(actor, *mark), 0);
 	is_int(n_handled, 0);
 	settle();
 	is_text(trace, "abcde");
@@ -323,6 +323,21 @@ static void a_mailbox_is_bounded_in_bytes(void)
 	settle();
 	is_int(say(actor, 'd'), 0);
 	over(actor);
+}
+
+static void a_word_comes_before_all_messages_and_needs_no_room(void)
+{
+	struct actor *actor = spawn();
+
+	limit(actor, MAILBOX_REJECT);
+	say(actor, 'a');
+	say(actor, 'b');
+	is_int(actor_tell(actor, &note_create('w')->message), 0);
+	settle();
+	is_text(trace, "wab");
+	actor_tell(actor, &note_create('x')->message);
+	over(actor);
+	is_text(trace, "wab");
 }
 
 /* ------------------------------------------------------------ ends */
@@ -723,6 +738,7 @@ int main(void)
 	TRY(a_full_mailbox_lets_some_wait_in_order);
 	TRY(who_waits_no_more_makes_room_for_others_who_wait);
 	TRY(a_mailbox_is_bounded_in_bytes);
+	TRY(a_word_comes_before_all_messages_and_needs_no_room);
 	TRY(an_end_in_order_comes_after_the_messages);
 	TRY(an_end_at_once_does_not_wait_behind_messages);
 	TRY(an_end_at_once_interrupts_what_is_held);

@@ -1,0 +1,211 @@
+/* server/actors/loop.c: the actors of a process and of each loop: begin, reload, end, and what
+ * people are shown of them. */
+#include "core/base/clock.h"
+#include "core/base/memory.h"
+#include "server/actors/private.h"
+#include "server/expr/json.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------ making */
+
+struct actors *actors_create(size_t n_loops)
+{
+	struct actors *actors = mem_zalloc(sizeof(*actors) + n_loops * sizeof(struct actor_loop *));
+
+	for (size_t i = 0; i < ACTOR_SHARDS; i++) {
+		lock_init(&actors->shards[i].lock);
+		map_init(&actors->shards[i].by_name);
+	}
+	lock_init(&actors->groups_lock);
+	return actors;
+}
+
+struct actor_loop *actors_add_loop(struct actors *actors, const struct actor_host *host)
+{
+	static const struct actor_section nothing;
+	struct actor_loop *loop = mem_zalloc(sizeof(*loop));
+
+	loop->host = *host;
+	loop->actors = actors;
+	loop->section = &nothing;
+	list_init(&loop->selves);
+	list_init(&loop->runs);
+	list_init(&loop->laters);
+	actors->loops[actors->n_loops++] = loop;
+	return loop;
+}
+
+struct actor_host *actor_loop_host(struct actor_loop *loop)
+{
+	return &loop->host;
+}
+
+/* ------------------------------------------------------------ the end */
+
+static void shard_end(struct actor_shard *shard)
+{
+	struct map_slot *slot;
+
+	lock_acquire(&shard->lock);
+	for (size_t at = 0; (slot = map_next(&shard->by_name, &at));)
+		actor_terminate(slot->value, true);
+	lock_release(&shard->lock);
+}
+
+static bool actors_turn(struct actors *actors)
+{
+	bool over = true;
+
+	for (size_t i = 0; i < actors->n_loops; i++) {
+		loop_run_once(actors->loops[i]->host.loop, false);
+		over &= list_is_empty(&actors->loops[i]->laters);
+	}
+	return over && atomic_load(&actors->n_live) == 0;
+}
+
+void actors_destroy(struct actors *actors)
+{
+	struct actor_group *next;
+
+	if (!actors)
+		return;
+	atomic_store(&actors->stopping, true);
+	for (size_t i = 0; i < actors->n_loops; i++)
+		actor_laters_drop(actors->loops[i]);
+	for (size_t i = 0; i < ACTOR_SHARDS; i++)
+		shard_end(&actors->shards[i]);
+	while (!actors_turn(actors))
+		;
+	actors_turn(actors); /* what was posted last */
+	for (size_t i = 0; i < ACTOR_SHARDS; i++) {
+		map_fini(&actors->shards[i].by_name);
+		lock_fini(&actors->shards[i].lock);
+	}
+	for (; actors->groups; actors->groups = next) {
+		next = actors->groups->next;
+		free(actors->groups);
+	}
+	for (size_t i = 0; i < actors->n_loops; i++)
+		free(actors->loops[i]);
+	lock_fini(&actors->groups_lock);
+	free(actors);
+}
+
+/* ------------------------------------------------------------ generations */
+
+/* An actor without a key lives from the start, so that its init: runs then. */
+static void loop_begin_single(struct actor_loop *loop, const struct actor_spec *spec)
+{
+	struct actors *actors = loop->actors;
+	const struct actor_send first = { 0 };
+	struct actor_mail *mail;
+	struct actor *actor;
+
+	if (spec->n_keys > 0 || actors_home(actors, spec->name) != loop)
+		return;
+	actor = actors_get(actors, spec, spec->name);
+	if (!actor)
+		return;
+	mail = actor_mail_create(loop, actors_group(actors, spec->name), &first);
+	mail->first = true;
+	actor_mail_count(mail);
+	if (actor_tell(actor, &mail->message) < 0)
+		mail->message.release(&mail->message, 0);
+	actor_unref(actor);
+}
+
+static void loop_keep_or_end(struct actor_loop *loop, struct actor_self *self)
+{
+	const struct actor_spec *spec = actor_spec_find(loop->section, self->group->name);
+
+	if (spec && spec->n_keys == actor_name_n_keys(self->name)) {
+		actor_set_limits(self->actor, &spec->mailbox);
+		self->stopped = false;
+		if (spec->idle_ms && !actor_held(self->actor))
+			timer_start(&self->idle, spec->idle_ms);
+		else if (!spec->idle_ms)
+			timer_stop(&self->idle);
+		return;
+	}
+	actor_terminate(self->actor, false);
+	actors_forget(loop->actors, self->name, self->actor);
+}
+
+void actor_loop_set(struct actor_loop *loop, void *generation, uint64_t number,
+		    const struct actor_section *section, size_t memory_max,
+		    struct arena_budget *budget)
+{
+	struct actor_self *self;
+
+	loop->generation = generation;
+	loop->generation_number = number;
+	loop->section = section;
+	loop->memory_max = memory_max;
+	loop->budget = budget;
+	list_each(self, &loop->selves, struct actor_self, link)
+		loop_keep_or_end(loop, self);
+	for (size_t i = 0; i < section->n_specs; i++)
+		loop_begin_single(loop, &section->specs[i]);
+}
+
+bool actor_loop_is_quiet(const struct actor_loop *loop)
+{
+	return atomic_load(&loop->n_messages) == 0;
+}
+
+/* Those whose pause would outlast the shutdown. */
+static void loop_end_pauses(struct actor_loop *loop)
+{
+	struct actor_self *self;
+
+	list_each(self, &loop->selves, struct actor_self, link)
+		if (timer_is_running(&self->pause))
+			timer_start(&self->pause, 0);
+}
+
+void actor_loop_drain(struct actor_loop *loop, bool cancel)
+{
+	struct actor_run *run;
+
+	loop->draining = true;
+	actor_laters_drop(loop);
+	if (!cancel)
+		return;
+	loop->cancelled = true;
+	loop_end_pauses(loop);
+	list_each(run, &loop->runs, struct actor_run, link)
+		flow_run_cancel(&run->flow);
+}
+
+/* ------------------------------------------------------------ what people are shown */
+
+static void self_write(struct actor_self *self, struct buf *out)
+{
+	struct actor_stats stats;
+
+	actor_stats(self->actor, &stats);
+	buf_add(out, STR("{\"name\":"));
+	json_write_text(self->name, out);
+	buf_printf(out,
+		   ",\"mailbox\":%zu,\"mailbox_bytes\":%zu,\"oldest_ms\":%" PRIu64
+		   ",\"handled\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64
+		   ",\"state_bytes\":%zu,\"in_work\":%s,\"stopped\":%s}",
+		   stats.n_messages, stats.n_bytes, stats.oldest_ns / NS_PER_MS, self->n_handled,
+		   self->n_failed, stats.n_refused, blob_str(self->state).len,
+		   actor_held(self->actor) ? "true" : "false", self->stopped ? "true" : "false");
+}
+
+void actor_loop_write(struct actor_loop *loop, size_t n_max, struct buf *out)
+{
+	struct actor_self *self;
+	size_t n = 0;
+
+	list_each(self, &loop->selves, struct actor_self, link) {
+		if (n == n_max)
+			return;
+		if (n++)
+			buf_add_char(out, ',');
+		self_write(self, out);
+	}
+}

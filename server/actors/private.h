@@ -1,0 +1,151 @@
+/* server/actors/private.h: between the files of this folder.
+ *
+ * Locking: a shard's lock guards its map. With it held that of the groups may be taken, or an
+ * actor's own (core/task/actor_private.h), and nobody is called back. */
+#pragma once
+#include "core/base/blob.h"
+#include "core/base/map.h"
+#include "core/thread/lock.h"
+#include "server/actors/actors.h"
+#include <stdatomic.h>
+
+enum { ACTOR_SHARDS = 16 };
+
+/* All actors of one name without its keys; as long as the process. */
+struct actor_group {
+	struct actor_group *next;
+	_Atomic uint64_t n_handled, n_failed, n_refused;
+	atomic_size_t n_live, n_messages;
+	struct str name; /* behind it */
+};
+
+struct actor_shard {
+	struct lock lock;
+	struct map by_name; /* whole name to struct actor *, each with a handle */
+};
+
+struct actors {
+	struct actor_shard shards[ACTOR_SHARDS];
+	struct lock groups_lock;
+	struct actor_group *groups; /* guarded by groups_lock; never freed before the end */
+	atomic_size_t n_live;
+	atomic_bool stopping;
+	size_t n_loops;
+	struct actor_loop *loops[];
+};
+
+struct actor_loop {
+	struct actor_host host;
+	struct actors *actors;
+	const struct actor_section *section; /* of the generation at work */
+	void *generation;
+	uint64_t generation_number;
+	size_t memory_max;
+	struct arena_budget *budget;
+	struct list selves; /* of struct actor_self.link */
+	struct list runs;   /* of struct actor_run.link */
+	struct list laters; /* of struct actor_later.link */
+	size_t n_laters;
+	atomic_size_t n_messages; /* in mailboxes of this loop, or in work */
+	struct post look;         /* from another thread: is it quiet? */
+	atomic_bool looking;
+	bool draining, cancelled;
+};
+
+/* The state of the core's actor; all but what actor_self_create() sets is its loop's. */
+struct actor_self {
+	struct actor_loop *loop;
+	struct actor *actor; /* itself, not counted */
+	struct actor_group *group;
+	struct str name; /* whole; freed at the end */
+	struct list link;
+	struct blob *state; /* JSON; NULL: null */
+	struct timer idle, pause;
+	struct actor_run *run;
+	unsigned n_failures; /* in a row */
+	uint64_t ready_ns;   /* when the pause of a restart is over */
+	uint64_t n_handled, n_failed;
+	bool begun;   /* it is in loop->selves, and its state was made */
+	bool unready; /* `init:` has not succeeded yet */
+	bool stopped;
+	bool loaded;  /* of `persist: true`: `state` is what the store has */
+	bool keeping; /* the store is at work for it */
+};
+
+struct actor_mail {
+	struct message message;
+	struct actor_loop *loop; /* where it is counted */
+	struct actor_group *group;
+	struct blob *value;
+	uint64_t generation; /* the number of that which it was sent from */
+	bool counted, first; /* `first`: it is the beginning of a singleton, and no handler's */
+	struct str handler, sender, sender_id; /* behind it */
+};
+
+/* One message being handled. */
+struct actor_run {
+	struct list link;
+	struct context context;
+	struct arena arena;
+	struct flow_run flow;
+	struct actor_self *self;
+	struct actor_mail *mail;
+	const struct actor_spec *spec;
+	const struct actor_handler *handler;
+	bool is_init; /* the mail's handler comes after it */
+	struct value message, state;
+	bool has_message, has_state;
+	struct blob *new_state, *reply; /* of a handler that has succeeded; NULL: null */
+};
+
+extern const struct actor_kind actor_self_kind;
+
+/* ---- names.c: who has which name. Any thread. */
+struct actor_group *actors_group(struct actors *actors, struct str name);
+struct actor_loop *actors_home(struct actors *actors, struct str name);
+
+/* A handle of the actor of that name, which is made when there is none. NULL: no room. */
+struct actor *actors_get(struct actors *actors, const struct actor_spec *spec, struct str name);
+
+/* The name is free, if it is still this actor's. */
+void actors_forget(struct actors *actors, struct str name, const struct actor *actor);
+
+/* Ends it, if it has nothing to do, and frees the name in one. */
+bool actors_retire(struct actors *actors, struct actor_self *self);
+
+/* ---- send.c */
+struct actor_mail *actor_mail_create(struct actor_loop *home, struct actor_group *group,
+				     const struct actor_send *send);
+void actor_mail_count(struct actor_mail *mail);
+
+void actor_laters_drop(struct actor_loop *loop);
+
+/* Tells those that are linked to it. */
+void actor_tell_links(struct actor_self *self, struct str reason);
+
+/* The value of one of the keys in a whole name, decoded, in `arena`; .ptr NULL without memory. */
+struct str actor_name_key(struct str name, size_t at, struct arena *arena);
+size_t actor_name_n_keys(struct str name);
+struct str actor_name_first(struct str name); /* without its keys */
+
+/* ---- keep.c: on the actor's loop, which holds a message meanwhile; `then` is called once, from the loop,
+ * when they return 0. What was read is lent. */
+typedef void actor_keep_fn(struct actor_self *self, int error, bool found, struct blob *state);
+int actor_keep_load(struct actor_self *self, actor_keep_fn *then);
+int actor_keep_save(struct actor_self *self, struct blob *state, actor_keep_fn *then);
+void actor_keep_drop(struct actor_self *self); /* nobody waits for it */
+
+/* ---- self.c */
+void actor_self_begin(struct actor_self *self, const struct actor_spec *spec);
+void actor_self_handle(struct message *message, struct actor *actor);
+
+/* ---- run.c */
+void actor_run_start(struct actor_self *self, struct actor_mail *mail,
+		     const struct actor_spec *spec, const struct actor_handler *handler,
+		     bool is_init);
+
+/* A failure, as the answer to a mail. */
+void actor_mail_fail(struct actor_mail *mail, const struct failure *failure);
+
+/* What is called when a run has ended, with its memory gone: self.c. */
+void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init, bool failed);

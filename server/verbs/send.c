@@ -1,0 +1,362 @@
+/* server/verbs/send.c: `send:` and `ask:`: messages to actors; `cancel:`: those that are still to be
+ * sent. */
+#include "core/base/blob.h"
+#include "server/actors/actors.h"
+#include "server/verbs/message.h"
+#include <errno.h>
+
+enum { DELAY_MAX_DAYS = 365 };
+
+#define DELAY_MAX_MS (DELAY_MAX_DAYS * INT64_C(86400000))
+
+struct send_config {
+	struct template *name, *key;
+	const struct node *handler_node, *message_node, *key_node;
+	struct template *handler;
+	struct template_tree *message;
+	uint64_t delay_ms;
+};
+
+struct send_state {
+	struct step_run *step;
+	struct future *future;
+	struct future_watch watch;
+	struct timer delay; /* of an ask */
+	struct actor_send send;
+	struct value result;
+};
+
+#define AT(field) offsetof(struct send_config, field)
+static const struct setting send_keys[] = {
+	{ "handler", SETTING_TEMPLATE, AT(handler_node), .help = "What is to handle the message.",
+	  .required = true },
+	{ "message", SETTING_VALUE, AT(message_node), .help = "What ${message} is there." },
+	{ "delay", SETTING_DURATION, AT(delay_ms), "0s",
+	  "How long before it is sent, whatever becomes of this flow.", .min = 0,
+	  .max = DELAY_MAX_MS },
+	{ "key", SETTING_TEMPLATE, AT(key_node),
+	  .help = "With delay: the name that `cancel:` knows it by." },
+	SETTINGS_END
+};
+
+static const struct setting ask_keys[] = {
+	{ "handler", SETTING_TEMPLATE, AT(handler_node), .help = "What is to handle the message.",
+	  .required = true },
+	{ "message", SETTING_VALUE, AT(message_node), .help = "What ${message} is there." },
+	{ "delay", SETTING_DURATION, AT(delay_ms), "0s", "How long before it is sent.", .min = 0,
+	  .max = DELAY_MAX_MS },
+	SETTINGS_END
+};
+#undef AT
+
+static const char *const ask_fields[] = { "result", NULL };
+
+/* ------------------------------------------------------------ compiling */
+
+/* A constant name is looked at now. */
+static bool send_check_name(struct verb_compiler *compiler, const struct node *value,
+			    const struct send_config *config)
+{
+	const struct actor_section *section = compiler->flow->actors;
+	const struct actor_spec *spec = NULL;
+	struct str sample = template_sample(config->name, compiler->flow->arena), first, handler;
+	ptrdiff_t slash = str_find_char(sample, '/');
+	const char *nearest;
+
+	first = slash < 0 ? sample : str_first(sample, (size_t)slash);
+	if (str_starts_with(str_trim(value->text), STR("${")))
+		return true; /* which one is known only then */
+	spec = section ? actor_spec_find(section, first) : NULL;
+	if (!spec) {
+		nearest = section ? diag_nearest(first, section->names) : NULL;
+		diag_error(compiler->flow->diag, value->place,
+			   "there is no actor \"%.*s\" in `actors:`%s%s%s",
+			   STR_ARG(str_first(first, 80)), nearest ? "; did you mean \"" : "",
+			   nearest ? nearest : "", nearest ? "\"?" : "");
+		return false;
+	}
+	if (!actor_spec_takes(spec, sample)) {
+		diag_error(compiler->flow->diag, value->place,
+			   "the actor is called %.*s; write it with as many keys",
+			   STR_ARG(spec->pattern));
+		return false;
+	}
+	if (!template_is_constant(config->handler, &handler) || actor_spec_declares(spec, handler))
+		return true;
+	diag_error(compiler->flow->diag, config->handler_node->place,
+		   "the actor \"%.*s\" has no handler \"%.*s\"", STR_ARG(spec->name),
+		   STR_ARG(str_first(handler, 80)));
+	return false;
+}
+
+static bool send_compile(struct verb_compiler *compiler, const struct node *value, void *config)
+{
+	struct send_config *own = config;
+	bool ok = message_compile(compiler, own->message_node, &own->message);
+
+	own->name = verb_public_name(compiler, value, compiler->step->verb->name);
+	own->handler = own->handler_node ? verb_public_text(compiler, own->handler_node, "handler")
+					 : NULL;
+	if (own->key_node) {
+		own->key = verb_public_name(compiler, own->key_node, "key");
+		ok &= own->key != NULL;
+	}
+	if (own->key_node && own->delay_ms == 0) {
+		diag_error(
+			compiler->flow->diag, own->key_node->place,
+			"a message that is sent at once cannot be cancelled; add delay, or remove "
+			"key");
+		ok = false;
+	}
+	if (!own->name || !own->handler)
+		return false;
+	return send_check_name(compiler, value, own) && ok;
+}
+
+/* ------------------------------------------------------------ running */
+
+static bool send_has_actors(struct step_run *run)
+{
+	if (run->run->context->actors)
+		return true;
+	step_done(run, ERROR_UNAVAILABLE, STR("there are no actors here"));
+	return false;
+}
+
+/* Who waits for itself waits for ever: an actor handles one message at a time. */
+static bool send_is_to_itself(const struct step_run *run, const struct send_state *state)
+{
+	return run->run->context->actor.len && str_eq(run->run->context->actor, state->send.name);
+}
+
+static int send_make(struct step_run *run)
+{
+	const struct send_config *config = run->config;
+	struct context *context = run->run->context;
+	struct send_state *state = run->state;
+	int r = step_eval_name(run, config->name, &state->send.name);
+
+	state->step = run;
+	if (r == 0)
+		r = template_eval(config->handler, step_env(run), &state->send.handler);
+	if (r == 0)
+		r = message_make(run, config->message, &state->send.value);
+	state->send.sender = context->actor;
+	state->send.sender_id = context->id;
+	return r;
+}
+
+static void send_end(struct send_state *state, enum error_code code, const char *detail)
+{
+	blob_unref(take(&state->send.value));
+	step_done(state->step, code, str_of(detail));
+}
+
+static void ask_end(struct send_state *state, const struct actor_answer *answer)
+{
+	struct step_run *run = state->step;
+	struct arena *arena = step_arena(run);
+	struct failure failure = { .code = answer->code, .status = answer->status };
+	int r = 0;
+
+	if (answer->code == ERROR_NONE) {
+		r = message_read(run, answer->value, &state->result);
+	} else {
+		failure.custom_code = arena_str(arena, answer->custom_code);
+		failure.detail = arena_str(arena, answer->detail);
+	}
+	future_unref(take(&state->future));
+	blob_unref(take(&state->send.value));
+	if (r < 0)
+		step_done_errno(run, r);
+	else if (failure.code == ERROR_NONE)
+		step_done(run, ERROR_NONE, STR_NONE);
+	else
+		step_fail(run, &failure);
+}
+
+static void send_on_future(struct future_watch *watch, struct future *future)
+{
+	struct send_state *state = container_of(watch, struct send_state, watch);
+	enum error_code code = ERROR_NONE;
+	const char *detail = "";
+
+	if (future_state(future) == FUTURE_READY && future_value(future)) {
+		ask_end(state, future_value(future));
+		return;
+	}
+	if (future_state(future) != FUTURE_READY)
+		code = actor_error(future_error(future), &detail);
+	future_unref(take(&state->future));
+	send_end(state, code, detail);
+}
+
+static void send_go(struct send_state *state, bool asks)
+{
+	struct step_run *run = state->step;
+	enum error_code code = ERROR_NONE;
+	const char *detail = "";
+
+	state->future = actors_send(run->run->context->actors, &state->send, asks, &code, &detail);
+	run->sent |= state->future != NULL;
+	if (state->future)
+		future_on_any(state->future, &state->watch, send_on_future);
+	else
+		send_end(state, code, detail);
+}
+
+static void send_later(struct step_run *run)
+{
+	const struct send_config *config = run->config;
+	struct send_state *state = run->state;
+	struct str key = STR_NONE;
+	enum error_code code;
+	int r = config->key ? step_eval_name(run, config->key, &key) : 0;
+
+	if (r < 0) {
+		blob_unref(take(&state->send.value));
+		step_done_errno(run, r);
+		return;
+	}
+	code = actors_send_later(run->run->context->actors, &state->send, config->delay_ms, key);
+	send_end(state, code, code == ERROR_NONE ? "" : "too many messages are to be sent later");
+}
+
+static void send_start(struct step_run *run)
+{
+	const struct send_config *config = run->config;
+	struct send_state *state = run->state;
+	int r;
+
+	if (!send_has_actors(run))
+		return;
+	r = send_make(run);
+	if (r < 0) {
+		blob_unref(take(&state->send.value));
+		step_done_errno(run, r);
+	} else if (config->delay_ms) {
+		send_later(run);
+	} else {
+		send_go(state, false);
+	}
+}
+
+static void ask_on_delay(struct timer *timer)
+{
+	send_go(container_of(timer, struct send_state, delay), true);
+}
+
+static void ask_start(struct step_run *run)
+{
+	const struct send_config *config = run->config;
+	struct send_state *state = run->state;
+	int r;
+
+	if (!send_has_actors(run))
+		return;
+	r = send_make(run);
+	timer_init(&state->delay, run->run->context->loop, ask_on_delay);
+	if (r < 0) {
+		blob_unref(take(&state->send.value));
+		step_done_errno(run, r);
+	} else if (send_is_to_itself(run, state)) {
+		send_end(state, ERROR_UNAVAILABLE, "an actor cannot wait for its own answer");
+	} else if (config->delay_ms) {
+		timer_start(&state->delay, config->delay_ms);
+	} else {
+		send_go(state, true);
+	}
+}
+
+/* What is in the mailbox already, and has not begun, is withdrawn. */
+static void send_cancel(struct step_run *run)
+{
+	struct send_state *state = run->state;
+
+	if (state->delay.loop)
+		timer_stop(&state->delay);
+	if (state->future) {
+		future_unwatch(&state->watch);
+		future_discard(state->future);
+		future_unref(take(&state->future));
+	}
+	send_end(state, ERROR_CANCELLED, "");
+}
+
+static int ask_field(struct step_run *run, struct str name, struct value *ret)
+{
+	const struct send_state *state = run->state;
+
+	(void)name;
+	*ret = state->result;
+	return 0;
+}
+
+static int send_field(struct step_run *run, struct str name, struct value *ret)
+{
+	(void)run;
+	(void)name;
+	*ret = value_null();
+	return 0;
+}
+
+const struct verb verb_send = {
+	.name = "send",
+	.help = "Sends a message to an actor of `actors:`, and waits until its mailbox has it.",
+	.keys = send_keys,
+	.config_size = sizeof(struct send_config),
+	.state_size = sizeof(struct send_state),
+	.compile = send_compile,
+	.start = send_start,
+	.cancel = send_cancel,
+	.field = send_field,
+};
+
+const struct verb verb_ask = {
+	.name = "ask",
+	.help = "Sends a message to an actor of `actors:`, and waits for what its handler replies.",
+	.keys = ask_keys,
+	.config_size = sizeof(struct send_config),
+	.state_size = sizeof(struct send_state),
+	.fields = ask_fields,
+	.main_field = "result",
+	.compile = send_compile,
+	.start = ask_start,
+	.cancel = send_cancel,
+	.field = ask_field,
+};
+
+/* ------------------------------------------------------------ cancel */
+
+static bool cancel_compile(struct verb_compiler *compiler, const struct node *value, void *config)
+{
+	struct send_config *own = config;
+
+	own->name = verb_public_name(compiler, value, "cancel");
+	return own->name != NULL;
+}
+
+static void cancel_start(struct step_run *run)
+{
+	const struct send_config *config = run->config;
+	struct str name;
+	int r;
+
+	if (!send_has_actors(run))
+		return;
+	r = step_eval_name(run, config->name, &name);
+	if (r == 0)
+		actors_cancel(run->run->context->actors, name);
+	step_done_errno(run, r);
+}
+
+const struct verb verb_cancel = {
+	.name = "cancel",
+	.help = "Cancels the messages that `send:` with `delay:` and this `key:` still has to "
+		"send.",
+	.config_size = sizeof(struct send_config),
+	.is_idempotent = true,
+	.compile = cancel_compile,
+	.start = cancel_start,
+	.field = send_field,
+};
