@@ -359,6 +359,8 @@ static void script_end(struct script *script)
 		client_close(&clients[i]);
 	settle();
 	pass_ms(SLACK_MS);
+	settle_pool(); /* an upload removes its files when its request has gone */
+	settle();
 	worker->draining = worker->stopped = false;
 	if (server.generation->number % 2 == 0)
 		reload(); /* each script begins with the first one */

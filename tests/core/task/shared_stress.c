@@ -317,6 +317,16 @@ static void tally(void)
 	is_true(n_values > 1000);
 }
 
+/* Of all loops: on a busy machine one may have had its turn when the others were done. */
+static unsigned long n_outcomes_of(unsigned op, enum outcome outcome)
+{
+	unsigned long n = 0;
+
+	for (unsigned i = 0; i < N_LOOPS; i++)
+		n += sides[i].n_outcomes[op][outcome];
+	return n;
+}
+
 static void all_kinds_on_three_loops_with_random_cancels(void)
 {
 	struct homes_stats stats;
@@ -330,10 +340,10 @@ static void all_kinds_on_three_loops_with_random_cancels(void)
 	for (unsigned i = 0; i < N_LOOPS; i++) {
 		is_int(sides[i].n_ended, sides[i].n_begun); /* each once */
 		is_int(sides[i].scope.n_live, 0);
-		for (unsigned op = 0; op < N_OP_KINDS; op++) {
-			is_true(sides[i].n_outcomes[op][OUTCOME_OK] > 0);
-			is_true(sides[i].n_outcomes[op][OUTCOME_CANCELLED] > 0);
-		}
+	}
+	for (unsigned op = 0; op < N_OP_KINDS; op++) {
+		is_true(n_outcomes_of(op, OUTCOME_OK) > 0);
+		is_true(n_outcomes_of(op, OUTCOME_CANCELLED) > 0);
 	}
 	is_int(n_wrong, 0); /* no lock was held by two, no permit, and no value was got twice */
 	for (unsigned name = 0; name < N_NAMES; name++) {

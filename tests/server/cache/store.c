@@ -144,14 +144,21 @@ static void what_is_used_again_stays_when_a_crawler_passes(void)
 static void what_is_asked_for_again_soon_after_it_left_comes_to_stay(void)
 {
 	struct cache_store *store = cache_store_create(1 << 20);
+	int n_left = 0, n_stay = 0;
 
 	for (int i = 0; i < 900; i++) /* until the first have left */
 		put(store, name_of("once:", i), 1000);
-	is_false(has(store, "once:0"));
-	put(store, "once:0", 1000);
+	for (int i = 0; i < 20; i++) {
+		n_left += !has(store, name_of("once:", i));
+		put(store, name_of("once:", i), 1000);
+	}
 	for (int i = 2000; i < 3500; i++) /* more than there is room for */
 		put(store, name_of("once:", i), 1000);
-	is_true(has(store, "once:0"));
+	for (int i = 0; i < 20; i++)
+		n_stay += has(store, name_of("once:", i));
+	/* which are forgotten depends on the hash, which is another in each run */
+	is_true(n_left >= 15);
+	is_true(n_stay >= 15);
 	is_false(has(store, "once:2000"));
 	cache_store_destroy(store);
 }
