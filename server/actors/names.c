@@ -45,9 +45,11 @@ struct str actor_name_key(struct str name, size_t at, struct arena *arena)
 		bool coded = part.ptr[i] == '%' && i + 2 < part.len &&
 			     hex_value(part.ptr[i + 1]) >= 0 && hex_value(part.ptr[i + 2]) >= 0;
 
-		out[len++] =
-			coded ? (char)(hex_value(part.ptr[i + 1]) << 4 | hex_value(part.ptr[i + 2]))
-			      : part.ptr[i];
+		out[len] = part.ptr[i];
+		if (coded)
+			out[len] = (char)(hex_value(part.ptr[i + 1]) << 4 |
+					  hex_value(part.ptr[i + 2]));
+		len++;
 		i += coded ? 2 : 0;
 	}
 	out[len] = 0;
