@@ -394,16 +394,17 @@ static bool cached_use(struct step_run *step, struct cache_entry *entry)
 	struct cache *cache = config->spec.cache;
 	uint64_t now = clock_monotonic_ns();
 
-	if (entry && now < entry->times.fresh_ns) {
-		cache_count(&cache->counts.hits);
-	} else if (entry && now < entry->times.revalidate_ns) {
-		cache_count(&cache->counts.stale);
-		cached_revalidate(step, entry);
-	} else if (cached_wait(step, entry)) {
-		return true;
-	} else {
+	if (!entry || now >= entry->times.revalidate_ns) {
+		if (cached_wait(step, entry))
+			return true;
 		cache_entry_unref(entry);
 		return false;
+	}
+	if (now < entry->times.fresh_ns) {
+		cache_count(&cache->counts.hits);
+	} else {
+		cache_count(&cache->counts.stale);
+		cached_revalidate(step, entry);
 	}
 	cached_give(step, entry->body);
 	cache_entry_unref(entry);
