@@ -6,7 +6,7 @@
 /* clang-format off */
 const struct setting later_sections[] = { { "queues", SETTING_NODE, AT(ignored) },
 					  { "tests", SETTING_NODE, AT(ignored) },
-					  					  { "metrics", SETTING_NODE, AT(ignored) },
+					  { "metrics", SETTING_NODE, AT(ignored) },
 					  SETTINGS_END };
 /* clang-format on */
 #undef AT
