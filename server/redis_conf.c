@@ -82,7 +82,7 @@ static bool redis_add_server(struct redis *redis, struct str host, uint16_t port
 	if (redis->n_servers == REDIS_SERVERS_MAX)
 		return false;
 	redis->servers[redis->n_servers++] =
-		(struct upstream_server){ arena_str(&redis->arena, host), port };
+		(struct upstream_server){ .host = arena_str(&redis->arena, host), .port = port };
 	return true;
 }
 

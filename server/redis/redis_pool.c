@@ -26,7 +26,7 @@ static struct redis_node *node_create(struct redis_pool *pool, struct str host, 
 
 	memcpy(copy, host.ptr, host.len);
 	node->pool = pool;
-	node->server = (struct upstream_server){ { copy, host.len }, port };
+	node->server = (struct upstream_server){ .host = { copy, host.len }, .port = port };
 	list_add(&pool->nodes, &node->link);
 	return node;
 }
