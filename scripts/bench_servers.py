@@ -146,7 +146,7 @@ admin: {{ listen: "unix:{directory}/{name}.sock" }}
 server: {{ threads: 1, compute_threads: 1 }}
 log: {{ level: warning, access: off }}
 limits: {{ requests: 1000000000, connections: 20000 }}
-http: {{ backend: {{ url: "http://127.0.0.1:{backend_port}" }} }}
+http: {{ backend: {{ url: "http://127.0.0.1:{backend_port}", pool: {{ idle: 64 }} }} }}
 {sections}routes:{ROUTES}{more_routes}""")
 
 

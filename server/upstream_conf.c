@@ -45,8 +45,8 @@ static const struct setting pool_keys[] = {
 	  1000000 },
 	{ "waiters", SETTING_INT, AT(waiters), "1000",
 	  "Calls that may wait for one of them; the next fails with pool_exhausted.", 0, 1000000 },
-	{ "idle", SETTING_INT, AT(idle), "32", "Unused connections that a loop keeps for a server.",
-	  0, 10000 },
+	{ "idle", SETTING_INT, AT(idle), "128",
+	  "Unused connections that a loop keeps for a server.", 0, 10000 },
 	{ "idle_close", SETTING_DURATION, AT(idle_close_ms), "55s",
 	  "When an unused connection is closed.", 1, 86400000 },
 	SETTINGS_END

@@ -18,7 +18,7 @@ enum {
 	CONNECT_MS = 5000,
 	FIRST_BYTE_MS = 30000,
 	IDLE_MS = 30000,
-	MAX_IDLE = 32,
+	MAX_IDLE = 128,
 	IDLE_CLOSE_MS = 55000, /* less than the 60 s after which most servers close */
 	RESPONSE_MAX = 8 << 20,
 	CONNECTIONS_MAX = 10000,

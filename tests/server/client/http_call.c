@@ -428,8 +428,8 @@ static void two_hundred_calls_are_in_progress_at_once(void)
 		n_ok += calls[i].task.outcome == OUTCOME_OK && calls[i].response.body.len == 5;
 	is_int(n_ok, CALLS_MAX);
 	is_int(n_connects(), CALLS_MAX);
-	is_int(n_idle(), 32);
-	is_int(n_open(), 32);
+	is_int(n_idle(), 128);
+	is_int(n_open(), 128);
 	end();
 }
 

@@ -107,7 +107,7 @@ static void an_upstream_has_the_documented_defaults(void)
 	is_int(upstream->timeouts.first_byte_ms, 30000);
 	is_int(upstream->timeouts.idle_ms, 30000);
 	is_int(upstream->timeouts.total_ms, 0);
-	is_int(upstream->pool.max_idle, 32);
+	is_int(upstream->pool.max_idle, 128);
 	is_int(upstream->pool.idle_close_ms, 55000);
 	is_int(upstream->response_max, 8 << 20);
 	upstream_unref(upstream);
