@@ -69,7 +69,8 @@ def bench_redis(directory, n_rounds):
         return
     print("GET of a value of Redis, through a route and by redis-benchmark; redis-server has the load's core:")
     port = free_port()
-    server = Server("redis", ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory],
+    server = Server("redis", ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory,
+                              "--logfile", "redis.log"],
                     port, (LOAD_CPU,))
     with running(server):
         subprocess.run(["redis-cli", "-p", str(port), "set", "k", "value"], check=True, stdout=subprocess.DEVNULL)
@@ -110,7 +111,7 @@ def bench_sqlite(directory, n_rounds):
         db.execute("pragma journal_mode = wal")
         db.execute("create table item (id integer primary key, name text)")
         db.executemany("insert into item values (?, ?)", ((i, f"item {i}") for i in range(N_ROWS)))
-    with running(start_leat(directory, sections='sql: { shop: { url: "sqlite:shop.db" } }\n',
+    with running(start_leat(directory, sections=f'files_root: {directory}\nsql: {{ shop: {{ url: "sqlite:shop.db" }} }}\n',
                             more_routes=route_of("select name from item where id = :id"))) as (leat,):
         must_hold(leat, "/row/7", b"item 7")
         of_row, of_user = interleave(few(n_rounds), (leat, "/row/7"), (leat, "/user/7"))
