@@ -25,11 +25,10 @@ static void mail_uncount(struct actor_mail *mail)
 	struct actor_loop *loop = mail->loop;
 
 	atomic_fetch_sub_explicit(&mail->group->n_messages, 1, memory_order_relaxed);
-	if (atomic_fetch_sub(&loop->n_messages, 1) != 1)
+	if (atomic_fetch_sub(&loop->n_messages, 1) != 1 || atomic_exchange(&loop->looking, true))
 		return;
-	loop->look.run = mail_look;
-	if (!atomic_exchange(&loop->looking, true))
-		loop_post(loop->host.loop, &loop->look);
+	loop->look.run = mail_look; /* the post is this thread's now */
+	loop_post(loop->host.loop, &loop->look);
 }
 
 static void mail_release(struct message *message, int error)
