@@ -1,8 +1,8 @@
 /* server/jobs/delivery.c: one run of a consumer: the attempts at a message, or at a batch. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "server/jobs/attempt.h"
 #include "server/jobs/consumer.h"
-#include "server/trace/span.h"
 #include "server/trace/trace.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -162,29 +162,16 @@ static bool delivery_is_retried(const struct delivery *delivery)
 	       delivery->attempt <= (uint64_t)delivery->spec->retry_times;
 }
 
-static void delivery_tell(const struct delivery *delivery, uint64_t ended_ns)
+static void delivery_tell(const struct delivery *delivery, uint64_t took_ns)
 {
-	const struct trace *trace = delivery->context.trace;
-	const struct failure *failure = &delivery->flow.failure;
-	struct span span = { .trace = trace,
-			     .kind = SPAN_CONSUMER,
-			     .started_ns = delivery->started_ns,
-			     .ended_ns = ended_ns,
-			     .name = delivery->spec->name,
-			     .failed = failure->code != ERROR_NONE };
-
-	if (!trace_is_told(trace))
-		return;
-	span.id = trace->here.span;
-	span_add_text(&span, "leat.job.name", delivery->spec->name);
-	span_add_text(&span, "leat.run.id", delivery->context.id);
-	span_add_number(&span, "leat.run.attempt", delivery->attempt);
-	span_add_text(&span, "leat.run.outcome", str_of(delivery_outcome(delivery)));
-	if (span.failed) {
-		span_add_text(&span, "error.type", failure_code(failure));
-		span.problem = failure->detail;
-	}
-	tracer_add(trace->tracer, &span);
+	job_attempt_end(&(struct job_attempt){ .spec = delivery->spec,
+					       .context = &delivery->context,
+					       .failure = &delivery->flow.failure,
+					       .outcome = delivery_outcome(delivery),
+					       .kind = SPAN_CONSUMER,
+					       .number = delivery->attempt,
+					       .started_ns = delivery->started_ns,
+					       .took_ns = took_ns });
 }
 
 static void delivery_on_end(struct flow_run *flow)
@@ -197,7 +184,7 @@ static void delivery_on_end(struct flow_run *flow)
 		wait_ms =
 			job_retry_wait_ms(delivery->spec, delivery->attempt, str_of(delivery->id));
 	delivery_log(delivery, took_ns / NS_PER_MS, wait_ms);
-	delivery_tell(delivery, delivery->started_ns + took_ns);
+	delivery_tell(delivery, took_ns);
 	if (wait_ms == 0) {
 		delivery_over(delivery);
 		return;
@@ -221,6 +208,7 @@ static void delivery_attempt(struct delivery *delivery)
 	delivery->started_wall_ns = clock_wall_ns();
 	delivery->context.trace =
 		trace_begin(scheduler->tracer, &delivery->arena, delivery->started_ns);
+	job_attempt_begin(delivery->spec);
 	flow_run_init(&delivery->flow, delivery->spec->flow, &delivery->context, delivery_on_end);
 	flow_run_set_deadline(&delivery->flow,
 			      delivery->started_ns + job_timeout_ms(delivery->spec) * NS_PER_MS);

@@ -4,9 +4,8 @@
  * reach into it. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "server/jobs/attempt.h"
 #include "server/jobs/scheduler.h"
-#include "server/tally.h"
-#include "server/trace/span.h"
 #include "server/trace/trace.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -181,37 +180,16 @@ static void job_run_log(const struct job_run *run, uint64_t took_ms, uint64_t wa
 		    LOG_QUOTE(failure->detail), again);
 }
 
-static void job_run_tell(const struct job_run *run, uint64_t ended_ns)
+static void job_run_tell(const struct job_run *run, uint64_t took_ns)
 {
-	const struct trace *trace = run->context.trace;
-	const struct failure *failure = &run->flow.failure;
-	struct span span = { .trace = trace,
-			     .kind = SPAN_INTERNAL,
-			     .started_ns = run->started_ns,
-			     .ended_ns = ended_ns,
-			     .name = str_of(run->job->name),
-			     .failed = failure->code != ERROR_NONE };
-
-	if (!trace_is_told(trace))
-		return;
-	span.id = trace->here.span;
-	span_add_text(&span, "leat.job.name", str_of(run->job->name));
-	span_add_text(&span, "leat.run.id", run->context.id);
-	span_add_number(&span, "leat.run.attempt", run->attempt);
-	span_add_text(&span, "leat.run.outcome", str_of(job_run_outcome(run)));
-	if (span.failed) {
-		span_add_text(&span, "error.type", failure_code(failure));
-		span.problem = failure->detail;
-	}
-	tracer_add(trace->tracer, &span);
-}
-
-static void job_run_count(const struct job_run *run, uint64_t took_ns)
-{
-	if (!run->spec->tally)
-		return;
-	tally_leave(run->spec->tally);
-	tally_add(run->spec->tally, took_ns, run->flow.failure.code != ERROR_NONE);
+	job_attempt_end(&(struct job_attempt){ .spec = run->spec,
+					       .context = &run->context,
+					       .failure = &run->flow.failure,
+					       .outcome = job_run_outcome(run),
+					       .kind = SPAN_INTERNAL,
+					       .number = run->attempt,
+					       .started_ns = run->started_ns,
+					       .took_ns = took_ns });
 }
 
 static void job_run_over(struct job_run *run)
@@ -261,8 +239,7 @@ static void job_run_on_end(struct flow_run *flow)
 		wait_ms = job_retry_wait_ms(run->spec, run->attempt, str_of(run->id));
 	job_run_record_end(run, run->started_wall_ns + (int64_t)took_ns, wait_ms);
 	job_run_log(run, took_ns / NS_PER_MS, wait_ms);
-	job_run_tell(run, run->started_ns + took_ns);
-	job_run_count(run, took_ns);
+	job_run_tell(run, took_ns);
 	if (wait_ms == 0) {
 		job_run_over(run);
 		return;
@@ -297,8 +274,7 @@ static void job_run_attempt(struct job_run *run)
 	arena_reset(&run->arena);
 	run->state = JOB_RUN_RUNNING;
 	run->attempt++;
-	if (run->spec->tally)
-		tally_enter(run->spec->tally);
+	job_attempt_begin(run->spec);
 	run->started_ns = clock_monotonic_ns();
 	run->started_wall_ns = clock_wall_ns();
 	run->log_len = 0;

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 from backends import Backend, RawBackend, Refusing  # noqa: E402
 from leat import Daemon  # noqa: E402
+from redis_servers import RedisServer  # noqa: E402
 
 
 class Stage:
@@ -71,3 +72,14 @@ def module_stage():
     stage = Stage()
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def redis():
+    """Starts Redis servers, and ends them with the test."""
+    with contextlib.ExitStack() as stack:
+        def start(*options, **more):
+            server = RedisServer(*options, **more)
+            stack.callback(server.close)
+            return server
+        yield start

@@ -6,7 +6,7 @@ import threading
 import pytest
 from certs import Certs
 from leat import Client, await_true
-from redis_servers import FalseServer, RedisServer, free_port, needs_redis
+from redis_servers import FalseServer, free_port, needs_redis
 
 CONF = r'''
 server: { threads: 1, compute_threads: 1 }
@@ -22,16 +22,6 @@ routes:
   POST /both/{key}: { tasks: { r: { redis: main, transaction: true, commands: [[INCR, "${path.key}"], [INCR, "${path.key}"]] } }, reply: ok, on_error: { redis_error: "${error.detail}" } }
   GET /ping: { reply: pong }
 '''
-
-
-@pytest.fixture
-def redis():
-    with contextlib.ExitStack() as stack:
-        def start(*options, **more):
-            server = RedisServer(*options, **more)
-            stack.callback(server.close)
-            return server
-        yield start
 
 
 @pytest.fixture

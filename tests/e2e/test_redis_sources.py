@@ -1,12 +1,12 @@
 """tests/e2e/test_redis_sources.py: jobs that run when a Redis server has messages, against real servers."""
-import contextlib
 import json
 import signal
 
+import prometheus
 import pytest
 from backends import hanging, holding
 from leat import TIMEOUT, await_true, check
-from redis_servers import RedisServer, free_port, needs_redis
+from redis_servers import free_port, needs_redis
 
 pytestmark = needs_redis
 
@@ -20,16 +20,6 @@ jobs:
     tasks: { seen: { redis: main, command: [RPUSH, seen, "${to_json(message)}"] } }
 """
 STREAM = "stream: mails, group: leat, consumer: one, start: \"0\""
-
-
-@pytest.fixture
-def redis():
-    with contextlib.ExitStack() as stack:
-        def start(*options, **more):
-            server = RedisServer(*options, **more)
-            stack.callback(server.close)
-            return server
-        yield start
 
 
 def start(leat, server, source, more="", conf=CONF, **options):
@@ -70,6 +60,7 @@ def test_a_message_of_a_stream_runs_the_flow_and_is_acknowledged(leat, redis):
     told = messages(daemon)
     assert (told["received"], told["done"], told["failed"], told["waiting"], told["in_work"], told["connected"]) == (2, 2, 0, 0, 0, True)
     assert job(daemon)["schedule"] == "redis main, stream mails, group leat" and job(daemon)["next"] is None
+    assert prometheus.Metrics(daemon.admin("GET", "/metrics").text).value("leat_job_runs_total", job="mails") == 2
 
 
 def test_bytes_that_are_not_text_come_in_base64_and_stop_nobody(leat, redis):
