@@ -149,6 +149,11 @@ struct future *actors_send(struct actor_loop *from, const struct actor_send *sen
 /* What the errno of such a future means. */
 enum error_code actor_error(int error, const char **ret_detail);
 
+/* ERROR_NONE, or why it cannot be sent: there is no such actor, … *ret_persists: the actor is in the store,
+ * and what is sent to it later belongs there, too. */
+enum error_code actors_look(struct actor_loop *from, const struct actor_send *send,
+			    bool *ret_persists, const char **ret_detail);
+
 /* Sends it after that time, whatever becomes of the flow that asked for it. `key` (may be empty) is
  * what it can be cancelled by. ERROR_NONE, or ERROR_QUEUE_FULL. */
 enum error_code actors_send_later(struct actor_loop *from, const struct actor_send *send,

@@ -114,6 +114,16 @@ static const struct actor_spec *send_find(struct actor_loop *from, const struct 
 	return NULL;
 }
 
+enum error_code actors_look(struct actor_loop *from, const struct actor_send *send,
+			    bool *ret_persists, const char **ret_detail)
+{
+	enum error_code code = ERROR_NONE;
+	const struct actor_spec *spec = send_find(from, send, &code, ret_detail);
+
+	*ret_persists = spec && spec->persists;
+	return code;
+}
+
 /* In its mailbox, or a negative errno; an actor that has just ended is made anew. */
 static int send_mail(struct actors *actors, const struct actor_spec *spec, struct str name,
 		     struct actor_mail *mail)

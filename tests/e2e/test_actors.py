@@ -1,5 +1,7 @@
 """tests/e2e/test_actors.py: named state, and handlers that change it, one message at a time."""
+import os
 import re
+import sqlite3
 import threading
 
 from backends import answering, holding
@@ -577,3 +579,82 @@ def test_nothing_that_was_replied_to_is_lost_by_a_crash(leat):
             now = daemon.post_json(f"/count/{name}/add", 0).json()
             assert now in (last + 1, last + 2), (name, last, now)
             replied[name] = now
+
+
+# ------------------------------------------------------------------ what is to be sent to them later
+
+LATER_KEPT = """
+store: { path: "@DIR@/leat.db" }
+actors:
+  note:
+    persist: true
+    expose: true
+    state: ","
+    handlers:
+      add: { set: "${state + message + ','}" }
+      get: { method: GET, reply: { json: "${state}" } }
+      fail: { tasks: { f: { fail: broken } } }
+  fleeting: { expose: true, state: ",", handlers: { add: { set: "${state + message + ','}" }, get: { method: GET, reply: "${state}" } } }
+routes:
+  POST /later/{actor}/{handler}/{key}/{text}:
+    tasks: { s: { send: "${path.actor}", handler: "${path.handler}", message: "${path.text}", delay: @delay@, key: "k:${path.key}" } }
+    reply: ok
+  POST /cancel/{key}: { tasks: { c: { cancel: "k:${path.key}" } }, reply: { json: "${c}" } }
+"""
+
+
+def noted(daemon):
+    return set(daemon.get("/note/get").json().strip(",").split(","))
+
+
+def stored(daemon, sql):
+    with sqlite3.connect(os.path.join(daemon.dir, "leat.db"), timeout=30) as file:
+        rows = file.execute(sql).fetchall()
+    file.close()
+    return rows
+
+
+def kept(daemon):
+    return stored(daemon, "select count(*) from todo where kind = 2 and state < 2")[0][0]
+
+
+def test_a_delayed_message_to_an_actor_that_is_kept_is_not_lost_by_kill_9(leat):
+    daemon = leat(LATER_KEPT, delay="1h")
+    for i in range(20):
+        assert daemon.post(f"/later/note/add/k{i // 2}/n{i}").text == "ok"
+    assert daemon.post("/later/fleeting/add/f/gone").text == "ok"
+    assert daemon.post("/cancel/k3").json() == 2  # all that have the name
+    daemon.restart(9)
+    assert kept(daemon) == 18
+    assert daemon.post("/cancel/k3").json() == 0
+    assert daemon.post("/cancel/k4").json() == 2
+    stored(daemon, "update todo set due = 0")  # an hour later
+    daemon.restart(9)
+    await_true(lambda: kept(daemon) == 0, 60)
+    assert noted(daemon) == {f"n{i}" for i in range(20) if i not in (6, 7, 8, 9)}
+    assert daemon.get("/fleeting/get").text == ","  # it has no place in the store
+
+
+def test_kill_9_while_kept_messages_are_sent_loses_none(leat):
+    daemon, sent = leat(LATER_KEPT, delay="5ms"), set()
+    for number in range(3):
+        for i in range(30):
+            assert daemon.post(f"/later/note/add/k/{number}x{i}").text == "ok"
+            sent.add(f"{number}x{i}")
+        daemon.restart(9)
+    await_true(lambda: kept(daemon) == 0, 60)
+    assert noted(daemon) == sent
+
+
+def test_a_kept_message_whose_handler_fails_is_tried_again_and_can_be_cancelled_meanwhile(leat):
+    daemon = leat(LATER_KEPT, delay="5ms")
+    assert daemon.post("/later/note/fail/k/x").text == "ok"
+    daemon.await_line("scheduled run failed what=note .*try=1 error=broken, trying again")
+    await_true(lambda: daemon.post("/cancel/k").json() == 1)
+    assert kept(daemon) == 0
+
+
+def test_a_kept_message_for_nobody_is_refused_at_once(leat):
+    daemon = leat(LATER_KEPT, delay="1h")
+    assert daemon.post("/later/nobody/add/k/x").status == 404
+    assert kept(daemon) == 0
