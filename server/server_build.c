@@ -47,7 +47,7 @@ static struct homes *server_create_homes(struct server *server)
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
-	server->actors = actors_create(n_workers);
+	server->actors = actors_create(n_workers, &server->memory);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	server->agendas = agendas_create(server->store, n_workers);

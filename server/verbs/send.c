@@ -272,10 +272,8 @@ static void send_later(struct step_run *run)
 		send_keep(run, key);
 		return;
 	}
-	if (code == ERROR_NONE) {
-		code = actors_send_later(actors, &state->send, config->delay_ms, key);
-		detail = code == ERROR_NONE ? "" : "too many messages are to be sent later";
-	}
+	if (code == ERROR_NONE)
+		code = actors_send_later(actors, &state->send, config->delay_ms, key, &detail);
 	send_end(state, code, detail);
 }
 

@@ -1,4 +1,5 @@
 """tests/e2e/test_actors.py: named state, and handlers that change it, one message at a time."""
+import json
 import os
 import re
 import sqlite3
@@ -658,3 +659,64 @@ def test_a_kept_message_for_nobody_is_refused_at_once(leat):
     daemon = leat(LATER_KEPT, delay="1h")
     assert daemon.post("/later/nobody/add/k/x").status == 404
     assert kept(daemon) == 0
+
+
+# ------------------------------------------------------------------ memory
+
+MEMORY = """
+limits: { total_memory: 8m, body: 1m }
+actors:
+  "box/{id}":
+    max: 100000
+    mailbox: { bytes: 64m }
+    state: { text: "" }
+    handlers:
+      put: { tasks: { t: { get: "@up@/" } } }
+      grow: { set: { text: "${state.text + message}" }, reply: { json: "${len(state.text)}" } }
+      size: { reply: { json: "${len(state.text)}" } }
+routes:
+  POST /put: { body: { type: json }, tasks: { t: { send: box/one, handler: put, message: "${body}" } }, reply: ok }
+  POST /grow: { body: { type: json }, tasks: { t: { ask: box/two, handler: grow, message: "${body}" } }, reply: { json: "${t}" } }
+  GET /size: { tasks: { t: { ask: box/two, handler: size } }, reply: { json: "${t}" } }
+  POST /many: { body: { type: json }, tasks: { all: { each: "${body}", send: "box/${item}", handler: size } }, reply: ok }
+"""
+
+
+def used(daemon):
+    return actors(daemon)["box"]["memory_bytes"]
+
+
+def until_refused(daemon, target, body):
+    """What was answered, until the memory of all is used up."""
+    answers = []
+    while len(answers) < 100:
+        answers.append(daemon.request("POST", target, body=body(len(answers)), headers=JSON))
+        if answers[-1].status != 200:
+            break
+    assert answers[-1].status in (500, 503), answers[-1]
+    return answers[:-1]
+
+
+def test_mailboxes_count_in_the_memory_of_all_and_are_given_back(leat, backend):
+    up = backend(holding(1))
+    daemon = leat(MEMORY, up=up.url)
+    before = used(daemon)
+    n_sent = len(until_refused(daemon, "/put", lambda _: json.dumps("x" * 200000)))
+    assert 10 < n_sent < 41 and n_sent * 200000 < used(daemon) < 8 << 20
+    assert f'leat_actor_memory_bytes{{actor="box"}} {used(daemon)}' in daemon.admin("GET", "/metrics").text
+    up.release.set()
+    await_true(lambda: used(daemon) < before + 4096 and actors(daemon)["box"]["messages"] == 0, 60)
+    assert daemon.post_json("/put", "x" * 200000).status == 200
+
+
+def test_a_state_that_does_not_fit_into_the_memory_of_all_is_none(leat):
+    daemon = leat(MEMORY, up="http://127.0.0.1:1")
+    size = until_refused(daemon, "/grow", lambda _: json.dumps("x" * 300000))[-1].json()
+    assert 600000 <= size < 8 << 20 and size < used(daemon) < size + 10000
+    assert daemon.get("/size").json() == size
+
+
+def test_actors_themselves_count_in_the_memory_of_all(leat):
+    daemon = leat(MEMORY, up="http://127.0.0.1:1")
+    until_refused(daemon, "/many", lambda n: json.dumps(list(range(n * 400, n * 400 + 400))))
+    assert 4 << 20 < used(daemon) <= 8 << 20
