@@ -33,6 +33,12 @@ static const char *const steps[] = {
 	"create index todo_due on todo (due, id) where state = 0 and blocked = 0;"
 	"create index todo_running on todo (id) where state = 1;"
 	"create index todo_over on todo (id) where state >= 2;",
+	/* 6: todo has messages to actors (kind 2), several of which may have one name */
+	"drop index todo_name;"
+	"create unique index todo_name on todo (name) where name is not null and state = 0 and "
+	"kind "
+	"<> 2;"
+	"create index todo_send on todo (name) where name is not null and state = 0 and kind = 2;",
 };
 
 /* Each step or nothing of it. */
