@@ -6,11 +6,12 @@
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
-#include "server/jobs/todo_send.h"
+#include "server/jobs/agenda.h"
 #include "server/jq/jq_pool.h"
 #include "server/live/topics.h"
 #include "server/server.h"
 #include "server/store/store.h"
+#include "server/upgrade/takeover.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -47,11 +48,10 @@ static struct homes *server_create_homes(struct server *server)
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
-	server->actors = actors_create(n_workers, &server->memory);
+	server->actors = actors_create(n_workers);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	server->agendas = agendas_create(server->store, n_workers);
-	todo_sends_begin(server->agendas);
 	for (size_t i = 0; i <= n_workers; i++) {
 		int r = worker_create(&server->workers[i], server, i, i == n_workers);
 
@@ -144,12 +144,14 @@ static int server_open_store(struct server *server, const struct settings *setti
 		.path = settings->store_path.ptr,
 		.size_max = settings->store_max,
 		.move_corrupt = settings->store_if_corrupt == STORE_MOVE_ASIDE,
+		.wait = server->unconfirmed,
 	};
 	struct diag diag;
 
 	diag_init(&diag);
 	server->store = store_create(&store, &diag);
 	diag_print(&diag, stderr);
+	takeover_tell(&diag);
 	diag_fini(&diag);
 	return server->store ? 0 : -EIO;
 }

@@ -204,17 +204,6 @@ static void ask_committed(struct store_op *op)
 	loop_post(looks ? agendas_of(ask->agendas, ask->look_slot)->loop : ask->loop, &ask->post);
 }
 
-static int ask_run_cancel(struct todo_ask *ask, struct store_db *db)
-{
-	int64_t n_sends = 0;
-	int r = todo_delete(db, ask->todo.name, &ask->n, &ask->look_slot);
-
-	if (r == 0)
-		r = todo_delete_sends(db, ask->todo.name, &n_sends);
-	ask->n += n_sends;
-	return r;
-}
-
 static int ask_run(struct store_op *op, struct store_db *db)
 {
 	struct todo_ask *ask = container_of(op, struct todo_ask, op);
@@ -222,7 +211,7 @@ static int ask_run(struct store_op *op, struct store_db *db)
 	int r;
 
 	if (ask->cancels)
-		return ask_run_cancel(ask, db);
+		return todo_delete(db, ask->todo.name, &ask->n, &ask->look_slot);
 	r = todo_insert(db, &ask->todo, clock_wall_ns(), &added);
 	ask->id = added.id;
 	ask->due_now = !added.blocked;

@@ -15,16 +15,12 @@ struct flow;
 struct job_run;
 struct scheduler;
 
-enum todo_kind {
-	TODO_FLOW,
-	TODO_JOB,
-	TODO_SEND, /* a message to an actor: todo_send.h */
-};
+enum todo_kind { TODO_FLOW, TODO_JOB };
 
 struct todo {
 	enum todo_kind kind;
-	struct str target; /* the flow, the job or the actor */
-	struct str name;   /* to cancel or replace it by; several messages may have one; or empty */
+	struct str target; /* the flow or the job */
+	struct str name;   /* to cancel or replace it by; or empty */
 	struct str key;    /* whose order is kept; or empty */
 	struct str
 		idem; /* idempotency key: what was added with it before is not added again; or empty */

@@ -1,7 +1,6 @@
 /* server/jobs/agenda_private.h: what agenda.c and todo_run.c share. */
 #pragma once
 #include "core/base/heap.h"
-#include "core/task/future.h"
 #include "server/jobs/scheduler.h"
 #include "server/jobs/todo.h"
 
@@ -14,16 +13,8 @@ enum {
 	AGENDA_RETRY_MAX_MS = 3600 * 1000,
 };
 
-/* Messages to actors: todo_send.c. */
-struct todo_sends {
-	void (*start)(struct todo_run *run);
-	void (*cancel)(struct todo_run *run); /* the daemon cannot wait for it */
-	void (*leave)(struct todo_run *run);  /* the run goes */
-};
-
 struct agendas {
 	struct store *store;
-	const struct todo_sends *sends; /* NULL: none are sent here */
 	atomic_size_t n_running;
 	_Atomic uint64_t n_done, n_failed, n_dead;
 	size_t n_agendas;
@@ -80,9 +71,6 @@ struct todo_run {
 	struct value with;
 	void *generation;
 	char name[32];
-	/* of a message */
-	struct future *future; /* its answer; NULL: none is awaited */
-	struct future_watch watch;
 };
 
 /* ---- agenda.c */
@@ -93,5 +81,3 @@ void agenda_arm(struct agenda *agenda);
 void todo_run_begin(struct agenda *agenda, int64_t id);
 void todo_run_cancel(struct todo_run *run);
 void todo_run_destroy(struct todo_run *run);
-void todo_end(struct todo_run *run, enum todo_end end, struct str error);
-void todo_fail(struct todo_run *run, struct str error); /* it is tried again, or given up */

@@ -81,15 +81,6 @@ static int todo_unblock(struct store_db *db, struct str key, struct todo_next *r
 
 /* ------------------------------------------------------------ coming and going */
 
-int todo_delete_sends(struct store_db *db, struct str name, int64_t *ret_n)
-{
-	int64_t r = store_write(db, "delete from todo where name = ?1 and state = 0 and kind = 2",
-				STORE_ARGS(store_text(name)));
-
-	*ret_n = MAX(r, INT64_C(0));
-	return todo_errno(r);
-}
-
 int todo_delete(struct store_db *db, struct str name, int64_t *ret_n, int64_t *ret_look_slot)
 {
 	const struct store_arg arg = store_text(name);
@@ -101,9 +92,8 @@ int todo_delete(struct store_db *db, struct str name, int64_t *ret_n, int64_t *r
 
 	*ret_n = 0;
 	*ret_look_slot = -1;
-	row = store_query(
-		db, "select id, key, slot from todo where name = ?1 and state = 0 and kind <> 2",
-		&arg, 1);
+	row = store_query(db, "select id, key, slot from todo where name = ?1 and state = 0", &arg,
+			  1);
 	while ((r = store_row(db, row)) == 1) {
 		id = store_row_int(row, 0);
 		free(key);
@@ -221,9 +211,10 @@ int todo_put_back(struct store_db *db, int64_t id, int64_t due_wall_ns, struct s
 	return todo_errno(
 		store_write(db,
 			    "update todo set state = 0, due = ?2, error = ?3, name = case when "
-			    "kind <> 2 and exists (select 1 from todo o where o.name = todo.name "
-			    "and o.state = 0 and o.kind <> 2) then null else name end where id = "
-			    "?1 and state = 1",
+			    "exists (select 1 from "
+			    "todo o where o.name = todo.name and o.state = 0) then null else name "
+			    "end where id = ?1 "
+			    "and state = 1",
 			    STORE_ARGS(store_int(id), store_int(due_wall_ns), store_text(error))));
 }
 
@@ -276,8 +267,9 @@ int todo_recover(struct store_db *db, const struct todo_slots *slots, int64_t no
 	if (r == 0)
 		r = todo_errno(store_write(
 			db,
-			"update todo set state = 0, due = ?3, name = case when kind = 2 then name "
-			"end where state = 1 and slot % ?1 = ?2",
+			"update todo set state = 0, due = ?3, name = null where state = 1 and slot "
+			"% ?1 "
+			"= ?2",
 			STORE_ARGS(store_int(slots->n_loops), store_int(slots->loop),
 				   store_int(now_wall_ns))));
 	return r;

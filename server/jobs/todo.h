@@ -43,8 +43,7 @@ struct todo_added {
  * first, and nothing is new. */
 int todo_insert(struct store_db *db, const struct todo *todo, int64_t now_wall_ns,
 		struct todo_added *ret);
-/* How many that wait were removed: 0 or 1; of messages, as many as have the name. */
-int todo_delete_sends(struct store_db *db, struct str name, int64_t *ret_n);
+/* How many that wait were removed: 0 or 1. */
 int todo_delete(struct store_db *db, struct str name, int64_t *ret_n, int64_t *ret_look_slot);
 
 /* -ENOENT: it is gone, or not to be run now. */

@@ -23,8 +23,6 @@ int64_t todo_id(const struct todo_run *run)
 
 void todo_run_destroy(struct todo_run *run)
 {
-	if (run->agenda->agendas->sends)
-		run->agenda->agendas->sends->leave(run);
 	timer_stop(&run->timer);
 	list_remove(&run->link);
 	run->agenda->n_runs--;
@@ -95,7 +93,7 @@ static void todo_on_timer(struct timer *timer)
 	todo_tell_end(container_of(timer, struct todo_run, timer));
 }
 
-void todo_end(struct todo_run *run, enum todo_end end, struct str error)
+static void todo_end(struct todo_run *run, enum todo_end end, struct str error)
 {
 	run->state = TODO_ENDING;
 	run->end = end;
@@ -109,7 +107,7 @@ void todo_end(struct todo_run *run, enum todo_end end, struct str error)
 }
 
 /* It doubles, up to an hour. */
-void todo_fail(struct todo_run *run, struct str error)
+static void todo_fail(struct todo_run *run, struct str error)
 {
 	uint64_t pause_ms = (uint64_t)run->row.pause_ms << MIN(run->row.starts - 1, INT64_C(20));
 	bool again = run->row.starts < run->row.tries;
@@ -189,8 +187,6 @@ void todo_run_cancel(struct todo_run *run)
 {
 	if (run->state == TODO_RUNNING && run->row.kind == TODO_FLOW)
 		flow_run_cancel(&run->flow);
-	else if (run->state == TODO_RUNNING && run->row.kind == TODO_SEND)
-		run->agenda->agendas->sends->cancel(run);
 }
 
 /* ------------------------------------------------------------ a job */
@@ -257,8 +253,6 @@ static void todo_started(struct store_op *op)
 		todo_end(run, TODO_AGAIN, STR("interrupted"));
 	} else if (run->row.kind == TODO_FLOW) {
 		todo_start_flow(run);
-	} else if (run->row.kind == TODO_SEND && agenda->agendas->sends) {
-		agenda->agendas->sends->start(run);
 	} else {
 		todo_start_job(run);
 	}
