@@ -15,6 +15,10 @@ static const char *route_ending(const struct route *route)
 		return "proxy";
 	if (route_is_live(route))
 		return route->websocket ? "websocket" : "events";
+	if (route->native)
+		return "runs";
+	if (route->async)
+		return "async";
 	if (!route->reply)
 		return "204";
 	return route->constant ? "constant reply" : "reply";

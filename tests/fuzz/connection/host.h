@@ -115,7 +115,7 @@ static const char routes_text[] =
 	"p: "
 	"{ publish: u, message: gone } } } } }\n"
 	"  GET /guarded/ev: { events: { subscribe: \"${query.t}\", slow: drop_oldest, queue: 1k, "
-	"history: 0 }, compress: true }\n"
+	"history: 0, ping: 300ms }, compress: true }\n"
 	"  POST /pub/{t}: { body: { type: text, max: 1k }, tasks: { p: { publish: \"${path.t}\", "
 	"message: \"${body ?? ''}\", event: \"${query.e ?? ''}\" } }, reply: \"${p}\" }\n";
 
@@ -128,7 +128,7 @@ static const char other_text[] =
 	"  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
 	"  GET /wait: { tasks: { w: { wait: 5ms } }, reply: other }\n"
 	"  GET /f/{path...}: { files: files }\n"
-	"  GET /ws: { websocket: { subscribe: t } }\n"
+	"  GET /ws: { websocket: { subscribe: t, ping: 300ms, pong: 100ms } }\n"
 	"  POST /pub/{t}: { body: { type: text }, tasks: { p: { publish: \"${path.t}\", message: "
 	"\"${body ?? ''}\" } }, reply: \"${p}\" }\n";
 
