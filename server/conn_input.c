@@ -437,7 +437,10 @@ bool conn_input(struct conn *conn)
 	if (conn->state == CONN_CLOSED)
 		return false;
 	if (!conn_keep(conn, window)) {
-		conn_close(conn); /* whatever is in work: what follows it would be lost */
+		if (conn->state == CONN_READ_HEAD && conn_has_output(conn))
+			conn_flush(conn); /* answers to what came before it */
+		if (conn->state != CONN_CLOSED)
+			conn_close(conn); /* whatever is in work: what follows it would be lost */
 		return false;
 	}
 	return conn->stream.readable || (conn->in_len > 0 && !conn->partial);

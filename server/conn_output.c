@@ -28,6 +28,12 @@ bool conn_has_output(const struct conn *conn)
 	       conn->worker->out_body.len > 0;
 }
 
+void conn_forget_output(struct conn *conn)
+{
+	conn->worker->out_len = 0;
+	conn->worker->out_head = conn->worker->out_body = STR_NONE;
+}
+
 bool conn_has_room(const struct conn *conn)
 {
 	return WORKER_OUT_SIZE - conn->worker->out_len >= ANSWER_ROOM;
@@ -421,7 +427,6 @@ static size_t conn_own_parts(const struct conn *conn, struct iovec parts[3])
 
 int conn_send(struct conn *conn)
 {
-	struct worker *worker = conn->worker;
 	struct iovec parts[3 + BODY_PIECE_PARTS];
 	size_t n_parts = conn_own_parts(conn, parts);
 	int r = conn->source ? conn_source_first(conn, parts + n_parts) : 0;
@@ -434,8 +439,7 @@ int conn_send(struct conn *conn)
 		r = conn_keep_unsent(conn);
 	else if (r > 0 && (conn->file || conn->source))
 		r = conn_send_rest(conn);
-	worker->out_len = 0;
-	worker->out_head = worker->out_body = STR_NONE;
+	conn_forget_output(conn);
 	return r;
 }
 

@@ -24,6 +24,7 @@ bool conn_put_interim(struct conn *conn, int status, const struct http_field *fi
 		      size_t n_fields);
 
 bool conn_has_output(const struct conn *conn);
+void conn_forget_output(struct conn *conn);  /* what stands there is not sent */
 bool conn_has_room(const struct conn *conn); /* for one more small answer in the scratch */
 
 /* Sends the scratch (and the body behind it). 1: everything is sent; 0: some is queued; or a

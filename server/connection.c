@@ -303,12 +303,15 @@ void conn_flush_alone(struct conn *conn)
 		free(conn);
 }
 
-/* What stands in the scratch, if anything does, at the end of a step. */
+/* What stands in the scratch, if anything does, at the end of a step. It is the loop's: what a connection
+ * that was closed has left there would go to the next one's client. */
 static void conn_put_out(struct conn *conn)
 {
 	bool unsent = conn_has_output(conn) || (conn->state == CONN_WRITE && !conn->source);
 
-	if (conn->state != CONN_CLOSED && unsent)
+	if (conn->state == CONN_CLOSED)
+		conn_forget_output(conn);
+	else if (unsent)
 		conn_flush(conn);
 }
 
