@@ -3,6 +3,7 @@
 #include "core/base/memory.h"
 #include "core/task/home.h"
 #include "server/admin/admin.h"
+#include "server/async/async.h"
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
@@ -53,6 +54,7 @@ static int server_create_workers(struct server *server, size_t n_workers)
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	server->agendas = agendas_create(server->store, n_workers);
 	todo_sends_begin(server->agendas);
+	async_begin(server->agendas);
 	for (size_t i = 0; i <= n_workers; i++) {
 		int r = worker_create(&server->workers[i], server, i, i == n_workers);
 

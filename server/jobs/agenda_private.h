@@ -21,13 +21,25 @@ struct todo_sends {
 	void (*leave)(struct todo_run *run);  /* the run goes */
 };
 
-struct agendas {
-	struct store *store;
-	const struct todo_sends *sends; /* NULL: none are sent here */
+/* Requests of routes with `async`: server/async/replay.c, in the same way. */
+struct todo_routes {
+	void (*start)(struct todo_run *run);
+	void (*cancel)(struct todo_run *run);
+};
+
+/* Of one lane. */
+struct agenda_tally {
 	atomic_size_t n_running;
 	_Atomic uint64_t n_done, n_failed, n_dead;
-	size_t n_agendas;
-	struct agenda *agendas[];
+};
+
+struct agendas {
+	struct store *store;
+	const struct todo_sends *sends;   /* NULL: none are sent here */
+	const struct todo_routes *routes; /* the same */
+	struct agenda_tally tallies[N_LANES];
+	size_t n_loops, n_loops_max;
+	struct agenda *agendas[]; /* those of one lane, then those of the next */
 };
 
 struct near {
@@ -39,6 +51,7 @@ struct agenda {
 	struct agendas *agendas;
 	struct scheduler *scheduler;
 	struct loop *loop;
+	enum todo_lane lane;
 	unsigned index; /* of the loop, for its slots */
 	struct heap near;
 	size_t n_near;
@@ -58,7 +71,7 @@ enum todo_state {
 	TODO_ENDING, /* the store is being told how it ended; the timer tries again */
 };
 
-enum todo_end { TODO_OK, TODO_AGAIN, TODO_DEAD };
+enum todo_end { TODO_OK, TODO_AGAIN, TODO_DEAD, TODO_CANCELLED };
 
 struct todo_run {
 	struct list link;
@@ -80,6 +93,11 @@ struct todo_run {
 	struct value with;
 	void *generation;
 	char name[32];
+	/* of a request */
+	struct request *request; /* that runs again; NULL: it has ended */
+	bool cancelled;          /* its client does not want it any more */
+	int status;              /* of its answer; 0: there is none */
+	struct buf fields, body;
 	/* of a message */
 	struct future *future; /* its answer; NULL: none is awaited */
 	struct future_watch watch;
