@@ -34,8 +34,7 @@ struct thing_ops {
 	void (*give_back)(void *thing,
 			  struct ask *ask); /* what was granted is not wanted (any more) */
 	bool (*is_idle)(const void *thing); /* nobody waits, holds, or left anything */
-	/* How it stands, for other threads to see. NULL: nobody looks; else its names are those of
-	 * the configuration, as what is seen of each is kept to the end of the process. */
+	/* How it stands, for other threads to see; or NULL. */
 	void (*tell)(const void *thing, struct home_figures *figures);
 	enum home_figured figured; /* where there is `tell` */
 };

@@ -106,22 +106,30 @@ void homes_destroy(struct homes *homes)
 
 /* ------------------------------------------------------------ what others see */
 
-static struct seen *homes_see(struct homes *homes, const struct thing_ops *ops, struct str name)
+void homes_watch(struct homes *homes, enum home_figured kind, struct str name)
 {
-	struct map *map = &homes->seen[ops->figured];
+	struct map *map = &homes->seen[kind];
 	struct seen *seen;
+	char *bytes;
 
 	lock_acquire(&homes->lock);
-	seen = map_find(map, name);
-	if (!seen) {
-		char *bytes;
-
+	if (!map_find(map, name)) {
 		seen = mem_zalloc(sizeof(*seen) + name.len);
 		bytes = (char *)(seen + 1);
 		if (name.len)
 			memcpy(bytes, name.ptr, name.len);
 		map_set(map, (struct str){ bytes, name.len }, seen);
 	}
+	lock_release(&homes->lock);
+}
+
+/* NULL: nobody looks. */
+static struct seen *homes_find_seen(struct homes *homes, enum home_figured kind, struct str name)
+{
+	struct seen *seen;
+
+	lock_acquire(&homes->lock);
+	seen = map_find(&homes->seen[kind], name);
 	lock_release(&homes->lock);
 	return seen;
 }
@@ -144,11 +152,8 @@ static void thing_tell(struct thing *thing)
 void homes_figures(struct homes *homes, enum home_figured kind, struct str name,
 		   struct home_figures *ret_figures)
 {
-	const struct seen *seen;
+	const struct seen *seen = homes_find_seen(homes, kind, name);
 
-	lock_acquire(&homes->lock);
-	seen = map_find(&homes->seen[kind], name);
-	lock_release(&homes->lock);
 	*ret_figures = (struct home_figures){ 0 };
 	if (!seen)
 		return;
@@ -224,7 +229,7 @@ static struct thing *thing_create(struct home *home, const struct thing_ops *ops
 		memcpy(bytes, name.ptr, name.len);
 	*thing = (struct thing){ .home = home, .ops = ops, .name = { bytes, name.len } };
 	if (ops->tell)
-		thing->seen = homes_see(home->homes, ops, thing->name);
+		thing->seen = homes_find_seen(home->homes, ops->figured, name);
 	owner.thing = thing;
 	ops->init(thing + 1, &owner);
 	map_set(&home->things[ops->kind], thing->name, thing);
