@@ -342,7 +342,7 @@ static void load_shared(struct load *load)
 	struct shared_things *things = arena_alloc(arena, sizeof(*things));
 
 	shared_compile(things, load->config.shared, arena, load->diag);
-	load->compiler.shared = things;
+	load->compiler.shared = load->generation->shared = things;
 	queues_compile(&load->generation->queues, load->config.compute, arena, load->diag);
 	load->compiler.queues = &load->generation->queues;
 	gpu_set_compile(&load->generation->gpu, load->config.gpu, arena, load->diag);

@@ -50,6 +50,7 @@ struct generation {
 	struct kafka_section kafka;
 	struct str files_root; /* where data is kept */
 	struct data_root data_root;
+	const struct shared_things *shared; /* `shared:` */
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct actor_section actors;

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/flow/shared.h"
 #include "server/inherited.h"
 #include "server/log_output.h"
 #include "server/logger.h"
@@ -248,6 +249,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	generation->n_holders = (unsigned)server->n_workers + 1;
 	server->generation = generation;
 	queues_open(&generation->queues, server->pool);
+	shared_watch(generation->shared, server->homes);
 	upstream_section_apply(&generation->http);
 #if WITH_KAFKA
 	kafka_outboxes_set(&server->kafka_outboxes, &generation->kafka, server->store,

@@ -187,6 +187,7 @@ void admin_metrics(struct request *request)
 	admin_write_live_metrics(server, &out);
 	metric_policies(&out);
 	metric_compute(&out, &server->generation->queues);
+	admin_write_shared_metrics(server, &out);
 #if WITH_GPU
 	gpu_metrics_write(&out);
 #endif
