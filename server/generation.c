@@ -14,6 +14,7 @@
 #include "server/jobs/jobs.h"
 #include "server/jq/jq_check.h"
 #include "server/later.h"
+#include "server/peer_route.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
@@ -234,6 +235,14 @@ static void load_kafka_section(struct load *load)
 	load->compiler.kafka = &generation->kafka;
 }
 
+static void load_peers(struct load *load)
+{
+	load->compiler.peers = &load->generation->peers;
+	peer_section_compile(&load->generation->peers, load->config.peers,
+			     load->before ? &load->before->peers : NULL, &load->generation->conf,
+			     load->diag);
+}
+
 static void load_sql_section(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -300,6 +309,7 @@ static void load_routes(struct load *load)
 			tally_give(route->tally);
 	}
 	actor_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
+	peer_route_add(generation, &load->compiler);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
@@ -351,7 +361,8 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",     "server", "log",   "limits",
 						"timeouts",   "admin",  "http",  "shared",
 						"compute",    "redis",  "sql",   "kafka",
-						"files_root", "gpu",    "trace", "store" };
+						"files_root", "gpu",    "trace", "store",
+						"peers" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -402,6 +413,7 @@ static void load_sections(struct load *load)
 	load_sql_section(load);
 	load_kafka_section(load);
 	load_shared(load);
+	load_peers(load);
 	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
 	load->compiler.actors = &load->generation->actors;
 	load_flows(load);
@@ -459,6 +471,7 @@ void generation_destroy(struct generation *generation)
 	trace_conf_fini(&generation->trace);
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
+	peer_section_fini(&generation->peers);
 	sql_section_fini(&generation->sql);
 	kafka_section_fini(&generation->kafka);
 	for (size_t i = 0; i < generation->n_listens; i++)
