@@ -40,6 +40,7 @@ enum {
 	IDLE_LOOKED_AT = 32,
 	LINGER_MS = 2000,
 	LINGER_MAX = 4 << 20, /* bytes that are read and dropped */
+	HANDED_OVER_MS = 1000,
 };
 
 static void conn_on_readable(struct stream *stream);
@@ -409,12 +410,18 @@ static void conn_on_readable(struct stream *stream)
 }
 
 /* A connection that looks idle may have a request in its socket that no event has told of yet:
- * that one is answered, with Connection: close. */
+ * that one is answered, with Connection: close. Where another process has taken over, nobody waits for
+ * the end of this one, and there is time for a request that the network still carries. */
 void conn_drain(struct conn *conn, bool cancel)
 {
 	bool idle = conn->state <= CONN_READ_HEAD && conn->in_len == 0 && !conn_has_unread(conn);
 
 	conn->keep_alive = false;
+	if (!cancel && conn->worker->server->handed_over && conn->state <= CONN_READ_HEAD) {
+		if (idle && conn->state == CONN_READ_HEAD)
+			conn_set_deadline(conn, HANDED_OVER_MS);
+		return;
+	}
 	if (idle)
 		stream_end(&conn->stream);
 	if (idle || cancel || conn->state == CONN_LINGER)

@@ -183,13 +183,14 @@ static void load_listens(struct load *load)
 	generation->n_listens = n_listens;
 }
 
-/* Before listeners and routes: those have policies of their own. */
+/* Before listeners and routes: those have policies of their own. Behind upstreams, which they name. */
 static void load_policies(struct load *load)
 {
 	struct generation *generation = load->generation;
 
 	policy_compiler_init(&load->policies, &generation->conf, load->diag, &generation->policies);
 	load->policies.outer_names.constant = load_constant;
+	load->policies.http = &generation->http;
 	load->policies.before = load->before ? &load->before->policies : NULL;
 	policies_compile_prefixes(&load->policies, load->config.defaults);
 	generation->no_route = arena_zalloc(generation->arena, sizeof(struct route));
@@ -400,11 +401,11 @@ static void load_sections(struct load *load)
 	load_modules(load);
 	flow_check_defaults(&load->compiler);
 	load_settings(load);
+	load_upstreams(load);
 	load_policies(load);
 	load_listens(load);
 	listen_spec_compile_admin(&generation->admin, load->config.admin, generation->arena,
 				  load->diag);
-	load_upstreams(load);
 	trace_conf_compile(&generation->trace, load->config.trace, &generation->http,
 			   &generation->conf, load->diag);
 	generation->natives.upstreams = generation->http.upstreams;

@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "server/inherited.h"
+#include "server/notify.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include <errno.h>
@@ -117,13 +118,34 @@ static void listener_on_event(struct watch *watch, uint32_t events)
 
 /* ------------------------------------------------------------ life */
 
+void listener_store(struct listener *listener)
+{
+	if (listener->stored || !inherited_is_own(listener->fd_name))
+		return;
+	listener->stored = true;
+	notify_store_fd(listener->fd, listener->fd_name);
+}
+
+/* The path of the admin socket goes with it: a command then says at once that nobody is there. What systemd
+ * has kept of a socket without a path would reach nobody. */
+static void listener_forget(struct listener *listener)
+{
+	const struct net_addr *addr = &listener->addr;
+	bool path = addr->sa.sa_family == AF_UNIX && addr->un.sun_path[0];
+
+	if (listener->handed_over || !inherited_is_own(listener->fd_name))
+		return;
+	if (listener->stored && (!listener->server->stopping || (path && listener->admin)))
+		notify_forget_fd(listener->fd_name);
+	if (path && listener->admin)
+		unlink(addr->un.sun_path);
+}
+
 static void listener_destroy(struct listener *listener)
 {
-	if (listener->admin && !listener->inherited && listener->addr.sa.sa_family == AF_UNIX &&
-	    listener->addr.un.sun_path[0] && listener->fd >= 0)
-		unlink(listener->addr.un.sun_path);
 	fd_close(&listener->fd);
 	fd_close(&listener->reserve_fd);
+	free(listener->fd_name);
 	free(listener->text);
 	free(listener);
 }
@@ -132,6 +154,7 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 		    struct str text, const struct net_addr *addr, bool admin)
 {
 	struct listener *listener = mem_zalloc(sizeof(*listener));
+	char name[INHERITED_NAME_MAX];
 	int r;
 
 	listener->server = server;
@@ -144,12 +167,13 @@ int listener_create(struct listener **ret_listener, struct server *server, struc
 	list_init(&listener->link);
 	timer_init(&listener->backoff, worker->loop, listener_on_backoff);
 	/* what may reload may not be for everybody */
-	r = inherited_take(text, addr);
-	listener->inherited = r >= 0;
+	r = inherited_take(text, addr, name);
+	listener->handed_over = r >= 0 && server->unconfirmed;
 	if (r >= 0)
 		listener->fd = r;
-	else if (!inherited_is_meant(text))
+	else if (inherited_own_name(name, addr), !inherited_is_meant(text))
 		r = net_listen_mode(addr, BACKLOG, admin ? ADMIN_MODE : 0, &listener->fd);
+	listener->fd_name = mem_strdup(name);
 	if (r < 0) {
 		listener_destroy(listener);
 		return r;
@@ -176,8 +200,9 @@ static void listener_stop_here(struct post *post)
 	struct listener *listener = container_of(post, struct listener, stop_post);
 
 	loop_remove(listener->worker->loop, &listener->watch);
-	/* whom the kernel has connected already would be reset */
-	for (unsigned n = 0; n < BACKLOG && listener_accept_one(listener); n++)
+	/* whom the kernel has connected already would be reset, if nobody else accepts */
+	for (unsigned n = 0; n < BACKLOG && !listener->handed_over && listener_accept_one(listener);
+	     n++)
 		;
 	timer_stop(&listener->backoff);
 	listener_destroy(listener);
@@ -193,6 +218,7 @@ void listener_start(struct listener *listener)
 /* Posts are run in order: the start has been run when the stop is. */
 void listener_stop(struct listener *listener)
 {
+	listener_forget(listener);
 	list_remove(&listener->link);
 	listener->stop_post.run = listener_stop_here;
 	loop_post(listener->worker->loop, &listener->stop_post);

@@ -19,9 +19,11 @@ struct listener {
 	struct net_addr addr;
 	bool admin; /* its connections are the main thread's */
 	bool started;
-	bool inherited; /* systemd has opened it */
-	bool kept;      /* while a reload is applied: the new configuration has it too */
-	char *text;     /* as the configuration names it */
+	char *fd_name;    /* its name at systemd, and in a process that takes this one's place */
+	bool stored;      /* systemd keeps a copy of it, by that name */
+	bool handed_over; /* another process has it, too, and accepts */
+	bool kept;        /* while a reload is applied: the new configuration has it too */
+	char *text;       /* as the configuration names it */
 	int fd;
 	struct watch watch;   /* on the worker's loop from here on */
 	struct timer backoff; /* out of descriptors: accepting goes on then */
@@ -34,6 +36,9 @@ struct listener {
 int listener_create(struct listener **ret_listener, struct server *server, struct worker *worker,
 		    struct str text, const struct net_addr *addr, bool admin);
 void listener_start(struct listener *listener); /* begins to accept; main thread */
+
+/* Has systemd keep it, where it is leat's own. This must be the process that systemd listens to. Main thread. */
+void listener_store(struct listener *listener);
 
 /* Accepts who is connected already, stops accepting, then closes and frees it; main thread.
  * Connections that were accepted stay. */

@@ -11,6 +11,8 @@ const struct command commands[] = {
 	{ "run", cli_run, "", "serve, in the foreground" },
 	{ "check", cli_check, "[--strict]", "check the configuration and print all errors" },
 	{ "reload", cli_reload, "", "have the running daemon reload; fails when it refuses" },
+	{ "upgrade", cli_upgrade, "[--json]",
+	  "have a new process, of the program as it is now, take the running one's place" },
 	{ "status", cli_status, "[--json]", "what is running" },
 	{ "routes", cli_routes, "[--json] [--running]", "the route table" },
 	{ "explain", cli_explain, "[METHOD] PATH [--running]",
@@ -109,7 +111,7 @@ static bool read_options(int argc, char **argv, struct cli *cli, int *ret_code)
 
 int main(int argc, char **argv)
 {
-	struct cli cli = { .conf_path = CONF_DEFAULT };
+	struct cli cli = { .conf_path = CONF_DEFAULT, .argv = argv };
 	int code;
 
 	if (!read_options(argc, argv, &cli, &code))

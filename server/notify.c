@@ -1,13 +1,16 @@
-/* server/notify.c: no state of its own; libsystemd reads NOTIFY_SOCKET and WATCHDOG_USEC. */
+/* server/notify.c: libsystemd reads NOTIFY_SOCKET and WATCHDOG_USEC. */
 #include "server/notify.h"
 #include "core/base/clock.h"
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
 enum { STATUS_MAX = 512 };
+
+static bool silent;
 
 /* One line: a newline would begin another assignment. */
 static void notify_clean(char *status)
@@ -23,6 +26,8 @@ static void notify_send(const char *state, const char *status)
 {
 	char text[STATUS_MAX];
 
+	if (silent)
+		return;
 	if (!status) {
 		(void)sd_notify(0, state);
 		return;
@@ -41,6 +46,8 @@ void notify_reloading(void)
 {
 	struct timespec now;
 
+	if (silent)
+		return;
 	/* systemd compares it with its own clock: not one that tests replace */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
@@ -65,7 +72,35 @@ void notify_status(const char *format, ...)
 
 void notify_watchdog(void)
 {
-	(void)sd_notify(0, "WATCHDOG=1");
+	if (!silent)
+		(void)sd_notify(0, "WATCHDOG=1");
+}
+
+void notify_main_pid(int pid)
+{
+	if (!silent)
+		(void)sd_notifyf(0, "MAINPID=%d", pid);
+}
+
+void notify_silence(void)
+{
+	silent = true;
+}
+
+void notify_store_fd(int fd, const char *name)
+{
+	char state[STATUS_MAX];
+
+	if (silent)
+		return;
+	snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
+	(void)sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+}
+
+void notify_forget_fd(const char *name)
+{
+	if (!silent)
+		(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 uint64_t notify_watchdog_ms(void)

@@ -16,6 +16,7 @@
 #include "server/notify.h"
 #include "server/peers/peer_loop.h"
 #include "server/server.h"
+#include "server/upgrade/takeover.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -100,8 +101,11 @@ static void server_start_listeners(struct server *server)
 	struct listener *listener;
 
 	list_each(listener, &server->listeners, struct listener, link)
-		if (!listener->started)
+		if (!listener->started) {
 			listener_start(listener);
+			if (!server->starting)
+				listener_store(listener);
+		}
 }
 
 /* A log that cannot be written is a reason to refuse a configuration, not to go on without it. */
@@ -292,13 +296,28 @@ static void server_begin_load(struct server *server);
 static void server_end_reload(struct server *server)
 {
 	server->reloading = false;
-	if (server->stopping && server->n_undrained == 0)
-		loop_stop(server->main->loop);
+	server_check_ended(server);
+	server_resume_reloads(server);
+}
+
+void server_resume_reloads(struct server *server)
+{
+	if (server->reloading || server->n_unswapped > 0 || server->upgrade)
+		return;
 	list_move_all(&server->reloads, &server->reloads_next);
 	if (!list_is_empty(&server->reloads) && !server->stopping)
 		server_begin_load(server);
 	else if (!list_is_empty(&server->reloads))
 		server_tell(server, false, STR("leat is stopping\n"));
+}
+
+bool server_drop_reloads(struct server *server)
+{
+	list_move_all(&server->reloads, &server->reloads_next);
+	if (list_is_empty(&server->reloads))
+		return false;
+	server_tell(server, false, STR("leat was upgraded meanwhile: the new process reloads\n"));
+	return true;
 }
 
 static void server_reload_done(struct server *server)
@@ -309,6 +328,8 @@ static void server_reload_done(struct server *server)
 		server_start_listeners(server);
 	if (server->starting) {
 		server->starting = false;
+		if (server->unconfirmed)
+			takeover_serve(server);
 		server_end_reload(server);
 		return;
 	}
@@ -430,7 +451,7 @@ static void server_begin_load(struct server *server)
 
 void server_reload(struct server *server, struct reload *reload)
 {
-	if (server->reloading || server->n_unswapped > 0) {
+	if (server->reloading || server->n_unswapped > 0 || server->upgrade) {
 		list_add(&server->reloads_next, &reload->link);
 		return;
 	}

@@ -19,16 +19,14 @@
 #include "server/inherited.h"
 #include "server/jobs/agenda.h"
 #include "server/jq/jq_pool.h"
-#if WITH_KAFKA
-#include "server/kafka/kafka_producer.h"
-#endif
 #include "server/live/topics.h"
 #include "server/logger.h"
 #include "server/notify.h"
 #include "server/peers/peer_loop.h"
 #include "server/share.h"
-#include "server/sql/sql_threads.h"
 #include "server/store/store.h"
+#include "server/upgrade/takeover.h"
+#include "server/upgrade/upgrade.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +159,7 @@ static void server_cancel_all(struct timer *timer)
 	server_drain_workers(server, true);
 	server->shutdown.on_fire = server_give_up;
 	timer_start(&server->shutdown, CANCEL_GRACE_MS);
+	server_on_alone(server); /* it is not waited for any more */
 }
 
 struct drained {
@@ -174,7 +173,15 @@ static void server_on_drained(struct post *post)
 	struct server *server = drained->server;
 
 	free(drained);
-	if (--server->n_undrained == 0 && !server->reloading)
+	server->n_undrained--;
+	server_check_ended(server);
+}
+
+/* The process before ends here, too: what a service has left is killed when its main process has ended. */
+void server_check_ended(struct server *server)
+{
+	if (server->stopping && server->n_undrained == 0 && !server->reloading &&
+	    !server->predecessor)
 		loop_stop(server->main->loop);
 }
 
@@ -195,6 +202,7 @@ void server_shutdown(struct server *server)
 			server_cancel_all(&server->shutdown); /* asked twice: at once */
 		return;
 	}
+	upgrade_abandon(server);
 	server->stopping = true;
 	server->stopping_ns = clock_monotonic_ns();
 	log_info("stopping connections=%zu", atomic_load(&server->n_conns));
@@ -285,6 +293,7 @@ static int server_open(struct server *server, struct generation *generation)
 	if (r == 0)
 		r = server_open_listeners(server, generation, &diag);
 	diag_print(&diag, stderr);
+	takeover_tell(&diag);
 	diag_fini(&diag);
 	return r;
 }
@@ -318,79 +327,17 @@ static void server_announce(struct server *server)
 			 listener->admin ? " for=admin" : "",
 			 listen && listen->tls ? " tls=yes" : "");
 	}
-	inherited_warn();
+	inherited_settle();
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);
-	notify_ready("serving generation 1");
-	if (notify_watchdog_ms())
-		timer_start(&server->watchdog, notify_watchdog_ms());
+	if (!server->unconfirmed)
+		server_say_ready(server);
 }
 
 static void server_ignore_signals(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(signal_numbers); i++)
 		signal(signal_numbers[i], SIG_IGN);
-}
-
-#if WITH_KAFKA
-/* What is left of `timeouts.shutdown`, for messages that nobody waits for any more; a second at least,
- * as for whatever is asked to end. */
-static uint64_t server_time_left_ms(const struct server *server)
-{
-	uint64_t all_ms = server->generation ? server->generation->settings.timeout_shutdown : 0;
-	uint64_t gone_ms = server->stopping_ns
-				   ? (clock_monotonic_ns() - server->stopping_ns) / NS_PER_MS
-				   : all_ms;
-
-	return MAX(all_ms > gone_ms ? all_ms - gone_ms : 0, (uint64_t)1000);
-}
-
-static void server_stop_kafkas(struct server *server)
-{
-	uint64_t left_ms = server_time_left_ms(server);
-
-	for (size_t i = 0; i < server->n_old; i++)
-		kafka_section_stop(&server->old[i]->kafka, left_ms);
-	if (server->generation)
-		kafka_section_stop(&server->generation->kafka, left_ms);
-}
-#endif
-
-/* The loops' threads have ended, the loops are still there: what was on its way to them arrives. */
-static void server_stop_sqls(struct server *server)
-{
-	for (size_t i = 0; i < server->n_old; i++)
-		sql_section_stop(&server->old[i]->sql);
-	if (server->generation)
-		sql_section_stop(&server->generation->sql);
-#if WITH_KAFKA
-	server_stop_kafkas(server);
-#endif
-	sql_threads_wait();
-	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
-		if (server->workers[i]->loop)
-			loop_run_once(server->workers[i]->loop, false);
-#if WITH_KAFKA
-	kafka_wait_ends(server_time_left_ms(server));
-	for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i]; i++)
-		if (server->workers[i]->loop)
-			loop_run_once(server->workers[i]->loop, false);
-	kafka_outboxes_stop(&server->kafka_outboxes);
-#endif
-}
-
-/* The same: what was to be kept is, and who waits for that is told. */
-static void server_stop_store(struct server *server)
-{
-	store_destroy(take(&server->store));
-	for (size_t n = 0; n < 3; n++) /* some tell others */
-		for (size_t i = 0; server->workers && i < server->n_workers && server->workers[i];
-		     i++)
-			if (server->workers[i]->loop)
-				loop_run_once(server->workers[i]->loop, false);
-#if WITH_KAFKA
-	kafka_outboxes_fini(&server->kafka_outboxes);
-#endif
 }
 
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
@@ -408,7 +355,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
-	server_stop_sqls(server);
+	server_stop_clients(server);
 	server_stop_store(server);
 	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
@@ -446,22 +393,26 @@ static void server_close(struct server *server)
 	free(server->watchdog_turns);
 	free(server->dns_servers);
 	agendas_destroy(server->agendas);
+	store_destroy(server->store);
 }
 
-int server_run(const char *conf_path)
+int server_run(const char *conf_path, char *const *argv)
 {
-	struct server server = { .conf_path = conf_path, .exit_code = 1 };
+	struct server server = { .conf_path = conf_path, .argv = argv, .exit_code = 1 };
 	struct generation *generation;
 	struct logger_settings logger = { .level = LOG_INFO, .access = "off", .share = SHARE_ALL };
 	struct diag diag;
 
 	diag_init(&diag);
 	inherited_begin();
+	server.unconfirmed = server.predecessor = takeover_begin();
 	generation = generation_load(conf_path, NULL, false, false, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
 	if (!generation)
 		return 1;
+	takeover_use_stderr();
+	server.program = server_find_program(argv);
 	list_init(&server.listeners);
 	list_init(&server.reloads);
 	list_init(&server.reloads_next);
@@ -475,11 +426,14 @@ int server_run(const char *conf_path)
 		if (server_start_workers(&server) == 0) {
 			server_announce(&server);
 			loop_run(server.main->loop);
-			server.exit_code = 0;
+			server.exit_code = server.failed ? 1 : 0;
 			log_info("stopped");
 		}
 	}
 	server_close(&server);
+	takeover_end();
+	inherited_end();
+	free(server.program);
 	logger_stop();
 	return server.exit_code;
 }

@@ -14,6 +14,7 @@
 struct logins;
 struct server;
 struct reload;
+struct upgrade;
 
 /* Told once when a reload has ended: `text` is what it has to say (diagnostics); main thread. */
 typedef void reload_fn(struct reload *reload, bool accepted, struct str text);
@@ -25,6 +26,8 @@ struct reload {
 
 struct server {
 	const char *conf_path;
+	char *const *argv; /* of this process: those of one that takes its place */
+	char *program;     /* the file of both */
 	struct pool *pool;
 	struct file_engine file_engine; /* of tasks on files */
 	struct logins *logins;
@@ -71,14 +74,34 @@ struct server {
 	unsigned n_unsettled; /* workers that may still be given connections */
 	unsigned n_undrained;
 	int exit_code;
+	bool failed; /* ends by itself: the exit code says so */
+	/* upgrade: see server/upgrade/ */
+	struct upgrade *upgrade; /* in progress, or NULL */
+	bool handed_over;        /* another process has taken this one's place; before `stopping` */
+	bool unconfirmed;        /* this process takes another's, and is not the main one yet */
+	bool predecessor;        /* that one has not ended yet */
 };
 
 /* Serves until a signal ends it; the exit code of the process. */
-int server_run(const char *conf_path);
+int server_run(const char *conf_path, char *const *argv);
 
 /* Reloads the file; `reload` is embedded in who asks and told at the end. Main thread. */
 void server_reload(struct server *server, struct reload *reload);
 void server_shutdown(struct server *server);
+
+/* ---- of server_upgrade.c, main thread */
+
+/* Where argv[0] is, as an absolute path: a package that is upgraded puts another file there. */
+char *server_find_program(char *const *argv);
+
+/* Another process accepts what comes from now on: this one drains. True: a reload was asked for meanwhile,
+ * which is that one's now. */
+bool server_hand_over(struct server *server);
+void server_confirm(struct server *server);  /* this is the main process, from now on */
+void server_on_alone(struct server *server); /* the one before has ended */
+
+/* systemd is told that it serves, and what to keep. */
+void server_say_ready(struct server *server);
 
 /* ---- any thread */
 
@@ -105,8 +128,17 @@ const struct reply *server_no_route_reply(const struct http_head *head, uint32_t
  * negative errno */
 int server_build(struct server *server, const struct generation *generation);
 
+/* ---- of server_stop.c, main thread: the loops' threads have ended, the loops are still there */
+void server_stop_clients(struct server *server); /* of databases and Kafka */
+void server_stop_store(struct server *server);
+
 /* ---- of reload.c, main thread */
 void server_apply_generation(struct server *server, struct generation *generation);
 int server_check_access_log(const struct generation *generation, struct diag *diag);
 int server_open_listeners(struct server *server, struct generation *generation, struct diag *diag);
 void server_apply_settings(struct server *server);
+void server_resume_reloads(struct server *server); /* those that came while they could not begin */
+bool server_drop_reloads(struct server *server);   /* false: there were none */
+
+/* ---- of server.c, main thread */
+void server_check_ended(struct server *server); /* after whatever may have been the last thing */

@@ -12,6 +12,7 @@
 #include "server/peers/peer_loop.h"
 #include "server/server.h"
 #include "server/store/store.h"
+#include "server/upgrade/takeover.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -145,12 +146,14 @@ static int server_open_store(struct server *server, const struct settings *setti
 		.path = settings->store_path.ptr,
 		.size_max = settings->store_max,
 		.move_corrupt = settings->store_if_corrupt == STORE_MOVE_ASIDE,
+		.wait = server->unconfirmed,
 	};
 	struct diag diag;
 
 	diag_init(&diag);
 	server->store = store_create(&store, &diag);
 	diag_print(&diag, stderr);
+	takeover_tell(&diag);
 	diag_fini(&diag);
 	return server->store ? 0 : -EIO;
 }

@@ -99,3 +99,46 @@ int tls_tickets_on_key(SSL *ssl, unsigned char name[16], unsigned char iv[EVP_MA
 	/* clients of 1.3 use a ticket once: they get another */
 	return found == 2 || (!making && SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
+
+/* ------------------------------------------------------------ for another process */
+
+static unsigned char *ticket_key_save(const struct ticket_key *key, unsigned char *out)
+{
+	memcpy(out, key->name, 16);
+	memcpy(out + 16, key->aes, 32);
+	memcpy(out + 48, key->hmac, 32);
+	memcpy(out + 80, &key->made_ns, 8);
+	return out + 88;
+}
+
+static const unsigned char *ticket_key_restore(struct ticket_key *key, const unsigned char *in)
+{
+	memcpy(key->name, in, 16);
+	memcpy(key->aes, in + 16, 32);
+	memcpy(key->hmac, in + 48, 32);
+	memcpy(&key->made_ns, in + 80, 8);
+	if (key->made_ns > clock_monotonic_ns())
+		OPENSSL_cleanse(key, sizeof(*key));
+	return in + 88;
+}
+
+void tls_tickets_save(unsigned char out[TLS_TICKETS_KEYS_SIZE])
+{
+	memset(out, 0, TLS_TICKETS_KEYS_SIZE);
+	lock_acquire(&tickets.lock);
+	if (tickets.now.made_ns) {
+		out = ticket_key_save(&tickets.now, out);
+		ticket_key_save(&tickets.before, out);
+	}
+	lock_release(&tickets.lock);
+}
+
+void tls_tickets_restore(const unsigned char in[TLS_TICKETS_KEYS_SIZE])
+{
+	lock_acquire(&tickets.lock);
+	in = ticket_key_restore(&tickets.now, in);
+	ticket_key_restore(&tickets.before, in);
+	if (!tickets.now.made_ns)
+		OPENSSL_cleanse(&tickets.before, sizeof(tickets.before));
+	lock_release(&tickets.lock);
+}

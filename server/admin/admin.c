@@ -28,6 +28,7 @@ static const struct {
 	{ "GET /v1/log", admin_log },
 	{ "PUT /v1/log", admin_log_set },
 	{ "POST /v1/reload", admin_reload },
+	{ "POST /v1/upgrade", admin_upgrade },
 	{ "GET /v1/caches", admin_caches },
 	{ "DELETE /v1/cache", admin_cache_purge },
 	{ "GET /healthz", admin_health },

@@ -13,7 +13,7 @@ route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jo
 	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
 	admin_reload, admin_health, admin_ready, admin_metrics, admin_page, admin_log,
 	admin_log_set, admin_caches, admin_cache_purge;
-route_native_fn admin_actors, admin_peers, admin_help, admin_help_one;
+route_native_fn admin_actors, admin_peers, admin_help, admin_help_one, admin_upgrade;
 
 /* What is the same for the admin API and the commands that work on a file. Each appends to
  * `out`. */

@@ -93,6 +93,11 @@ struct str key_source_url(const struct key_source *source)
 	return source->url;
 }
 
+const struct upstream *key_source_upstream(const struct key_source *source)
+{
+	return source->upstream;
+}
+
 struct jwks *key_source_get(struct key_source *source)
 {
 	struct jwks *jwks;

@@ -29,6 +29,7 @@ struct key_source *key_source_create(struct str url, struct upstream *upstream, 
 struct key_source *key_source_ref(struct key_source *source);
 void key_source_unref(struct key_source *source); /* NULL is accepted */
 struct str key_source_url(const struct key_source *source);
+const struct upstream *key_source_upstream(const struct key_source *source);
 
 /* The keys as they are, a reference; NULL: there never were any. */
 struct jwks *key_source_get(struct key_source *source);

@@ -1,9 +1,8 @@
 /* server/auth/rules_jwt.c */
 #include "server/auth/rules_jwt.h"
 #include "conf/load.h"
-#include "server/client/upstream.h"
 #include "server/policy/policies.h"
-#include "server/upstream_conf.h"
+#include "server/upstream_url.h"
 
 struct jwt_config {
 	struct str keys, url, from, typ;
@@ -20,7 +19,8 @@ const struct setting auth_jwt_keys[] = {
 	{ "keys", SETTING_TEXT, AT(keys),
 	  .help = "A file of public keys: a JSON Web Key Set, or PEM." },
 	{ "url", SETTING_TEXT, AT(url),
-	  .help = "A URL of a JSON Web Key Set, fetched when it is needed." },
+	  .help = "A URL of a JSON Web Key Set, fetched when it is needed: https://host/path, or "
+		  "NAME:/path with an upstream of http." },
 	{ "secret", SETTING_TEMPLATE, AT(secret),
 	  .help = "The secret of HS256 and its like, of 32 bytes or more." },
 	{ "algorithms", SETTING_TEXTS, AT(algorithms),
@@ -50,92 +50,75 @@ const struct setting auth_jwt_keys[] = {
 
 /* ------------------------------------------------------------ keys of a URL */
 
-static struct key_source *source_in(const struct policy_list *list, struct str url)
+/* Whom it is fetched from is found by its name, and may be another one than before the reload: then what
+ * was fetched is no longer believed. */
+static bool source_is_of(const struct key_source *source, struct str url,
+			 const struct upstream *named)
+{
+	return str_eq(key_source_url(source), url) &&
+	       (!named || key_source_upstream(source) == named);
+}
+
+static struct key_source *source_in(const struct policy_list *list, struct str url,
+				    const struct upstream *named)
 {
 	for (const struct policy *policy = list ? list->first : NULL; policy;
 	     policy = policy->next) {
 		const struct auth *auth = container_of(policy, struct auth, policy);
 
 		if (policy->kind->id == POLICY_AUTH && auth->jwt && auth->jwt->source &&
-		    str_eq(key_source_url(auth->jwt->source), url))
+		    source_is_of(auth->jwt->source, url, named))
 			return key_source_ref(auth->jwt->source);
 	}
 	return NULL;
 }
 
-static struct node *text_node(struct arena *arena, struct str text, struct place place)
+static struct key_source *source_create(struct policy_compiler *compiler, const struct node *node,
+					struct str url)
 {
-	struct node *node = arena_zalloc(arena, sizeof(*node));
-
-	*node = (struct node){ .kind = NODE_TEXT, .place = place, .text = arena_str(arena, text) };
-	return node;
-}
-
-/* The server of a URL, read as an entry of `http:` would be. */
-static struct upstream *source_upstream(struct policy_compiler *compiler, struct str origin,
-					struct place place)
-{
-	struct arena *arena = compiler->arena;
-	struct node_entry keys[] = {
-		{ STR("url"), place, text_node(arena, origin, place) },
-		{ STR("timeout"), place, text_node(arena, STR("5s"), place) },
+	ptrdiff_t fragment = str_find_char(url, '#'); /* which is never sent */
+	const struct upstream_url_reader reader = {
+		.http = compiler->http,
+		.conf = compiler->conf,
+		.diag = compiler->diag,
+		.place = node->place,
 	};
-	struct node map = {
-		.kind = NODE_MAP, .place = place, .n_entries = ARRAY_LEN(keys), .entries = keys
-	};
-	const struct node_entry entry = { arena_str(arena, origin), place, &map };
+	struct upstream_url from = { 0 };
+	struct key_source *source;
 
-	return upstream_compile(&entry, NULL, compiler->conf, compiler->diag);
+	if (upstream_url_read(&reader, fragment < 0 ? url : str_first(url, (size_t)fragment),
+			      &from) == UPSTREAM_URL_NONE)
+		diag_error(
+			compiler->diag, node->place,
+			"\"%.*s\" is no URL of keys; write https://host/path, or NAME:/path with "
+			"an upstream of http",
+			STR_ARG(str_first(url, 200)));
+	if (!from.upstream)
+		return NULL;
+	source = key_source_create(url, from.upstream, from.target);
+	upstream_unref(from.upstream);
+	return source;
 }
 
-/* "https://host:port" and what follows, without a fragment. */
-static void url_split(struct str url, struct str *ret_origin, struct str *ret_target)
+/* The upstream of NAME:/path; NULL: it is another kind of URL, or there is none. */
+static const struct upstream *source_named(const struct policy_compiler *compiler, struct str url)
 {
-	ptrdiff_t scheme = str_find(url, STR("://")), fragment = str_find_char(url, '#');
-	size_t at = scheme < 0 ? 0 : (size_t)scheme + 3;
+	ptrdiff_t colon = str_find_char(url, ':');
 
-	if (fragment >= 0)
-		url = str_first(url, (size_t)fragment);
-	while (at < url.len && url.ptr[at] != '/' && url.ptr[at] != '?')
-		at++;
-	*ret_origin = str_first(url, at);
-	*ret_target = str_skip(url, at);
-}
-
-static bool target_is_good(struct str target)
-{
-	if (target.len == 0 || target.ptr[0] != '/')
-		return false;
-	for (size_t i = 0; i < target.len; i++)
-		if ((unsigned char)target.ptr[i] <= ' ' || (unsigned char)target.ptr[i] >= 0x7f)
-			return false;
-	return true;
+	return colon > 0 && str_find(url, STR("://")) < 0
+		       ? upstream_section_find(compiler->http, str_first(url, (size_t)colon))
+		       : NULL;
 }
 
 static struct key_source *source_compile(struct policy_compiler *compiler, const struct node *node,
 					 struct str url)
 {
-	struct key_source *source = source_in(compiler->list, url);
-	struct str origin, target;
-	struct upstream *upstream;
+	const struct upstream *named = source_named(compiler, url);
+	struct key_source *source = source_in(compiler->list, url, named);
 
 	if (!source)
-		source = source_in(compiler->before, url);
-	if (source)
-		return source;
-	url_split(url, &origin, &target);
-	if (!target_is_good(target)) {
-		diag_error(compiler->diag, node->place,
-			   "\"%.*s\" is no URL of keys; write https://host/path",
-			   STR_ARG(str_first(url, 200)));
-		return NULL;
-	}
-	upstream = source_upstream(compiler, origin, node->place);
-	if (!upstream)
-		return NULL;
-	source = key_source_create(url, upstream, target);
-	upstream_unref(upstream);
-	return source;
+		source = source_in(compiler->before, url, named);
+	return source ? source : source_create(compiler, node, url);
 }
 
 /* ------------------------------------------------------------ keys of a file, a secret */

@@ -19,12 +19,13 @@ struct cli {
 	bool has_conf;     /* -c was said */
 	bool strict, json, running, dot, mermaid;
 	int n_args;
-	char **args; /* what is left behind the options */
+	char *const *argv; /* all of it */
+	char **args;       /* what is left behind the options */
 };
 
 typedef int cli_fn(const struct cli *cli);
 cli_fn cli_run, cli_check, cli_reload, cli_status, cli_routes, cli_explain, cli_graph, cli_jobs,
-	cli_schema, cli_jq_worker, cli_cache, cli_log, cli_completion;
+	cli_schema, cli_jq_worker, cli_cache, cli_log, cli_completion, cli_upgrade;
 
 /* All of them, in server/main.c; those without help are for leat itself, and stand last. */
 struct command {
@@ -46,4 +47,7 @@ void cli_encode(struct str text, struct buf *out);
 struct str cli_text(struct value object, const char *key, struct arena *arena);
 struct value cli_member(struct value object, const char *key, struct arena *arena);
 void cli_print_caches(struct value list, struct arena *arena); /* one a line */
+
+/* What a refusal says: the detail of its problem, else the answer as it came. */
+void cli_print_problem(struct str body, struct arena *arena);
 int cli_usage(const char *message);

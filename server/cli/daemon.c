@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a refusal says: the detail of its problem, else the answer as it came. */
-static void cli_print_problem(struct str body, struct arena *arena)
+void cli_print_problem(struct str body, struct arena *arena)
 {
 	struct value problem;
 	struct str detail = STR_NONE;

@@ -9,7 +9,8 @@
 
 int cli_run(const struct cli *cli)
 {
-	return cli->n_args ? cli_usage("run takes no arguments") : server_run(cli->conf_path);
+	return cli->n_args ? cli_usage("run takes no arguments")
+			   : server_run(cli->conf_path, cli->argv);
 }
 
 int cli_jq_worker(const struct cli *cli)

@@ -33,6 +33,8 @@ static void job_wait_for(struct job *job, int64_t planned_wall_ns)
 static void job_make_up(struct job *job, int64_t after_wall_ns)
 {
 	int64_t planned_wall_ns[JOB_WAITING_MAX];
+	/* then leat was running, and they are late, not missed */
+	bool taken_over = store_has_waited(job->scheduler->store);
 	size_t max = job->spec->missed == MISSED_ALL ? JOB_WAITING_MAX : 1;
 	size_t n_missed =
 		timetable_missed(job->spec, timetable_clock(), after_wall_ns, planned_wall_ns, max);
@@ -40,12 +42,12 @@ static void job_make_up(struct job *job, int64_t after_wall_ns)
 	if (n_missed == 0)
 		return;
 	job->after_wall_ns = planned_wall_ns[n_missed - 1];
-	if (job->spec->missed == MISSED_SKIP) {
+	if (job->spec->missed == MISSED_SKIP && !taken_over) {
 		job_skip(job, planned_wall_ns[0], "skipped", "missed");
 		return;
 	}
-	log_info("job runs were missed while leat was not running name=%s runs_now=%zu", job->name,
-		 n_missed);
+	log_info("job runs were missed while %s name=%s runs_now=%zu",
+		 taken_over ? "leat was upgraded" : "leat was not running", job->name, n_missed);
 	for (size_t i = 0; i < n_missed; i++)
 		job_wait_for(job, planned_wall_ns[i]);
 }

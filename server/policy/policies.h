@@ -49,7 +49,8 @@ struct policy_list {
 void policy_list_init(struct policy_list *list);
 void policy_list_fini(struct policy_list *list);
 
-/* `list` gets what is compiled. The caller adds outer_names.constant and `before`. */
+/* `list` gets what is compiled. The caller adds outer_names.constant, `http`
+ * and `before`. */
 void policy_compiler_init(struct policy_compiler *compiler, struct conf *conf, struct diag *diag,
 			  struct policy_list *list);
 

@@ -35,6 +35,7 @@ struct policy_list;
 struct policy_run;
 struct reply;
 struct request;
+struct upstream_section;
 
 enum policy_id {
 	POLICY_REQUEST_ID,
@@ -57,7 +58,8 @@ enum admit { ADMIT_PASS, ADMIT_ANSWERED, ADMIT_WAITS };
 struct policy_compiler {
 	struct arena *arena; /* required */
 	struct diag *diag;
-	struct conf *conf; /* for conf_path() of files that a policy names */
+	struct conf *conf;                   /* for conf_path() of files that a policy names */
+	const struct upstream_section *http; /* upstreams that a policy names */
 	/* What ${…} may read at this place: the request and its client, never tasks nor a body;
 	 * path parameters in a route only. */
 	const struct expr_names *names;

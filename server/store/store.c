@@ -1,7 +1,7 @@
 /* server/store/store.c: the thread that writes, and what waits for it.
  *
  * Locking: store.lock guards what says so below, nothing else; no op runs, and nothing is written,
- * with it held. The file is the thread's from store_create() to store_destroy(). */
+ * with it held. The file is the thread's from store_create() to store_stop(). */
 #include "server/store/store.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -17,20 +17,25 @@
 
 enum {
 	BATCH_MAX = 1000, /* ops of one transaction */
-	PROBE_MS = 1000,  /* how often a store that does not work is tried */
+	TAKE_OVER_MS =
+		20,      /* how often it is tried whether another process has let go of the file */
+	PROBE_MS = 1000, /* how often a store that does not work is tried */
 };
 
 struct store {
 	char *path;
+	struct store_settings settings; /* `path` of it is the one above */
 	bool in_memory;
 	struct store_db db; /* the thread's */
 	pthread_t thread;
 	struct lock lock;
-	pthread_cond_t wake;
+	pthread_cond_t wake, told;
 	struct list waiting;  /* of struct store_op; guarded by lock */
 	size_t n_waiting;     /* of them and of the batch at hand; guarded by lock */
 	size_t waiting_bytes; /* the same */
+	size_t n_telling;     /* that are over, and whose loops are being told; guarded by lock */
 	bool stopping;        /* guarded by lock */
+	atomic_bool open;     /* nobody is waited for */
 	int trouble;          /* 0 or what the file fails with; guarded by lock */
 	char problem[160];    /* of it; guarded by lock */
 	bool broken;          /* the thread's: trouble != 0 */
@@ -126,12 +131,15 @@ static void store_tell(struct store *store, struct list *ops)
 {
 	struct store_op *op;
 	struct list *link;
+	size_t n_told = 0;
 
 	lock_acquire(&store->lock);
 	list_each(op, ops, struct store_op, link) {
+		n_told++;
 		store->n_waiting--;
 		store->waiting_bytes -= op->size;
 	}
+	store->n_telling += n_told;
 	lock_release(&store->lock);
 	while ((link = list_pop(ops))) {
 		op = container_of(link, struct store_op, link);
@@ -140,6 +148,11 @@ static void store_tell(struct store *store, struct list *ops)
 			atomic_fetch_add(&store->n_failed, 1);
 		loop_post(op->loop, &op->post); /* it may be gone from here on */
 	}
+	lock_acquire(&store->lock);
+	store->n_telling -= n_told;
+	if (store->n_waiting + store->n_telling == 0)
+		pthread_cond_signal(&store->told);
+	lock_release(&store->lock);
 }
 
 static void store_run_alone(struct store *store, struct store_op *op)
@@ -238,6 +251,81 @@ static bool store_take(struct store *store, struct list *ret_ops)
 	return waits;
 }
 
+/* Nobody gets an answer from a file that cannot be had. */
+static void store_fail_waiting(struct store *store, int error)
+{
+	struct list ops = LIST_INIT(ops);
+	struct store_op *op;
+
+	lock_acquire(&store->lock);
+	list_move_all(&ops, &store->waiting);
+	lock_release(&store->lock);
+	list_each(op, &ops, struct store_op, link)
+		op->result = error;
+	store_tell(store, &ops);
+}
+
+/* What store_note_trouble() does, of a file that is not open. */
+static void store_note_closed(struct store *store, const struct diag *diag)
+{
+	const char *problem = diag->n_entries ? diag->entries[0].message : "";
+	int before;
+
+	lock_acquire(&store->lock);
+	before = store->trouble;
+	store->trouble = -EIO;
+	snprintf(store->problem, sizeof(store->problem), "%s", problem);
+	lock_release(&store->lock);
+	if (!before)
+		log_error("store cannot be opened path=%s problem=%s, going on without it, trying "
+			  "again",
+			  LOG_QUOTE(str_of(store->path)), LOG_QUOTE(str_of(problem)));
+}
+
+/* One try. 0: it is open; else what store_db_open() says, and for how long to wait. */
+static int store_try_to_open(struct store *store, unsigned *ret_wait_ms)
+{
+	struct diag diag;
+	int r;
+
+	diag_init(&diag);
+	r = store_db_open(&store->db, &store->settings, &diag);
+	*ret_wait_ms = r == -EBUSY ? TAKE_OVER_MS : PROBE_MS;
+	if (r < 0)
+		store_db_close(&store->db);
+	if (r < 0 && r != -EBUSY) {
+		store_note_closed(store, &diag);
+		store_fail_waiting(store, -EIO);
+	}
+	diag_fini(&diag);
+	return r;
+}
+
+/* False: it is to end before another process has let go of the file. */
+static bool store_open_late(struct store *store)
+{
+	unsigned wait_ms;
+	bool stopping = false;
+
+	while (!stopping && store_try_to_open(store, &wait_ms) < 0) {
+		lock_acquire(&store->lock);
+		if (!store->stopping)
+			lock_wait_ms(&store->lock, &store->wake, wait_ms);
+		stopping = store->stopping;
+		lock_release(&store->lock);
+	}
+	if (stopping) {
+		store_fail_waiting(store, -EIO);
+		return false;
+	}
+	if (store->trouble)
+		store_note_trouble(store, 0);
+	log_info("store taken over path=%s", LOG_QUOTE(str_of(store->path)));
+	store_measure(store);
+	atomic_store(&store->open, true);
+	return true;
+}
+
 static void *store_thread(void *arg)
 {
 	struct store *store = arg;
@@ -245,6 +333,8 @@ static void *store_thread(void *arg)
 
 	pthread_setname_np(pthread_self(), "leat-store");
 	logger_attach();
+	if (!atomic_load(&store->open) && !store_open_late(store))
+		return NULL;
 	while (store_take(store, &ops)) {
 		store_run_batch(store, &ops);
 		store_probe(store);
@@ -267,15 +357,25 @@ static int store_start(struct store *store)
 struct store *store_create(const struct store_settings *settings, struct diag *diag)
 {
 	struct store *store = mem_zalloc(sizeof(*store));
-	int r = store_db_open(&store->db, settings, diag);
+	bool in_memory = strcmp(settings->path, ":memory:") == 0,
+	     later = settings->wait && !in_memory;
+	int r = later ? store_db_look(settings->path, diag)
+		      : store_db_open(&store->db, settings, diag);
 
+	if (later)
+		store->db.lock_fd = -1;
 	if (r == 0) {
 		store->path = mem_strdup(settings->path);
-		store->in_memory = strcmp(settings->path, ":memory:") == 0;
+		store->settings = *settings;
+		store->settings.path = store->path;
+		store->in_memory = in_memory;
+		atomic_init(&store->open, !later);
 		lock_init(&store->lock);
 		check(pthread_cond_init(&store->wake, NULL) == 0);
+		check(pthread_cond_init(&store->told, NULL) == 0);
 		list_init(&store->waiting);
-		store_measure(store);
+		if (!later)
+			store_measure(store);
 		r = store_start(store);
 		if (r == 0)
 			return store;
@@ -283,6 +383,7 @@ struct store *store_create(const struct store_settings *settings, struct diag *d
 			   strerror(-r));
 		lock_fini(&store->lock);
 		pthread_cond_destroy(&store->wake);
+		pthread_cond_destroy(&store->told);
 	}
 	store_db_close(&store->db);
 	free(store->path);
@@ -290,18 +391,37 @@ struct store *store_create(const struct store_settings *settings, struct diag *d
 	return NULL;
 }
 
-void store_destroy(struct store *store)
+void store_wait(struct store *store)
 {
 	if (!store)
+		return;
+	lock_acquire(&store->lock);
+	while (atomic_load(&store->open) && store->n_waiting + store->n_telling > 0)
+		lock_wait(&store->lock, &store->told);
+	lock_release(&store->lock);
+}
+
+void store_stop(struct store *store)
+{
+	if (!store || !store->thread)
 		return;
 	lock_acquire(&store->lock);
 	store->stopping = true;
 	pthread_cond_signal(&store->wake);
 	lock_release(&store->lock);
 	pthread_join(store->thread, NULL);
+	store->thread = 0;
 	store_db_close(&store->db);
+}
+
+void store_destroy(struct store *store)
+{
+	if (!store)
+		return;
+	store_stop(store);
 	lock_fini(&store->lock);
 	pthread_cond_destroy(&store->wake);
+	pthread_cond_destroy(&store->told);
 	free(store->path);
 	free(store);
 }
@@ -324,7 +444,7 @@ int store_submit(struct store *store, struct store_op *op, size_t size)
 	op->result = 0;
 	list_init(&op->link);
 	lock_acquire(&store->lock);
-	full = store->n_waiting >= STORE_WAITING_MAX ||
+	full = store->stopping || store->n_waiting >= STORE_WAITING_MAX ||
 	       store->waiting_bytes + size > STORE_WAITING_BYTES_MAX;
 	if (!full) {
 		store->n_waiting++;
@@ -359,4 +479,14 @@ void store_stats(struct store *store, struct store_stats *ret_stats)
 const char *store_path(const struct store *store)
 {
 	return store->path;
+}
+
+bool store_is_open(struct store *store)
+{
+	return atomic_load(&store->open);
+}
+
+bool store_has_waited(struct store *store)
+{
+	return store->settings.wait && !store->in_memory;
 }

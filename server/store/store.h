@@ -43,20 +43,26 @@ struct store_settings {
 	const char *path; /* or ":memory:" */
 	uint64_t size_max;
 	bool move_corrupt; /* a broken file is moved aside; else it is an error */
+	bool wait;         /* for another leat that has it and is about to end */
 };
 
 enum { STORE_WAITING_MAX = 20000, STORE_WAITING_BYTES_MAX = 64 << 20 };
 
 /* Opens the file, brings its schema to this version, starts the thread. NULL with an error that
  * says the way on: another daemon has it, it is broken, it is of a newer leat. */
+/* With `wait` the store is there at once, and what is submitted waits, until the other one has let go of the file;
+ * then it is as if this process had just started. An error is then only what can be seen before. */
 struct store *store_create(const struct store_settings *settings, struct diag *diag);
 
-/* What was submitted is done first; the loops that are told must still be there. NULL is
- * accepted. */
+/* The end, in three steps; NULL is accepted by each. Until what was submitted is done, and its loops are told
+ * (what they do then may submit more); until the file is closed, and more is refused with -EAGAIN (the loops
+ * must still be there); until nobody may ask. store_destroy() does all that is left. */
+void store_wait(struct store *store);
+void store_stop(struct store *store);
 void store_destroy(struct store *store);
 
 /* Any thread; the op is the store's until on_done. `size` is what it carries, in bytes. -EAGAIN:
- * more than STORE_WAITING_MAX wait, or their bytes are too many; then the op is still the
+ * it stops, or more than STORE_WAITING_MAX wait, or their bytes are too many; then the op is still the
  * caller's and will not be told. In order for each submitter. */
 int store_submit(struct store *store, struct store_op *op, size_t size);
 
@@ -119,3 +125,5 @@ struct store_stats {
 };
 void store_stats(struct store *store, struct store_stats *ret_stats);
 const char *store_path(const struct store *store);
+bool store_is_open(struct store *store);    /* it waits for nobody */
+bool store_has_waited(struct store *store); /* it was taken from a leat that was running */

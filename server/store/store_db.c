@@ -355,7 +355,22 @@ int store_db_open(struct store_db *db, const struct store_settings *settings, st
 			   strerror(-db->lock_fd));
 	else
 		return store_open_file(db, settings, diag);
-	return -1;
+	return db->lock_fd == -EBUSY ? -EBUSY : -1;
+}
+
+/* What cannot be opened now is seen later. */
+int store_db_look(const char *path, struct diag *diag)
+{
+	struct store_db db = { .lock_fd = -1 };
+	int r = 0;
+
+	map_init(&db.statements);
+	if (!store_is_in_memory(path) &&
+	    sqlite3_open_v2(path, &db.sqlite, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+		    SQLITE_OK)
+		r = store_check_owner(&db, path, diag);
+	store_db_close(&db);
+	return r;
 }
 
 void store_db_close(struct store_db *db)

@@ -15,9 +15,12 @@ struct store_db {
 	uint64_t check_until_ns; /* of the look at the file when it is opened */
 };
 
-/* 0, or -1 with an error in `diag`. In any case store_db_close() is due. */
+/* 0, or a negative number with an error in `diag`; -EBUSY: another leat has it. In any case store_db_close() is due. */
 int store_db_open(struct store_db *db, const struct store_settings *settings, struct diag *diag);
 void store_db_close(struct store_db *db);
+
+/* Whether a file that another leat has could be used when it lets go. 0, or -1 with an error. */
+int store_db_look(const char *path, struct diag *diag);
 
 /* Without rows. 0 or a negative errno, which is kept in `trouble` when it is the file's. */
 int store_db_exec(struct store_db *db, const char *sql);
@@ -40,6 +43,9 @@ void store_db_reset(struct store_db *db);
 int store_lock(const char *path, int *ret_pid);
 
 /* ---- store_schema.c */
+
+/* 0, or -1 with an error: it is another program's, or of a newer leat. */
+int store_check_owner(struct store_db *db, const char *path, struct diag *diag);
 
 /* Brings the schema to this version, one transaction a step. 0, or -1 with an error. */
 int store_migrate(struct store_db *db, const char *path, struct diag *diag);

@@ -61,7 +61,7 @@ static int store_claim(struct store_db *db)
 	return store_db_exec(db, text);
 }
 
-int store_migrate(struct store_db *db, const char *path, struct diag *diag)
+int store_check_owner(struct store_db *db, const char *path, struct diag *diag)
 {
 	int r = 0;
 	int64_t version, tables, owner;
@@ -83,7 +83,19 @@ int store_migrate(struct store_db *db, const char *path, struct diag *diag)
 			path, (long long)version, ARRAY_LEN(steps));
 		return -1;
 	}
-	if (r == 0 && tables == 0)
+	return 0;
+}
+
+int store_migrate(struct store_db *db, const char *path, struct diag *diag)
+{
+	int64_t version;
+	int r = 0;
+
+	if (store_check_owner(db, path, diag) < 0)
+		return -1;
+	version = store_number(db, "pragma user_version", STORE_NO_ARGS, 0, &r);
+	if (r == 0 &&
+	    store_number(db, "select count(*) from sqlite_schema", STORE_NO_ARGS, 0, NULL) == 0)
 		r = store_claim(db);
 	for (size_t i = (size_t)MAX(version, 0); r == 0 && i < ARRAY_LEN(steps); i++)
 		r = store_step(db, i);

@@ -6,8 +6,8 @@
 #include "server/expr/json.h"
 #include "server/reply.h"
 #include "server/share.h"
-#include "server/upstream_conf.h"
 #include "server/upstream_section.h"
+#include "server/upstream_url.h"
 
 struct trace_config {
 	struct str export, service, sample;
@@ -56,69 +56,27 @@ struct trace_compiler {
 	struct diag *diag;
 };
 
-static struct node *trace_text(struct arena *arena, struct str text, struct place place)
-{
-	struct node *node = arena_zalloc(arena, sizeof(*node));
-
-	*node = (struct node){ .kind = NODE_TEXT, .place = place, .text = arena_str(arena, text) };
-	return node;
-}
-
-/* The server of a URL, read as an entry of `http:` would be. */
-static struct upstream *trace_upstream(const struct trace_compiler *compiler, struct str origin,
-				       struct place place)
-{
-	struct arena *arena = &compiler->conf->arena;
-	struct node_entry key = { STR("url"), place, trace_text(arena, origin, place) };
-	struct node map = { .kind = NODE_MAP, .place = place, .n_entries = 1, .entries = &key };
-	const struct node_entry entry = { STR("trace"), place, &map };
-
-	return upstream_compile(&entry, NULL, compiler->conf, compiler->diag);
-}
-
-static bool trace_target_is_good(struct str target)
-{
-	if (target.len == 0 || target.ptr[0] != '/')
-		return false;
-	for (size_t i = 0; i < target.len; i++)
-		if ((unsigned char)target.ptr[i] <= ' ' || (unsigned char)target.ptr[i] >= 0x7f ||
-		    target.ptr[i] == '#')
-			return false;
-	return true;
-}
-
 /* "http://host:4318/v1/traces", or "otel:/v1/traces". */
 static void trace_compile_export(const struct trace_compiler *compiler,
 				 const struct upstream_section *http, struct str url)
 {
-	struct place place = node_find(compiler->node, "export")->place;
-	ptrdiff_t scheme = str_find(url, STR("://")), at = str_find_char(url, ':');
-	struct str rest = scheme < 0 ? STR_NONE : str_skip(url, (size_t)scheme + 3);
-	ptrdiff_t slash = str_find_char(rest, '/');
-	struct trace_conf *trace = compiler->trace;
-	size_t n_errors = compiler->diag->n_errors;
+	const struct upstream_url_reader reader = {
+		.http = http,
+		.conf = compiler->conf,
+		.diag = compiler->diag,
+		.place = node_find(compiler->node, "export")->place,
+		.name = "trace",
+	};
+	struct upstream_url to = { 0 };
 
-	if (scheme < 0 && at > 0) {
-		struct upstream *named = upstream_section_find(http, str_first(url, (size_t)at));
-
-		trace->target = str_skip(url, (size_t)at + 1);
-		trace->upstream = named ? upstream_ref(named) : NULL;
-		if (!named)
-			diag_error(compiler->diag, place,
-				   "there is no upstream \"%.*s\"; add it under `http:`",
-				   STR_ARG(str_first(url, (size_t)MIN(at, (ptrdiff_t)80))));
-	} else if (slash > 0) {
-		trace->target = str_skip(rest, (size_t)slash);
-		trace->upstream = trace_upstream(
-			compiler, str_first(url, (size_t)scheme + 3 + (size_t)slash), place);
-	}
-	if (compiler->diag->n_errors > n_errors ||
-	    (trace->upstream && trace_target_is_good(trace->target)))
-		return;
-	diag_error(compiler->diag, place,
-		   "\"%.*s\" is not where spans can go; write http://host:4318/v1/traces, or "
-		   "NAME:/v1/traces with an upstream of http",
-		   STR_ARG(str_first(url, 200)));
+	if (upstream_url_read(&reader, url, &to) == UPSTREAM_URL_NONE)
+		diag_error(
+			compiler->diag, reader.place,
+			"\"%.*s\" is not where spans can go; write http://host:4318/v1/traces, or "
+			"NAME:/v1/traces with an upstream of http",
+			STR_ARG(str_first(url, 200)));
+	compiler->trace->upstream = to.upstream;
+	compiler->trace->target = to.target;
 }
 
 /* ------------------------------------------------------------ what goes with it */

@@ -243,7 +243,7 @@ class Daemon:
         self.names = {"DIR": self.dir, **names}
         self.path = os.path.join(self.dir, "leat.yaml")
         self.env = {**os.environ, **(env or {})}
-        self.shell, self.fds = shell, fds
+        self.shell, self.fds, self.binary = shell, fds, os.path.abspath(BINARY)
         self.lines, self.changed = [], threading.Condition()
         self.clients, self.process, self.code = [], None, None
         self.addresses, self.admin_address = [], None
@@ -281,7 +281,7 @@ class Daemon:
     # -------------------------------------------------------- its life
 
     def start(self):
-        command = [os.path.abspath(BINARY), "run", "-c", self.path]
+        command = [self.binary, "run", "-c", self.path]
         if self.shell:
             command = ["/bin/sh", "-c", f'{self.shell} exec "$0" "$@"', *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -1,10 +1,13 @@
 """tests/e2e/test_auth_keys.py: `auth: {jwt: {url: …}}`: keys that are fetched, rotate, and are not to be had."""
+import json
+import socket
 import threading
 
 import pytest
 
 from backends import hanging, resetting
-from leat import await_true
+from certs import Certs
+from leat import await_true, check
 from tokens import Key, bearer, jwks
 
 
@@ -185,3 +188,95 @@ def test_a_reload_in_the_middle_of_a_fetch_loses_nobody(leat, backend, keys):
         answers.hold.set()
         assert client.response().text == "a"
     assert site.get("/jwt", headers=bearer(text)).status == 503
+
+
+# ------------------------------------------------------------------ of an upstream of `http:`
+
+@pytest.fixture(scope="module")
+def certs():
+    made = Certs()
+    made.make("ca").make("other")
+    made.make("idp", "DNS:localhost", issuer="ca")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def issuer_tls(leat, certs, keys):
+    """A leat that gives the keys over TLS, by a certificate of an authority that no system knows."""
+    def start(*own, listen="127.0.0.1:0"):
+        tls = json.dumps({"cert": certs.path("idp.pem"), "key": certs.path("idp.key")})
+        return leat(f"listen: [ {{ address: '{listen}', tls: {tls} }} ]\n"
+                    f"routes: {{ GET /keys.json: {{ reply: {{ json: {jwks(*(own or keys[:1]))} }} }} }}\n")
+    return start
+
+
+def named(port, ca, reply="${auth.sub}", more=""):
+    return f"""
+http: {{ idp: {{ url: "https://localhost:{port}", tls: {{ ca: "{ca}" }}, {more} }} }}
+server: {{ threads: 2, compute_threads: 1 }}
+defaults: {{ /under: {{ auth: {{ jwt: {{ url: "idp:/keys.json", retry: 10ms }} }} }} }}
+routes:
+  GET /jwt: {{ auth: {{ jwt: {{ url: "idp:/keys.json", retry: 10ms }} }}, reply: "{reply}" }}
+  GET /under/jwt: {{ reply: "{reply}" }}
+"""
+
+
+def test_keys_come_from_an_upstream_with_an_authority_of_its_own(issuer_tls, leat, certs, keys):
+    idp = issuer_tls()
+    site = leat(named(idp.port, certs.path("ca.pem")))
+    ada = bearer(keys[0].token({"sub": "ada"}))
+    assert site.get("/jwt", headers=ada).text == "ada"
+    assert site.get("/under/jwt", headers=ada).text == "ada"
+    assert site.get("/jwt", headers=bearer(keys[1].token({"sub": "eve"}))).status == 401
+    site.await_line("keys fetched url=idp:/keys.json keys=1")
+
+
+def test_an_upstream_that_is_not_who_it_should_be_gives_no_keys_and_a_reload_mends_it(issuer_tls, leat, certs, keys):
+    idp = issuer_tls()
+    site = leat(named(idp.port, certs.path("other.pem")))
+    ada = bearer(keys[0].token({"sub": "ada"}))
+    answer = site.get("/jwt", headers=ada)
+    assert (answer.status, answer.get("retry-after")) == (503, "1")
+    site.await_line("keys not fetched url=idp:/keys.json reason=.*answering 503")
+    assert site.reload(named(idp.port, certs.path("ca.pem"))).returncode == 0
+    assert site.get("/jwt", headers=ada).text == "ada"
+
+
+def test_keys_of_an_upstream_that_a_reload_has_changed_are_fetched_again(issuer_tls, leat, certs, keys):
+    before, after = issuer_tls(keys[0]), issuer_tls(keys[1])
+    site = leat(named(before.port, certs.path("ca.pem")))
+    ada, eve = (bearer(key.token({"sub": "who"})) for key in keys[:2])
+    assert site.get("/jwt", headers=ada).text == "who"
+    before.stop()
+    assert site.reload(named(before.port, certs.path("ca.pem"), reply="kept")).returncode == 0
+    assert site.get("/jwt", headers=ada).text == "kept"  # the upstream says the same: its keys stay
+    assert site.reload(named(after.port, certs.path("ca.pem"))).returncode == 0
+    assert site.get("/jwt", headers=eve).text == "who"
+    assert site.get("/jwt", headers=ada).status == 401
+
+
+def test_an_upstream_that_is_away_at_the_start_is_503_until_it_comes(leat, backend, issuer_tls, certs, keys):
+    with socket.socket() as held:  # nobody else has the port, and nobody listens
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        more = "breaker: { failures: 2, open: 200ms }"
+        site = leat(named(port, certs.path("ca.pem"), more=more))
+        ada = bearer(keys[0].token({"sub": "ada"}))
+        for _ in range(5):
+            assert site.get("/jwt", headers=ada).status == 503
+
+        def refused():
+            assert site.get("/jwt", headers=ada).status == 503
+            return any("keys not fetched" in line and "open" in line for line in site.lines)
+        await_true(refused)  # by the upstream's breaker: it is not even called
+    issuer_tls(listen=f"127.0.0.1:{port}")
+    await_true(lambda: site.get("/jwt", headers=ada).status == 200)
+
+
+def test_an_upstream_that_is_none_is_told_at_load():
+    code, text = check("http: { idp: { url: 'https://a.test' } }\n" + conf("idq:/keys.json"))
+    assert code == 1 and 'there is no upstream "idq"; did you mean "idp"?' in text
+    for url in ("idp:keys.json", "idp:", ":/x", "idp:/a b"):
+        assert "is no URL of keys; write https://host/path, or NAME:/path" in check(conf(url))[1], url

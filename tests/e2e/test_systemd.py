@@ -5,36 +5,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 
 import pytest
 
 from leat import TIMEOUT, Client
-
-
-class Notify:
-    """What NOTIFY_SOCKET names: a datagram a message, each a set of assignments."""
-
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="leat-")
-        self.path = os.path.join(self.dir, "notify")
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(self.path)
-        self.sock.settimeout(TIMEOUT)
-
-    def next(self):
-        return dict(line.partition("=")[::2] for line in self.sock.recv(65536).decode().splitlines())
-
-    def until(self, key, value=None):
-        while True:
-            message = self.next()
-            if key in message and value in (None, message[key]):
-                return message
-
-    def close(self):
-        self.sock.close()
-        shutil.rmtree(self.dir)
+from notify import Notify
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from certs import Certs, common_name, connect, context, secure
 from leat import Client, Closed, await_true, check
+from upgrades import upgrade
 
 ROUTES = """
 routes:
@@ -308,6 +309,17 @@ def test_sessions_are_resumed_also_after_a_reload(serve, certs, version):
     session, reused = session_of(daemon, ctx, session)
     assert reused
     assert daemon.reload().returncode == 0
+    _, reused = session_of(daemon, ctx, session)
+    assert reused
+
+
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_sessions_are_resumed_after_an_upgrade(serve, certs, version):
+    daemon = serve()
+    wanted = ssl.TLSVersion[version]
+    ctx = context(certs, minimum_version=wanted, maximum_version=wanted)
+    session, _ = session_of(daemon, ctx)
+    upgrade(daemon)
     _, reused = session_of(daemon, ctx, session)
     assert reused
 

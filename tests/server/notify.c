@@ -4,6 +4,8 @@
 #include "tests/lib/tap.h"
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,6 +100,49 @@ static void the_watchdog_is_fed_at_half_its_time(void)
 	is_text(manager_read(), "WATCHDOG=1");
 }
 
+static void who_takes_the_place_is_named(void)
+{
+	notify_main_pid(4711);
+	is_text(manager_read(), "MAINPID=4711");
+}
+
+static void a_descriptor_is_kept_by_name_and_forgotten(void)
+{
+	char text[256] = "", control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	const struct cmsghdr *cmsg;
+	int fd = -1;
+
+	notify_store_fd(STDIN_FILENO, "web");
+	is_true(recvmsg(manager, &message, 0) > 0);
+	is_text(text, "FDSTORE=1\nFDNAME=web");
+	cmsg = CMSG_FIRSTHDR(&message);
+	is_true(cmsg && cmsg->cmsg_type == SCM_RIGHTS);
+	if (cmsg)
+		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	fd_close(&fd);
+	notify_forget_fd("web");
+	is_text(manager_read(), "FDSTOREREMOVE=1\nFDNAME=web");
+}
+
+static void nothing_is_said_after_the_last_word(void)
+{
+	notify_silence();
+	notify_ready("serving");
+	notify_reloading();
+	notify_stopping("draining");
+	notify_status("x");
+	notify_watchdog();
+	notify_main_pid(1);
+	notify_store_fd(STDIN_FILENO, "web");
+	notify_forget_fd("web");
+	is_text(manager_read(), "");
+}
+
 int main(void)
 {
 	TEST(without_a_manager_nothing_happens);
@@ -107,6 +152,9 @@ int main(void)
 	TEST(stopping_comes_with_a_status);
 	TEST(a_status_is_one_line);
 	TEST(the_watchdog_is_fed_at_half_its_time);
+	TEST(who_takes_the_place_is_named);
+	TEST(a_descriptor_is_kept_by_name_and_forgotten);
+	TEST(nothing_is_said_after_the_last_word); /* the last */
 	fd_close(&manager);
 	return tap_done();
 }

@@ -482,6 +482,87 @@ static void one_process_a_file(void)
 	forget_files();
 }
 
+/* Another process has the file until a byte is written to it. */
+static pid_t start_owner(int ret_release[2])
+{
+	int ready[2];
+	char byte = 0;
+	pid_t child;
+
+	check(pipe(ready) == 0 && pipe(ret_release) == 0);
+	child = fork();
+	if (child == 0) {
+		check(open_store(path) && write_now(1, 1) == 0);
+		check(write(ready[1], &byte, 1) == 1);
+		check(read(ret_release[0], &byte, 1) == 1);
+		_exit(0);
+	}
+	check(read(ready[0], &byte, 1) == 1);
+	return child;
+}
+
+static void end_owner(pid_t child, const int release[2])
+{
+	check(write(release[1], "", 1) == 1);
+	check(waitpid(child, NULL, 0) == child);
+	close(release[0]);
+	close(release[1]);
+}
+
+static void who_waits_has_the_file_when_another_has_let_go(void)
+{
+	const struct store_settings settings = { .path = path, .size_max = 1 << 30, .wait = true };
+	struct write write = { .number = 2 };
+	int release[2];
+	pid_t child = start_owner(release);
+
+	is_true(open_with(&settings));
+	is_true(store_has_waited(store));
+	is_false(store_is_open(store));
+	submit(&write);
+	store_wait(store); /* it is not waited for what another process holds up */
+	is_false(store_is_open(store));
+	end_owner(child, release);
+	is_int(finish(&write), 0);
+	is_true(store_is_open(store));
+	is_int(count_rows(), 2);
+	close_store();
+	forget_files();
+}
+
+static void who_must_end_before_that_fails_what_waits(void)
+{
+	const struct store_settings settings = { .path = path, .size_max = 1 << 30, .wait = true };
+	struct write write = { .number = 2 };
+	int release[2];
+	pid_t child = start_owner(release);
+
+	is_true(open_with(&settings));
+	submit(&write);
+	store_stop(store);
+	is_int(finish(&write), -EIO);
+	is_int(store_submit(store, &write.op, 1), -EAGAIN);
+	close_store();
+	end_owner(child, release);
+	forget_files();
+}
+
+static void who_waits_says_at_once_that_a_schema_is_too_new(void)
+{
+	const struct store_settings settings = { .path = path, .size_max = 1 << 30, .wait = true };
+	sqlite3 *sqlite = NULL;
+
+	is_true(open_store(path));
+	close_store();
+	check(sqlite3_open(path, &sqlite) == SQLITE_OK);
+	check(sqlite3_exec(sqlite, "pragma user_version = 9999", NULL, NULL, NULL) == SQLITE_OK);
+	sqlite3_close(sqlite);
+	is_false(open_with(&settings));
+	is_true(said("newer leat"));
+	close_store();
+	forget_files();
+}
+
 static void a_folder_that_is_not_there_is_an_error(void)
 {
 	is_false(open_store("/nonexistent/leat.db"));
@@ -507,6 +588,8 @@ int main(void)
 	path = mem_printf("%s/leat.db", folder);
 	TEST(what_was_acknowledged_survives_the_end_of_the_process);
 	TEST(one_process_a_file);
+	TEST(who_waits_has_the_file_when_another_has_let_go);
+	TEST(who_must_end_before_that_fails_what_waits);
 	TEST(what_was_acknowledged_is_there_after_a_new_start);
 	TEST(many_are_one_transaction_and_told_in_order);
 	TEST(one_that_fails_is_undone_alone);
@@ -518,6 +601,7 @@ int main(void)
 	TEST(damage_in_the_middle_is_found_at_the_start);
 	TEST(a_broken_file_is_moved_aside_when_that_is_wanted);
 	TEST(a_schema_of_a_newer_leat_is_refused);
+	TEST(who_waits_says_at_once_that_a_schema_is_too_new);
 	TEST(a_table_that_was_taken_away_is_damage_and_no_crash);
 	TEST(a_database_of_another_program_is_refused);
 	TEST(a_folder_that_is_not_there_is_an_error);
