@@ -114,12 +114,14 @@ static void worker_create_actors(struct worker *worker)
 	};
 
 	worker->actors = actors_add_loop(worker->server->actors, &host);
+	scheduler_set_actors(worker->scheduler, worker->actors);
+	if (!worker->server->peers) /* in tests */
+		return;
 	worker->peers = peers_add_loop(worker->server->peers, worker->loop,
 				       client_names(worker->client), worker->actors,
 				       &worker->server->memory);
 	actor_loop_host(worker->actors)->remote = &peers_remote;
 	actor_loop_host(worker->actors)->peers = worker->peers;
-	scheduler_set_actors(worker->scheduler, worker->actors);
 }
 
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)

@@ -30,6 +30,7 @@ enum {
 	MESH_NOTICES_MAX = 10000, /* that wait for a trunk */
 	MESH_RETRY_FIRST_MS = 50,
 	MESH_RETRY_MAX_MS = 10000,
+	MESH_REFUSALS = 5,     /* in a row, then what waits fails */
 	MESH_STEADY_MS = 1000, /* a trunk that was lost sooner counts as a failed try */
 };
 
@@ -139,8 +140,9 @@ bool mesh_set_linked(struct mesh *mesh, struct str name, bool linked);
 /* An actor of this process has ended. */
 void mesh_tell_ended(struct mesh *mesh, struct str group, struct str name, struct str reason);
 
-/* The try to make a trunk is over, and has made none; on the home loop. `problem` is static. */
-void mesh_on_dial_failed(struct mesh *mesh, const char *problem);
+/* The try to make a trunk is over, and has made none; on the home loop. `problem` is static. `refused`:
+ * the other side has, or is about to have, a trunk: what waits goes on waiting, for a while. */
+void mesh_on_dial_failed(struct mesh *mesh, const char *problem, bool refused);
 
 /* ---- mesh_home.c */
 void mesh_on_home(struct post *post);

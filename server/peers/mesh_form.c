@@ -59,7 +59,7 @@ static bool mesh_is_right(const struct peer_conf *conf, const struct node_entry 
 			"both hosts are called %.*s; `as` is the name of this one, the entry's key "
 			"that of the other",
 			STR_ARG(conf->name));
-	if (conf->key.len == 0 && !open)
+	if (!node_find(entry->value, "key") && !open)
 		diag_error(
 			diag, entry->key_place,
 			"peer \"%.*s\" needs a key: ${secret.NAME}; or auth: none, where everybody "

@@ -151,7 +151,7 @@ void mesh_part(struct mesh *mesh, struct trunk *trunk)
 	lock_release(&mesh->lock);
 }
 
-void mesh_on_dial_failed(struct mesh *mesh, const char *problem)
+void mesh_on_dial_failed(struct mesh *mesh, const char *problem, bool refused)
 {
 	lock_acquire(&mesh->lock);
 	mesh->must_dial = mesh->proven = false;
@@ -160,7 +160,8 @@ void mesh_on_dial_failed(struct mesh *mesh, const char *problem)
 		mesh->n_failed++;
 		mesh->retry_ns = clock_monotonic_ns() +
 				 backoff_ns(MESH_RETRY_FIRST_MS, MESH_RETRY_MAX_MS, mesh->n_failed);
-		mesh_fail_waiting(mesh, problem);
+		if (!refused || mesh->n_failed > MESH_REFUSALS || !mesh_may_dial(mesh))
+			mesh_fail_waiting(mesh, problem);
 		mesh->lost |= !list_is_empty(&mesh->wanted);
 		atomic_fetch_add(&mesh->peer->stats.fails, 1);
 	}

@@ -112,6 +112,8 @@ void peers_apply(struct peers *peers, const struct peer_section *section,
 	struct fellow **before;
 	size_t n_before;
 
+	if (!peers)
+		return;
 	lock_acquire(&peers->lock);
 	before = peers->at_work;
 	n_before = peers->n_at_work;
@@ -197,6 +199,7 @@ void peer_loop_drain(struct peer_loop *loop, bool cancel)
 
 	loop->draining = true;
 	loop->cancelled |= cancel;
+	atomic_store(&loop->peers->stopping, true);
 	list_each(trunk, &loop->trunks, struct trunk, link)
 		trunk_drain(trunk, cancel);
 }

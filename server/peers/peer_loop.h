@@ -27,7 +27,7 @@ uint64_t peers_instance(const struct peers *peers); /* a random number: this pro
 bool peers_are_stopping(const struct peers *peers); /* nobody is connected to any more */
 struct peer_loop *peers_home(struct peers *peers, struct str name);
 
-/* The generation is at work from now on: main thread. */
+/* The generation is at work from now on: main thread. NULL is accepted: no loop has any. */
 void peers_apply(struct peers *peers, const struct peer_section *section,
 		 const struct actor_section *actors);
 

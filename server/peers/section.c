@@ -108,15 +108,15 @@ static bool peer_read_address(struct fellow *peer, const struct node_entry *entr
 }
 
 static bool peer_read_key(struct fellow *peer, const struct peer_config *config,
-			  const struct node_entry *entry, struct diag *diag)
+			  const struct node_entry *entry, bool checking, struct diag *diag)
 {
 	const struct node *node = node_find(entry->value, "key");
 
-	if (config->auth == AUTH_NONE && config->key.len) {
+	if (config->auth == AUTH_NONE && node) {
 		diag_error(diag, node->place, "with auth: none the key is not used; remove one");
 		return false;
 	}
-	if (config->key.len && config->key.len < KEY_LEN_MIN) {
+	if (node && config->key.len < KEY_LEN_MIN && (config->key.len || !checking)) {
 		diag_error(diag, node->place,
 			   "the key is too short to be a secret; make it with `openssl rand -hex "
 			   "32`");
@@ -198,7 +198,7 @@ static struct fellow *peer_compile(const struct node_entry *entry,
 	peer = peer_create(entry->key, forms[config.form]);
 	peer_take(peer, &config);
 	ok = peer_read_address(peer, entry, config.address, diag);
-	ok = peer_read_key(peer, &config, entry, diag) && ok;
+	ok = peer_read_key(peer, &config, entry, conf->checking, diag) && ok;
 	ok = peer_read_tls(peer, config.tls, conf, diag) && ok;
 	if (ok)
 		ok = peer->form->is_right(&peer->conf, entry, config.auth == AUTH_NONE, diag);

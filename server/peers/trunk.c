@@ -56,7 +56,7 @@ void trunk_close(struct trunk *trunk, const char *problem)
 	if (trunk->joined || state == TRUNK_TURN_WAITED)
 		mesh_part(mesh_of(trunk->peer), trunk);
 	else if (trunk->dialled)
-		mesh_on_dial_failed(mesh_of(trunk->peer), problem);
+		mesh_on_dial_failed(mesh_of(trunk->peer), problem, trunk->refused);
 	trunk_flush(trunk);
 	if (trunk->carried)
 		trunk->carrier->close(trunk, trunk->failed);
@@ -348,6 +348,7 @@ static void trunk_on_frame(struct trunk *trunk, const struct peer_frame *frame)
 		return;
 	}
 	if (trunk->dialled && frame->type == PEER_REFUSED) {
+		trunk->refused = true;
 		trunk_close(trunk, "that host has refused the connection");
 		return;
 	}

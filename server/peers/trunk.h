@@ -60,6 +60,7 @@ struct trunk {
 	bool dialled, joined, gone,
 		carried; /* `gone`: GOODBYE came; `carried`: the carrier is there */
 	bool said_goodbye, failed;
+	bool refused;      /* there is, or will be, another */
 	uint64_t instance; /* of the other process */
 	uint64_t heard_ns;
 	size_t peer_message_max;
