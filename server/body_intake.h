@@ -5,7 +5,7 @@
  * request's loop; what writes to a disk does that elsewhere, and holds the connection back
  * meanwhile: INTAKE_PAUSED, then request_resume_body(). */
 #pragma once
-#include "core/base/str.h"
+#include "server/http/head.h"
 
 struct body_intake;
 struct reply;
@@ -27,6 +27,10 @@ struct body_intake_ops {
 	/* The request ends, perhaps before its body did. Once. What still runs elsewhere has to
 	 * be a block of its own (DECISIONS 4): request_resume_body() may not be called after. */
 	void (*close)(struct body_intake *intake);
+
+	/* The fields that stand behind a chunked body, before its end; their texts do not stay. May be
+	 * NULL: they are dropped. False without memory. */
+	bool (*trailers)(struct body_intake *intake, const struct http_field *fields, size_t n);
 };
 
 struct body_intake {

@@ -43,6 +43,21 @@ static int sender_count(struct body_sender *sender, size_t size)
 	return 0;
 }
 
+/* RFC 9112 §7.1: the last chunk, the trailers, an empty line. */
+static int sender_end(const struct body_sender *sender, struct iovec *parts)
+{
+	struct str trailers = sender->source->trailers;
+
+	if (!sender->trailers || trailers.len == 0) {
+		parts[0] = sender_part(STR("0\r\n\r\n"));
+		return 1;
+	}
+	parts[0] = sender_part(STR("0\r\n"));
+	parts[1] = sender_part(trailers);
+	parts[2] = sender_part(STR("\r\n"));
+	return 3;
+}
+
 int body_sender_piece(struct body_sender *sender, struct iovec parts[BODY_PIECE_PARTS])
 {
 	struct str bytes = STR_NONE;
@@ -60,10 +75,7 @@ int body_sender_piece(struct body_sender *sender, struct iovec parts[BODY_PIECE_
 	if (r > 0)
 		return sender_frame(sender, bytes, parts);
 	sender->whole = true;
-	if (!sender->chunked)
-		return 0;
-	parts[0] = sender_part(STR("0\r\n\r\n"));
-	return 1;
+	return sender->chunked ? sender_end(sender, parts) : 0;
 }
 
 int body_sender_send(struct body_sender *sender)

@@ -9,7 +9,7 @@
 #include "server/body_source.h"
 
 enum {
-	BODY_PIECE_PARTS = 3,  /* size line, bytes, CRLF */
+	BODY_PIECE_PARTS = 3,  /* size line, bytes or trailers, CRLF */
 	BODY_TURN = 256 << 10, /* after so many bytes others have their turn */
 };
 
@@ -19,6 +19,7 @@ struct body_sender {
 	uint64_t left; /* of a body whose size was promised; else BODY_SIZE_UNKNOWN */
 	uint64_t sent; /* bytes of the body, so far */
 	bool chunked;
+	bool trailers; /* set after body_sender_init(): the peer takes those of a chunked body */
 	bool waiting;  /* for on_more() */
 	bool whole;    /* the last byte was handed to the stream */
 	char line[24]; /* the size of the piece at hand */

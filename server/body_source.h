@@ -30,8 +30,11 @@ struct body_source_ops {
 
 struct body_source {
 	const struct body_source_ops *ops;
-	uint64_t size;            /* of the whole body, or BODY_SIZE_UNKNOWN */
-	struct str type, coding;  /* its Content-Type and Content-Encoding, where they are known */
+	uint64_t size;           /* of the whole body, or BODY_SIZE_UNKNOWN */
+	struct str type, coding; /* its Content-Type and Content-Encoding, where they are known */
+	struct str
+		trailers; /* lines that stand behind a chunked body, for those who take them; known
+				with the end of the body, and there until it is closed */
 	struct body_source *next; /* of those that tasks have left open (server/flow/context.h) */
 
 	/* The taker's: set before the first read. */

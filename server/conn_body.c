@@ -37,8 +37,12 @@ void conn_begin_body(struct conn *conn, const struct http_head *head, uint64_t m
 		return;
 	}
 	if (head->chunked) {
-		const struct http_body_limits limits = { max, settings->extensions,
-							 settings->trailers };
+		const struct http_body_limits limits = {
+			.body_max = max,
+			.extensions_max = settings->extensions,
+			.trailers_max = settings->trailers,
+			.keep_trailers = conn->request && route_is_early(conn->request->route),
+		};
 
 		conn->chunked = http_body_create(&limits, false);
 		if (!conn->chunked) {
@@ -192,10 +196,27 @@ static void conn_body_is_taken(struct conn *conn)
 		conn_handle(conn);
 }
 
+/* Hands over what stands behind a chunked body. False without memory. */
+static bool conn_take_trailers(struct conn *conn)
+{
+	struct body_intake *intake = conn->request ? conn->request->intake : NULL;
+	struct http_field fields[HTTP_TRAILERS_MAX];
+	size_t n;
+
+	if (!conn->chunked || conn->after_body || !intake || !intake->ops->trailers)
+		return true;
+	n = http_body_trailers(conn->chunked, fields);
+	return n == 0 || intake->ops->trailers(intake, fields, n);
+}
+
 static void conn_body_end(struct conn *conn)
 {
 	struct body_intake *intake;
 
+	if (!conn_take_trailers(conn)) {
+		conn_fail_body(conn, 503);
+		return;
+	}
 	http_body_destroy(take(&conn->chunked));
 	conn->body_whole = true;
 	if (conn->after_body) {

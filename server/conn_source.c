@@ -38,6 +38,7 @@ bool conn_source_begin(struct conn *conn, const struct reply *reply)
 	out->conn = conn;
 	out->status = reply->status;
 	body_sender_init(&out->sender, &conn->stream, reply->source, chunked);
+	out->sender.trailers = conn->request->head.wants_trailers; /* RFC 9110 §6.5.1 */
 	reply->source->on_more = conn_on_more;
 	reply->source->taker = out;
 	ready_init(&out->turn, conn_on_turn);

@@ -6,6 +6,7 @@
  *   (1xx)  \_____________/--> FAILED    (also from HEAD)
  */
 #include "server/client/http_answer.h"
+#include "server/http/fields.h"
 
 enum { PIECES_MIN = 2048, BODY_MIN = 1024, BODY_GROWTH = 4 };
 
@@ -101,6 +102,8 @@ static void http_answer_fail_chunks(struct http_answer *answer, int status)
 {
 	if (status == 413)
 		http_answer_fail(answer, HTTP_CALL_TOO_LARGE, "the body is too large");
+	else if (status == 503)
+		http_answer_fail(answer, HTTP_CALL_MEMORY, "no memory for the trailers");
 	else
 		http_answer_fail(answer, HTTP_CALL_BAD_RESPONSE, "bad chunks");
 }
@@ -182,7 +185,8 @@ static void http_answer_begin_chunked(struct http_answer *answer)
 {
 	const struct http_body_limits limits = { .body_max = answer->body_max,
 						 .extensions_max = 4096,
-						 .trailers_max = 8192 };
+						 .trailers_max = 8192,
+						 .keep_trailers = answer->passes_trailer };
 
 	answer->chunked = http_body_create(&limits, true);
 	answer->state = ANSWER_CHUNKED;
@@ -338,6 +342,23 @@ static size_t http_answer_piece_close(struct http_answer *answer, size_t size)
 	return size;
 }
 
+static void http_answer_finish_chunks(struct http_answer *answer)
+{
+	struct http_field fields[HTTP_TRAILERS_MAX];
+	size_t n = answer->passes_trailer ? http_body_trailers(answer->chunked, fields) : 0;
+	struct buf out;
+
+	buf_init_arena(&out, answer->arena);
+	for (size_t i = 0; i < n; i++)
+		if (answer->passes_trailer(&answer->response, fields[i].name))
+			http_field_write(&out, &fields[i]);
+	answer->trailers = buf_str(&out);
+	if (out.error)
+		http_answer_fail(answer, HTTP_CALL_MEMORY, "no memory for the trailers");
+	else
+		http_answer_finish(answer);
+}
+
 static size_t http_answer_piece_chunked(struct http_answer *answer, char *bytes, size_t size,
 					size_t *ret_used)
 {
@@ -358,7 +379,7 @@ static size_t http_answer_piece_chunked(struct http_answer *answer, char *bytes,
 			break;
 		case HTTP_BODY_END:
 			used += n;
-			http_answer_finish(answer);
+			http_answer_finish_chunks(answer);
 			break;
 		case HTTP_BODY_BAD:
 			http_answer_fail_chunks(answer, status);

@@ -39,6 +39,9 @@ struct http_answer {
 	void *taker;
 	bool keep_alive; /* the connection may be used again */
 	bool streams; /* set after http_answer_init(): behind the head http_answer_piece() reads */
+	/* As of struct http_call_request; set after http_answer_init() */
+	bool (*passes_trailer)(const struct http_call_response *response, struct str name);
+	struct str trailers; /* lines that may go on; in ANSWER_WHOLE */
 	char *body;
 	size_t body_len, body_cap, body_max;
 	uint64_t length; /* in ANSWER_LENGTH */

@@ -261,6 +261,7 @@ void http_call_expect_answer(struct http_call *call)
 	call->answer->may_switch = request->upgrade.len > 0;
 	call->answer->on_interim = request->on_interim ? http_call_on_interim : NULL;
 	call->answer->taker = call;
+	call->answer->passes_trailer = request->passes_trailer;
 }
 
 /* What the call needs whatever happens. False without memory. */

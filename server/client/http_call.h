@@ -40,6 +40,10 @@ struct http_call_request {
 			       agrees with 101: then call.stream, and body_source, are what is said in
 			       it. Empty: none */
 
+	bool wants_trailers; /* RFC 9110 §10.1.4: the server may send some behind a chunked body */
+	/* With `streams`: whether a trailer goes on, to those who take call.stream's. NULL: none does. */
+	bool (*passes_trailer)(const struct http_call_response *response, struct str name);
+
 	/* An interim response (RFC 9110 §15.2) has come; its texts do not stay. NULL: they are skipped. */
 	void (*on_interim)(struct http_call *call, const struct http_call_response *response);
 	const struct trace *trace; /* that goes with it, and that its tries are told of; or NULL */

@@ -76,6 +76,10 @@ static void http_request_write_framing(const struct http_call_request *request,
 	uint64_t size = request->body_source ? request->body_source->size : request->body.len;
 	char length[24];
 
+	if (request->wants_trailers && !request->upgrade.len) { /* TE is for the neighbour only */
+		writer_add_field(writer, STR("TE"), STR("trailers"));
+		writer_add_field(writer, STR("Connection"), STR("TE"));
+	}
 	if (request->upgrade.len) {
 		writer_add_field(writer, STR("Connection"), STR("Upgrade"));
 		writer_add_field(writer, STR("Upgrade"), request->upgrade);

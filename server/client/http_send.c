@@ -38,6 +38,7 @@ bool http_send_begin(struct http_send *send, struct http_conn *conn, http_send_f
 	source->taker = send;
 	body_sender_init(&send->sender, &conn->stream, source,
 			 !send->raw && source->size == BODY_SIZE_UNKNOWN);
+	send->sender.trailers = true;
 	send->conn = conn;
 	send->on_more = on_more;
 	return true;

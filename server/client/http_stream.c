@@ -115,6 +115,7 @@ static int http_stream_step(struct http_stream *stream, size_t n_left)
 	case ANSWER_CLOSE:
 		return 1;
 	case ANSWER_WHOLE:
+		stream->source.trailers = answer->trailers;
 		http_stream_leave(stream, answer->keep_alive && n_left == 0);
 		http_stream_leave_peer(stream, stream->good);
 		return 1;

@@ -10,7 +10,9 @@
  * and nowhere else; else it is a 400. Before our own error counts, llhttp is fed what came
  * before it, so that the earlier error wins. */
 #include "server/http/body.h"
+#include "core/base/buf.h"
 #include "core/base/check.h"
+#include "server/http/fields.h"
 #include "server/http/grammar.h"
 #include "server/http/llhttp_names.h"
 #include <stdlib.h>
@@ -43,9 +45,11 @@ struct http_body {
 	enum body_state state;
 	size_t n_digits, n_chars; /* of this size; of this name, token or trailer's name */
 	size_t extensions, trailers;
-	uint64_t left; /* of this chunk; while in its size, what that is so far */
-	uint64_t got;  /* data of all chunks so far, this one's included once its size is known */
-	int status;    /* when failed */
+	size_t n_trailers;
+	struct buf kept; /* the trailer section as it came, with its empty line */
+	uint64_t left;   /* of this chunk; while in its size, what that is so far */
+	uint64_t got;    /* data of all chunks so far, this one's included once its size is known */
+	int status;      /* when failed */
 
 	/* what llhttp said during one run */
 	unsigned n_chunk_headers, n_ends;
@@ -187,7 +191,8 @@ static int body_on_trailer(struct http_body *body, char c)
 
 	if (starts && c == '\r')
 		return body_to(body, BODY_END_LF);
-	if (++body->trailers > body->limits.trailers_max)
+	if (++body->trailers > body->limits.trailers_max ||
+	    (starts && ++body->n_trailers > HTTP_TRAILERS_MAX))
 		return 431;
 	if (body->state == BODY_TRAILER_LF)
 		return c == '\n' ? body_to(body, BODY_TRAILER) : 400;
@@ -272,13 +277,39 @@ struct http_body *http_body_create(const struct http_body_limits *limits, bool i
 	if (!body)
 		return NULL;
 	body->limits = *limits;
+	buf_init(&body->kept, limits->trailers_max + STR("\r\n").len);
 	check(body_prime(body, is_response));
 	return body;
 }
 
 void http_body_destroy(struct http_body *body)
 {
+	if (!body)
+		return;
+	buf_fini(&body->kept);
 	free(body);
+}
+
+/* A line of the trailer section, or what has come of it. */
+static bool body_keep(struct http_body *body, enum body_state before, const char *from,
+		      const char *to)
+{
+	if (!body->limits.keep_trailers || before < BODY_TRAILER)
+		return true;
+	buf_add(&body->kept, str_range(from, to));
+	return !body->kept.error;
+}
+
+size_t http_body_trailers(const struct http_body *body, struct http_field fields[HTTP_TRAILERS_MAX])
+{
+	struct str kept = buf_str(&body->kept);
+	size_t n = 0;
+
+	check(body->state == BODY_END);
+	if (kept.len > 0) /* they were read by the same grammar already */
+		check(http_fields_read(kept.ptr, kept.ptr + kept.len, HTTP_TRAILERS_MAX, fields,
+				       &n) == 0);
+	return n;
 }
 
 static enum http_body_step body_fail(struct http_body *body, int status, int *ret_status)
@@ -319,6 +350,8 @@ enum http_body_step http_body_read(struct http_body *body, struct str bytes, siz
 		to = body_read_framing(body, at, bytes.ptr + bytes.len, &status);
 		if (!body_agrees(body, before, at, to))
 			status = 400;
+		if (status == 0 && !body_keep(body, before, at, to))
+			status = 503;
 		if (status)
 			return body_fail(body, status, ret_status);
 		*ret_used += (size_t)(to - at);

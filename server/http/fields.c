@@ -122,6 +122,14 @@ bool http_facts_keep_alive(const struct http_facts *facts, uint8_t minor)
 	return !facts->says_close && (minor >= 1 || facts->says_keep_alive);
 }
 
+void http_field_write(struct buf *out, const struct http_field *field)
+{
+	buf_add(out, field->name);
+	buf_add(out, STR(": "));
+	buf_add(out, field->value);
+	buf_add(out, STR("\r\n"));
+}
+
 const struct http_field *http_fields_find(const struct http_field *fields, size_t n_fields,
 					  struct str name)
 {

@@ -1,5 +1,6 @@
 /* server/http/fields.h: the field lines of a head, and what those that frame a message say. */
 #pragma once
+#include "core/base/buf.h"
 #include "server/http/head.h"
 
 /* What the fields that decide about a message say; texts without the white space around them. */
@@ -24,6 +25,9 @@ bool http_facts_keep_alive(const struct http_facts *facts, uint8_t minor);
 
 /* The next element of a comma-separated list, trimmed; empty ones are passed over. */
 bool http_list_next(struct str *rest, struct str *ret_element);
+
+/* "Name: value" and the line's end. */
+void http_field_write(struct buf *out, const struct http_field *field);
 
 const struct http_field *http_fields_find(const struct http_field *fields, size_t n_fields,
 					  struct str name);

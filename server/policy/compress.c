@@ -168,6 +168,8 @@ static bool compress_has_type(const struct compress *compress, const struct repl
 	return false;
 }
 
+/* Trailers mostly speak of the bytes before them: those of an answer that announces some stay as they
+ * are, those that nobody announced are lost behind a compressed body. */
 static bool compress_is_forbidden(const struct reply *reply)
 {
 	for (size_t i = 0; i < reply->n_fields; i++) {
@@ -175,7 +177,8 @@ static bool compress_is_forbidden(const struct reply *reply)
 		struct str rest = field->value, element;
 
 		if (str_eq_nocase(field->name, STR("content-encoding")) ||
-		    str_eq_nocase(field->name, STR("content-range")))
+		    str_eq_nocase(field->name, STR("content-range")) ||
+		    str_eq_nocase(field->name, STR("trailer")))
 			return true;
 		if (!str_eq_nocase(field->name, STR("cache-control")))
 			continue;

@@ -45,6 +45,7 @@ bool passing_answer(struct passing *passing, struct reply *ret_reply)
 	struct body_source *source = &passing->call.stream->source;
 	struct arena *arena = &passing->request->arena;
 	struct hop_names hop;
+	bool trailers = passing_wants_trailers(passing) && source->size == BODY_SIZE_UNKNOWN;
 
 	*ret_reply = (struct reply){ .status = response->status, .source = source };
 	ret_reply->fields =
@@ -54,7 +55,7 @@ bool passing_answer(struct passing *passing, struct reply *ret_reply)
 	for (size_t i = 0; i < response->n_fields; i++) {
 		const struct http_field *field = &response->fields[i];
 
-		if (hop_names_have(&hop, field->name) || answer_is_ours(field->name))
+		if (hop_names_have(&hop, field->name, trailers) || answer_is_ours(field->name))
 			continue;
 		answer_describe(source, field);
 		ret_reply->fields[ret_reply->n_fields++] = *field;

@@ -248,7 +248,7 @@ static int forward_fields(struct passing *passing, struct http_call_request *ret
 	if (!hop_names_read(head->fields, head->n_fields, &hop))
 		return -EBADMSG;
 	for (size_t i = 0; i < head->n_fields; i++)
-		if (!hop_names_have(&hop, head->fields[i].name) &&
+		if (!hop_names_have(&hop, head->fields[i].name, head->chunked) &&
 		    !forward_is_ours(passing, head->fields[i].name) &&
 		    !forward_is_for_one(passing, head->fields[i].name))
 			out[n++] = head->fields[i];
@@ -267,6 +267,38 @@ static int forward_fields(struct passing *passing, struct http_call_request *ret
 	return forward.error;
 }
 
+/* ------------------------------------------------------------ trailers */
+
+static bool trailer_passes(const struct http_field *fields, size_t n_fields, struct str name)
+{
+	struct hop_names hop;
+
+	return http_trailer_may_pass(name) && hop_names_read(fields, n_fields, &hop) &&
+	       !hop_names_have(&hop, name, false);
+}
+
+/* What does not go on in the head, or is replaced there, does not come in behind it either. */
+static bool forward_passes_trailer(void *owner, struct str name)
+{
+	const struct passing *passing = owner;
+	const struct http_head *head = &passing->request->head;
+
+	return trailer_passes(head->fields, head->n_fields, name) &&
+	       !forward_is_ours(passing, name) && !forward_is_replaced(passing->proxy, name);
+}
+
+static bool forward_passes_answered(const struct http_call_response *response, struct str name)
+{
+	return trailer_passes(response->fields, response->n_fields, name);
+}
+
+bool passing_wants_trailers(const struct passing *passing)
+{
+	const struct http_head *head = &passing->request->head;
+
+	return head->wants_trailers && head->minor >= 1 && !passing->cached;
+}
+
 /* ------------------------------------------------------------ the body */
 
 static int forward_body(struct passing *passing, struct http_call_request *ret)
@@ -283,6 +315,8 @@ static int forward_body(struct passing *passing, struct http_call_request *ret)
 	passing->pipe = pipe_create(request, ret->upgrade.len ? BODY_SIZE_UNKNOWN : size);
 	if (!passing->pipe)
 		return -ENOMEM;
+	passing->pipe->passes_trailer = forward_passes_trailer;
+	passing->pipe->owner = passing;
 	ret->body_source = &passing->pipe->source;
 	return 0;
 }
@@ -297,6 +331,10 @@ int passing_ask(struct passing *passing, struct http_call_request *ret_request)
 						   .method_id = head->method_id,
 						   .method = head->method,
 						   .streams = true };
+	if (passing_wants_trailers(passing)) {
+		ret_request->wants_trailers = true;
+		ret_request->passes_trailer = forward_passes_answered;
+	}
 	if (proxy->preserve_host)
 		ret_request->host = forward_host(passing->request);
 	r = forward_target(passing, &ret_request->target);

@@ -25,7 +25,7 @@ bool hop_names_read(const struct http_field *fields, size_t n_fields, struct hop
 	return true;
 }
 
-bool hop_names_have(const struct hop_names *names, struct str name)
+bool hop_names_have(const struct hop_names *names, struct str name, bool trailers)
 {
 	static const struct str always[] = {
 		STR_INIT("connection"),
@@ -34,12 +34,13 @@ bool hop_names_have(const struct hop_names *names, struct str name)
 		STR_INIT("proxy-authorization"),
 		STR_INIT("proxy-authenticate"),
 		STR_INIT("te"),
-		STR_INIT("trailer"),
 		STR_INIT("transfer-encoding"),
 		STR_INIT("content-length"),
 		STR_INIT("upgrade"),
 	};
 
+	if (!trailers && str_eq_nocase(name, STR("trailer")))
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
 		if (str_eq_nocase(name, always[i]))
 			return true;

@@ -49,6 +49,10 @@ int passing_ask(struct passing *passing, struct http_call_request *ret_request);
 /* Whether the upstream gets a field of that name from leat, and not from the client. */
 bool passing_writes(const struct passing *passing, struct str name);
 
+/* Whether trailers of the answer go on: not when it is made for the cache, which keeps none (RFC 9111
+ * §3.1), or for a client that does not take them. */
+bool passing_wants_trailers(const struct passing *passing);
+
 /* answer.c: the answer of the upstream as one of ours. False without memory. */
 bool passing_answer(struct passing *passing, struct reply *ret_reply);
 
@@ -64,5 +68,5 @@ struct hop_names {
 bool hop_names_read(const struct http_field *fields, size_t n_fields, struct hop_names *ret_names);
 
 /* Whether a field is for the neighbour only (RFC 9110 §7.6.1), or about framing, which each
- * connection has its own of. */
-bool hop_names_have(const struct hop_names *names, struct str name);
+ * connection has its own of. Trailer is neither where `trailers` go on. */
+bool hop_names_have(const struct hop_names *names, struct str name, bool trailers);

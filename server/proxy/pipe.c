@@ -1,5 +1,6 @@
 /* server/proxy/pipe.c */
 #include "server/proxy/pipe.h"
+#include "server/http/fields.h"
 #include "server/request.h"
 #include "server/server.h"
 #include <errno.h>
@@ -75,6 +76,20 @@ static enum intake pipe_data(struct body_intake *intake, struct str bytes)
 	if (pipe->paused && pipe->waiting)
 		loop_ready_next(pipe->request->worker->loop, &pipe->turn);
 	return pipe->paused ? INTAKE_PAUSED : INTAKE_TAKEN;
+}
+
+/* They are what the source says behind its last piece; also when all of it is said once more. */
+static bool pipe_trailers(struct body_intake *intake, const struct http_field *fields, size_t n)
+{
+	struct pipe *pipe = container_of(intake, struct pipe, intake);
+	struct buf out;
+
+	buf_init_arena(&out, &pipe->request->arena);
+	for (size_t i = 0; i < n; i++)
+		if (pipe->passes_trailer(pipe->owner, fields[i].name))
+			http_field_write(&out, &fields[i]);
+	pipe->source.trailers = buf_str(&out);
+	return out.error == 0;
 }
 
 static enum intake pipe_end(struct body_intake *intake)
@@ -181,7 +196,8 @@ static void pipe_rewind(struct body_source *source)
 
 struct pipe *pipe_create(struct request *request, uint64_t size)
 {
-	static const struct body_intake_ops intake_ops = { pipe_data, pipe_end, pipe_close };
+	static const struct body_intake_ops intake_ops = { pipe_data, pipe_end, pipe_close,
+							   pipe_trailers };
 	static const struct body_source_ops source_ops = { pipe_read, pipe_close_source,
 							   pipe_can_rewind, pipe_rewind };
 	struct pipe *pipe = arena_zalloc(&request->arena, sizeof(*pipe));

@@ -21,6 +21,7 @@ struct pipe {
 	struct body_source source;
 	struct request *request;
 	void (*on_close)(void *owner); /* the request ends; or NULL */
+	bool (*passes_trailer)(void *owner, struct str name);
 	void *owner;
 	struct list
 		pieces; /* of struct pipe_piece, in their order: those taken and kept, then others */

@@ -105,7 +105,7 @@ static bool passing_knows(struct passing *passing)
 	    !hop_names_read(response->fields, response->n_fields, &hop))
 		return false;
 	for (size_t i = 0; i < response->n_fields; i++)
-		if (!hop_names_have(&hop, response->fields[i].name))
+		if (!hop_names_have(&hop, response->fields[i].name, false))
 			fields[n++] = response->fields[i];
 	/* one that is not passed on is closed first: the request may be gone behind it */
 	if (!request_cache_wants(request, response->status))
@@ -192,7 +192,7 @@ static void passing_on_interim(struct http_call *call, const struct http_call_re
 	    !hop_names_read(response->fields, response->n_fields, &hop))
 		return;
 	for (size_t i = 0; response->status != 100 && i < response->n_fields; i++)
-		if (!hop_names_have(&hop, response->fields[i].name))
+		if (!hop_names_have(&hop, response->fields[i].name, false))
 			fields[n++] = response->fields[i];
 	request->sink->interim(request, response->status, fields, n);
 }

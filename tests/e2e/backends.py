@@ -168,6 +168,7 @@ class Backend:
 
 class RawCall(Reader, Call):
     """A call whose body the handler reads itself, while it comes."""
+    trailers = ()
 
     def __init__(self, backend, sock, buf):
         self.sock, self.buf = sock, buf

@@ -143,12 +143,12 @@ class Client(Reader):
         return Response(match[1], int(match[2]), match[3], fields)
 
     def _chunks(self):
+        """The trailers that stand behind them are in self.trailers."""
         body = b""
         while True:
             size = int(self._until(b"\r\n").split(b";")[0], 16)
             if size == 0:
-                while self._until(b"\r\n"):
-                    pass
+                self.trailers = list(iter(lambda: self._until(b"\r\n"), b""))
                 return body
             body += self._exactly(size)
             assert self._exactly(2) == b"\r\n"

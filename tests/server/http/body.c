@@ -228,6 +228,48 @@ static void bytes_of_trailers_are_bounded(void)
 	is_verdict("0\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA", 431);
 }
 
+static void trailers_that_are_kept_are_the_same_however_they_came(void)
+{
+	const struct http_body_limits keeping = {
+		.body_max = 100, .extensions_max = 20, .trailers_max = 400, .keep_trailers = true
+	};
+	struct str bytes = STR("1\r\nx\r\n0\r\nA: b\r\nLong-Name: \t c d \r\nEmpty:\r\n\r\nGET");
+
+	for (size_t step = 1; step <= bytes.len; step++) {
+		struct http_body *body = http_body_create(&keeping, false);
+		struct http_field fields[HTTP_TRAILERS_MAX];
+		enum http_body_step got = HTTP_BODY_MORE;
+		struct str slice;
+		int status;
+
+		for (size_t at = 0, used; got != HTTP_BODY_END; at += used) {
+			got = http_body_read(body, str_first(str_skip(bytes, at), step), &used,
+					     &slice, &status);
+			check(got != HTTP_BODY_BAD);
+		}
+		is_int(http_body_trailers(body, fields), 3);
+		is_str(fields[0].name, STR("A"));
+		is_str(fields[1].value, STR("c d"));
+		is_str(fields[2].name, STR("Empty"));
+		is_int(fields[2].value.len, 0);
+		http_body_destroy(body);
+	}
+}
+
+static void trailers_are_bounded_in_number(void)
+{
+	limits.trailers_max = 1000;
+	for (size_t n = HTTP_TRAILERS_MAX; n <= HTTP_TRAILERS_MAX + 1; n++) {
+		char bytes[1000] = "0\r\n";
+
+		for (size_t i = 0; i < n; i++)
+			strcat(bytes, "A:b\r\n");
+		strcat(bytes, "\r\n");
+		is_int(verdict_in_steps(str_of(bytes), 1000), n > HTTP_TRAILERS_MAX ? 431 : 0);
+	}
+	limits.trailers_max = 40;
+}
+
 static void a_response_is_read_alike(void)
 {
 	as_response = true;
@@ -283,6 +325,8 @@ int main(void)
 	TEST(trailers_are_checked_and_dropped);
 	TEST(trailers_that_frame_change_nothing);
 	TEST(bytes_of_trailers_are_bounded);
+	TEST(trailers_that_are_kept_are_the_same_however_they_came);
+	TEST(trailers_are_bounded_in_number);
 	TEST(a_response_is_read_alike);
 	TEST(a_failed_body_stays_failed);
 	TEST(an_ended_body_uses_nothing_more);
