@@ -125,6 +125,11 @@ void deflater_destroy(struct deflater *deflater)
 	free(deflater);
 }
 
+void deflater_reset(struct deflater *deflater)
+{
+	deflateReset(&deflater->z);
+}
+
 bool deflater_message(struct deflater *deflater, struct str message, bool takeover, struct buf *out)
 {
 	enum { STEP = 4096, TAIL = 4 };

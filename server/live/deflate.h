@@ -9,6 +9,8 @@
 enum {
 	DEFLATE_BITS_MIN = 9, /* zlib has no raw stream with a window of 256 bytes */
 	DEFLATE_BITS_MAX = 15,
+	DEFLATE_MIN = 64,       /* bytes of a message: what is smaller is not worth it, */
+	DEFLATE_MAX = 64 << 10, /* what is larger would take the loop's time */
 	DEFLATE_IN = 512, /* bytes that are taken at once: at most half a megabyte comes of them */
 };
 
@@ -46,6 +48,9 @@ struct deflater;
 
 struct deflater *deflater_create(int bits, struct arena_budget *budget); /* NULL without memory */
 void deflater_destroy(struct deflater *deflater);                        /* NULL is accepted */
+
+/* What it has seen is forgotten: the next message refers to nothing. */
+void deflater_reset(struct deflater *deflater);
 
 /* A whole message into `out` (which is added to), without its last four bytes. False without memory;
  * then the deflater is of no use any more. */

@@ -190,17 +190,20 @@ static void events_publish(struct live *live, struct live_topic *topic,
 			   struct publication *publication)
 {
 	struct events *events = events_of(live);
-	size_t size = packet_bytes(publication_frame(publication)).len;
+	struct packet *event;
 
 	if (events->outbox.ended)
 		return;
 	topic->last_id = publication_id(publication);
-	if (topic->joined &&
-	    !live_make_room(live, &events->outbox, size, events->spec->queue, events->spec->slow)) {
+	event = events_make(live, publication);
+	if (event && topic->joined &&
+	    !live_make_room(live, &events->outbox, packet_bytes(event).len, events->spec->queue,
+			    events->spec->slow)) {
+		packet_unref(event);
 		events_cut(events);
 		return;
 	}
-	if (outbox_put(&events->outbox, events_make(live, publication), true))
+	if (outbox_put(&events->outbox, event, true))
 		atomic_fetch_add(&live->worker->stats.live_out, 1);
 	else
 		events_cut(events); /* it comes again, and gets it then */

@@ -40,6 +40,12 @@ void inbox_forget(struct inbox *inbox)
 		inbox_free_data(inbox);
 }
 
+void inbox_rest(struct inbox *inbox)
+{
+	if (!inbox->in_message && !inbox->deflate.peer_takeover)
+		inflater_raw_destroy(take(&inbox->inflater));
+}
+
 static enum inbox_step inbox_fail(struct inbox *inbox, uint16_t code, const char *detail)
 {
 	inbox->code = code;
@@ -160,7 +166,6 @@ static enum inbox_step inbox_begin_frame(struct inbox *inbox)
 	inbox->at = 0;
 	if (frame_is_control(head->opcode)) {
 		inbox->control_len = inbox->reason_at = 0;
-		inbox->n_empty++;
 		return INBOX_MORE;
 	}
 	if ((head->opcode == FRAME_CONTINUATION) != inbox->in_message)
@@ -169,7 +174,6 @@ static enum inbox_step inbox_begin_frame(struct inbox *inbox)
 						    : "there is no message to go on with");
 	if (head->size > inbox->limits.frame_max)
 		return inbox_fail(inbox, CODE_TOO_BIG, "the frame is too large");
-	inbox->n_empty += head->size == 0;
 	if (inbox->in_message)
 		return INBOX_MORE;
 	inbox->in_message = true;

@@ -47,8 +47,6 @@ struct inbox {
 	uint8_t control_len, reason_at;
 	uint16_t code;
 	const char *detail;
-	uint64_t
-		n_empty; /* frames that brought nothing, and control frames: for whoever bounds them */
 };
 
 void inbox_init(struct inbox *inbox, const struct inbox_limits *limits,
@@ -64,6 +62,9 @@ static inline struct str inbox_message(const struct inbox *inbox)
 	return (struct str){ inbox->data, inbox->len };
 }
 void inbox_forget(struct inbox *inbox); /* its memory, too */
+
+/* Nothing will come for a while: gives up what can be made anew. */
+void inbox_rest(struct inbox *inbox);
 
 static inline struct str inbox_control(const struct inbox *inbox)
 {

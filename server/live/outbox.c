@@ -71,8 +71,13 @@ bool outbox_put(struct outbox *outbox, struct packet *packet, bool droppable)
 
 size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
 {
-	uint32_t n_kept = 0, n_items = outbox->n_items;
+	uint32_t n_before = outbox->n_items, n_items, n_kept = 0;
 
+	/* mostly there is nothing but what may be dropped: then nothing is moved */
+	while (outbox->n_items > 0 && outbox_at(outbox, 0)->droppable &&
+	       !outbox_has_room(outbox, size, max))
+		packet_unref(outbox_pop(outbox));
+	n_items = outbox_has_room(outbox, size, max) ? 0 : outbox->n_items;
 	for (uint32_t i = 0; i < n_items; i++) {
 		struct outbox_item item = *outbox_at(outbox, i);
 
@@ -83,8 +88,9 @@ size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
 			*outbox_at(outbox, n_kept++) = item;
 		}
 	}
-	outbox->n_items = n_kept;
-	return n_items - n_kept;
+	if (n_items > 0)
+		outbox->n_items = n_kept;
+	return n_before - outbox->n_items;
 }
 
 void outbox_clear(struct outbox *outbox)

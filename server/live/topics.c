@@ -1,5 +1,6 @@
 /* server/live/topics.c: the loops of topics, and publications on their way. */
 #include "core/base/memory.h"
+#include "server/live/deflate.h"
 #include "server/live/event.h"
 #include "server/live/topics_private.h"
 #include <errno.h>
@@ -42,6 +43,7 @@ void topics_destroy(struct topics *topics)
 		topic_home_fini(&topics->loops[i]);
 		map_fini(&topics->loops[i].homes);
 		map_fini(&topics->loops[i].locals);
+		deflater_destroy(topics->loops[i].deflater);
 	}
 	free(topics);
 }
@@ -96,6 +98,7 @@ void publication_unref(struct publication *publication)
 		return;
 	packet_unref(publication->frame);
 	packet_unref(atomic_load(&publication->as_event));
+	packet_unref(atomic_load(&publication->deflated));
 	arena_budget_give_back(publication->topics->budget, publication->size);
 	free(publication);
 }
@@ -131,6 +134,43 @@ struct packet *publication_event(struct publication *publication)
 		return there;
 	}
 	return made;
+}
+
+/* NULL: it is not worth it, or there is no memory. A loop's deflater is as its scratch: not counted. */
+static struct packet *publication_deflate(struct publication *publication, struct topic_loop *here)
+{
+	struct str payload = publication->payload;
+	struct packet *made = NULL;
+	struct buf out;
+
+	if (payload.len < DEFLATE_MIN || payload.len > DEFLATE_MAX)
+		return NULL;
+	if (!here->deflater)
+		here->deflater = deflater_create(DEFLATE_BITS_MAX, NULL);
+	if (!here->deflater)
+		return NULL;
+	buf_init(&out, 2 * DEFLATE_MAX);
+	if (!deflater_message(here->deflater, payload, false, &out))
+		deflater_destroy(take(&here->deflater));
+	else if (out.len < payload.len)
+		made = packet_create_frame(here->topics->budget, FRAME_TEXT, true, buf_str(&out));
+	buf_fini(&out);
+	return made;
+}
+
+struct packet *publication_deflated(struct publication *publication)
+{
+	struct packet *there = atomic_load(&publication->deflated), *made;
+
+	if (there)
+		return there;
+	made = publication_deflate(publication, topics_here(publication->topics));
+	if (!made)
+		made = packet_ref(publication->frame);
+	if (atomic_compare_exchange_strong(&publication->deflated, &there, made))
+		return made;
+	packet_unref(made);
+	return there;
 }
 
 static size_t publication_size(const struct topics *topics, const struct publication_text *text)

@@ -59,6 +59,10 @@ uint64_t publication_id(const struct publication *publication); /* grows, in a t
 /* As one frame of WebSocket; the publication's. */
 struct packet *publication_frame(const struct publication *publication);
 
+/* The same with its message compressed, referring to nothing (permessage-deflate with a window of 15
+ * bits); made when first asked for, once. It is publication_frame() when compressing is not worth it. */
+struct packet *publication_deflated(struct publication *publication);
+
 /* As an event, with its id in front; made when first asked for. The publication's; NULL without
  * memory. */
 struct packet *publication_event(struct publication *publication);

@@ -18,6 +18,7 @@ struct topic_loop {
 	size_t n_idle, kept_bytes;
 	struct timer sweep;
 	uint64_t last_id;
+	struct deflater *deflater; /* of publications that are told here; NULL until one is */
 };
 
 struct topics {
@@ -48,7 +49,7 @@ struct publication {
 	struct str topic, event, payload;
 	size_t size; /* of all of it, as it is counted */
 	struct packet *frame;
-	_Atomic(struct packet *) as_event;
+	_Atomic(struct packet *) as_event, deflated;
 	struct delivery deliveries[]; /* one a loop, then the texts */
 };
 

@@ -16,11 +16,10 @@
 #include "server/worker.h"
 #include <stdlib.h>
 
-enum {
-	TURN_MESSAGES = 64,               /* then others have their turn */
-	EMPTY_COST_NS = 10 * 1000 * 1000, /* of a control frame, or one that brings nothing */
-	EMPTY_BURST_NS = 1000 * 1000 * 1000,
-};
+/* Messages and control frames, however little is in them; then others have their turn. So a flood of
+ * frames without content costs its sender as much as anybody, and need not be told from a client that
+ * has much to say: pongs that it does not read fill its queue, and then nothing is read from it. */
+enum { TURN_COST = 64 };
 
 /* ------------------------------------------------------------ what comes from the client */
 
@@ -34,31 +33,20 @@ static void websocket_on_close_frame(struct websocket *ws)
 	websocket_over(ws);
 }
 
-/* Frames that cost work and bring nothing: a hundred a second. */
-static bool websocket_is_flooded(struct websocket *ws)
-{
-	uint64_t now_ns = loop_now_ns(ws->live.worker->loop);
-
-	ws->empties_ns =
-		MAX(ws->empties_ns, now_ns) + (ws->inbox.n_empty - ws->n_empty) * EMPTY_COST_NS;
-	ws->n_empty = ws->inbox.n_empty;
-	return ws->empties_ns > now_ns + EMPTY_BURST_NS;
-}
-
 static bool websocket_may_read(const struct websocket *ws)
 {
 	return ws->opened && ws->state != WEBSOCKET_OVER && !ws->live.running &&
-	       ws->turn_messages < TURN_MESSAGES && ws->outbox.size < ws->spec->queue;
+	       ws->turn_cost < TURN_COST && ws->outbox.size < ws->spec->queue;
 }
 
 static void websocket_on_frame(struct websocket *ws, enum inbox_step step)
 {
+	ws->turn_cost += step != INBOX_MORE;
 	switch (step) {
 	case INBOX_MORE:
 	case INBOX_PONG:
 		return;
 	case INBOX_MESSAGE:
-		ws->turn_messages++;
 		atomic_fetch_add_explicit(&ws->live.worker->stats.live_in, 1, memory_order_relaxed);
 		websocket_on_message(ws);
 		return;
@@ -70,7 +58,7 @@ static void websocket_on_frame(struct websocket *ws, enum inbox_step step)
 		websocket_on_close_frame(ws);
 		return;
 	case INBOX_TURN:
-		ws->turn_messages = TURN_MESSAGES;
+		ws->turn_cost = TURN_COST;
 		return;
 	case INBOX_BAD:
 		websocket_fail(ws, ws->inbox.code, ws->inbox.detail);
@@ -82,11 +70,8 @@ static void websocket_on_frame(struct websocket *ws, enum inbox_step step)
 /* Takes from the front as long as that may be. */
 static void websocket_read(struct websocket *ws, struct str *in)
 {
-	while (in->len > 0 && websocket_may_read(ws)) {
+	while (in->len > 0 && websocket_may_read(ws))
 		websocket_on_frame(ws, inbox_read(&ws->inbox, in));
-		if (ws->state != WEBSOCKET_OVER && websocket_is_flooded(ws))
-			websocket_fail(ws, CODE_POLICY, "too many frames without content");
-	}
 }
 
 static void websocket_forget_rest(struct websocket *ws)
@@ -125,7 +110,7 @@ static enum intake websocket_data(struct body_intake *intake, struct str bytes)
 	websocket_read(ws, &bytes);
 	websocket_keep_rest(ws, bytes);
 	ws->paused = ws->state != WEBSOCKET_OVER && (ws->rest || !websocket_may_read(ws));
-	if (ws->turn_messages)
+	if (ws->turn_cost)
 		loop_ready_next(ws->live.worker->loop, &ws->turn);
 	return ws->paused ? INTAKE_PAUSED : INTAKE_TAKEN;
 }
@@ -214,7 +199,7 @@ void websocket_on_turn(struct ready *ready)
 {
 	struct websocket *ws = container_of(ready, struct websocket, turn);
 
-	ws->turn_messages = 0;
+	ws->turn_cost = 0;
 	if (!ws->live.running)
 		websocket_run_edges(ws);
 	if (ws->request)
@@ -225,7 +210,7 @@ void websocket_on_turn(struct ready *ready)
 		websocket_destroy(ws);
 		return;
 	}
-	if (ws->turn_messages) {
+	if (ws->turn_cost) {
 		loop_ready_next(ws->live.worker->loop, &ws->turn);
 		return;
 	}
@@ -247,6 +232,14 @@ void websocket_on_sent(struct outbox *outbox)
 
 /* ------------------------------------------------------------ time */
 
+/* It is silent: what no later message refers to need not be kept for it. */
+static void websocket_forget_codecs(struct websocket *ws)
+{
+	if (!ws->deflate.own_takeover)
+		deflater_destroy(take(&ws->deflater));
+	inbox_rest(&ws->inbox);
+}
+
 void websocket_on_timer(struct timer *timer)
 {
 	struct websocket *ws = container_of(timer, struct websocket, timer);
@@ -262,6 +255,7 @@ void websocket_on_timer(struct timer *timer)
 		timer_start(timer, ws->paused ? ws->spec->ping_ms : ws->spec->ping_ms - silent_ms);
 		return;
 	}
+	websocket_forget_codecs(ws);
 	if (ws->asked_ns > ws->heard_ns) {
 		live_close_as(&ws->live, CODE_GONE, STR("no pong in time"));
 		websocket_over(ws);

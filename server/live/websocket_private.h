@@ -28,7 +28,6 @@ enum websocket_state { WEBSOCKET_OPEN, WEBSOCKET_CLOSING, WEBSOCKET_OVER };
 enum {
 	CODE_GOING = 1001,
 	CODE_GONE = 1006, /* never sent: the connection ended without a close frame */
-	CODE_POLICY = 1008,
 	CODE_ERROR = 1011,
 	CODE_SLOW = 1013,
 };
@@ -47,11 +46,9 @@ struct websocket {
 	struct ready turn;
 	char *rest; /* that was read and not used; rest_size bytes */
 	size_t rest_at, rest_len, rest_size;
-	uint64_t heard_ns;   /* when bytes came last */
-	uint64_t asked_ns;   /* when it was pinged; 0: it is not waited for */
-	uint64_t empties_ns; /* until then it has used up what frames without content may cost */
-	uint64_t n_empty;    /* of inbox.n_empty: those that were counted */
-	unsigned turn_messages;
+	uint64_t heard_ns;  /* when bytes came last */
+	uint64_t asked_ns;  /* when it was pinged; 0: it is not waited for */
+	unsigned turn_cost; /* messages and control frames that were taken in this turn */
 	uint8_t state;      /* enum websocket_state */
 	bool paused;        /* the connection reads nothing */
 	bool answered;      /* 101 is out */

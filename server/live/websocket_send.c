@@ -3,11 +3,6 @@
 #include "server/live/websocket_private.h"
 #include "server/worker.h"
 
-enum { /* bytes; what is smaller is not worth it, what is larger would take the loop's time */
-       DEFLATE_MIN = 64,
-       DEFLATE_MAX = 64 << 10,
-};
-
 void websocket_over(struct websocket *ws)
 {
 	ws->state = WEBSOCKET_OVER;
@@ -94,10 +89,18 @@ bool websocket_put_message(struct websocket *ws, enum frame_opcode opcode, struc
 		      : websocket_put(ws, opcode, false, message);
 }
 
+/* Framed once for all; compressed once for all whose window is the usual one. */
+static struct packet *websocket_frame(const struct websocket *ws, struct publication *publication)
+{
+	return ws->deflate.on && ws->deflate.own_bits == DEFLATE_BITS_MAX
+		       ? publication_deflated(publication)
+		       : publication_frame(publication);
+}
+
 void websocket_publish(struct live *live, struct live_topic *topic, struct publication *publication)
 {
 	struct websocket *ws = websocket_of(live);
-	struct packet *frame = publication_frame(publication);
+	struct packet *frame = websocket_frame(ws, publication);
 
 	topic->last_id = publication_id(publication);
 	if (ws->state != WEBSOCKET_OPEN)
@@ -108,6 +111,9 @@ void websocket_publish(struct live *live, struct live_topic *topic, struct publi
 		websocket_close(ws, CODE_SLOW, STR("too slow"));
 	} else if (outbox_put(&ws->outbox, packet_ref(frame), true)) {
 		atomic_fetch_add_explicit(&live->worker->stats.live_out, 1, memory_order_relaxed);
+		/* that message is in the client's window, and not in ours: no later one refers behind it */
+		if (ws->deflater && frame != publication_frame(publication))
+			deflater_reset(ws->deflater);
 	} else {
 		websocket_fail(ws, CODE_ERROR, "no memory");
 	}

@@ -319,12 +319,37 @@ routes:
         assert client._exactly(4100) == b"\x81\x7e\x10\x00" + b"z" * 4096
 
 
-def test_a_flood_of_empty_frames_is_refused(leat):
-    daemon = leat(ECHO)
-    client = daemon.connect().send(HANDSHAKE.format(path="/echo"))
+def test_a_flood_of_frames_without_content_is_borne_and_holds_nobody_up(leat):
+    daemon = leat("server: { threads: 1 }\n" + ECHO)
+    mask = b"\x00\x00\x00\x00"
+    flooding, other = (daemon.connect().send(HANDSHAKE.format(path="/echo")) for _ in range(2))
+    assert flooding.head().status == other.head().status == 101
+    for _ in range(20):
+        flooding.send((b"\x8a\x80" + mask) * 2000 + b"\x01\x80" + mask + (b"\x00\x80" + mask) * 2000
+                      + b"\x80\x80" + mask + b"\x89\x80" + mask)  # pongs; a text of empty fragments; a ping
+        other.send(b"\x81\x82" + mask + b"hi")
+        assert other._exactly(4) == b"\x81\x02hi"
+        assert flooding._exactly(4) == b"\x81\x00\x8a\x00"
+
+
+def test_pings_of_a_client_that_does_not_read_wait_with_it(leat):
+    daemon = leat("routes: { GET /echo: { websocket: { queue: 4k } } }")
+    client = daemon.connect(receive_buffer=4096)
+    client.send(HANDSHAKE.format(path="/echo"))
     assert client.head().status == 101
-    client.send(b"\x8a\x80\x00\x00\x00\x00" * 5000)  # pongs
-    assert client._exactly(4)[2:] == (1008).to_bytes(2, "big")
+    ping = b"\x89\xfd\x00\x00\x00\x00" + b"z" * 125
+    client.sock.settimeout(0.5)
+    sent = 0
+    try:
+        for _ in range(100000):
+            client.sock.sendall(ping * 100)
+            sent += 100
+    except TimeoutError:
+        pass
+    assert sent < 10000000  # it was not read from: no pong waits but those in the queue
+    client.sock.settimeout(TIMEOUT)
+    for _ in range(sent):
+        assert client._exactly(127) == b"\x8a\x7d" + b"z" * 125
 
 
 def test_over_tls_it_is_the_same(leat):
