@@ -11,6 +11,8 @@ static const char *route_ending(const struct route *route)
 {
 	if (route->files)
 		return "files";
+	if (route->native)
+		return "a connection of a peer";
 	if (!route->reply)
 		return "204";
 	return route->constant ? "constant reply" : "reply";
