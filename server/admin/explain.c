@@ -2,6 +2,7 @@
  * the running daemon. */
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
+#include "server/peers/peer_loop.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -12,7 +13,9 @@ static const char *route_ending(const struct route *route)
 	if (route->files)
 		return "files";
 	if (route->native)
-		return "a connection of a peer";
+		return route->native == peer_accept ? "a connection of a peer" : "runs";
+	if (route->async)
+		return "async";
 	if (!route->reply)
 		return "204";
 	return route->constant ? "constant reply" : "reply";

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from backends import Backend, RawBackend, Refusing  # noqa: E402
+from kafka_servers import KafkaCluster  # noqa: E402
 from leat import Daemon  # noqa: E402
 from redis_servers import RedisServer  # noqa: E402
 
@@ -40,6 +41,17 @@ class Stage:
             for daemon in self.daemons:
                 for client in daemon.clients:
                     client.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_logreport(report):
+    """LEAT_FAILED: the file that takes what failed, a test a line, for scripts/again."""
+    yield
+    if report.failed and os.environ.get("LEAT_FAILED"):
+        with open(os.environ["LEAT_FAILED"], "a+", encoding="utf-8") as file:
+            file.seek(0)
+            if report.nodeid + "\n" not in file.readlines():
+                file.write(report.nodeid + "\n")
 
 
 @pytest.fixture
@@ -83,3 +95,10 @@ def redis():
             stack.callback(server.close)
             return server
         yield start
+
+
+@pytest.fixture
+def cluster():
+    """Brokers of Kafka, without messages; their clock makes groups quick (kafka_servers.py)."""
+    with contextlib.closing(KafkaCluster()) as cluster:
+        yield cluster
