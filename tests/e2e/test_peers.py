@@ -72,6 +72,7 @@ actors:
   order:
     expose: true
     state: { n: 0, right: true }
+    mailbox: { messages: 20000 }
     handlers:
       put: { set: { n: "${state.n + 1}", right: "${state.right && message == state.n}" } }
       get: { method: GET, reply: { json: "${state}" } }
