@@ -15,6 +15,7 @@
 #include "server/jobs/jobs.h"
 #include "server/jq/jq_check.h"
 #include "server/later.h"
+#include "server/peer_route.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
@@ -303,6 +304,7 @@ static void load_routes(struct load *load)
 			route_fini(route);
 	}
 	actor_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
+	peer_route_add(generation, &load->compiler);
 	async_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
@@ -355,7 +357,8 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",     "server", "log",   "limits",
 						"timeouts",   "admin",  "http",  "shared",
 						"compute",    "redis",  "sql",   "kafka",
-						"files_root", "gpu",    "trace", "store" };
+						"files_root", "gpu",    "trace", "store",
+						"peers" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -406,6 +409,10 @@ static void load_sections(struct load *load)
 	load_sql_section(load);
 	load_kafka_section(load);
 	load_shared(load);
+	peer_section_compile(&generation->peers, load->config.peers,
+			     load->before ? &load->before->peers : NULL, &generation->conf,
+			     load->diag);
+	load->compiler.peers = &generation->peers;
 	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
 	load->compiler.actors = &load->generation->actors;
 	load_flows(load);
@@ -463,6 +470,7 @@ void generation_destroy(struct generation *generation)
 	trace_conf_fini(&generation->trace);
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
+	peer_section_fini(&generation->peers);
 	sql_section_fini(&generation->sql);
 	kafka_section_fini(&generation->kafka);
 	for (size_t i = 0; i < generation->n_listens; i++)

@@ -15,6 +15,7 @@
 #include "server/kafka/kafka_section.h"
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
+#include "server/peers/peers.h"
 #include "server/policy/policies.h"
 #include "server/redis_conf.h"
 #include "server/router.h"
@@ -54,6 +55,7 @@ struct generation {
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct actor_section actors;
+	struct peer_section peers;
 	struct natives natives;   /* `modules:` */
 	struct cache_list caches; /* of `cache:` */
 	struct trace_conf trace;

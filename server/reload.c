@@ -15,6 +15,7 @@
 #include "server/log_output.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/peers/peer_loop.h"
 #include "server/server.h"
 #include "server/upgrade/takeover.h"
 #include <errno.h>
@@ -251,6 +252,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	queues_open(&generation->queues, server->pool);
 	shared_watch(generation->shared, server->homes);
 	upstream_section_apply(&generation->http);
+	peers_apply(server->peers, &generation->peers, &generation->actors);
 #if WITH_KAFKA
 	kafka_outboxes_set(&server->kafka_outboxes, &generation->kafka, server->store,
 			   server_outbox_home, server);

@@ -22,6 +22,7 @@
 #include "server/live/topics.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/peers/peer_loop.h"
 #include "server/share.h"
 #include "server/store/store.h"
 #include "server/upgrade/takeover.h"
@@ -358,6 +359,7 @@ static void server_close(struct server *server)
 	server_stop_store(server);
 	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
+	peers_destroy(server->peers);
 	actors_destroy(server->actors);
 	if (server->homes)
 		homes_settle(server->homes);

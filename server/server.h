@@ -36,6 +36,7 @@ struct server {
 	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
 	struct actors *actors;
+	struct peers *peers;
 	struct store *store;
 	struct agendas *agendas; /* of what is done once */
 	struct kafka_outboxes kafka_outboxes;

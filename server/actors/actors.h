@@ -12,7 +12,9 @@
 #include "server/flow/flow.h"
 
 struct actor_loop;
+struct actor_send;
 struct actors;
+struct peer_loop;
 struct blob;
 struct schema_loader;
 
@@ -45,7 +47,8 @@ struct actor_handler {
 };
 
 struct actor_link {
-	struct str actor, handler;
+	struct str actor, handler; /* as written */
+	struct str peer, remote;   /* of one on another host: whose, and its name there; or empty */
 };
 
 struct actor_spec {
@@ -96,11 +99,23 @@ struct node_entry *actor_route(const struct actor_spec *spec, const struct actor
 
 /* ------------------------------------------------------------ at work */
 
+/* Actors of other hosts, ACTOR@HOST (server/peers). */
+struct actor_remote {
+	/* As actors_send(), of such a name. */
+	struct future *(*send)(struct actor_loop *from, const struct actor_send *send, bool asks,
+			       enum error_code *ret_code, const char **ret_detail);
+
+	/* One of ours has ended, or failed: `name` is its whole name, `group` that without keys. */
+	void (*on_end)(struct actor_loop *on, struct str group, struct str name, struct str reason);
+};
+
 /* What the runs of one loop use; as of a request. */
 struct actor_host {
 	struct loop *loop;
 	struct context context;                    /* what each run's begins with */
 	void (*on_quiet)(struct actor_host *host); /* no message is left; of a loop that drains */
+	const struct actor_remote *remote;         /* or NULL: there are no other hosts */
+	struct peer_loop *peers;                   /* for `remote` */
 };
 
 /* What actors have counts in the budget (or NULL). `hosts` are of the loops that threads will run; their contexts may be filled later, before the first
@@ -130,7 +145,8 @@ struct actor_send {
 	struct str handler;
 	struct blob *value; /* JSON; NULL: null. The call takes a reference of its own */
 	struct str sender,
-		sender_id; /* the actor that sends, or empty; the id of what it sends for */
+		sender_id;    /* the actor that sends, or empty; the id of what it sends for */
+	uint64_t deadline_ns; /* of who asks, for other hosts; 0: none */
 };
 
 /* What an ask is answered with: the value of its future. */
@@ -141,10 +157,24 @@ struct actor_answer {
 	struct blob *value; /* JSON; NULL: null */
 };
 
+/* For who answers in the place of an actor: the value of such a future, and what frees it. The failure's
+ * texts are copied; takes the reference. */
+struct failure;
+struct actor_answer *actor_answer_create(const struct failure *failure, struct blob *value);
+void actor_answer_free(void *answer);
+
 /* From the loop of `from`. Asks: the future's value is a struct actor_answer; else it is READY when the
  * message is in the mailbox. The caller's; or NULL, with *ret_code and *ret_detail. */
 struct future *actors_send(struct actor_loop *from, const struct actor_send *send, bool asks,
 			   enum error_code *ret_code, const char **ret_detail);
+
+/* There is an actor of that name (without keys) in the generation at work. On the loop. */
+bool actor_loop_knows(const struct actor_loop *loop, struct str name);
+
+/* Those that are linked to `actor` of that peer are told that `name` (with the peer: "cart/7@shop") has
+ * ended. On the loop. */
+void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,
+			    struct str name, struct str reason);
 
 /* What the errno of such a future means. */
 enum error_code actor_error(int error, const char **ret_detail);

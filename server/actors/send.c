@@ -120,8 +120,12 @@ enum error_code actors_look(struct actor_loop *from, const struct actor_send *se
 			    bool *ret_persists, const char **ret_detail)
 {
 	enum error_code code = ERROR_NONE;
-	const struct actor_spec *spec = send_find(from, send, &code, ret_detail);
+	const struct actor_spec *spec;
 
+	*ret_persists = false;
+	if (str_has(send->name, '@')) /* what is kept there is not known here */
+		return ERROR_NONE;
+	spec = send_find(from, send, &code, ret_detail);
 	*ret_persists = spec && spec->persists;
 	return code;
 }
@@ -146,16 +150,29 @@ static int send_mail(struct actors *actors, const struct actor_spec *spec, struc
 	return r;
 }
 
+static struct future *send_remote(struct actor_loop *from, const struct actor_send *send, bool asks,
+				  enum error_code *ret_code, const char **ret_detail)
+{
+	if (from->host.remote)
+		return from->host.remote->send(from, send, asks, ret_code, ret_detail);
+	*ret_code = ERROR_UNAVAILABLE;
+	*ret_detail = "there are no other hosts here";
+	return NULL;
+}
+
 struct future *actors_send(struct actor_loop *from, const struct actor_send *send, bool asks,
 			   enum error_code *ret_code, const char **ret_detail)
 {
-	const struct actor_spec *spec = send_find(from, send, ret_code, ret_detail);
+	const struct actor_spec *spec;
 	struct actors *actors = from->actors;
 	struct promise *promise;
 	struct actor_mail *mail;
 	struct future *future;
 	int r;
 
+	if (str_has(send->name, '@'))
+		return send_remote(from, send, asks, ret_code, ret_detail);
+	spec = send_find(from, send, ret_code, ret_detail);
 	if (!spec)
 		return NULL;
 	mail = actor_mail_create(actors_home(actors, send->name), actors_group(actors, spec->name),
@@ -214,14 +231,14 @@ static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 	actor_unref(actor);
 }
 
-static struct blob *link_value(const struct actor_self *self, struct str reason)
+static struct blob *link_value(struct str name, struct str reason)
 {
 	struct blob *blob;
 	struct buf json;
 
 	buf_init(&json, 1 << 20);
 	buf_add(&json, STR("{\"actor\":"));
-	json_write_text(self->name, &json);
+	json_write_text(name, &json);
 	buf_add(&json, STR(",\"reason\":"));
 	json_write_text(reason, &json);
 	buf_add_char(&json, '}');
@@ -230,27 +247,53 @@ static struct blob *link_value(const struct actor_self *self, struct str reason)
 	return blob;
 }
 
-void actor_tell_links(struct actor_self *self, struct str reason)
+/* An actor of that peer, or of this process (`peer` is empty), is told of to all that are linked to
+ * it. */
+static void links_tell(struct actor_loop *loop, struct str peer, struct str actor, struct str name,
+		       struct str reason)
 {
-	struct actor_loop *loop = self->loop;
-	struct actor_send send = { .sender = self->name };
+	struct actor_send send = { .sender = name };
 
-	if (atomic_load(&loop->actors->stopping) || loop->cancelled)
-		return;
 	for (size_t i = 0; i < loop->section->n_specs; i++) {
 		const struct actor_spec *spec = &loop->section->specs[i];
 
 		for (size_t j = 0; j < spec->n_links; j++) {
-			if (!str_eq(spec->links[j].actor, self->group->name) ||
-			    str_eq(spec->name, self->group->name))
+			const struct actor_link *link = &spec->links[j];
+
+			if (!str_eq(link->peer, peer) ||
+			    !str_eq(peer.len ? link->remote : link->actor, actor) ||
+			    (peer.len == 0 && str_eq(spec->name, actor)))
 				continue;
-			send.handler = spec->links[j].handler;
+			send.handler = link->handler;
 			if (!send.value)
-				send.value = link_value(self, reason);
+				send.value = link_value(name, reason);
 			link_tell_one(loop->actors, spec, &send);
 		}
 	}
 	blob_unref(send.value);
+}
+
+void actor_tell_links(struct actor_self *self, struct str reason)
+{
+	struct actor_loop *loop = self->loop;
+
+	if (atomic_load(&loop->actors->stopping) || loop->cancelled)
+		return;
+	links_tell(loop, STR_NONE, self->group->name, self->name, reason);
+	if (loop->host.remote)
+		loop->host.remote->on_end(loop, self->group->name, self->name, reason);
+}
+
+void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,
+			    struct str name, struct str reason)
+{
+	if (!atomic_load(&loop->actors->stopping) && !loop->cancelled)
+		links_tell(loop, peer, actor, name, reason);
+}
+
+bool actor_loop_knows(const struct actor_loop *loop, struct str name)
+{
+	return actor_spec_find(loop->section, name) != NULL;
 }
 
 /* ------------------------------------------------------------ later */

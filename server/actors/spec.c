@@ -1,6 +1,7 @@
 /* server/actors/spec.c: an entry of `actors:` becomes a struct actor_spec. */
 #include "server/actors/actors.h"
 #include "server/flow/step.h"
+#include "server/peers/peers.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -109,7 +110,8 @@ const struct setting actor_keys[] = {
 	{ "persist", SETTING_BOOL, AT(persist), "false",
 	  "Whether its state is in the store, with each message, and outlives the process." },
 	{ "links", SETTING_MAP, AT(links),
-	  .help = "Actors, and the handler that is told when one of them has ended or failed." },
+	  .help = "Actors (also of other hosts, NAME@HOST), and the handler that is told when one "
+		  "of them has ended or failed." },
 	{ "expose", SETTING_BOOL, AT(expose), "false",
 	  "Whether POST /NAME/HANDLER reaches it, without a route." },
 	{ "help", SETTING_TEXT, AT(help), .help = "One sentence, for GET /help." },
@@ -389,6 +391,22 @@ static void actor_compile_state(struct flow_compiler *compiler, struct actor_spe
 		spec->state = actor_compile_tree(&expr, node, "state");
 }
 
+/* To all actors of that name there, whatever their keys. */
+static void actor_compile_remote_link(struct flow_compiler *compiler,
+				      const struct node_entry *entry, struct actor_link *link)
+{
+	struct str host;
+
+	if (!peer_section_check(compiler->peers, link->actor, entry->key_place, compiler->diag))
+		return;
+	peer_address_split(link->actor, &link->remote, &host);
+	link->peer = peer_section_find(compiler->peers, host)->conf.name;
+	if (!name_is_valid(link->remote))
+		diag_error(compiler->diag, entry->key_place,
+			   "a link is to the name of an actor, without keys: NAME@%.*s",
+			   STR_ARG(host));
+}
+
 static void actor_compile_link(struct actor_section *section, struct flow_compiler *compiler,
 			       struct actor_spec *spec, const struct node_entry *entry)
 {
@@ -401,6 +419,10 @@ static void actor_compile_link(struct actor_section *section, struct flow_compil
 		diag_error(compiler->diag, entry->value->place,
 			   "a link names a handler of the actor that is told: %s: HANDLER",
 			   entry->key.ptr);
+	if (str_has(link->actor, '@')) {
+		actor_compile_remote_link(compiler, entry, link);
+		return;
+	}
 	if (actor_spec_find(section, link->actor))
 		return;
 	nearest = diag_nearest(link->actor, section->names);

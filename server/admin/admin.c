@@ -24,6 +24,7 @@ static const struct {
 	{ "POST /v1/jobs/{name}/pause", admin_job_pause },
 	{ "POST /v1/jobs/{name}/resume", admin_job_resume },
 	{ "GET /v1/actors", admin_actors },
+	{ "GET /v1/peers", admin_peers },
 	{ "GET /help", admin_help },
 	{ "GET /help/{name}", admin_help_one },
 	{ "GET /v1/upstreams", admin_upstreams },

@@ -197,6 +197,7 @@ void admin_metrics(struct request *request)
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
 	admin_write_actor_metrics(server, &out);
+	admin_write_peer_metrics(server->generation, &out);
 	admin_write_kafka_metrics(server->generation, &out);
 	admin_write_cache_metrics(server->generation, &out);
 	admin_write_store_metrics(server->store, &out);

@@ -132,6 +132,25 @@ static void status_print_actors(struct value status, struct arena *arena)
 	}
 }
 
+static void status_print_peers(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "peers", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+		struct str problem = cli_text(one, "problem", arena);
+
+		printf("peer        %s: %s, %s queued, %s unanswered, %s sent, %s acked, %s lost, "
+		       "%s received, rtt %s ms%s%.*s\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
+		       cli_text(one, "queued", arena).ptr, cli_text(one, "unanswered", arena).ptr,
+		       cli_text(one, "sent", arena).ptr, cli_text(one, "acked", arena).ptr,
+		       cli_text(one, "lost", arena).ptr, cli_text(one, "received", arena).ptr,
+		       cli_text(one, "rtt_ms", arena).ptr, problem.len ? ": " : "",
+		       STR_ARG(problem));
+	}
+}
+
 /* Those that have done anything. */
 static void status_print_compute(struct value status, struct arena *arena)
 {
@@ -232,6 +251,7 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_redises(status, arena);
 	status_print_sqls(status, arena);
 	status_print_actors(status, arena);
+	status_print_peers(status, arena);
 	cli_print_caches(cli_member(status, "caches", arena), arena);
 	status_print_compute(status, arena);
 	status_print_gpu(status, arena);

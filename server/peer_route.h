@@ -1,0 +1,7 @@
+/* server/peer_route.h: the route by which other daemons connect (server/peers/peer_frame.h). */
+#pragma once
+#include "server/generation.h"
+
+/* When there is somebody in `peers:` who may come by it; after the routes that were written, which
+ * win. */
+void peer_route_add(struct generation *generation, struct flow_compiler *compiler);
