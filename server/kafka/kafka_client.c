@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { KAFKA_LOG_CRIT = 2 }; /* syslog's */
+enum {
+	KAFKA_LOG_CRIT = 2, /* syslog's */
+	SCRAM_MENDED = 0x02060100,
+};
 
 /* Any of librdkafka's threads. It tells of each broker that it cannot reach, again and again: that
  * is for those who look closely; what has changed is told by kafka_client_on_error(). */
@@ -71,6 +74,19 @@ void kafka_client_is_up(struct kafka *kafka)
 		log_info("kafka brokers are there again name=%s", kafka->name.ptr);
 }
 
+/* librdkafka before 2.6.1 says the client's part of the nonce twice; brokers took that until Kafka 4,
+ * and call it wrong credentials since. */
+static bool scram_is_old(const struct kafka *kafka, const char *problem)
+{
+	bool is_scram = false;
+
+	for (size_t i = 0; i < kafka->n_properties; i++)
+		is_scram |= str_eq(kafka->properties[i].name, STR("sasl.mechanism")) &&
+			    str_starts_with(kafka->properties[i].value, STR("SCRAM-"));
+	return is_scram && rd_kafka_version() < SCRAM_MENDED &&
+	       strstr(problem, "SASL authentication error");
+}
+
 void kafka_client_on_error(struct kafka *kafka, rd_kafka_resp_err_t error, const char *text)
 {
 	if (error != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
@@ -83,6 +99,10 @@ void kafka_client_on_error(struct kafka *kafka, rd_kafka_resp_err_t error, const
 		kafka_problem(kafka, problem);
 		log_warning("kafka brokers cannot be reached name=%s detail=%s, retrying",
 			    kafka->name.ptr, LOG_QUOTE(str_of(problem[0] ? problem : text)));
+		if (scram_is_old(kafka, problem))
+			log_warning("kafka 4 takes no SCRAM of librdkafka before 2.6.1 name=%s "
+				    "librdkafka=%s",
+				    kafka->name.ptr, rd_kafka_version_str());
 	}
 }
 

@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from backends import Backend, RawBackend, Refusing  # noqa: E402
+from kafka_servers import KafkaCluster  # noqa: E402
 from leat import Daemon  # noqa: E402
 from redis_servers import RedisServer  # noqa: E402
 
@@ -83,3 +84,10 @@ def redis():
             stack.callback(server.close)
             return server
         yield start
+
+
+@pytest.fixture
+def cluster():
+    """Brokers of Kafka, without messages; their clock makes groups quick (kafka_servers.py)."""
+    with contextlib.closing(KafkaCluster()) as cluster:
+        yield cluster

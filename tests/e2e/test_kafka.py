@@ -6,7 +6,7 @@ import socket
 import threading
 
 import pytest
-from kafka_servers import PRODUCE, TOO_LARGE, KafkaCluster, needs_kafka
+from kafka_servers import PRODUCE, TOO_LARGE, needs_kafka
 from leat import SLOW, Client, await_true
 
 pytestmark = needs_kafka
@@ -37,12 +37,6 @@ routes:
     reply: { json: { failed: "${m.failed}", topic: "${m.topic}", code: "${m.error.code}" } }
 '''
 JSON = [("Content-Type", "application/json")]
-
-
-@pytest.fixture
-def cluster():
-    with contextlib.closing(KafkaCluster()) as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """tests/e2e/test_kafka_source.py: jobs whose messages come from topics, as members of a consumer group."""
-import contextlib
 import json
 import threading
 
 import pytest
-from kafka_servers import KafkaCluster, needs_kafka
+from kafka_servers import needs_kafka
 from leat import SLOW, await_true
 
 pytestmark = needs_kafka
@@ -15,7 +14,7 @@ http: { sink: { url: "@SINK@" } }
 routes: { GET /: { reply: ok } }
 jobs:
   read:
-    source: { kafka: bus, topic: in, group: g, session_timeout: 6s @MORE@ }
+    source: { kafka: bus, topic: in, group: g, session_timeout: 60s @MORE@ }
     @JOB@
     tasks:
       m: { post: "sink:/", json: "${message}" }
@@ -43,12 +42,6 @@ class Sink:
     def values(self):
         with self.lock:
             return [m["value"] for m in self.messages]
-
-
-@pytest.fixture
-def cluster():
-    with contextlib.closing(KafkaCluster()) as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import random
 import threading
 
 import pytest
-from kafka_servers import PRODUCE, TOO_LARGE, KafkaCluster, needs_kafka
-from leat import SLOW, Client, Closed, await_true
+from kafka_servers import PRODUCE, TOO_LARGE, needs_kafka
+from leat import Client, Closed, await_true
 
 pytestmark = needs_kafka
 
@@ -21,12 +21,6 @@ routes:
     reply: { json: "${m}" }
 '''
 JSON = [("Content-Type", "application/json")]
-
-
-@pytest.fixture
-def cluster():
-    with contextlib.closing(KafkaCluster()) as cluster:
-        yield cluster
 
 
 @pytest.fixture

@@ -1,24 +1,34 @@
 /* tests/tools/kafka_mock.c: librdkafka's mock cluster as a process of its own, for end-to-end tests.
  *
- * usage: kafka_mock BROKERS. Prints "bootstrap HOST:PORT,…", then takes commands, one a line, and
+ * usage: kafka_mock BROKERS [HURRY]. Prints "bootstrap HOST:PORT,…", then takes commands, one a line, and
  * answers each with one line that begins with "ok" or "error":
  *
  *   topic NAME PARTITIONS        makes it
  *   topic_error NAME ERROR       what producers and consumers of it are told (0: nothing)
  *   errors API ERROR...          the next requests of that kind fail so, one each
  *   down BROKER, up BROKER       its listener is closed, and open again
- *   rtt BROKER MS                how long each of its answers takes
+ *   rtt BROKER MS                how long each of its answers takes, by other clocks
  *   send TOPIC PARTITION KEY VALUE   a message (-1: by the key); hexadecimal, "-" for null
  *   read TOPIC PARTITIONS N MS   up to N messages from the beginning, as long as they come within MS of each other;
  *                                a line "message PARTITION OFFSET KEY VALUE NAME=VALUE…" each
  *   committed GROUP TOPIC PARTITION  the line "offset N"
  *   stop                         ends (so does the end of stdin)
+ *
+ * The cluster's clock runs HURRY times as fast as others: it lets the first member of a group wait
+ * three seconds for further ones, and says no other way to have that sooner. So what a client
+ * calls a session of a minute is one of six seconds at ten times the speed.
  */
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { WORDS_MAX = 64 };
 
@@ -33,6 +43,46 @@ static void be_quiet(const rd_kafka_t *client, int level, const char *facility, 
 static int number(const char *word)
 {
 	return word ? atoi(word) : 0;
+}
+
+/* ------------------------------------------------------------ the cluster's clock */
+
+static int hurry = 1;
+
+/* The cluster has one thread, which calls itself "rdk:mock". */
+static int is_cluster(void)
+{
+	static _Thread_local int is;
+	char name[16] = "";
+
+	if (!is && prctl(PR_GET_NAME, name) == 0)
+		is = strcmp(name, "rdk:mock") == 0;
+	return is;
+}
+
+/* librdkafka finds these two instead of libc's. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, ret);
+
+	if (r == 0 && clock == CLOCK_MONOTONIC && hurry > 1 && is_cluster()) {
+		int64_t ns = (ret->tv_sec * INT64_C(1000000000) + ret->tv_nsec) * hurry;
+
+		ret->tv_sec = ns / 1000000000;
+		ret->tv_nsec = ns % 1000000000;
+	}
+	return r;
+}
+
+int poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
+{
+	int64_t ns = timeout_ms * INT64_C(1000000);
+	struct timespec wait;
+
+	if (hurry > 1 && is_cluster())
+		ns /= hurry;
+	wait = (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+	return (int)syscall(SYS_ppoll, fds, n_fds, timeout_ms < 0 ? NULL : &wait, NULL, 0);
 }
 
 /* ------------------------------------------------------------ clients */
@@ -126,20 +176,21 @@ static rd_kafka_resp_err_t read_topic(rd_kafka_mock_cluster_t *cluster, char *wo
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static rd_kafka_t *producer;
+
 static rd_kafka_resp_err_t send_message(rd_kafka_mock_cluster_t *cluster, char *words[])
 {
-	rd_kafka_t *client = client_open(cluster, RD_KAFKA_PRODUCER, NULL);
 	size_t key_size, value_size;
 	void *key = read_hex(words[3], &key_size), *value = read_hex(words[4], &value_size);
-	rd_kafka_resp_err_t error = rd_kafka_producev(
-		client, RD_KAFKA_V_TOPIC(words[1]), RD_KAFKA_V_PARTITION(number(words[2])),
+	rd_kafka_resp_err_t error;
+
+	if (!producer) /* a client for each would connect for each */
+		producer = client_open(cluster, RD_KAFKA_PRODUCER, NULL);
+	error = rd_kafka_producev(
+		producer, RD_KAFKA_V_TOPIC(words[1]), RD_KAFKA_V_PARTITION(number(words[2])),
 		RD_KAFKA_V_KEY(key, key_size), RD_KAFKA_V_VALUE(value, value_size),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-
-	if (!error)
-		error = rd_kafka_flush(client, 10000);
-	rd_kafka_destroy(client);
-	return error;
+	return error ? error : rd_kafka_flush(producer, 10000);
 }
 
 static rd_kafka_resp_err_t read_committed(rd_kafka_mock_cluster_t *cluster, char *words[])
@@ -188,7 +239,8 @@ static rd_kafka_resp_err_t carry_out(rd_kafka_mock_cluster_t *cluster, char *wor
 	if (strcmp(command, "up") == 0)
 		return rd_kafka_mock_broker_set_up(cluster, number(words[1]));
 	if (strcmp(command, "rtt") == 0)
-		return rd_kafka_mock_broker_set_rtt(cluster, number(words[1]), number(words[2]));
+		return rd_kafka_mock_broker_set_rtt(cluster, number(words[1]),
+						    number(words[2]) * hurry);
 	if (strcmp(command, "read") == 0 && n_words == 5)
 		return read_topic(cluster, words);
 	if (strcmp(command, "send") == 0 && n_words == 5)
@@ -235,6 +287,7 @@ int main(int argc, char *argv[])
 	rd_kafka_t *client;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	hurry = argc > 2 ? number(argv[2]) : 1;
 	rd_kafka_conf_set_log_cb(conf, be_quiet);
 	client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	cluster = client ? rd_kafka_mock_cluster_new(client, argc > 1 ? number(argv[1]) : 1) : NULL;
@@ -244,6 +297,8 @@ int main(int argc, char *argv[])
 	}
 	printf("bootstrap %s\n", rd_kafka_mock_cluster_bootstraps(cluster));
 	serve(cluster);
+	if (producer)
+		rd_kafka_destroy(producer);
 	rd_kafka_mock_cluster_destroy(cluster);
 	rd_kafka_destroy(client);
 	return 0;
