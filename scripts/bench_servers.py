@@ -146,16 +146,17 @@ admin: {{ listen: "unix:{directory}/{name}.sock" }}
 server: {{ threads: 1, compute_threads: 1 }}
 log: {{ level: warning, access: off }}
 limits: {{ requests: 1000000000, connections: 20000 }}
-http: {{ backend: {{ url: "http://127.0.0.1:{backend_port}", pool: {{ idle: 64 }} }} }}
+http: {{ backend: {{ url: "http://127.0.0.1:{backend_port}", pool: {{ idle: {2 * N_CONNECTIONS} }} }} }}
 {sections}routes:{ROUTES}{more_routes}""")
 
 
-def write_nginx_config(directory, port, more=""):
+def write_nginx_config(directory, port, more="", modules=()):
     temp = "".join(f"{kind}_temp_path {directory}/{kind};" for kind in
                    ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     user = "user root;" if os.geteuid() == 0 else ""
+    loads = "".join(f"load_module {module};" for module in modules)
     return write_file(f"{directory}/nginx.conf", f"""
-{user} worker_processes 1; daemon off; pid {directory}/nginx.pid; error_log stderr error;
+{loads} {user} worker_processes 1; daemon off; pid {directory}/nginx.pid; error_log stderr error;
 events {{ worker_connections 20000; }}
 http {{
     {temp} access_log off; sendfile on; tcp_nopush on; etag on;
@@ -198,9 +199,9 @@ def start_leat(directory, name="leat", before=(), port=None, cpus=(SERVER_CPU,),
     return Server(name, [*before, LEAT, "run", "-c", path], port, cpus)
 
 
-def start_nginx(directory, more="", port=None):
+def start_nginx(directory, more="", port=None, modules=()):
     port = port or free_port()
-    path = write_nginx_config(directory, port, more)
+    path = write_nginx_config(directory, port, more, modules)
     nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
     return Server("nginx", [nginx, "-e", "stderr", "-p", directory, "-c", path], port)
 

@@ -1,5 +1,7 @@
-"""scripts/bench_upstreams.py: requests that go on to another server, for scripts/bench: proxy, Redis, SQLite, PostgreSQL."""
+"""scripts/bench_upstreams.py: requests that go on to another server, for scripts/bench: proxy, its cache, two answers
+merged, Redis, SQLite, PostgreSQL."""
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -8,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from bench_servers import (LOAD_CPU, Server, free_port, get, interleave, row, row_ratio, row_round, running,
+from bench_servers import (LOAD_CPU, Server, free_port, free_ports, get, interleave, row, row_ratio, row_round, running,
                            start_leat, start_nginx)
 
 N_ROWS = 10_000
@@ -30,14 +32,20 @@ def must_hold(server, path, text):
         sys.exit(f"bench: {path} of {server.name} answers {answer[:300]!r}")
 
 
-def bench_proxy(directory, n_rounds):
-    """The backend has the load's core, so that each proxy has its own for itself."""
-    port = free_port()
-    print("a proxy, connections kept on both sides; nginx with proxy_pass and keepalive:")
+@contextlib.contextmanager
+def backend_on_load_cpu(directory, more=""):
+    """So that each server that is measured has its core for itself."""
     os.makedirs(f"{directory}/backend", exist_ok=True)
-    with running(start_nginx(f"{directory}/backend")) as (backend,):
+    with running(start_nginx(f"{directory}/backend", more)) as (backend,):
         for pid in backend.pids():
             os.sched_setaffinity(pid, {LOAD_CPU})
+        yield backend
+
+
+def bench_proxy(directory, n_rounds):
+    port = free_port()
+    print("a proxy, connections kept on both sides; nginx with proxy_pass and keepalive:")
+    with backend_on_load_cpu(directory) as backend:
         more = f"""
     upstream there {{ server 127.0.0.1:{backend.port}; keepalive {N_CLIENTS}; keepalive_requests 1000000000; }}
     server {{
@@ -52,6 +60,94 @@ def bench_proxy(directory, n_rounds):
     row_round("leat, proxy", of_leat)
     row_round("nginx, proxy", of_nginx)
     row_ratio("leat / nginx, proxy", of_leat, of_nginx, "; to reach: CPU 0.75")
+
+
+def bench_cache(directory, n_rounds):
+    """What the backend is not asked for; nginx keeps it in files, which the kernel keeps in memory."""
+    port, backend_port = free_ports(2)
+    print("an answer of a backend that is in the cache of a proxy; nginx with proxy_cache:")
+    answers = f"""
+    server {{
+        listen 127.0.0.1:{backend_port};
+        location / {{ add_header Cache-Control max-age=86400; return 200 "{'x' * 1024}"; }}
+    }}"""
+    keeps = f"""
+    proxy_cache_path {directory}/kept keys_zone=kept:10m use_temp_path=off;
+    server {{
+        listen 127.0.0.1:{port};
+        location /api/ {{
+            proxy_pass http://127.0.0.1:{backend_port}/; proxy_cache kept; proxy_cache_lock on;
+            add_header X-Cache $upstream_cache_status;
+        }}
+    }}"""
+    with backend_on_load_cpu(directory, answers), running(start_nginx(directory, keeps)) as (nginx,), \
+            running(start_leat(directory, backend_port=backend_port,
+                               more_routes="  /api/{path...}: { proxy: { to: backend, cache: true } }\n")) as (leat,):
+        get(leat.port, "/api/x"), get(port, "/api/x")
+        must_hold(leat, "/api/x", b"leat; hit")
+        if b"X-Cache: HIT" not in get(port, "/api/x"):
+            sys.exit("bench: nginx does not keep what it should")
+        of_leat, of_nginx = interleave(few(n_rounds), (leat, "/api/x"), (nginx, "/api/x", None, port))
+    row_round("leat, a hit of the cache", of_leat)
+    row_round("nginx, a hit of the cache", of_nginx)
+    row_ratio("leat / nginx, a hit of the cache", of_leat, of_nginx)
+
+
+# ---------------------------------------------------------------- two answers merged
+
+
+def lua_modules():
+    """In the order in which nginx wants them; none where they are not installed."""
+    found = [glob.glob(f"/usr/lib*/nginx/modules/{name}_module.so") for name in ("ndk_http", "ngx_http_lua")]
+    return [paths[0] for paths in found] if all(found) else []
+
+
+def lua_config(port, backend_port):
+    """It pastes texts together: leat, which reads them as JSON, has the harder work."""
+    return f"""
+    upstream there {{ server 127.0.0.1:{backend_port}; keepalive {2 * N_CLIENTS}; keepalive_requests 1000000000; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location /there/ {{
+            internal; proxy_pass http://there/; proxy_http_version 1.1; proxy_set_header Connection "";
+        }}
+        location = /two {{
+            content_by_lua_block {{
+                local first, second = ngx.location.capture_multi({{ {{ "/there/first" }}, {{ "/there/second" }} }})
+                if first.status ~= 200 or second.status ~= 200 then
+                    return ngx.exit(502)
+                end
+                local text = '{{"first":' .. first.body .. ',"second":' .. second.body .. '}}'
+                ngx.header.content_type = "application/json"
+                ngx.header.content_length = #text
+                ngx.print(text)
+            }}
+        }}
+    }}"""
+
+
+def bench_aggregate(directory, n_rounds):
+    print("two answers of a backend merged; nginx with Lua and ngx.location.capture_multi:")
+    modules, port = lua_modules(), free_port()
+    with backend_on_load_cpu(directory) as backend, contextlib.ExitStack() as stack:
+        leat = start_leat(directory, backend_port=backend.port)
+        stack.enter_context(running(leat))
+        jobs = [(leat, "/two"), (leat, "/one")]
+        if modules:
+            nginx = start_nginx(directory, lua_config(port, backend.port), modules=modules)
+            stack.enter_context(running(nginx))
+            jobs.append((nginx, "/two", None, port))
+            ours, theirs = (get(p, "/two").split(b"\r\n\r\n")[1] for p in (leat.port, port))
+            if ours != theirs:
+                sys.exit(f"bench: leat merges to {ours!r}, nginx to {theirs!r}")
+        of_two, of_one, *of_nginx = interleave(few(n_rounds), *jobs)
+    row_round("two calls at once, JSON merged", of_two)
+    row_round("one call, its JSON", of_one)
+    if not of_nginx:
+        row("nginx with Lua, two calls at once", "-", "nginx's Lua module is not installed (libnginx-mod-http-lua)")
+        return
+    row_round("nginx with Lua, two calls at once", of_nginx[0])
+    row_ratio("leat / nginx with Lua, two calls at once", of_two, of_nginx[0], "; to reach: CPU 0.5")
 
 
 # ---------------------------------------------------------------- Redis

@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "server/actor_routes.h"
+#include "server/async/async.h"
 #include "server/dns_servers.h"
 #include "server/files_root.h"
 #include "server/flow/shared.h"
@@ -291,11 +292,10 @@ static void load_routes(struct load *load)
 	struct generation *generation = load->generation;
 	const struct node *node = load->config.routes;
 	size_t n_entries = node_n_entries(node);
+	size_t n_max = n_entries + actor_routes_max(&generation->actors) + ASYNC_ROUTES_MAX + 1;
 
 	generation->router = router_create(generation->arena);
-	generation->routes = arena_alloc_array(
-		generation->arena, n_entries + actor_routes_max(&generation->actors) + 1,
-		sizeof(struct route *));
+	generation->routes = arena_alloc_array(generation->arena, n_max, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
 						    &load->schemas, &generation->settings,
@@ -307,10 +307,11 @@ static void load_routes(struct load *load)
 			       load->diag))
 			generation->routes[generation->n_routes++] = route;
 		else
-			tally_give(route->tally);
+			route_fini(route);
 	}
 	actor_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
 	peer_route_add(generation, &load->compiler);
+	async_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
 }
@@ -466,7 +467,7 @@ void generation_destroy(struct generation *generation)
 	if (!generation)
 		return;
 	for (size_t i = 0; i < generation->n_routes; i++)
-		tally_give(generation->routes[i]->tally);
+		route_fini(generation->routes[i]);
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		job_spec_fini(generation->jobs[i]);
 	trace_conf_fini(&generation->trace);

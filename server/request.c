@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/async/async.h"
 #include "server/body/body.h"
 #include "server/files/file.h"
 #include "server/files/files.h"
@@ -202,7 +203,7 @@ static void request_send(struct request *request, const struct reply *reply)
 	reply = policy_finish(request, precondition_apply(request, reply));
 	if (request->context.trace && request->owner)
 		request->context.trace->status = reply->status;
-	if (request->started && request->route->tally)
+	if (request->started && request->route->tally && !request->replays)
 		tally_time(request->route->tally, clock_monotonic_ns() - request->started_ns);
 	request->source = reply->source;
 	context_close(&request->context); /* what the answer does not pass on */
@@ -312,7 +313,7 @@ static void request_on_run_end(struct flow_run *run)
 
 void request_count_failure(struct request *request)
 {
-	if (request->route->tally)
+	if (request->route->tally && !request->replays)
 		tally_count_failure(request->route->tally);
 }
 
@@ -373,8 +374,14 @@ void request_go_on(struct request *request)
 {
 	const struct route *route = request->route;
 
+	if (route->async && !request->replays) {
+		async_keep(request);
+		return;
+	}
 	flow_run_init(&request->run, route->flow, &request->context, request_on_run_end);
-	if (route->cache)
+	if (request->replays && async_is_cancelled(request))
+		request_fail(request, &(struct failure){ .code = ERROR_CANCELLED });
+	else if (route->cache)
 		request_cache_begin(request, route->cache, false, request_run);
 	else
 		request_run(request);

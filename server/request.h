@@ -13,6 +13,7 @@ struct cache_entry;
 struct form_data;
 struct request_cache;
 struct request;
+struct todo_run;
 
 /* Who brought the request and takes the answer. */
 struct request_sink {
@@ -59,14 +60,16 @@ struct request {
 	bool secure;          /* it came over TLS, or such a proxy says that it did */
 	uint64_t started_ns;
 	struct flow_run run;
-	struct request_cache *cache; /* whose answer may be kept, or was; or NULL */
-	struct cache_entry *kept;    /* a reference: what the answer is made of; or NULL */
-	struct file *file;           /* that the answer is made of; or NULL */
-	bool is_form;                /* by its Content-Type */
-	bool running;                /* the flow runs */
-	bool started;                /* request_start() was called */
-	bool replied;                /* sink->reply() was called */
-	void *native;                /* of a native route: what is pending for it */
+	struct request_cache *cache;  /* whose answer may be kept, or was; or NULL */
+	struct cache_entry *kept;     /* a reference: what the answer is made of; or NULL */
+	struct file *file;            /* that the answer is made of; or NULL */
+	bool is_form;                 /* by its Content-Type */
+	bool running;                 /* the flow runs */
+	bool started;                 /* request_start() was called */
+	bool replied;                 /* sink->reply() was called */
+	struct todo_run *replays;     /* that it runs for, out of the store; or NULL */
+	const struct value *kept_tls; /* of such a one: what ${tls} is */
+	void *native;                 /* of a native route: what is pending for it */
 	void (*on_cancel)(struct request *request); /* of a native route: the client has left */
 };
 

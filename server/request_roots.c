@@ -3,6 +3,7 @@
  * Nothing is prepared: a root is read out of the head when an expression asks for it, since most
  * requests ask for one or two. A whole root (`${headers}`) is made into an object then. */
 #include "server/request_roots.h"
+#include "server/async/async.h"
 #include "server/auth/identity.h"
 #include "server/request_pairs.h"
 #include "server/request_query.h"
@@ -254,6 +255,8 @@ int request_root(struct context *context, enum expr_root root, struct str key, s
 	case ROOT_AUTH:
 		return identity_root(request->identity, &request->arena, key, ret);
 	case ROOT_TLS:
+		if (request->kept_tls)
+			return async_root_tls(request, key, ret);
 		return tls_info_value(request->tls, &request->arena, key, ret);
 	case ROOT_RUN:
 	case ROOT_JOB:

@@ -1,5 +1,6 @@
 /* server/route.c */
 #include "server/route.h"
+#include "server/async/async.h"
 #include "server/cache/cache.h"
 #include "server/files/files.h"
 #include "server/live/events.h"
@@ -24,8 +25,8 @@
 	 ROOT_BIT(ROOT_REQUEST))
 
 struct route_config {
-	const struct node *cache, *body, *tasks, *reply, *redirect, *files, *proxy, *websocket,
-		*events, *on_error;
+	const struct node *async, *cache, *body, *tasks, *reply, *redirect, *files, *proxy,
+		*websocket, *events, *on_error;
 	uint64_t timeout_ms;
 	int on_disconnect;
 	bool log;
@@ -70,28 +71,15 @@ const struct setting route_keys[] = {
 	  "What the client's leaving does to the tasks; auto: cancel for GET, HEAD, OPTIONS and "
 	  "any method, else finish.",
 	  .choices = disconnect_choices },
+	{ "async", SETTING_NODE, AT(async),
+	  .help = "Keeps each request in the store, answers 202 at once, and runs it then: true, "
+		  "or "
+		  "a map. Its run is told of at the Location of the answer.",
+	  .keys = async_keys },
 	{ "log", SETTING_BOOL, AT(log), "true", "Whether its requests are in the access log." },
 	SETTINGS_END
 };
 #undef AT
-
-/* Keys that DESIGN has and a later version brings: a better answer than "unknown key". */
-static bool route_refuse_later(struct flow_compiler *compiler, const struct node *node)
-{
-	static const char *const later[] = { "async" };
-	bool ok = true;
-
-	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
-		const struct node_entry *entry = node_entry_find(node, later[i]);
-
-		if (!entry)
-			continue;
-		diag_error(compiler->diag, entry->key_place,
-			   "%s is not in this version of leat yet; remove it", later[i]);
-		ok = false;
-	}
-	return ok;
-}
 
 static bool route_method_is(const struct route *route, struct str method)
 {
@@ -167,7 +155,7 @@ static bool route_compile_ending(struct flow_compiler *compiler, struct expr_com
 			   "this route has neither tasks nor an answer; add reply: or redirect:");
 		return false;
 	}
-	expr->may_stream = true;
+	expr->may_stream = !route->async;
 	route->reply = config->reply ? reply_compile(expr, config->reply)
 				     : reply_compile_redirect(expr, config->redirect);
 	expr->may_stream = false;
@@ -352,6 +340,40 @@ static bool route_compile_cache(struct flow_compiler *compiler, const struct exp
 	return true;
 }
 
+/* ------------------------------------------------------------ async: */
+
+enum { ASYNC_TIMEOUT_MS = 30 * 60 * 1000 }; /* as of jobs */
+
+static bool route_compile_async(struct flow_compiler *compiler, struct route_config *config,
+				const struct node_entry *entry, struct route *route)
+{
+	const char *wrong = config->files       ? "files"
+			    : config->proxy     ? "proxy"
+			    : config->websocket ? "websocket"
+			    : config->events    ? "events"
+			    : config->cache     ? "cache"
+						: NULL;
+
+	if (!config->async)
+		return true;
+	if (!async_compile(node_entry_find(entry->value, "async"), route->pattern.text,
+			   compiler->arena, compiler->diag, &route->async))
+		return false;
+	if (!route->async)
+		return true;
+	if (!config->timeout_said)
+		config->timeout_ms = ASYNC_TIMEOUT_MS;
+	if (!wrong && route->body.type != BODY_MULTIPART)
+		return true;
+	diag_error(
+		compiler->diag, config->async->place,
+		wrong ? "a route with async runs when its client has its answer already; remove %s"
+		      : "the files of a form are gone when a route with async runs; take a body of "
+			"another type%s",
+		wrong ? wrong : "");
+	return false;
+}
+
 static bool route_compile_parts(struct flow_compiler *compiler, const struct route_config *config,
 				const struct node_entry *entry, struct route *route)
 {
@@ -362,7 +384,8 @@ static bool route_compile_parts(struct flow_compiler *compiler, const struct rou
 	bool ok;
 
 	route->flow = flow_declare(compiler, entry->key);
-	flow_allow_streams(route->flow);
+	if (!route->async)
+		flow_allow_streams(route->flow);
 	ok = flow_compile(compiler, route->flow, config->tasks, NULL,
 			  config->proxy || config->websocket || config->events ? EARLY_ROOTS
 									       : ROUTE_ROOTS);
@@ -404,7 +427,7 @@ static const struct reply *route_constant(const struct route *route, struct aren
 {
 	const struct reply *reply;
 
-	if (!route->reply || route_is_live(route) || !flow_is_empty(route->flow) ||
+	if (!route->reply || route->async || route_is_live(route) || !flow_is_empty(route->flow) ||
 	    route->body.type != BODY_ANY || route->roots & BODY_ROOTS)
 		return NULL;
 	reply = reply_constant(route->reply);
@@ -423,61 +446,28 @@ struct route *route_compile(struct flow_compiler *compiler, struct policy_compil
 
 	ok = route_pattern_read(entry->key, entry->key_place, compiler->arena, compiler->diag,
 				&route->pattern);
-	if (entry->value->kind == NODE_MAP && !route_refuse_later(compiler, entry->value))
-		return NULL;
 	config.doubtful = settings_read(parts, ARRAY_LEN(parts), entry->value, "a route",
 					compiler->arena, compiler->diag) > 0;
 	if (config.doubtful && entry->value->kind != NODE_MAP)
 		return NULL;
 	config.timeout_said = node_entry_find(entry->value, "timeout");
 	route->place = entry->key_place;
-	route->timeout_ms = config.timeout_ms;
 	route->logged = config.log;
 	compiler->path_names = ok ? route_path_names(route, compiler->arena) : NULL;
 	compiled = body_compile(policies->conf, schemas, settings, config.body, &route->body,
 				compiler->diag);
+	compiled &= route_compile_async(compiler, &config, entry, route);
+	route->timeout_ms = config.timeout_ms;
 	compiled &= route_compile_parts(compiler, &config, entry, route);
 	compiler->path_names = NULL;
 	compiled &= ok && route_compile_policies(policies, &nodes, route);
-	if (!compiled || config.doubtful)
+	if (!compiled || config.doubtful) {
+		async_spec_fini(route->async);
 		return NULL;
+	}
 	route->finishes = route_finishes(route, config.on_disconnect);
 	route->tally = tally_take("route", route->pattern.text);
 	route->constant = route_constant(route, compiler->arena);
 	route->is_conditional = route->constant && precondition_concerns(route->constant);
 	return route;
-}
-
-const struct reply_spec *route_error_reply(const struct route *route, const struct failure *failure)
-{
-	const struct reply_spec *any = NULL;
-
-	for (size_t i = 0; i < route->n_error_rules; i++) {
-		const struct route_error_rule *rule = &route->error_rules[i];
-
-		if (rule->code == ERROR_NONE)
-			any = rule->reply;
-		else if (rule->code == failure->code &&
-			 (rule->code != ERROR_CUSTOM || str_eq(rule->custom, failure->custom_code)))
-			return rule->reply;
-	}
-	return any;
-}
-
-void route_add_folder(struct route *route, struct router *router, struct arena *arena)
-{
-	struct route_pattern pattern = route->pattern;
-	ptrdiff_t rest = str_find(pattern.path, STR("/{"));
-	struct diag unheard;
-
-	while (rest >= 0 && str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{")) >= 0)
-		rest += 1 + str_find(str_skip(pattern.path, (size_t)rest + 1), STR("/{"));
-	if (!route->files || !pattern.has_rest || rest <= 0)
-		return;
-	pattern.path = arena_str(arena, str_first(pattern.path, (size_t)rest));
-	pattern.has_rest = false;
-	pattern.n_params--;
-	diag_init(&unheard);
-	router_add(router, &pattern, route->place, route, &unheard);
-	diag_fini(&unheard);
 }

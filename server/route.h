@@ -6,6 +6,7 @@
 #include "server/reply.h"
 #include "server/tally.h"
 
+struct async_spec;
 struct policies;
 struct proxy;
 struct policy_compiler;
@@ -36,6 +37,7 @@ struct route {
 	struct cache_spec *cache;  /* of the whole answer; or NULL */
 	const struct websocket_spec *websocket; /* the same */
 	const struct events_spec *events;       /* the same */
+	struct async_spec *async;               /* its requests run from the store; or NULL */
 	route_native_fn *native;
 	route_admit_fn *admit; /* or NULL */
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
@@ -75,6 +77,8 @@ void route_add_folder(struct route *route, struct router *router, struct arena *
 struct route *route_compile(struct flow_compiler *compiler, struct policy_compiler *policies,
 			    struct schema_loader *schemas, const struct settings *settings,
 			    const struct node_entry *entry);
+
+void route_fini(struct route *route); /* what is not in the arena */
 
 /* The rule of on_error: for this failure, or NULL. */
 const struct reply_spec *route_error_reply(const struct route *route,

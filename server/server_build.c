@@ -3,10 +3,11 @@
 #include "core/base/memory.h"
 #include "core/task/home.h"
 #include "server/admin/admin.h"
+#include "server/async/async.h"
 #include "server/auth/logins.h"
 #include "server/body/uploads.h"
 #include "server/cpus.h"
-#include "server/jobs/agenda.h"
+#include "server/jobs/todo_send.h"
 #include "server/jq/jq_pool.h"
 #include "server/live/topics.h"
 #include "server/peers/peer_loop.h"
@@ -49,11 +50,13 @@ static struct homes *server_create_homes(struct server *server)
 static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
-	server->actors = actors_create(n_workers);
+	server->actors = actors_create(n_workers, &server->memory);
 	server->peers = peers_create(n_workers);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	server->agendas = agendas_create(server->store, n_workers);
+	todo_sends_begin(server->agendas);
+	async_begin(server->agendas);
 	for (size_t i = 0; i <= n_workers; i++) {
 		int r = worker_create(&server->workers[i], server, i, i == n_workers);
 

@@ -65,7 +65,8 @@ const struct setting limits_keys[] = {
 	{ "memory", SETTING_SIZE, AT(memory), "16m",
 	  "What one request may use; past it: memory_limit.", 64 << 10, INT64_C(1) << 40 },
 	{ "total_memory", SETTING_SIZE, AT(total_memory), "1g",
-	  "What all requests together may use.", 1 << 20, INT64_C(1) << 50 },
+	  "What all requests, connections, caches and actors together may use.", 1 << 20,
+	  INT64_C(1) << 50 },
 	SETTINGS_END
 };
 

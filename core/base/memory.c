@@ -1,6 +1,7 @@
 /* core/base/memory.c */
 #include "core/base/memory.h"
 #include "core/base/check.h"
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -115,6 +116,17 @@ char *mem_printf(const char *format, ...)
 	va_end(args);
 	mem_require(len < 0 ? NULL : text, 0);
 	return text;
+}
+
+void mem_keep_freed(size_t size)
+{
+#ifdef M_TRIM_THRESHOLD
+	/* naming the one fixes the other, which would have grown to the sizes that are asked for */
+	mallopt(M_TRIM_THRESHOLD, (int)size);
+	mallopt(M_MMAP_THRESHOLD, (int)(size / 4));
+#else
+	(void)size;
+#endif
 }
 
 void mem_free_ptr(void *ptr_addr)

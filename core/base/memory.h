@@ -25,4 +25,9 @@ void mem_keep_reserve(size_t size);
 /* The reserve is gone, and cannot be had back yet. Any thread. */
 bool mem_is_short(void);
 
+/* For a program that serves: up to `size` freed bytes at the end of each arena of malloc stay with the
+ * process (mallopt(3), M_TRIM_THRESHOLD). Without, what a burst of requests frees goes to the system
+ * and is taken again, page fault by page fault, many times a second. Once, before there are threads. */
+void mem_keep_freed(size_t size);
+
 void mem_free_ptr(void *ptr_addr); /* for scoped(): frees *ptr_addr */

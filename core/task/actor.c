@@ -50,7 +50,7 @@ static void actor_finish_message(struct actor *actor, struct message *message)
 
 	promise_drop(&message->reply);
 	atomic_store_explicit(&actor->n_handled, n_handled + 1, memory_order_relaxed);
-	message->release(message, 0);
+	message_let_go(message, 0);
 }
 
 static void actor_handle(struct actor *actor, struct message *message)
@@ -243,6 +243,11 @@ struct actor *actor_spawn(const struct actor_kind *kind, const void *state, stru
 	if (state)
 		memcpy(actor->data, state, kind->state_size);
 	return actor;
+}
+
+size_t actor_memory(const struct actor_kind *kind)
+{
+	return sizeof(struct actor) + kind->state_size;
 }
 
 struct actor *actor_ref(struct actor *actor)

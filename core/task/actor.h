@@ -23,6 +23,7 @@
  * Ownership. An actor is one block, counted. It keeps itself until it has ended; a handle keeps
  * its memory, not its life. */
 #pragma once
+#include "core/base/arena.h"
 #include "core/task/future.h"
 #include "core/thread/pool.h"
 
@@ -59,6 +60,10 @@ struct mailbox_limits {
 	uint32_t wait_max;
 	size_t max_bytes; /* of message.size together; 0: no bound. A larger message gets -EMSGSIZE */
 	enum mailbox_policy full;
+	/* What others have a share of, too: each message counts there until its release; NULL: nothing.
+	 * Where it is used up, `full` says whose turn it is to go: the oldest of this mailbox, or the
+	 * newest; else the sender gets -ENOMEM, as waiting takes memory itself. */
+	struct arena_budget *budget;
 };
 
 /* ------------------------------------------------------------ the actor */
@@ -79,6 +84,7 @@ struct actor_kind {
  * the pool: the queue must have no bound on what waits. The handle is the caller's. */
 struct actor *actor_spawn(const struct actor_kind *kind, const void *state, struct loop *loop,
 			  struct pool_queue *queue);
+size_t actor_memory(const struct actor_kind *kind); /* bytes of one, for those who count */
 struct actor *actor_ref(struct actor *actor);
 void actor_unref(struct actor *actor); /* NULL is accepted */
 
@@ -124,6 +130,7 @@ struct message {
 	struct message *next;
 	struct promise taken;
 	uint64_t sent_ns;
+	struct arena_budget *counted; /* where it is; NULL: nowhere */
 };
 
 /* `size` counts in the mailbox. */
@@ -131,7 +138,7 @@ void message_init(struct message *message, message_fn *handle, message_release_f
 		  size_t size);
 
 /* 0: it is in the mailbox (or MAILBOX_DROP_NEWEST); 1: it waits for room. A negative errno:
- * -ESRCH, -ENOBUFS, -EMSGSIZE: it was not taken, and was not released. */
+ * -ESRCH, -ENOBUFS, -EMSGSIZE, -ENOMEM: it was not taken, and was not released. */
 int actor_dispatch(struct actor *actor, struct message *message);
 
 /* Before all messages, and whatever the mailbox says: for words that must not be lost. Who sends

@@ -17,13 +17,19 @@ bool message_is_unwanted(const struct message *message)
 	       (message->taken.future && promise_is_discarded(&message->taken));
 }
 
+void message_let_go(struct message *message, int error)
+{
+	arena_budget_give_back(take(&message->counted), message->size);
+	message->release(message, error);
+}
+
 void message_drop(struct message *message, int error)
 {
 	if (message->reply.future)
 		promise_fail(&message->reply, error);
 	if (message->taken.future)
 		promise_fail(&message->taken, error);
-	message->release(message, error);
+	message_let_go(message, error);
 }
 
 void messages_drop(struct message *first, int error)
@@ -157,19 +163,70 @@ static int actor_put_full(struct actor *actor, struct message *message,
 	unreachable();
 }
 
-static int actor_put(struct actor *actor, struct message *message, struct message_fifo *dropped)
+/* ------------------------------------------------------------ what all share */
+
+static bool actor_count(const struct actor *actor, struct message *message)
+{
+	struct arena_budget *budget = actor->limits.budget;
+
+	if (!arena_budget_take(budget, message->size))
+		return false;
+	message->counted = budget;
+	return true;
+}
+
+static void message_uncount(struct message *message)
+{
+	arena_budget_give_back(take(&message->counted), message->size);
+}
+
+/* There is no memory for it: -ENOMEM; or 0: the oldest have made room. */
+static int actor_count_short(struct actor *actor, struct message *message,
+			     struct message_fifo *dropped) HOLDS(actor->lock)
+{
+	struct message *oldest;
+
+	if (actor->limits.full != MAILBOX_DROP_OLDEST)
+		return -ENOMEM;
+	while ((oldest = actor_take_oldest(actor))) {
+		message_uncount(oldest);
+		fifo_put(dropped, oldest);
+		if (actor_count(actor, message))
+			return 0;
+	}
+	return -ENOMEM;
+}
+
+static int actor_put_in(struct actor *actor, struct message *message, struct message_fifo *dropped)
 	HOLDS(actor->lock)
 {
-	if (actor->state != ACTOR_RUNS)
-		return -ESRCH;
-	if (actor->limits.max_bytes > 0 && message->size > actor->limits.max_bytes)
-		return -EMSGSIZE;
 	if (actor->putting.n > 0)
 		return actor_put_behind(actor, message, dropped);
 	if (!actor_has_room(actor, message))
 		return actor_put_full(actor, message, dropped);
 	actor_take_in(actor, message);
 	return 0;
+}
+
+static int actor_put(struct actor *actor, struct message *message, struct message_fifo *dropped)
+	HOLDS(actor->lock)
+{
+	int r = 0;
+
+	if (actor->state != ACTOR_RUNS)
+		return -ESRCH;
+	if (actor->limits.max_bytes > 0 && message->size > actor->limits.max_bytes)
+		return -EMSGSIZE;
+	if (!actor_count(actor, message)) {
+		if (actor->limits.full == MAILBOX_DROP_NEWEST)
+			return actor_put_full(actor, message, dropped);
+		r = actor_count_short(actor, message, dropped);
+	}
+	if (r == 0)
+		r = actor_put_in(actor, message, dropped);
+	if (r < 0)
+		message_uncount(message);
+	return r;
 }
 
 static uint64_t message_now_ns(void)
@@ -188,7 +245,7 @@ int actor_dispatch(struct actor *actor, struct message *message)
 	message->sent_ns = message_now_ns();
 	lock_acquire(&actor->lock);
 	r = actor_put(actor, message, &dropped);
-	actor->n_refused += dropped.n + (r == -ENOBUFS || r == -EMSGSIZE);
+	actor->n_refused += dropped.n + (r == -ENOBUFS || r == -EMSGSIZE || r == -ENOMEM);
 	wake = r >= 0 && actor_must_wake(actor);
 	lock_release(&actor->lock);
 	if (wake)
@@ -206,6 +263,8 @@ int actor_tell(struct actor *actor, struct message *message)
 	lock_acquire(&actor->lock);
 	if (actor->state == ACTOR_RUNS) {
 		fifo_put(&actor->told, message);
+		message->counted = actor->limits.budget;
+		arena_budget_add(message->counted, message->size);
 		wake = actor_must_wake(actor);
 		r = 0;
 	}

@@ -78,6 +78,9 @@ struct message *actor_take_out(struct actor *actor) HOLDS(actor->lock);
 /* Those who wait for room come in; those that nobody wants any more are put into `dropped`. */
 void actor_refill(struct actor *actor, struct message_fifo *dropped) HOLDS(actor->lock);
 
+/* It goes, and counts nowhere any more. */
+void message_let_go(struct message *message, int error);
+
 /* Nobody waits for its future any more. */
 bool message_is_unwanted(const struct message *message);
 

@@ -118,9 +118,9 @@ struct actor_host {
 	struct peer_loop *peers;                   /* for `remote` */
 };
 
-/* `hosts` are of the loops that threads will run; their contexts may be filled later, before the first
+/* What actors have counts in the budget (or NULL). `hosts` are of the loops that threads will run; their contexts may be filled later, before the first
  * generation. */
-struct actors *actors_create(size_t n_loops);
+struct actors *actors_create(size_t n_loops, struct arena_budget *budget);
 struct actor_loop *actors_add_loop(struct actors *actors, const struct actor_host *host);
 struct actor_host *actor_loop_host(struct actor_loop *loop);
 
@@ -179,10 +179,15 @@ void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str
 /* What the errno of such a future means. */
 enum error_code actor_error(int error, const char **ret_detail);
 
+/* ERROR_NONE, or why it cannot be sent: there is no such actor, … *ret_persists: the actor is in the store,
+ * and what is sent to it later belongs there, too. */
+enum error_code actors_look(struct actor_loop *from, const struct actor_send *send,
+			    bool *ret_persists, const char **ret_detail);
+
 /* Sends it after that time, whatever becomes of the flow that asked for it. `key` (may be empty) is
- * what it can be cancelled by. ERROR_NONE, or ERROR_QUEUE_FULL. */
+ * what it can be cancelled by. ERROR_NONE, or why not: ERROR_QUEUE_FULL, ERROR_MEMORY_LIMIT. */
 enum error_code actors_send_later(struct actor_loop *from, const struct actor_send *send,
-				  uint64_t delay_ms, struct str key);
+				  uint64_t delay_ms, struct str key, const char **ret_detail);
 void actors_cancel(struct actor_loop *from, struct str key);
 
 /* ------------------------------------------------------------ what people are shown */
@@ -194,6 +199,7 @@ struct actor_figures {
 	struct str name;
 	uint64_t n_handled, n_failed, n_refused;
 	size_t n_live, n_messages;
+	size_t n_bytes; /* of their states, their mailboxes and themselves */
 };
 /* Of all with this name, whatever their keys. Any thread. */
 void actors_figures(struct actors *actors, struct str name, struct actor_figures *ret_figures);

@@ -9,7 +9,7 @@
 
 /* ------------------------------------------------------------ making */
 
-struct actors *actors_create(size_t n_loops)
+struct actors *actors_create(size_t n_loops, struct arena_budget *budget)
 {
 	struct actors *actors = mem_zalloc(sizeof(*actors) + n_loops * sizeof(struct actor_loop *));
 
@@ -18,6 +18,7 @@ struct actors *actors_create(size_t n_loops)
 		map_init(&actors->shards[i].by_name);
 	}
 	lock_init(&actors->groups_lock);
+	actors->budget = budget;
 	return actors;
 }
 
@@ -104,9 +105,8 @@ static void loop_begin_single(struct actor_loop *loop, const struct actor_spec *
 
 	if (spec->n_keys > 0 || actors_home(actors, spec->name) != loop)
 		return;
-	actor = actors_get(actors, spec, spec->name);
-	if (!actor)
-		return;
+	if (actors_get(actors, spec, spec->name, &actor) < 0)
+		return; /* its first message makes it */
 	mail = actor_mail_create(loop, actors_group(actors, spec->name), &first);
 	mail->first = true;
 	actor_mail_count(mail);
@@ -120,7 +120,7 @@ static void loop_keep_or_end(struct actor_loop *loop, struct actor_self *self)
 	const struct actor_spec *spec = actor_spec_find(loop->section, self->group->name);
 
 	if (spec && spec->n_keys == actor_name_n_keys(self->name)) {
-		actor_set_limits(self->actor, &spec->mailbox);
+		actors_set_mailbox(loop->actors, self->actor, spec);
 		self->stopped = false;
 		if (spec->idle_ms && !actor_held(self->actor))
 			timer_start(&self->idle, spec->idle_ms);

@@ -1,6 +1,7 @@
 /* server/actors/names.c: which actor has which name, for all loops. */
 #include "core/base/memory.h"
 #include "server/actors/private.h"
+#include <errno.h>
 #include <stdlib.h>
 
 /* ------------------------------------------------------------ what a name says */
@@ -90,7 +91,38 @@ void actors_figures(struct actors *actors, struct str name, struct actor_figures
 		.n_refused = atomic_load_explicit(&group->n_refused, memory_order_relaxed),
 		.n_live = atomic_load_explicit(&group->n_live, memory_order_relaxed),
 		.n_messages = atomic_load_explicit(&group->n_messages, memory_order_relaxed),
+		.n_bytes = atomic_load_explicit(&group->n_bytes, memory_order_relaxed),
 	};
+}
+
+/* ------------------------------------------------------------ memory */
+
+void actors_count_anyway(struct actors *actors, struct actor_group *group, size_t size)
+{
+	arena_budget_add(actors->budget, size);
+	atomic_fetch_add_explicit(&group->n_bytes, size, memory_order_relaxed);
+}
+
+bool actors_count(struct actors *actors, struct actor_group *group, size_t size)
+{
+	if (!arena_budget_take(actors->budget, size))
+		return false;
+	atomic_fetch_add_explicit(&group->n_bytes, size, memory_order_relaxed);
+	return true;
+}
+
+void actors_uncount(struct actors *actors, struct actor_group *group, size_t size)
+{
+	arena_budget_give_back(actors->budget, size);
+	atomic_fetch_sub_explicit(&group->n_bytes, size, memory_order_relaxed);
+}
+
+void actors_set_mailbox(struct actors *actors, struct actor *actor, const struct actor_spec *spec)
+{
+	struct mailbox_limits limits = spec->mailbox;
+
+	limits.budget = actors->budget;
+	actor_set_limits(actor, &limits);
 }
 
 /* ------------------------------------------------------------ actors */
@@ -119,31 +151,49 @@ static struct actor *actors_spawn(struct actors *actors, const struct actor_spec
 {
 	struct actor_self self = { .loop = actors_home(actors, name),
 				   .group = actors_group(actors, spec->name),
-				   .name = { mem_strndup(name.ptr, name.len), name.len } };
+				   .name = { mem_strndup(name.ptr, name.len), name.len },
+				   .base_size = actor_memory(&actor_self_kind) + name.len };
 	struct actor *actor = actor_spawn(&actor_self_kind, &self, self.loop->host.loop, NULL);
 	struct actor_self *own = actor_state(actor);
 
 	own->actor = actor;
-	actor_set_limits(actor, &spec->mailbox);
+	actors_set_mailbox(actors, actor, spec);
 	atomic_fetch_add(&actors->n_live, 1);
 	return actor;
 }
 
-struct actor *actors_get(struct actors *actors, const struct actor_spec *spec, struct str name)
+/* Room for one more. */
+static int actors_take_place(struct actors *actors, const struct actor_spec *spec, struct str name)
+{
+	struct actor_group *group = actors_group(actors, spec->name);
+
+	if (!group_take_place(group, spec->n_max))
+		return -EMFILE;
+	if (actors_count(actors, group, actor_memory(&actor_self_kind) + name.len))
+		return 0;
+	atomic_fetch_sub(&group->n_live, 1);
+	return -ENOMEM;
+}
+
+int actors_get(struct actors *actors, const struct actor_spec *spec, struct str name,
+	       struct actor **ret_actor)
 {
 	struct actor_shard *shard = actors_shard(actors, name);
 	struct actor *actor;
+	int r = 0;
 
 	lock_acquire(&shard->lock);
 	actor = map_find(&shard->by_name, name);
-	if (!actor && group_take_place(actors_group(actors, spec->name), spec->n_max)) {
+	if (!actor)
+		r = actors_take_place(actors, spec, name);
+	if (!actor && r == 0) {
 		actor = actors_spawn(actors, spec, name);
 		map_set(&shard->by_name, ((struct actor_self *)actor_state(actor))->name, actor);
 	}
 	if (actor)
-		actor_ref(actor);
+		*ret_actor = actor_ref(actor);
 	lock_release(&shard->lock);
-	return actor;
+	return r;
 }
 
 void actors_forget(struct actors *actors, struct str name, const struct actor *actor)

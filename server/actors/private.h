@@ -15,7 +15,7 @@ enum { ACTOR_SHARDS = 16 };
 struct actor_group {
 	struct actor_group *next;
 	_Atomic uint64_t n_handled, n_failed, n_refused;
-	atomic_size_t n_live, n_messages;
+	atomic_size_t n_live, n_messages, n_bytes;
 	struct str name; /* behind it */
 };
 
@@ -27,7 +27,8 @@ struct actor_shard {
 struct actors {
 	struct actor_shard shards[ACTOR_SHARDS];
 	struct lock groups_lock;
-	struct actor_group *groups; /* guarded by groups_lock; never freed before the end */
+	struct actor_group *groups;  /* guarded by groups_lock; never freed before the end */
+	struct arena_budget *budget; /* of limits.total_memory; or NULL */
 	atomic_size_t n_live;
 	atomic_bool stopping;
 	size_t n_loops;
@@ -57,7 +58,8 @@ struct actor_self {
 	struct actor_loop *loop;
 	struct actor *actor; /* itself, not counted */
 	struct actor_group *group;
-	struct str name; /* whole; freed at the end */
+	struct str name;  /* whole; freed at the end */
+	size_t base_size; /* what it counts besides its state */
 	struct list link;
 	struct blob *state; /* JSON; NULL: null */
 	struct timer idle, pause;
@@ -96,6 +98,7 @@ struct actor_run {
 	struct value message, state;
 	bool has_message, has_state;
 	struct blob *new_state, *reply; /* of a handler that has succeeded; NULL: null */
+	size_t counted; /* of new_state, in limits.total_memory, until it is the state */
 };
 
 extern const struct actor_kind actor_self_kind;
@@ -104,8 +107,17 @@ extern const struct actor_kind actor_self_kind;
 struct actor_group *actors_group(struct actors *actors, struct str name);
 struct actor_loop *actors_home(struct actors *actors, struct str name);
 
-/* A handle of the actor of that name, which is made when there is none. NULL: no room. */
-struct actor *actors_get(struct actors *actors, const struct actor_spec *spec, struct str name);
+/* A handle of the actor of that name, which is made when there is none. 0; -EMFILE: as many live as
+ * `max` allows; -ENOMEM: limits.total_memory. */
+int actors_get(struct actors *actors, const struct actor_spec *spec, struct str name,
+	       struct actor **ret_actor);
+
+/* What an actor of the group has counts in limits.total_memory, and for the group: false when there is no
+ * more of it; or, for what is there already, in any case. */
+bool actors_count(struct actors *actors, struct actor_group *group, size_t size);
+void actors_count_anyway(struct actors *actors, struct actor_group *group, size_t size);
+void actors_uncount(struct actors *actors, struct actor_group *group, size_t size);
+void actors_set_mailbox(struct actors *actors, struct actor *actor, const struct actor_spec *spec);
 
 /* The name is free, if it is still this actor's. */
 void actors_forget(struct actors *actors, struct str name, const struct actor *actor);
@@ -136,6 +148,7 @@ int actor_keep_save(struct actor_self *self, struct blob *state, actor_keep_fn *
 void actor_keep_drop(struct actor_self *self); /* nobody waits for it */
 
 /* ---- self.c */
+void actor_self_set_state(struct actor_self *self, struct blob *state); /* takes the reference */
 void actor_self_begin(struct actor_self *self, const struct actor_spec *spec);
 void actor_self_handle(struct message *message, struct actor *actor);
 

@@ -203,10 +203,8 @@ static void run_succeed(struct actor_run *run)
 	static const struct failure none;
 	struct actor_mail *mail = run->mail;
 
-	if (run->handler->set) {
-		blob_unref(run->self->state);
-		run->self->state = take(&run->new_state);
-	}
+	if (run->handler->set)
+		actor_self_set_state(run->self, take(&run->new_state));
 	if (mail->message.reply.future && !run->is_init)
 		promise_set(&mail->message.reply, actor_answer_create(&none, take(&run->reply)),
 			    actor_answer_free);
@@ -233,6 +231,7 @@ static void run_finish(struct actor_run *run, struct failure failure)
 	if (failure.code != ERROR_NONE && is_init)
 		run_log_init(run, &failure);
 	self->run = NULL;
+	actors_uncount(self->loop->actors, self->group, run->counted);
 	context_close(&run->context);
 	blob_unref(run->new_state);
 	blob_unref(run->reply);
@@ -240,6 +239,17 @@ static void run_finish(struct actor_run *run, struct failure failure)
 	free(run);
 	actor_self_on_run(self, mail, is_init, failure.code != ERROR_NONE);
 	detacher->end(detacher, generation); /* last: the handler may go with it */
+}
+
+/* A state that does not fit is none: the old one stays. */
+static bool run_count_state(struct actor_run *run)
+{
+	size_t size = blob_memory(run->new_state);
+
+	if (!actors_count(run->self->loop->actors, run->self->group, size))
+		return false;
+	run->counted = size;
+	return true;
 }
 
 /* The state is on the disk, or it is not the state. */
@@ -266,6 +276,10 @@ static void run_on_end(struct flow_run *flow)
 	list_remove(&run->link);
 	if (r < 0)
 		failure = run_evaluation_failure(run, r);
+	if (failure.code == ERROR_NONE && !run_count_state(run)) {
+		failure.code = ERROR_MEMORY_LIMIT;
+		failure.detail = STR("limits.total_memory is reached");
+	}
 	if (failure.code == ERROR_NONE && run->spec->persists && run->handler->set) {
 		r = actor_keep_save(run->self, run->new_state, run_on_saved);
 		if (r == 0)

@@ -69,10 +69,21 @@ static struct blob *self_first_state(struct actor_self *self, const struct actor
 	return blob;
 }
 
+/* Counted whatever limits.total_memory says: what is new was counted before (run.c), or is the first state,
+ * or the store's, of an actor that was not refused. */
+void actor_self_set_state(struct actor_self *self, struct blob *state)
+{
+	struct actors *actors = self->loop->actors;
+
+	actors_count_anyway(actors, self->group, blob_memory(state));
+	actors_uncount(actors, self->group, blob_memory(self->state));
+	blob_unref(self->state);
+	self->state = state;
+}
+
 static void self_reset(struct actor_self *self, const struct actor_spec *spec)
 {
-	blob_unref(self->state);
-	self->state = self_first_state(self, spec);
+	actor_self_set_state(self, self_first_state(self, spec));
 	self->unready = spec->init != NULL;
 	if (spec->persists && self->loaded)
 		actor_keep_drop(self);
@@ -159,8 +170,7 @@ static void self_on_loaded(struct actor_self *self, int error, bool found, struc
 	}
 	self->loaded = true;
 	if (found) {
-		blob_unref(self->state);
-		self->state = blob_ref(state);
+		actor_self_set_state(self, blob_ref(state));
 		self->unready = false;
 	}
 	self_go(self);
@@ -302,7 +312,8 @@ static void self_fini(struct actor *actor, enum actor_end end)
 	}
 	actor_tell_links(self, str_of(actor_end_name(end)));
 	actors_forget(actors, self->name, actor);
-	blob_unref(self->state);
+	actor_self_set_state(self, NULL);
+	actors_uncount(actors, self->group, self->base_size);
 	free((char *)(uintptr_t)self->name.ptr);
 	atomic_fetch_sub(&self->group->n_live, 1);
 	atomic_fetch_sub(&actors->n_live, 1);

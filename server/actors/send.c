@@ -25,6 +25,7 @@ static void mail_uncount(struct actor_mail *mail)
 	struct actor_loop *loop = mail->loop;
 
 	atomic_fetch_sub_explicit(&mail->group->n_messages, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&mail->group->n_bytes, mail->message.size, memory_order_relaxed);
 	if (atomic_fetch_sub(&loop->n_messages, 1) != 1 || atomic_exchange(&loop->looking, true))
 		return;
 	loop->look.run = mail_look; /* the post is this thread's now */
@@ -35,7 +36,7 @@ static void mail_release(struct message *message, int error)
 {
 	struct actor_mail *mail = container_of(message, struct actor_mail, message);
 
-	if (error == -ENOBUFS || error == -EMSGSIZE)
+	if (error == -ENOBUFS || error == -EMSGSIZE || error == -ENOMEM)
 		atomic_fetch_add_explicit(&mail->group->n_refused, 1, memory_order_relaxed);
 	if (mail->counted)
 		mail_uncount(mail);
@@ -77,6 +78,7 @@ void actor_mail_count(struct actor_mail *mail)
 	mail->counted = true;
 	atomic_fetch_add(&mail->loop->n_messages, 1);
 	atomic_fetch_add_explicit(&mail->group->n_messages, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&mail->group->n_bytes, mail->message.size, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------ sending */
@@ -114,6 +116,20 @@ static const struct actor_spec *send_find(struct actor_loop *from, const struct 
 	return NULL;
 }
 
+enum error_code actors_look(struct actor_loop *from, const struct actor_send *send,
+			    bool *ret_persists, const char **ret_detail)
+{
+	enum error_code code = ERROR_NONE;
+	const struct actor_spec *spec;
+
+	*ret_persists = false;
+	if (str_has(send->name, '@'))
+		return ERROR_NONE; /* its host knows */
+	spec = send_find(from, send, &code, ret_detail);
+	*ret_persists = spec && spec->persists;
+	return code;
+}
+
 /* In its mailbox, or a negative errno; an actor that has just ended is made anew. */
 static int send_mail(struct actors *actors, const struct actor_spec *spec, struct str name,
 		     struct actor_mail *mail)
@@ -121,10 +137,11 @@ static int send_mail(struct actors *actors, const struct actor_spec *spec, struc
 	int r = -ESRCH;
 
 	for (unsigned i = 0; i < SEND_TRIES && r == -ESRCH; i++) {
-		struct actor *actor = actors_get(actors, spec, name);
+		struct actor *actor;
 
-		if (!actor)
-			return -EMFILE;
+		r = actors_get(actors, spec, name, &actor);
+		if (r < 0)
+			return r;
 		r = actor_dispatch(actor, &mail->message);
 		if (r == -ESRCH)
 			actors_forget(actors, name, actor);
@@ -184,6 +201,9 @@ enum error_code actor_error(int error, const char **ret_detail)
 	case -EMSGSIZE:
 		*ret_detail = "the message is larger than the actor's mailbox";
 		return ERROR_TOO_LARGE;
+	case -ENOMEM:
+		*ret_detail = "limits.total_memory is reached";
+		return ERROR_MEMORY_LIMIT;
 	case -ECANCELED:
 		*ret_detail = "";
 		return ERROR_CANCELLED;
@@ -198,10 +218,10 @@ enum error_code actor_error(int error, const char **ret_detail)
 static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 			  const struct actor_send *send)
 {
-	struct actor *actor = actors_get(actors, spec, spec->name);
 	struct actor_mail *mail;
+	struct actor *actor;
 
-	if (!actor)
+	if (actors_get(actors, spec, spec->name, &actor) < 0)
 		return;
 	mail = actor_mail_create(actors_home(actors, spec->name), actors_group(actors, spec->name),
 				 send);
@@ -284,6 +304,7 @@ struct actor_later {
 	struct alarm_task alarm;
 	struct scope scope;
 	struct actor_send send; /* its texts are behind it */
+	size_t size;            /* what it counts in limits.total_memory */
 };
 
 static void later_on_empty(struct scope *scope)
@@ -293,6 +314,7 @@ static void later_on_empty(struct scope *scope)
 	scope_fini(scope);
 	list_remove(&later->link);
 	later->loop->n_laters--;
+	arena_budget_give_back(later->loop->actors->budget, later->size);
 	blob_unref(later->send.value);
 	free(later);
 }
@@ -324,12 +346,18 @@ static struct str later_alarm_name(struct str key)
 	return str_of(name);
 }
 
+static size_t later_size(const struct actor_send *send)
+{
+	return sizeof(struct actor_later) + send->name.len + send->handler.len + send->sender.len +
+	       send->sender_id.len + 1;
+}
+
 static struct actor_later *later_create(struct actor_loop *from, const struct actor_send *send)
 {
-	struct actor_later *later = mem_zalloc(sizeof(*later) + send->name.len + send->handler.len +
-					       send->sender.len + send->sender_id.len + 1);
+	struct actor_later *later = mem_zalloc(later_size(send));
 	char *at = (char *)(later + 1);
 
+	later->size = later_size(send) + blob_memory(send->value);
 	later->loop = from;
 	later->send = (struct actor_send){ .name = mail_copy(&at, send->name),
 					   .handler = mail_copy(&at, send->handler),
@@ -343,17 +371,28 @@ static struct actor_later *later_create(struct actor_loop *from, const struct ac
 	return later;
 }
 
-enum error_code actors_send_later(struct actor_loop *from, const struct actor_send *send,
-				  uint64_t delay_ms, struct str key)
+static enum error_code later_refuse(struct actor_loop *from, const struct actor_send *send,
+				    const char **ret_detail)
 {
-	struct str name = later_alarm_name(key);
-	struct actor_later *later;
-
 	if (from->n_laters >= ACTOR_DELAYED_MAX || from->draining) {
-		if (name.len)
-			free((char *)(uintptr_t)name.ptr);
+		*ret_detail = "too many messages are to be sent later";
 		return ERROR_QUEUE_FULL;
 	}
+	if (!arena_budget_take(from->actors->budget, later_size(send) + blob_memory(send->value)))
+		return actor_error(-ENOMEM, ret_detail);
+	return ERROR_NONE;
+}
+
+enum error_code actors_send_later(struct actor_loop *from, const struct actor_send *send,
+				  uint64_t delay_ms, struct str key, const char **ret_detail)
+{
+	enum error_code code = later_refuse(from, send, ret_detail);
+	struct actor_later *later;
+	struct str name;
+
+	if (code != ERROR_NONE)
+		return code;
+	name = later_alarm_name(key);
 	later = later_create(from, send);
 	alarm_init(&later->alarm, name.len ? from->host.context.homes : NULL, name, ALARM_AFTER,
 		   delay_ms, later_on_end);

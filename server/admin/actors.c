@@ -21,10 +21,10 @@ static void actors_write_figures(const struct actor_figures *figures, struct buf
 	buf_add(out, STR("{\"name\":"));
 	json_write_text(figures->name, out);
 	buf_printf(out,
-		   ",\"live\":%zu,\"messages\":%zu,\"handled\":%" PRIu64 ",\"failed\":%" PRIu64
-		   ",\"refused\":%" PRIu64 "}",
-		   figures->n_live, figures->n_messages, figures->n_handled, figures->n_failed,
-		   figures->n_refused);
+		   ",\"live\":%zu,\"messages\":%zu,\"memory_bytes\":%zu,\"handled\":%" PRIu64
+		   ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64 "}",
+		   figures->n_live, figures->n_messages, figures->n_bytes, figures->n_handled,
+		   figures->n_failed, figures->n_refused);
 }
 
 void admin_write_actors(struct server *server, struct buf *out)
@@ -138,8 +138,8 @@ void admin_help_one(struct request *request)
 
 static uint64_t actor_metric(const struct actor_figures *figures, unsigned metric)
 {
-	const uint64_t numbers[] = { figures->n_live, figures->n_messages, figures->n_handled,
-				     figures->n_failed, figures->n_refused };
+	const uint64_t numbers[] = { figures->n_live,    figures->n_messages, figures->n_bytes,
+				     figures->n_handled, figures->n_failed,   figures->n_refused };
 
 	return numbers[metric];
 }
@@ -149,6 +149,8 @@ void admin_write_actor_metrics(struct server *server, struct buf *out)
 	static const char *const metrics[][3] = {
 		{ "leat_actors", "gauge", "Actors that live." },
 		{ "leat_actor_messages", "gauge", "Messages in their mailboxes, or in work." },
+		{ "leat_actor_memory_bytes", "gauge",
+		  "What they, their states and their mailboxes take of limits.total_memory." },
 		{ "leat_actor_handled_total", "counter", "Messages that were handled." },
 		{ "leat_actor_failed_total", "counter", "Those of them whose handler failed." },
 		{ "leat_actor_refused_total", "counter",

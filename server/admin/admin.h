@@ -32,6 +32,7 @@ void admin_write_upstream_metrics(const struct generation *generation, struct bu
 void admin_write_label(struct str value, struct buf *out); /* of a metric, escaped */
 struct agendas;
 void admin_write_scheduled(struct agendas *agendas, struct buf *out);
+void admin_write_async(struct agendas *agendas, struct buf *out);
 void admin_write_scheduled_metrics(struct agendas *agendas, struct buf *out);
 void admin_write_tally_metrics(const struct generation *generation, struct arena *arena,
 			       struct buf *out);

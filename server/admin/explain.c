@@ -11,6 +11,10 @@ static const char *route_ending(const struct route *route)
 {
 	if (route->files)
 		return "files";
+	if (route->native)
+		return "runs";
+	if (route->async)
+		return "async";
 	if (!route->reply)
 		return "204";
 	return route->constant ? "constant reply" : "reply";

@@ -2,6 +2,7 @@
 #include "core/base/clock.h"
 #include "server/admin/admin.h"
 #include "server/admin/metric.h"
+#include "server/async/async.h"
 #include "server/jobs/jobs.h"
 
 struct row {
@@ -99,6 +100,35 @@ static void metrics_write_routes(const struct generation *generation, struct are
 			 out);
 }
 
+/* Of routes with `async`: the requests above are those that were answered with 202. */
+static void metrics_write_async(const struct generation *generation, struct arena *arena,
+				struct buf *out)
+{
+	struct rows rows;
+
+	rows_init(&rows, arena);
+	for (size_t i = 0; i < generation->n_routes; i++)
+		if (generation->routes[i]->async)
+			rows_add(&rows,
+				 (struct metric_label){ "route",
+							generation->routes[i]->pattern.text },
+				 (struct metric_label){ NULL, STR_NONE },
+				 generation->routes[i]->async->tally);
+	if (rows.n_rows == 0)
+		return;
+	rows_write_counts(&rows, "leat_async_runs_total",
+			  "Tries at requests that were kept that have ended.", false, out);
+	rows_write_counts(&rows, "leat_async_failures_total", "Those of them that have failed.",
+			  true, out);
+	rows_write_times(&rows, "leat_async_duration_seconds",
+			 "From the start of a try to its end.", out);
+	metric_head(out, "leat_async_running", "gauge", "Requests of a route that are at work.");
+	for (size_t i = 0; i < rows.n_rows; i++)
+		if (rows.rows[i].tally)
+			metric_u64(out, "leat_async_running", rows.rows[i].labels,
+				   (uint64_t)MAX(atomic_load(&rows.rows[i].tally->n_now), 0));
+}
+
 /* ------------------------------------------------------------ tasks */
 
 /* Names are made "group.task". Of called flows each has rows of its own. */
@@ -183,6 +213,7 @@ void admin_write_tally_metrics(const struct generation *generation, struct arena
 			       struct buf *out)
 {
 	metrics_write_routes(generation, arena, out);
+	metrics_write_async(generation, arena, out);
 	metrics_write_tasks(generation, arena, out);
 	metrics_write_jobs(generation, arena, out);
 }

@@ -252,6 +252,8 @@ void admin_status(struct request *request)
 	admin_write_store(server->store, &json);
 	buf_add(&json, STR(",\"scheduled\":"));
 	admin_write_scheduled(server->agendas, &json);
+	buf_add(&json, STR(",\"async\":"));
+	admin_write_async(server->agendas, &json);
 	buf_add_char(&json, '}');
 	admin_finish_json(request, &json);
 }

@@ -50,7 +50,15 @@ void admin_write_store_metrics(struct store *store, struct buf *out)
 			   stats.size_bytes);
 }
 
-/* ------------------------------------------------------------ schedule:, and runs that were asked for */
+/* ------------------------------------------------------------ schedule:, runs that were asked for, async: */
+
+static void lane_write(const struct agendas_lane *lane, struct buf *out)
+{
+	buf_printf(out,
+		   "{\"running\":%zu,\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"dead\":%" PRIu64
+		   "}",
+		   lane->n_running, lane->n_done, lane->n_failed, lane->n_dead);
+}
 
 void admin_write_scheduled(struct agendas *agendas, struct buf *out)
 {
@@ -61,25 +69,36 @@ void admin_write_scheduled(struct agendas *agendas, struct buf *out)
 		return;
 	}
 	agendas_stats(agendas, &stats);
-	buf_printf(out,
-		   "{\"running\":%zu,\"done\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"dead\":%" PRIu64
-		   "}",
-		   stats.n_running, stats.n_done, stats.n_failed, stats.n_dead);
+	lane_write(&stats.lanes[LANE_OWN], out);
+}
+
+void admin_write_async(struct agendas *agendas, struct buf *out)
+{
+	struct agendas_stats stats;
+
+	if (!agendas) {
+		buf_add(out, STR("null"));
+		return;
+	}
+	agendas_stats(agendas, &stats);
+	lane_write(&stats.lanes[LANE_CLIENTS], out);
 }
 
 void admin_write_scheduled_metrics(struct agendas *agendas, struct buf *out)
 {
 	struct agendas_stats stats;
+	const struct agendas_lane *own;
 
 	if (!agendas)
 		return;
 	agendas_stats(agendas, &stats);
+	own = &stats.lanes[LANE_OWN];
 	admin_write_metric(out, "leat_scheduled_running", "gauge",
-			   "Scheduled runs that have begun and are not over.", stats.n_running);
+			   "Scheduled runs that have begun and are not over.", own->n_running);
 	admin_write_metric(out, "leat_scheduled_done_total", "counter",
-			   "Scheduled runs that have succeeded.", stats.n_done);
+			   "Scheduled runs that have succeeded.", own->n_done);
 	admin_write_metric(out, "leat_scheduled_failed_total", "counter",
-			   "Tries of scheduled runs that have failed.", stats.n_failed);
+			   "Tries of scheduled runs that have failed.", own->n_failed);
 	admin_write_metric(out, "leat_scheduled_dead_total", "counter",
-			   "Scheduled runs that were given up.", stats.n_dead);
+			   "Scheduled runs that were given up.", own->n_dead);
 }

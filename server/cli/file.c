@@ -1,5 +1,6 @@
 /* server/cli/file.c: the commands that work on a configuration file: check, routes, explain,
  * graph. With --running the last three ask the daemon instead. */
+#include "core/base/memory.h"
 #include "server/admin/admin.h"
 #include "server/cli/cli.h"
 #include "server/generation.h"
@@ -7,10 +8,14 @@
 #include "server/server.h"
 #include <stdio.h>
 
+enum { FREED_KEPT = 4 << 20 }; /* more than what some hundred requests on one thread hold */
+
 int cli_run(const struct cli *cli)
 {
-	return cli->n_args ? cli_usage("run takes no arguments")
-			   : server_run(cli->conf_path, cli->argv);
+	if (cli->n_args)
+		return cli_usage("run takes no arguments");
+	mem_keep_freed(FREED_KEPT);
+	return server_run(cli->conf_path, cli->argv);
 }
 
 int cli_jq_worker(const struct cli *cli)

@@ -20,15 +20,18 @@ int64_t todo_slot_of(struct str text)
 	return (int64_t)((hash ^ hash >> 32) % SLOTS);
 }
 
-/* A job is done where it lives. */
+/* A job is done where it lives; requests of one route anywhere. */
 int64_t todo_slot(const struct todo *todo)
 {
+	if (todo->kind == TODO_ROUTE)
+		return todo_slot_of(todo->token);
 	return todo_slot_of(todo->kind == TODO_FLOW && todo->key.len ? todo->key : todo->target);
 }
 
-static struct agenda *agendas_of(const struct agendas *agendas, int64_t slot)
+/* FNV's low bits of a random token are as good as others. */
+static struct agenda *agendas_of(const struct agendas *agendas, enum todo_lane lane, int64_t slot)
 {
-	return agendas->agendas[(size_t)slot % agendas->n_agendas];
+	return agendas->agendas[lane * agendas->n_loops_max + (size_t)slot % agendas->n_loops];
 }
 
 /* ------------------------------------------------------------ what is near */
@@ -80,7 +83,8 @@ void agenda_add_near(struct agenda *agenda, int64_t id, int64_t due_wall_ns)
 static int agenda_look_run(struct store_op *op, struct store_db *db)
 {
 	struct agenda *agenda = container_of(op, struct agenda, op);
-	const struct todo_slots slots = { (unsigned)agenda->agendas->n_agendas, agenda->index };
+	const struct todo_slots slots = { (unsigned)agenda->agendas->n_loops, agenda->index,
+					  agenda->lane };
 	int64_t now_wall_ns = clock_wall_ns();
 	int r = agenda->recovered ? 0 : todo_recover(db, &slots, now_wall_ns);
 
@@ -180,14 +184,34 @@ static void ask_done(struct post *post)
 	ask_free(ask);
 }
 
+static struct agenda *ask_agenda(const struct todo_ask *ask, int64_t slot)
+{
+	return agendas_of(ask->agendas, todo_lane(&ask->todo), slot);
+}
+
 /* On the loop whose agenda must look again. */
 static void ask_look(struct post *post)
 {
 	struct todo_ask *ask = container_of(post, struct todo_ask, post);
 
-	agenda_look(agendas_of(ask->agendas, ask->look_slot));
+	agenda_look(ask_agenda(ask, ask->look_slot));
 	ask->post.run = ask_done;
 	loop_post(ask->loop, &ask->post);
+}
+
+/* Before a run has been told that the store has it as begun, the row is the store's; and then the
+ * store has not found it, as it was cancelled before that. */
+static void agenda_cancel_token(struct agenda *agenda, struct str token)
+{
+	struct todo_run *run;
+
+	list_each(run, &agenda->runs, struct todo_run, link) {
+		if (run->state == TODO_STARTING || !str_eq(str_of(run->row.token), token))
+			continue;
+		run->cancelled = true;
+		todo_run_cancel(run);
+		return;
+	}
 }
 
 /* On the loop that will do it. */
@@ -197,11 +221,26 @@ static void ask_committed(struct store_op *op)
 	bool looks = op->result == 0 && ask->look_slot >= 0;
 
 	ask->result = op->result;
+	if (op->result == 0 && ask->cancels && ask->todo.kind == TODO_ROUTE)
+		agenda_cancel_token(ask_agenda(ask, ask->slot), ask->todo.token);
 	if (op->result == 0 && ask->due_now)
-		agenda_add_near(agendas_of(ask->agendas, ask->slot), ask->id,
-				ask->todo.due_wall_ns);
+		agenda_add_near(ask_agenda(ask, ask->slot), ask->id, ask->todo.due_wall_ns);
 	ask->post.run = looks ? ask_look : ask_done;
-	loop_post(looks ? agendas_of(ask->agendas, ask->look_slot)->loop : ask->loop, &ask->post);
+	loop_post(looks ? ask_agenda(ask, ask->look_slot)->loop : ask->loop, &ask->post);
+}
+
+static int ask_run_cancel(struct todo_ask *ask, struct store_db *db)
+{
+	int64_t n_sends = 0;
+	int r;
+
+	if (ask->todo.kind == TODO_ROUTE)
+		return todo_cancel_token(db, ask->todo.token, clock_wall_ns(), &ask->n);
+	r = todo_delete(db, ask->todo.name, &ask->n, &ask->look_slot);
+	if (r == 0)
+		r = todo_delete_sends(db, ask->todo.name, &n_sends);
+	ask->n += n_sends;
+	return r;
 }
 
 static int ask_run(struct store_op *op, struct store_db *db)
@@ -211,11 +250,12 @@ static int ask_run(struct store_op *op, struct store_db *db)
 	int r;
 
 	if (ask->cancels)
-		return todo_delete(db, ask->todo.name, &ask->n, &ask->look_slot);
+		return ask_run_cancel(ask, db);
 	r = todo_insert(db, &ask->todo, clock_wall_ns(), &added);
 	ask->id = added.id;
 	ask->due_now = !added.blocked;
 	ask->look_slot = added.look_slot;
+	memcpy(ask->token, added.token, sizeof(ask->token));
 	return r;
 }
 
@@ -234,8 +274,8 @@ static struct todo_ask *ask_create(struct agendas *agendas, const struct todo *t
 				   void *user)
 {
 	struct todo_ask *ask = mem_zalloc(sizeof(*ask));
-	size_t size =
-		todo->target.len + todo->name.len + todo->key.len + todo->idem.len + todo->args.len;
+	size_t size = todo->target.len + todo->name.len + todo->key.len + todo->idem.len +
+		      todo->args.len + todo->token.len + todo->print.len;
 	char *at = ask->texts = mem_alloc(size + 1);
 
 	ask->todo = *todo;
@@ -244,12 +284,15 @@ static struct todo_ask *ask_create(struct agendas *agendas, const struct todo *t
 	ask->todo.key = ask_copy(&at, todo->key);
 	ask->todo.idem = ask_copy(&at, todo->idem);
 	ask->todo.args = ask_copy(&at, todo->args);
+	ask->todo.token = ask_copy(&at, todo->token);
+	ask->todo.print = ask_copy(&at, todo->print);
 	ask->agendas = agendas;
 	ask->loop = loop;
 	ask->on_done = on_done;
 	ask->user = user;
 	ask->slot = todo_slot(todo);
-	ask->op.loop = agendas_of(agendas, ask->slot)->loop;
+	ask->look_slot = -1;
+	ask->op.loop = ask_agenda(ask, ask->slot)->loop;
 	ask->op.run = ask_run;
 	ask->op.on_done = ask_committed;
 	return ask;
@@ -282,31 +325,52 @@ struct todo_ask *agendas_cancel(struct agendas *agendas, struct str name, struct
 	return ask_submit(ask);
 }
 
+struct todo_ask *agendas_cancel_token(struct agendas *agendas, struct str token, struct loop *loop,
+				      void (*on_done)(struct todo_ask *ask), void *user)
+{
+	const struct todo todo = { .kind = TODO_ROUTE, .token = token };
+	struct todo_ask *ask = ask_create(agendas, &todo, loop, on_done, user);
+
+	ask->cancels = true;
+	return ask_submit(ask);
+}
+
 /* ------------------------------------------------------------ life */
 
 struct agendas *agendas_create(struct store *store, size_t n_schedulers)
 {
 	struct agendas *agendas =
-		mem_zalloc(sizeof(*agendas) + n_schedulers * sizeof(agendas->agendas[0]));
+		mem_zalloc(sizeof(*agendas) + N_LANES * n_schedulers * sizeof(struct agenda *));
 
 	agendas->store = store;
+	agendas->n_loops_max = n_schedulers;
 	return agendas;
 }
 
-void agendas_add_scheduler(struct agendas *agendas, struct scheduler *scheduler)
+static struct agenda *agenda_create(struct agendas *agendas, struct scheduler *scheduler,
+				    enum todo_lane lane)
 {
 	struct agenda *agenda = mem_zalloc(sizeof(*agenda));
 
 	agenda->agendas = agendas;
 	agenda->scheduler = scheduler;
 	agenda->loop = scheduler->loop;
-	agenda->index = (unsigned)agendas->n_agendas;
+	agenda->lane = lane;
+	agenda->index = (unsigned)agendas->n_loops;
 	heap_init(&agenda->near, near_less);
 	list_init(&agenda->runs);
 	timer_init(&agenda->timer, agenda->loop, agenda_on_timer);
-	agendas->agendas[agendas->n_agendas++] = agenda;
-	scheduler->agenda = agenda;
+	agendas->agendas[lane * agendas->n_loops_max + agenda->index] = agenda;
+	return agenda;
+}
+
+void agendas_add_scheduler(struct agendas *agendas, struct scheduler *scheduler)
+{
+	check(agendas->n_loops < agendas->n_loops_max);
+	for (unsigned lane = 0; lane < N_LANES; lane++)
+		scheduler->own[lane] = agenda_create(agendas, scheduler, (enum todo_lane)lane);
 	scheduler->agendas = agendas;
+	agendas->n_loops++;
 }
 
 void agendas_destroy(struct agendas *agendas)
@@ -354,8 +418,13 @@ void agenda_destroy(struct agenda *agenda)
 
 void agendas_stats(struct agendas *agendas, struct agendas_stats *ret_stats)
 {
-	*ret_stats = (struct agendas_stats){ .n_running = atomic_load(&agendas->n_running),
-					     .n_done = atomic_load(&agendas->n_done),
-					     .n_failed = atomic_load(&agendas->n_failed),
-					     .n_dead = atomic_load(&agendas->n_dead) };
+	for (unsigned lane = 0; lane < N_LANES; lane++) {
+		struct agenda_tally *tally = &agendas->tallies[lane];
+
+		ret_stats->lanes[lane] =
+			(struct agendas_lane){ .n_running = atomic_load(&tally->n_running),
+					       .n_done = atomic_load(&tally->n_done),
+					       .n_failed = atomic_load(&tally->n_failed),
+					       .n_dead = atomic_load(&tally->n_dead) };
+	}
 }

@@ -1,6 +1,7 @@
 /* server/jobs/agenda_private.h: what agenda.c and todo_run.c share. */
 #pragma once
 #include "core/base/heap.h"
+#include "core/task/future.h"
 #include "server/jobs/scheduler.h"
 #include "server/jobs/todo.h"
 
@@ -13,12 +14,32 @@ enum {
 	AGENDA_RETRY_MAX_MS = 3600 * 1000,
 };
 
-struct agendas {
-	struct store *store;
+/* Messages to actors: todo_send.c. */
+struct todo_sends {
+	void (*start)(struct todo_run *run);
+	void (*cancel)(struct todo_run *run); /* the daemon cannot wait for it */
+	void (*leave)(struct todo_run *run);  /* the run goes */
+};
+
+/* Requests of routes with `async`: server/async/replay.c, in the same way. */
+struct todo_routes {
+	void (*start)(struct todo_run *run);
+	void (*cancel)(struct todo_run *run);
+};
+
+/* Of one lane. */
+struct agenda_tally {
 	atomic_size_t n_running;
 	_Atomic uint64_t n_done, n_failed, n_dead;
-	size_t n_agendas;
-	struct agenda *agendas[];
+};
+
+struct agendas {
+	struct store *store;
+	const struct todo_sends *sends;   /* NULL: none are sent here */
+	const struct todo_routes *routes; /* the same */
+	struct agenda_tally tallies[N_LANES];
+	size_t n_loops, n_loops_max;
+	struct agenda *agendas[]; /* those of one lane, then those of the next */
 };
 
 struct near {
@@ -30,6 +51,7 @@ struct agenda {
 	struct agendas *agendas;
 	struct scheduler *scheduler;
 	struct loop *loop;
+	enum todo_lane lane;
 	unsigned index; /* of the loop, for its slots */
 	struct heap near;
 	size_t n_near;
@@ -49,7 +71,7 @@ enum todo_state {
 	TODO_ENDING, /* the store is being told how it ended; the timer tries again */
 };
 
-enum todo_end { TODO_OK, TODO_AGAIN, TODO_DEAD };
+enum todo_end { TODO_OK, TODO_AGAIN, TODO_DEAD, TODO_CANCELLED };
 
 struct todo_run {
 	struct list link;
@@ -71,6 +93,14 @@ struct todo_run {
 	struct value with;
 	void *generation;
 	char name[32];
+	/* of a request */
+	struct request *request; /* that runs again; NULL: it has ended */
+	bool cancelled;          /* its client does not want it any more */
+	int status;              /* of its answer; 0: there is none */
+	struct buf fields, body;
+	/* of a message */
+	struct future *future; /* its answer; NULL: none is awaited */
+	struct future_watch watch;
 };
 
 /* ---- agenda.c */
@@ -81,3 +111,5 @@ void agenda_arm(struct agenda *agenda);
 void todo_run_begin(struct agenda *agenda, int64_t id);
 void todo_run_cancel(struct todo_run *run);
 void todo_run_destroy(struct todo_run *run);
+void todo_end(struct todo_run *run, enum todo_end end, struct str error);
+void todo_fail(struct todo_run *run, struct str error); /* it is tried again, or given up */

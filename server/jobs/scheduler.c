@@ -301,54 +301,6 @@ void job_on_run_over(struct job_run *run, bool failed)
 
 /* ------------------------------------------------------------ the scheduler */
 
-void scheduler_set_topics(struct scheduler *scheduler, struct topics *topics)
-{
-	scheduler->topics = topics;
-}
-
-void scheduler_set_homes(struct scheduler *scheduler, struct homes *homes)
-{
-	scheduler->homes = homes;
-}
-
-void scheduler_set_actors(struct scheduler *scheduler, struct actor_loop *actors)
-{
-	scheduler->actors = actors;
-}
-
-void scheduler_set_programs(struct scheduler *scheduler, struct processes *processes,
-			    struct jq_pool *jq)
-{
-	scheduler->processes = processes;
-	scheduler->jq = jq;
-}
-
-void scheduler_set_tracer(struct scheduler *scheduler, struct tracer *tracer)
-{
-	scheduler->tracer = tracer;
-}
-
-void scheduler_set_files(struct scheduler *scheduler, struct file_io *files)
-{
-	scheduler->files = files;
-}
-
-void scheduler_set_flows(struct scheduler *scheduler,
-			 struct flow *(*find_flow)(void *generation, struct str name))
-{
-	scheduler->find_flow = find_flow;
-}
-
-void scheduler_set_store(struct scheduler *scheduler, struct store *store)
-{
-	scheduler->store = store;
-}
-
-void scheduler_set_redis(struct scheduler *scheduler, struct redis_loop *redis)
-{
-	scheduler->redis = redis;
-}
-
 struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 				   struct detacher *detacher, size_t memory_max)
 {
@@ -363,20 +315,14 @@ struct scheduler *scheduler_create(struct loop *loop, struct client *client,
 	return scheduler;
 }
 
-void scheduler_set_memory(struct scheduler *scheduler, size_t memory_max,
-			  struct arena_budget *budget)
-{
-	scheduler->memory_max = memory_max;
-	scheduler->memory_budget = budget;
-}
-
 void scheduler_destroy(struct scheduler *scheduler)
 {
 	struct job *job;
 
 	if (!scheduler)
 		return;
-	agenda_destroy(scheduler->agenda);
+	for (unsigned lane = 0; lane < N_LANES; lane++)
+		agenda_destroy(scheduler->own[lane]);
 	while ((job = list_first(&scheduler->jobs, struct job, link)))
 		job_destroy(job);
 	map_fini(&scheduler->by_name);
@@ -404,8 +350,9 @@ void scheduler_set(struct scheduler *scheduler, void *generation, struct job_spe
 		list_add(&scheduler->jobs, &job->link);
 		job_leave(job);
 	}
-	if (scheduler->agenda)
-		agenda_start(scheduler->agenda);
+	for (unsigned lane = 0; lane < N_LANES; lane++)
+		if (scheduler->own[lane])
+			agenda_start(scheduler->own[lane]);
 }
 
 void scheduler_stop(struct scheduler *scheduler, bool cancel)
@@ -413,8 +360,9 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel)
 	struct job *job;
 
 	scheduler->stopped = true;
-	if (scheduler->agenda)
-		agenda_stop(scheduler->agenda, cancel);
+	for (unsigned lane = 0; lane < N_LANES; lane++)
+		if (scheduler->own[lane])
+			agenda_stop(scheduler->own[lane], cancel);
 	list_each(job, &scheduler->jobs, struct job, link) {
 		job_drop_waiting(job);
 		timer_stop(&job->timer);
@@ -426,7 +374,12 @@ void scheduler_stop(struct scheduler *scheduler, bool cancel)
 
 size_t scheduler_n_running(const struct scheduler *scheduler)
 {
-	return scheduler->n_running + (scheduler->agenda ? agenda_n_running(scheduler->agenda) : 0);
+	size_t n_running = scheduler->n_running;
+
+	for (unsigned lane = 0; lane < N_LANES; lane++)
+		if (scheduler->own[lane])
+			n_running += agenda_n_running(scheduler->own[lane]);
+	return n_running;
 }
 
 /* ------------------------------------------------------------ for the admin API */

@@ -27,7 +27,7 @@ struct scheduler {
 	struct jq_pool *jq;          /* of the process; or NULL */
 	struct store *store;         /* of the process; or NULL: nothing is kept */
 	struct tracer *tracer;       /* of the loop; or NULL */
-	struct agenda *agenda;       /* of the loop; or NULL: nothing is done once */
+	struct agenda *own[N_LANES]; /* of the loop; or NULL: nothing is done once */
 	struct agendas *agendas;     /* of all; or NULL */
 	struct flow *(*find_flow)(void *generation, struct str name);
 	void *generation;  /* of the last scheduler_set() */

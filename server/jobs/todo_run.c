@@ -21,13 +21,23 @@ int64_t todo_id(const struct todo_run *run)
 	return run->id;
 }
 
+static struct agenda_tally *todo_tally(const struct todo_run *run)
+{
+	return &run->agenda->agendas->tallies[run->agenda->lane];
+}
+
 void todo_run_destroy(struct todo_run *run)
 {
+	check(!run->request);
+	if (run->agenda->agendas->sends)
+		run->agenda->agendas->sends->leave(run);
 	timer_stop(&run->timer);
 	list_remove(&run->link);
 	run->agenda->n_runs--;
-	atomic_fetch_sub(&run->agenda->agendas->n_running, 1);
+	atomic_fetch_sub(&todo_tally(run)->n_running, 1);
 	todo_row_fini(&run->row);
+	buf_fini(&run->fields);
+	buf_fini(&run->body);
 	arena_fini(&run->arena);
 	free(run);
 }
@@ -48,8 +58,15 @@ static int todo_end_run(struct store_op *op, struct store_db *db)
 	struct todo_run *run = container_of(op, struct todo_run, op);
 	struct str key = str_of(run->row.key), error = str_of(run->error);
 	int64_t now_wall_ns = clock_wall_ns();
+	const struct todo_answer answer = { run->status, buf_str(&run->fields),
+					    buf_str(&run->body) };
+	int r = 0;
 
 	run->next = (struct todo_next){ 0 };
+	if (run->status && (run->end == TODO_OK || run->end == TODO_DEAD))
+		r = todo_answer_keep(db, run->id, &answer);
+	if (r < 0)
+		return r;
 	switch (run->end) {
 	case TODO_OK:
 		return todo_finish(db, run->id, key, now_wall_ns, &run->next);
@@ -57,6 +74,8 @@ static int todo_end_run(struct store_op *op, struct store_db *db)
 		return todo_put_back(db, run->id, run->due_wall_ns, error);
 	case TODO_DEAD:
 		return todo_bury(db, run->id, key, now_wall_ns, error, &run->next);
+	case TODO_CANCELLED:
+		return todo_cancelled(db, run->id, now_wall_ns);
 	}
 	unreachable();
 }
@@ -83,7 +102,8 @@ static void todo_tell_end(struct todo_run *run)
 	run->op.loop = run->agenda->loop;
 	run->op.run = todo_end_run;
 	run->op.on_done = todo_end_done;
-	run->asking = store_submit(run->agenda->scheduler->store, &run->op, sizeof(*run)) == 0;
+	run->asking = store_submit(run->agenda->scheduler->store, &run->op,
+				   sizeof(*run) + run->fields.len + run->body.len) == 0;
 	if (!run->asking && !run->agenda->stopped)
 		timer_start(&run->timer, AGENDA_PAUSE_MS);
 }
@@ -93,27 +113,27 @@ static void todo_on_timer(struct timer *timer)
 	todo_tell_end(container_of(timer, struct todo_run, timer));
 }
 
-static void todo_end(struct todo_run *run, enum todo_end end, struct str error)
+void todo_end(struct todo_run *run, enum todo_end end, struct str error)
 {
 	run->state = TODO_ENDING;
 	run->end = end;
 	snprintf(run->error, sizeof(run->error), "%.*s",
 		 STR_ARG(str_first(error, sizeof(run->error) - 1)));
 	if (end == TODO_OK)
-		atomic_fetch_add(&run->agenda->agendas->n_done, 1);
+		atomic_fetch_add(&todo_tally(run)->n_done, 1);
 	if (end == TODO_DEAD)
-		atomic_fetch_add(&run->agenda->agendas->n_dead, 1);
+		atomic_fetch_add(&todo_tally(run)->n_dead, 1);
 	todo_tell_end(run);
 }
 
 /* It doubles, up to an hour. */
-static void todo_fail(struct todo_run *run, struct str error)
+void todo_fail(struct todo_run *run, struct str error)
 {
 	uint64_t pause_ms = (uint64_t)run->row.pause_ms << MIN(run->row.starts - 1, INT64_C(20));
 	bool again = run->row.starts < run->row.tries;
 
 	pause_ms = MIN(pause_ms, (uint64_t)MAX(AGENDA_RETRY_MAX_MS, (int)run->row.pause_ms));
-	atomic_fetch_add(&run->agenda->agendas->n_failed, 1);
+	atomic_fetch_add(&todo_tally(run)->n_failed, 1);
 	run->due_wall_ns = clock_wall_ns() + (int64_t)(pause_ms * NS_PER_MS);
 	log_warning("scheduled run failed what=%s id=%" PRId64 " try=%" PRId64 " error=%s, %s",
 		    run->row.target, run->id, run->row.starts, LOG_QUOTE(error),
@@ -187,6 +207,10 @@ void todo_run_cancel(struct todo_run *run)
 {
 	if (run->state == TODO_RUNNING && run->row.kind == TODO_FLOW)
 		flow_run_cancel(&run->flow);
+	else if (run->state == TODO_RUNNING && run->row.kind == TODO_SEND)
+		run->agenda->agendas->sends->cancel(run);
+	else if (run->state == TODO_RUNNING && run->row.kind == TODO_ROUTE)
+		run->agenda->agendas->routes->cancel(run);
 }
 
 /* ------------------------------------------------------------ a job */
@@ -230,7 +254,7 @@ static int todo_start_run(struct store_op *op, struct store_db *db)
 {
 	struct todo_run *run = container_of(op, struct todo_run, op);
 
-	return todo_start(db, run->id, &run->row);
+	return todo_start(db, run->id, clock_wall_ns(), &run->row);
 }
 
 static void todo_started(struct store_op *op)
@@ -238,21 +262,27 @@ static void todo_started(struct store_op *op)
 	struct todo_run *run = container_of(op, struct todo_run, op);
 	struct agenda *agenda = run->agenda;
 	int64_t id = run->id;
+	int result = op->result;
 
 	run->asking = false;
-	if (op->result < 0) {
+	if (result < 0) {
 		todo_run_leave(run);
-		if (op->result != -ENOENT)
+		if (result != -ENOENT)
 			agenda_add_near(agenda, id,
 					clock_wall_ns() + AGENDA_PAUSE_MS * (int64_t)NS_PER_MS);
 		return;
 	}
+	if (agenda->stopped) { /* there may be no store to be told any more: the next process does it */
+		todo_run_leave(run);
+		return;
+	}
 	run->state = TODO_RUNNING;
-	if (agenda->stopped) {
-		run->due_wall_ns = clock_wall_ns();
-		todo_end(run, TODO_AGAIN, STR("interrupted"));
+	if (run->row.kind == TODO_ROUTE) {
+		agenda->agendas->routes->start(run);
 	} else if (run->row.kind == TODO_FLOW) {
 		todo_start_flow(run);
+	} else if (run->row.kind == TODO_SEND && agenda->agendas->sends) {
+		agenda->agendas->sends->start(run);
 	} else {
 		todo_start_job(run);
 	}
@@ -265,8 +295,10 @@ void todo_run_begin(struct agenda *agenda, int64_t id)
 	list_init(&run->link);
 	list_add(&agenda->runs, &run->link);
 	agenda->n_runs++;
-	atomic_fetch_add(&agenda->agendas->n_running, 1);
 	run->agenda = agenda;
+	atomic_fetch_add(&todo_tally(run)->n_running, 1);
+	buf_init(&run->fields, SIZE_MAX);
+	buf_init(&run->body, SIZE_MAX);
 	run->id = id;
 	timer_init(&run->timer, agenda->loop, todo_on_timer);
 	run->op.loop = agenda->loop;

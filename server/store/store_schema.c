@@ -33,6 +33,40 @@ static const char *const steps[] = {
 	"create index todo_due on todo (due, id) where state = 0 and blocked = 0;"
 	"create index todo_running on todo (id) where state = 1;"
 	"create index todo_over on todo (id) where state >= 2;",
+	/* 6: todo has messages to actors (kind 2), several of which may have one name */
+	"drop index todo_name;"
+	"create unique index todo_name on todo (name) where name is not null and state = 0 and "
+	"kind "
+	"<> 2;"
+	"create index todo_send on todo (name) where name is not null and state = 0 and kind = 2;",
+	/* 7: todo has requests of routes with `async` (kind 3), in a lane of their own; `token` is what
+	 * their clients ask by, `print` what two of one `idem` must have in common, `begun` the last
+	 * start, `keep` how long one is known after its end (0: a day), all in ns; n of todo_count
+	 * are not over */
+	"alter table todo add column lane int not null default 0;"
+	"alter table todo add column token text;"
+	"alter table todo add column print text;"
+	"alter table todo add column begun int not null default 0;"
+	"alter table todo add column keep int not null default 0;"
+	"alter table todo add column cancelled int not null default 0;"
+	"alter table todo add column size int not null default 0;"
+	"drop index todo_due;"
+	"create index todo_due on todo (lane, due, id) where state = 0 and blocked = 0;"
+	"drop index todo_over;"
+	"create index todo_over on todo (lane, id, size) where state >= 2;"
+	"create unique index todo_token on todo (token) where token is not null;"
+	"create index todo_route on todo (target, id) where lane = 1;"
+	"create table todo_answer (id integer primary key, status int not null,"
+	" fields text not null, body text not null);"
+	"create table todo_count (target text primary key, n int not null) without rowid;"
+	"create trigger todo_counted after insert on todo when new.lane = 1 begin"
+	" insert into todo_count values (new.target, 1) on conflict do update set n = n + 1; end;"
+	"create trigger todo_ended after update of state on todo"
+	" when new.lane = 1 and old.state < 2 and new.state >= 2 begin"
+	" update todo_count set n = n - 1 where target = new.target;"
+	" delete from todo_count where target = new.target and n = 0; end;"
+	"create trigger todo_gone after delete on todo when old.lane = 1 begin"
+	" delete from todo_answer where id = old.id; end;",
 };
 
 /* Each step or nothing of it. */

@@ -352,7 +352,7 @@ const struct verb verb_cancel = {
 	.name = "cancel",
 	.help = "Takes back what `schedule:` keeps under that name and has not begun, and what "
 		"`send:` with `delay:` and that key still has to send; the result is how many "
-		"were scheduled: 1 or 0.",
+		"of these the store had.",
 	.config_size = sizeof(struct cancel_config),
 	.state_size = sizeof(struct schedule_state),
 	.is_idempotent = true,

@@ -1,7 +1,9 @@
 /* server/verbs/send.c: `send:` and `ask:`: messages to actors; `cancel:`: those that are still to be
  * sent. */
 #include "core/base/blob.h"
+#include "core/base/clock.h"
 #include "server/actors/actors.h"
+#include "server/jobs/todo_send.h"
 #include "server/peers/peers.h"
 #include "server/verbs/message.h"
 #include <errno.h>
@@ -22,7 +24,8 @@ struct send_state {
 	struct step_run *step;
 	struct future *future;
 	struct future_watch watch;
-	struct timer delay; /* of an ask */
+	struct timer delay;    /* of an ask */
+	struct todo_ask *keep; /* of a message that the store is asked to keep; or NULL */
 	struct actor_send send;
 	struct value result;
 };
@@ -33,8 +36,9 @@ static const struct setting send_keys[] = {
 	  .required = true },
 	{ "message", SETTING_VALUE, AT(message_node), .help = "What ${message} is there." },
 	{ "delay", SETTING_DURATION, AT(delay_ms), "0s",
-	  "How long before it is sent, whatever becomes of this flow.", .min = 0,
-	  .max = DELAY_MAX_MS },
+	  "How long before it is sent, whatever becomes of this flow. One to an actor with "
+	  "persist: true is kept by the store.",
+	  .min = 0, .max = DELAY_MAX_MS },
 	{ "key", SETTING_TEMPLATE, AT(key_node),
 	  .help = "With delay: the name that `cancel:` knows it by." },
 	SETTINGS_END
@@ -230,11 +234,56 @@ static void send_go(struct send_state *state, bool asks)
 		send_end(state, code, detail);
 }
 
+static void send_on_kept(struct todo_ask *ask)
+{
+	struct send_state *state = ask->user;
+
+	if (!state)
+		return;
+	state->keep = NULL;
+	if (ask->result == 0)
+		send_end(state, ERROR_NONE, "");
+	else
+		send_end(state, ERROR_UNAVAILABLE, "the store does not work");
+}
+
+/* As long as the actor's state is kept, so is what it is to be told. The task ends when the store has it. */
+static void send_keep(struct step_run *run, struct str key)
+{
+	const struct send_config *config = run->config;
+	struct context *context = run->run->context;
+	struct send_state *state = run->state;
+	struct todo todo;
+	struct buf args;
+	int r;
+
+	buf_init_arena(&args, step_arena(run));
+	r = todo_of_send(&todo, &state->send, &args);
+	todo.name = key.len ? key : STR("");
+	todo.due_wall_ns = clock_wall_ns() + (int64_t)(config->delay_ms * NS_PER_MS);
+	if (r == -EMSGSIZE) {
+		send_end(state, ERROR_TOO_LARGE, "what is kept for later is larger than 1 MiB");
+	} else if (r < 0) {
+		send_end(state, ERROR_MEMORY_LIMIT, "");
+	} else if (!context->agendas) {
+		send_end(state, ERROR_UNAVAILABLE, "nothing can be kept here");
+	} else {
+		state->keep =
+			agendas_add(context->agendas, &todo, context->loop, send_on_kept, state);
+		run->sent = state->keep != NULL;
+		if (!state->keep)
+			send_end(state, ERROR_UNAVAILABLE, "too much waits for the store");
+	}
+}
+
 static void send_later(struct step_run *run)
 {
 	const struct send_config *config = run->config;
+	struct actor_loop *actors = run->run->context->actors;
 	struct send_state *state = run->state;
 	struct str key = STR_NONE;
+	const char *detail = "";
+	bool persists = false;
 	enum error_code code;
 	int r = config->key ? step_eval_name(run, config->key, &key) : 0;
 
@@ -243,8 +292,14 @@ static void send_later(struct step_run *run)
 		step_done_errno(run, r);
 		return;
 	}
-	code = actors_send_later(run->run->context->actors, &state->send, config->delay_ms, key);
-	send_end(state, code, code == ERROR_NONE ? "" : "too many messages are to be sent later");
+	code = actors_look(actors, &state->send, &persists, &detail);
+	if (code == ERROR_NONE && persists) {
+		send_keep(run, key);
+		return;
+	}
+	if (code == ERROR_NONE)
+		code = actors_send_later(actors, &state->send, config->delay_ms, key, &detail);
+	send_end(state, code, detail);
 }
 
 static void send_start(struct step_run *run)
@@ -300,6 +355,9 @@ static void send_cancel(struct step_run *run)
 
 	if (state->delay.loop)
 		timer_stop(&state->delay);
+	if (state->keep)
+		state->keep->user = NULL; /* it may be kept all the same */
+	state->keep = NULL;
 	if (state->future) {
 		future_unwatch(&state->watch);
 		future_discard(state->future);

@@ -43,6 +43,17 @@ class Stage:
                     client.close()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_logreport(report):
+    """LEAT_FAILED: the file that takes what failed, a test a line, for scripts/again."""
+    yield
+    if report.failed and os.environ.get("LEAT_FAILED"):
+        with open(os.environ["LEAT_FAILED"], "a+", encoding="utf-8") as file:
+            file.seek(0)
+            if report.nodeid + "\n" not in file.readlines():
+                file.write(report.nodeid + "\n")
+
+
 @pytest.fixture
 def stage():
     stage = Stage()

@@ -19,6 +19,7 @@ import time
 BINARY = os.environ.get("LEAT_BINARY", "build/leat")
 FLAVOR = os.environ.get("LEAT_FLAVOR", "release")
 SLOW = 1 if FLAVOR == "release" else 6  # how much longer things may take under a sanitizer
+PATIENCE = 4 if os.environ.get("CI") else 1  # on a machine that nobody knows: only what fails takes longer by it
 TIMEOUT = 10 * SLOW  # how long anything that must happen may take to happen
 
 REPORT = re.compile(r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:"
@@ -35,7 +36,7 @@ DEFAULTS = {
 
 def within(seconds):
     """The moment until which something may take, in the time of the flavour."""
-    return time.monotonic() + seconds * SLOW
+    return time.monotonic() + seconds * SLOW * PATIENCE
 
 
 def await_true(question, seconds=10, what="it"):
@@ -46,7 +47,7 @@ def await_true(question, seconds=10, what="it"):
         answer = question()
         if answer:
             return answer
-        assert time.monotonic() < deadline, f"{what} did not come to be in {seconds * SLOW} s"
+        assert time.monotonic() < deadline, f"{what} did not come to be in {seconds * SLOW * PATIENCE} s"
         pause.wait(0.01)
 
 
@@ -342,7 +343,7 @@ class Daemon:
 
     def wait(self, seconds=10):
         """Its exit code, once it has ended by itself."""
-        self.code = self.process.wait(seconds * SLOW)
+        self.code = self.process.wait(seconds * SLOW * PATIENCE)
         self.reader.join(TIMEOUT)
         return self.code
 

@@ -1,5 +1,8 @@
 """tests/e2e/test_actors.py: named state, and handlers that change it, one message at a time."""
+import json
+import os
 import re
+import sqlite3
 import threading
 
 from backends import answering, holding
@@ -577,3 +580,143 @@ def test_nothing_that_was_replied_to_is_lost_by_a_crash(leat):
             now = daemon.post_json(f"/count/{name}/add", 0).json()
             assert now in (last + 1, last + 2), (name, last, now)
             replied[name] = now
+
+
+# ------------------------------------------------------------------ what is to be sent to them later
+
+LATER_KEPT = """
+store: { path: "@DIR@/leat.db" }
+actors:
+  note:
+    persist: true
+    expose: true
+    state: ","
+    handlers:
+      add: { set: "${state + message + ','}" }
+      get: { method: GET, reply: { json: "${state}" } }
+      fail: { tasks: { f: { fail: broken } } }
+  fleeting: { expose: true, state: ",", handlers: { add: { set: "${state + message + ','}" }, get: { method: GET, reply: "${state}" } } }
+routes:
+  POST /later/{actor}/{handler}/{key}/{text}:
+    tasks: { s: { send: "${path.actor}", handler: "${path.handler}", message: "${path.text}", delay: @delay@, key: "k:${path.key}" } }
+    reply: ok
+  POST /cancel/{key}: { tasks: { c: { cancel: "k:${path.key}" } }, reply: { json: "${c}" } }
+"""
+
+
+def noted(daemon):
+    return set(daemon.get("/note/get").json().strip(",").split(","))
+
+
+def stored(daemon, sql):
+    with sqlite3.connect(os.path.join(daemon.dir, "leat.db"), timeout=30) as file:
+        rows = file.execute(sql).fetchall()
+    file.close()
+    return rows
+
+
+def kept(daemon):
+    return stored(daemon, "select count(*) from todo where kind = 2 and state < 2")[0][0]
+
+
+def test_a_delayed_message_to_an_actor_that_is_kept_is_not_lost_by_kill_9(leat):
+    daemon = leat(LATER_KEPT, delay="1h")
+    for i in range(20):
+        assert daemon.post(f"/later/note/add/k{i // 2}/n{i}").text == "ok"
+    assert daemon.post("/later/fleeting/add/f/gone").text == "ok"
+    assert daemon.post("/cancel/k3").json() == 2  # all that have the name
+    daemon.restart(9)
+    assert kept(daemon) == 18
+    assert daemon.post("/cancel/k3").json() == 0
+    assert daemon.post("/cancel/k4").json() == 2
+    stored(daemon, "update todo set due = 0")  # an hour later
+    daemon.restart(9)
+    await_true(lambda: kept(daemon) == 0, 60)
+    assert noted(daemon) == {f"n{i}" for i in range(20) if i not in (6, 7, 8, 9)}
+    assert daemon.get("/fleeting/get").text == ","  # it has no place in the store
+
+
+def test_kill_9_while_kept_messages_are_sent_loses_none(leat):
+    daemon, sent = leat(LATER_KEPT, delay="5ms"), set()
+    for number in range(3):
+        for i in range(30):
+            assert daemon.post(f"/later/note/add/k/{number}x{i}").text == "ok"
+            sent.add(f"{number}x{i}")
+        daemon.restart(9)
+    await_true(lambda: kept(daemon) == 0, 60)
+    assert noted(daemon) == sent
+
+
+def test_a_kept_message_whose_handler_fails_is_tried_again_and_can_be_cancelled_meanwhile(leat):
+    daemon = leat(LATER_KEPT, delay="5ms")
+    assert daemon.post("/later/note/fail/k/x").text == "ok"
+    daemon.await_line("scheduled run failed what=note .*try=1 error=broken, trying again")
+    await_true(lambda: daemon.post("/cancel/k").json() == 1)
+    assert kept(daemon) == 0
+
+
+def test_a_kept_message_for_nobody_is_refused_at_once(leat):
+    daemon = leat(LATER_KEPT, delay="1h")
+    assert daemon.post("/later/nobody/add/k/x").status == 404
+    assert kept(daemon) == 0
+
+
+# ------------------------------------------------------------------ memory
+
+MEMORY = """
+limits: { total_memory: 8m, body: 1m }
+actors:
+  "box/{id}":
+    max: 100000
+    mailbox: { bytes: 64m }
+    state: { text: "" }
+    handlers:
+      put: { tasks: { t: { get: "@up@/" } } }
+      grow: { set: { text: "${state.text + message}" }, reply: { json: "${len(state.text)}" } }
+      size: { reply: { json: "${len(state.text)}" } }
+routes:
+  POST /put: { body: { type: json }, tasks: { t: { send: box/one, handler: put, message: "${body}" } }, reply: ok }
+  POST /grow: { body: { type: json }, tasks: { t: { ask: box/two, handler: grow, message: "${body}" } }, reply: { json: "${t}" } }
+  GET /size: { tasks: { t: { ask: box/two, handler: size } }, reply: { json: "${t}" } }
+  POST /many: { body: { type: json }, tasks: { all: { each: "${body}", send: "box/${item}", handler: size } }, reply: ok }
+"""
+
+
+def used(daemon):
+    return actors(daemon)["box"]["memory_bytes"]
+
+
+def until_refused(daemon, target, body):
+    """What was answered, until the memory of all is used up."""
+    answers = []
+    while len(answers) < 100:
+        answers.append(daemon.request("POST", target, body=body(len(answers)), headers=JSON))
+        if answers[-1].status != 200:
+            break
+    assert answers[-1].status in (500, 503), answers[-1]
+    return answers[:-1]
+
+
+def test_mailboxes_count_in_the_memory_of_all_and_are_given_back(leat, backend):
+    up = backend(holding(1))
+    daemon = leat(MEMORY, up=up.url)
+    before = used(daemon)
+    n_sent = len(until_refused(daemon, "/put", lambda _: json.dumps("x" * 200000)))
+    assert 10 < n_sent < 41 and n_sent * 200000 < used(daemon) < 8 << 20
+    assert f'leat_actor_memory_bytes{{actor="box"}} {used(daemon)}' in daemon.admin("GET", "/metrics").text
+    up.release.set()
+    await_true(lambda: used(daemon) < before + 4096 and actors(daemon)["box"]["messages"] == 0, 60)
+    assert daemon.post_json("/put", "x" * 200000).status == 200
+
+
+def test_a_state_that_does_not_fit_into_the_memory_of_all_is_none(leat):
+    daemon = leat(MEMORY, up="http://127.0.0.1:1")
+    size = until_refused(daemon, "/grow", lambda _: json.dumps("x" * 300000))[-1].json()
+    assert 600000 <= size < 8 << 20 and size < used(daemon) < size + 10000
+    assert daemon.get("/size").json() == size
+
+
+def test_actors_themselves_count_in_the_memory_of_all(leat):
+    daemon = leat(MEMORY, up="http://127.0.0.1:1")
+    until_refused(daemon, "/many", lambda n: json.dumps(list(range(n * 400, n * 400 + 400))))
+    assert 4 << 20 < used(daemon) <= 8 << 20

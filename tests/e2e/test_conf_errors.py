@@ -121,7 +121,7 @@ def test_a_trap_of_yaml_is_told_with_its_mend(text, mend):
     ("routes: { GET /: { reply: { status: 99 } } }\n", "200"),
     ("routes: { GET /: { reply: { headers: { Content-Length: 5 } } } }\n", "leat itself"),
     ("routes: { GET /: { reply: { headers: { \"a b\": 5 } } } }\n", "header"),
-    ("routes: { GET /: { async: true, reply: x } }\n", "not in this version"),
+    ("routes: { GET /: { async: yes, reply: x } }\n", "async is true, or a map"),
     ("routes: { GET /: { events: {} } }\n", "subscribe"),
     ("routes: { GET /: { events: [] } }\n", "1 to 16"),
     ("routes: { GET /: { events: t, reply: x } }\n", "keep one"),

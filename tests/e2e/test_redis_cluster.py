@@ -161,7 +161,7 @@ class Watched:
     def __init__(self):
         self.master = RedisServer(port=free_port())
         self.replica = RedisServer("--replicaof", "127.0.0.1", str(self.master.port), port=free_port())
-        conf = (f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\nsentinel down-after-milliseconds mymaster 500\n"
+        conf = (f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\nsentinel down-after-milliseconds mymaster 1000\n"
                 "sentinel failover-timeout mymaster 3000\n")
         self.sentinels = [RedisServer(port=free_port(), program="redis-sentinel", conf=conf) for _ in range(3)]
         await_true(lambda: self.replica.says("master_link_status:up", "replication"), seconds=30, what="the replica")
@@ -171,6 +171,21 @@ class Watched:
     def knows_all(sentinel):
         info = sentinel.ask("INFO", "sentinel").decode()
         return "status=ok" in info and "slaves=1,sentinels=3" in info
+
+    def master_port(self):
+        """That of the master that all sentinels name, once none of them changes it."""
+        told = [sentinel.ask("SENTINEL", "MASTER", "mymaster") for sentinel in self.sentinels]
+        told = [dict(zip(fields[::2], fields[1::2])) for fields in told]
+        ports = {int(fields[b"port"]) for fields in told}
+        return ports.pop() if len(ports) == 1 and all(fields[b"flags"] == b"master" for fields in told) else None
+
+    def roles(self):
+        """Of the two servers: who is the master, and that the other one is its replica, as the sentinels say too."""
+        for one, other in ((self.master, self.replica), (self.replica, self.master)):
+            if one.says("role:master", "replication") and other.says(f"master_port:{one.port}", "replication") \
+                    and other.says("role:slave", "replication") and self.master_port() == one.port:
+                return one, other
+        return None
 
     def where(self):
         ports = ", ".join(f'"127.0.0.1:{sentinel.port}"' for sentinel in self.sentinels)
@@ -228,8 +243,11 @@ def test_a_failover_is_followed_without_a_reload(leat, watched):
         over.set()
         thread.join()
     assert not wrong, wrong
+    # the sentinels must have ended it: a server that comes back before may be made the master again
+    await_true(lambda: watched.master_port() == watched.replica.port, seconds=60, what="the end of the failover")
     assert daemon.post("/set/after/2").json() == "OK" and watched.replica.ask("GET", "after") == b"2"
-    # the old one comes back and becomes a replica: nobody writes to it
+    # the old one comes back and becomes a replica (or, where the machine is slow, the master again): one of them is written to
     watched.master.start()
-    await_true(lambda: watched.master.says("role:slave", "replication"), seconds=60, what="the old master's return")
-    assert daemon.post("/set/after/3").json() == "OK" and watched.replica.ask("GET", "after") == b"3"
+    master, replica = await_true(watched.roles, seconds=60, what="the old master's return")
+    assert daemon.post("/set/after/3").json() == "OK" and master.ask("GET", "after") == b"3"
+    await_true(lambda: replica.ask("GET", "after") == b"3", what="the replica")

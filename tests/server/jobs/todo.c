@@ -1,5 +1,6 @@
 /* tests/server/jobs/todo.c: which of those that are to be done once may begin. */
 #include "server/jobs/todo.h"
+#include "server/jobs/todo_look.h"
 #include "tests/lib/tap.h"
 #include <errno.h>
 
@@ -76,7 +77,7 @@ static bool is_near(struct store_db *db, int64_t id)
 static int start(struct store_db *db, int64_t id)
 {
 	struct todo_row row = { 0 };
-	int r = todo_start(db, id, &row);
+	int r = todo_start(db, id, 0, &row);
 
 	todo_row_fini(&row);
 	return r;
@@ -249,6 +250,156 @@ static void each_is_done_by_one_loop(void)
 	in_store(slots);
 }
 
+/* ------------------------------------------------------------ requests of clients */
+
+#define TOKEN_A "0123456789abcdef0123456789abcdef"
+#define TOKEN_B "fedcba9876543210fedcba9876543210"
+
+static const struct todo_slots clients = { 1, 0, LANE_CLIENTS };
+
+static int64_t add_request(struct store_db *db, const char *token, int64_t waiting_max)
+{
+	const struct todo todo = { .kind = TODO_ROUTE,
+				   .target = STR("POST /"),
+				   .token = str_of(token),
+				   .args = STR("x\0y"),
+				   .due_wall_ns = 1 * S,
+				   .tries = 1,
+				   .waiting_max = waiting_max };
+
+	return add_todo(db, &todo);
+}
+
+static enum todo_is state_of(struct store_db *db, const char *token)
+{
+	struct todo_look look;
+	enum todo_is state;
+
+	todo_look_init(&look);
+	is_int(todo_look_token(db, str_of(token), &look), 0);
+	state = look.state;
+	todo_look_fini(&look);
+	return state;
+}
+
+static void lanes(struct store_db *db)
+{
+	int64_t own = add(db, "", 1), client = add_request(db, TOKEN_A, 10);
+	struct todo_row row = { 0 };
+	struct todo_next near;
+
+	is_true(is_near(db, own));
+	is_int(todo_near(db, &clients, 0, 1000 * S, &near, 1), 1);
+	is_int(near.id, client);
+	is_int(todo_start(db, client, 0, &row), 0);
+	is_int(row.args_len, 3);
+	is_true(memcmp(row.args, "x\0y", 3) == 0);
+	is_text(row.token, TOKEN_A);
+	todo_row_fini(&row);
+	is_int(todo_recover(db, &all, 0), 0); /* of the other lane */
+	is_int(state_of(db, TOKEN_A), TODO_IS_RUNNING);
+	is_int(todo_recover(db, &clients, 0), 0);
+	is_int(state_of(db, TOKEN_A), TODO_IS_WAITING);
+}
+
+static void requests_are_in_a_lane_of_their_own(void)
+{
+	in_store(lanes);
+}
+
+static void answers(struct store_db *db)
+{
+	const struct todo_answer answer = { 201, STR("{}"), STR("a\0b") };
+	int64_t id = add_request(db, TOKEN_A, 10);
+	struct todo_look look;
+
+	is_int(start(db, id), 0);
+	is_int(todo_answer_keep(db, id, &answer), 0);
+	finish(db, id);
+	todo_look_init(&look);
+	is_int(todo_look_token(db, STR(TOKEN_A), &look), 0);
+	is_int(look.state, TODO_IS_OK);
+	is_int(look.status, 201);
+	is_int(look.body.len, 3);
+	is_int(todo_look_token(db, STR(TOKEN_B), &look), -ENOENT);
+	todo_near(db, &clients, 90000 * S, 0, NULL, 0); /* more than a day later */
+	is_int(todo_look_token(db, STR(TOKEN_A), &look), -ENOENT);
+	is_int(store_number(db, "select count(*) from todo_answer", STORE_NO_ARGS, -1, NULL), 0);
+	todo_look_fini(&look);
+}
+
+static void an_answer_is_known_until_it_is_forgotten_with_its_request(void)
+{
+	in_store(answers);
+}
+
+static void room(struct store_db *db)
+{
+	int64_t a = add_request(db, TOKEN_A, 1);
+
+	is_true(a > 0);
+	is_int(add_request(db, TOKEN_B, 1), -EBUSY);
+	is_int(start(db, a), 0);
+	is_int(add_request(db, TOKEN_B, 1), -EBUSY);
+	finish(db, a);
+	is_true(add_request(db, TOKEN_B, 1) > a);
+}
+
+static void no_more_requests_of_a_route_wait_than_may(void)
+{
+	in_store(room);
+}
+
+static void cancelling(struct store_db *db)
+{
+	int64_t a = add_request(db, TOKEN_A, 2), b = add_request(db, TOKEN_B, 2), n;
+
+	is_int(todo_cancel_token(db, STR(TOKEN_A), 5 * S, &n), 0);
+	is_int(n, 1);
+	is_int(state_of(db, TOKEN_A), TODO_IS_CANCELLED);
+	is_int(start(db, a), -ENOENT);
+	is_int(todo_cancel_token(db, STR(TOKEN_A), 5 * S, &n), 0);
+	is_int(n, 0);
+	is_int(start(db, b), 0);
+	is_int(todo_cancel_token(db, STR(TOKEN_B), 5 * S, &n), 0);
+	is_int(n, 1);
+	is_int(state_of(db, TOKEN_B), TODO_IS_RUNNING);
+	is_int(todo_recover(db, &clients, 6 * S), 0); /* a crash before it was told to stop */
+	is_int(state_of(db, TOKEN_B), TODO_IS_CANCELLED);
+	is_true(add_request(db, "x", 1) > b);
+}
+
+static void one_that_is_cancelled_does_not_begin_again(void)
+{
+	in_store(cancelling);
+}
+
+static void prints(struct store_db *db)
+{
+	struct todo todo = { .kind = TODO_ROUTE,
+			     .target = STR("POST /"),
+			     .idem = STR("i"),
+			     .token = STR(TOKEN_A),
+			     .print = STR("p"),
+			     .args = STR("x") };
+	struct todo_added added;
+	int64_t id = add_todo(db, &todo);
+
+	todo.token = STR(TOKEN_B);
+	is_int(todo_insert(db, &todo, 0, &added), 0);
+	is_int(added.id, id);
+	is_text(added.token, TOKEN_A);
+	todo.print = STR("q");
+	is_int(todo_insert(db, &todo, 0, &added), -EEXIST);
+	todo = (struct todo){ .target = STR("flow"), .idem = STR("i"), .args = STR("{}") };
+	is_int(todo_insert(db, &todo, 0, &added), -EEXIST); /* what is no request has no token */
+}
+
+static void an_idempotency_key_is_for_one_request_only(void)
+{
+	in_store(prints);
+}
+
 int main(void)
 {
 	TEST(those_of_a_key_are_in_the_order_of_their_times);
@@ -258,5 +409,10 @@ int main(void)
 	TEST(the_same_is_not_added_twice_within_a_day_after_its_end);
 	TEST(one_that_is_cut_begins_again_five_times);
 	TEST(each_is_done_by_one_loop);
+	TEST(requests_are_in_a_lane_of_their_own);
+	TEST(an_answer_is_known_until_it_is_forgotten_with_its_request);
+	TEST(no_more_requests_of_a_route_wait_than_may);
+	TEST(one_that_is_cancelled_does_not_begin_again);
+	TEST(an_idempotency_key_is_for_one_request_only);
 	return tap_done();
 }
