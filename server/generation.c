@@ -237,14 +237,6 @@ static void load_kafka_section(struct load *load)
 	load->compiler.kafka = &generation->kafka;
 }
 
-static void load_peers(struct load *load)
-{
-	load->compiler.peers = &load->generation->peers;
-	peer_section_compile(&load->generation->peers, load->config.peers,
-			     load->before ? &load->before->peers : NULL, &load->generation->conf,
-			     load->diag);
-}
-
 static void load_sql_section(struct load *load)
 {
 	struct generation *generation = load->generation;
@@ -415,7 +407,10 @@ static void load_sections(struct load *load)
 	load_sql_section(load);
 	load_kafka_section(load);
 	load_shared(load);
-	load_peers(load);
+	peer_section_compile(&generation->peers, load->config.peers,
+			     load->before ? &load->before->peers : NULL, &generation->conf,
+			     load->diag);
+	load->compiler.peers = &generation->peers;
 	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
 	load->compiler.actors = &load->generation->actors;
 	load_flows(load);

@@ -24,6 +24,7 @@ void peer_route_add(struct generation *generation, struct flow_compiler *compile
 		return;
 	route = arena_zalloc(generation->arena, sizeof(*route));
 	route->native = peer_accept;
+	route->place = node_find(generation->conf.root, "peers")->place;
 	route->flow = flow_declare(compiler, STR("peers"));
 	flow_compile(compiler, route->flow, NULL, NULL, 0);
 	diag_init(&unheard);

@@ -123,8 +123,8 @@ enum error_code actors_look(struct actor_loop *from, const struct actor_send *se
 	const struct actor_spec *spec;
 
 	*ret_persists = false;
-	if (str_has(send->name, '@'))
-		return ERROR_NONE; /* its host knows */
+	if (str_has(send->name, '@')) /* what is kept there is not known here */
+		return ERROR_NONE;
 	spec = send_find(from, send, &code, ret_detail);
 	*ret_persists = spec && spec->persists;
 	return code;

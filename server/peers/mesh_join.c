@@ -26,10 +26,7 @@ static void mesh_meet(struct mesh *mesh, uint64_t instance) HOLDS(mesh->lock)
 		mesh_names_clear(&mesh->linked);
 		mesh->n_linked = 0;
 		mesh_drop_notices(mesh, true);
-		if (!list_is_empty(&mesh->wanted)) {
-			mesh->restarted = true;
-			mesh_post_home(mesh);
-		}
+		mesh->restarted = !mesh->told; /* those linked hear of it once */
 	}
 	mesh->instance = instance;
 	mesh_drop_notices(mesh, false);
@@ -43,8 +40,8 @@ static void mesh_up(struct mesh *mesh, struct trunk *trunk, uint64_t instance) H
 	mesh->up_ns = clock_monotonic_ns();
 	mesh->must_dial = mesh->proven = false;
 	mesh->problem = NULL;
-	mesh->lost = mesh->told = false;
 	mesh_meet(mesh, instance);
+	mesh->lost = mesh->told = false;
 	mesh_post_home(mesh);
 	atomic_fetch_add(&mesh->peer->stats.connects, 1);
 }

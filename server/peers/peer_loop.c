@@ -158,6 +158,7 @@ static struct future *peers_send(struct actor_loop *from, const struct actor_sen
 		*ret_detail = "the name of the actor is empty, or too long";
 		return NULL;
 	}
+	/* cppcheck-suppress returnDanglingLifetime // `there` is only read */
 	return peer->form->send(peer, from, &there, asks, ret_code, ret_detail);
 }
 
