@@ -284,12 +284,10 @@ static void load_routes(struct load *load)
 	struct generation *generation = load->generation;
 	const struct node *node = load->config.routes;
 	size_t n_entries = node_n_entries(node);
+	size_t n_max = n_entries + actor_routes_max(&generation->actors) + ASYNC_ROUTES_MAX + 1;
 
 	generation->router = router_create(generation->arena);
-	generation->routes = arena_alloc_array(generation->arena,
-					       n_entries + actor_routes_max(&generation->actors) +
-						       ASYNC_ROUTES_MAX + 1,
-					       sizeof(struct route *));
+	generation->routes = arena_alloc_array(generation->arena, n_max, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
 						    &load->schemas, &generation->settings,

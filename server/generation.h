@@ -38,8 +38,9 @@ struct generation {
 	struct listen_spec *listens;
 	bool listens_look; /* at least one of them looks at every request: policies, proxies */
 	struct policy_list policies;
-	struct route *no_route;   /* of requests that no route takes, but policies look at */
-	struct listen_spec admin; /* text.len 0: none */
+	struct route *no_route;       /* of requests that no route takes, but policies look at */
+	const struct route *messages; /* of libprocess' peers; NULL: there are none */
+	struct listen_spec admin;     /* text.len 0: none */
 	struct router *router;
 	size_t n_routes;
 	struct route **routes; /* in the order of the file */

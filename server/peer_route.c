@@ -2,6 +2,7 @@
 #include "server/peer_route.h"
 #include "server/peers/peer_frame.h"
 #include "server/peers/peer_loop.h"
+#include "server/peers/wire.h"
 #include "server/route.h"
 
 static bool peer_may_come(const struct peer_section *section)
@@ -17,6 +18,8 @@ void peer_route_add(struct generation *generation, struct flow_compiler *compile
 	struct route *route;
 	struct diag unheard;
 
+	generation->messages =
+		wire_route(&generation->peers, &generation->settings, generation->arena);
 	if (!peer_may_come(&generation->peers))
 		return;
 	route = arena_zalloc(generation->arena, sizeof(*route));

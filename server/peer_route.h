@@ -1,4 +1,5 @@
-/* server/peer_route.h: the route by which other daemons connect (server/peers/peer_frame.h). */
+/* server/peer_route.h: the route by which other daemons connect (server/peers/peer_frame.h), and the
+ * one that takes what libprocess sends, which no pattern leads to (server/peers/wire.h). */
 #pragma once
 #include "server/generation.h"
 

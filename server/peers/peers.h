@@ -14,6 +14,7 @@
 #include "core/thread/lock.h"
 #include "server/actors/actors.h"
 #include "server/client/upstream.h"
+#include "server/networks.h"
 #include "server/peers/address.h"
 #include <stdatomic.h>
 
@@ -38,6 +39,11 @@ struct peer_conf {
 	bool always;                   /* connected also while nothing is sent */
 	uint64_t connect_ms, heartbeat_ms, grace_ms;
 	size_t queue_max, bytes_max, message_max;
+	/* of libprocess (wire.h) */
+	struct networks from; /* that it sends from */
+	struct str from_text;
+	int body; /* enum wire_body */
+	bool answers;
 	uint8_t tls_identity[UPSTREAM_IDENTITY_SIZE];
 };
 
@@ -55,6 +61,7 @@ struct peer_stats {
 /* One of the table of forms. */
 struct peer_form {
 	const char *name; /* `form:` */
+	bool one_way;     /* nothing can be asked */
 
 	/* Whether what is configured makes sense; errors go to diag. */
 	bool (*is_right)(const struct peer_conf *conf, const struct node_entry *entry, bool open,

@@ -3,20 +3,24 @@
 #include "core/io/tls_client.h"
 #include "server/flow/step.h"
 #include "server/peers/peers.h"
+#include "server/peers/wire.h"
 #include "server/upstream_tls.h"
 #include <stdlib.h>
 
 /* One a form. */
-static const struct peer_form *const forms[] = { &peer_leat };
-static const char *const form_choices[] = { "leat", NULL };
+static const struct peer_form *const forms[] = { &peer_leat, &peer_libprocess };
+static const char *const form_choices[] = { "leat", "libprocess", NULL };
 
 enum { AUTH_KEY, AUTH_NONE, KEY_LEN_MIN = 16 };
 static const char *const auth_choices[] = { "key", "none", NULL };
+static const char *const body_choices[] = { "auto", "text", "base64", NULL };
 static const char *const connect_choices[] = { "on_demand", "always", NULL };
 
 struct peer_config {
 	struct str address, as, key;
-	int form, auth, connect;
+	int form, auth, connect, body;
+	bool answers;
+	struct setting_texts from;
 	const struct node *tls;
 	uint64_t timeout_ms, heartbeat_ms, grace_ms, bytes, max;
 	int64_t messages;
@@ -40,6 +44,15 @@ const struct setting peer_keys[] = {
 	  "When it is connected to: by the first message, or at the start, and again when it is "
 	  "lost.",
 	  .choices = connect_choices },
+	{ "from", SETTING_TEXTS, AT(from),
+	  .help = "Of libprocess: the addresses and networks that it sends from; that of `address` "
+		  "when not said." },
+	{ "body", SETTING_CHOICE, AT(body), "auto",
+	  "Of libprocess: what ${message} is of a body: JSON where it is (else a text), always a "
+	  "text, or any bytes in base64.",
+	  .choices = body_choices },
+	{ "answers", SETTING_BOOL, AT(answers), "true",
+	  "Of libprocess: whether it answers each message; versions of before 2014 do not." },
 	{ "timeout", SETTING_DURATION, AT(timeout_ms), "5s",
 	  "How long connecting may take, with the proof of the key.", 10, 3600000 },
 	{ "heartbeat", SETTING_DURATION, AT(heartbeat_ms), "5s",
@@ -153,6 +166,8 @@ static void peer_take(struct fellow *peer, const struct peer_config *config)
 
 	conf->as = arena_str(&peer->arena, config->as);
 	conf->always = config->connect == 1;
+	conf->body = config->body;
+	conf->answers = config->answers;
 	conf->connect_ms = config->timeout_ms;
 	conf->heartbeat_ms = config->heartbeat_ms;
 	conf->grace_ms = config->grace_ms;
@@ -169,7 +184,54 @@ static bool peer_conf_is_same(const struct peer_conf *a, const struct peer_conf 
 	       a->connect_ms == b->connect_ms && a->heartbeat_ms == b->heartbeat_ms &&
 	       a->grace_ms == b->grace_ms && a->queue_max == b->queue_max &&
 	       a->bytes_max == b->bytes_max && a->message_max == b->message_max &&
+	       a->body == b->body && a->answers == b->answers &&
+	       str_eq(a->from_text, b->from_text) &&
 	       memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) == 0;
+}
+
+/* Without `from:` it is what the address says, if that is a number. */
+static bool peer_read_from(struct fellow *peer, const struct peer_config *config, struct diag *diag)
+{
+	const struct node *number = NULL; /* it is one: there is nothing to complain of */
+	struct setting_texts texts = config->from;
+	struct buf text;
+
+	buf_init_arena(&text, &peer->arena);
+	for (size_t i = 0; i < texts.n_texts; i++) {
+		buf_add(&text, texts.texts[i]);
+		buf_add_char(&text, ' ');
+	}
+	peer->conf.from_text = buf_str(&text);
+	if (texts.n_texts == 0 && wire_is_number(peer->conf.server.host))
+		texts = (struct setting_texts){ &peer->conf.server.host, &number, 1 };
+	return networks_compile(&peer->conf.from, &texts, &peer->arena, diag);
+}
+
+/* Keys that say something of another form would do nothing. */
+static bool peer_check_keys(const struct fellow *peer, const struct node_entry *entry,
+			    struct diag *diag)
+{
+	static const struct {
+		const struct peer_form *form; /* that has no use for it */
+		const char *key;
+	} useless[] = {
+		{ &peer_leat, "from" },
+		{ &peer_leat, "body" },
+		{ &peer_leat, "answers" },
+		{ &peer_libprocess, "grace" },
+	};
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(useless); i++) {
+		const struct node_entry *key = node_entry_find(entry->value, useless[i].key);
+
+		if (!key || peer->form != useless[i].form)
+			continue;
+		diag_error(diag, key->key_place, "form: %s has no use for %s; remove it",
+			   peer->form->name, useless[i].key);
+		ok = false;
+	}
+	return ok;
 }
 
 static bool peer_check_name(const struct node_entry *entry, struct diag *diag)
@@ -200,6 +262,8 @@ static struct fellow *peer_compile(const struct node_entry *entry,
 	ok = peer_read_address(peer, entry, config.address, diag);
 	ok = peer_read_key(peer, &config, entry, conf->checking, diag) && ok;
 	ok = peer_read_tls(peer, config.tls, conf, diag) && ok;
+	ok = peer_read_from(peer, &config, diag) && ok;
+	ok = peer_check_keys(peer, entry, diag) && ok;
 	if (ok)
 		ok = peer->form->is_right(&peer->conf, entry, config.auth == AUTH_NONE, diag);
 	same = before ? peer_section_find(before, entry->key) : NULL;

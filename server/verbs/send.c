@@ -58,6 +58,24 @@ static const char *const ask_fields[] = { "result", NULL };
 
 /* ------------------------------------------------------------ compiling */
 
+static bool send_check_peer(struct verb_compiler *compiler, const struct node *value,
+			    struct str name)
+{
+	const struct peer_section *peers = compiler->flow->peers;
+	struct str actor, host;
+
+	if (!peer_section_check(peers, name, value->place, compiler->flow->diag))
+		return false;
+	if (compiler->step->verb != &verb_ask || !peer_address_split(name, &actor, &host) ||
+	    !peer_section_find(peers, host)->form->one_way)
+		return true;
+	diag_error(compiler->flow->diag, value->place,
+		   "%.*s speaks libprocess, which answers by messages of its own; use send:, and a "
+		   "handler for what it sends back",
+		   STR_ARG(host));
+	return false;
+}
+
 /* A constant name is looked at now. */
 static bool send_check_name(struct verb_compiler *compiler, const struct node *value,
 			    const struct send_config *config)
@@ -71,8 +89,7 @@ static bool send_check_name(struct verb_compiler *compiler, const struct node *v
 
 	first = slash < 0 ? sample : str_first(sample, (size_t)slash);
 	if (template_is_constant(config->name, &constant) && str_has(constant, '@'))
-		return peer_section_check(compiler->flow->peers, constant, value->place,
-					  compiler->flow->diag);
+		return send_check_peer(compiler, value, constant);
 	if (str_starts_with(str_trim(value->text), STR("${")) || str_has(sample, '@'))
 		return true; /* which one is known only then */
 	spec = section ? actor_spec_find(section, first) : NULL;
