@@ -127,7 +127,7 @@ TEST_LIB := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/lib/*.c))
 LIBRARY := $(OUT)/libleat.a
 BINARY := $(OUT)/leat
 
-.PHONY: all run test unit e2e asan tsan deep lint bench fuzz cover deb rpm install clean help deps format
+.PHONY: all run test unit e2e asan tsan deep lint bench fuzz cover deb rpm boot install clean help deps format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -221,6 +221,12 @@ cover:
 deb:
 	@scripts/deps build deb
 	@scripts/deb "$(VERSION)"
+
+#: make boot         the package as a service of a systemd that boots in a container; needs root
+boot: $(OUT)/tests/modules/hang.so
+	@scripts/deps build deb
+	@[ -n "$(DEB)" ] || scripts/deb "$(VERSION)"
+	@tests/boot/boot $(or $(DEB),build/deb/leat_$(VERSION)-*.deb) $(OUT)/tests/modules
 
 #: make rpm          builds the RPM packages into build/rpm
 rpm:

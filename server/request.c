@@ -81,6 +81,7 @@ static bool request_copy_head(struct request *request, const struct http_head *h
 	own->path = request_rebase(head->path, bytes, copy.ptr);
 	own->query = request_rebase(head->query, bytes, copy.ptr);
 	own->host = request_rebase(head->host, bytes, copy.ptr);
+	own->authority = request_rebase(head->authority, bytes, copy.ptr);
 	own->upgrade = request_rebase(head->upgrade, bytes, copy.ptr);
 	return true;
 }

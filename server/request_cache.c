@@ -23,8 +23,7 @@ enum {
 
 struct str request_cache_origin(struct request *request)
 {
-	const struct http_field *field = http_head_find(&request->head, STR("host"));
-	struct str host = str_first(field ? field->value : request->head.host, HOST_LEN_MAX);
+	struct str host = str_first(request->head.authority, HOST_LEN_MAX);
 	struct buf out;
 
 	buf_init_arena(&out, &request->arena);

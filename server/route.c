@@ -310,9 +310,9 @@ static bool route_compile_cache(struct flow_compiler *compiler, const struct exp
 				struct route *route)
 {
 	struct cache_spec *spec = arena_zalloc(compiler->arena, sizeof(*spec));
-	struct expr_uses uses = { .roots = DEFAULT_KEY_ROOTS };
 	struct expr_compiler key = *expr;
 	struct expr_names names = *expr->names;
+	uint64_t roots = DEFAULT_KEY_ROOTS;
 
 	if (!route_check_cache(compiler, config, route) ||
 	    !cache_spec_read(spec, config->cache, compiler->arena, compiler->diag) ||
@@ -320,19 +320,8 @@ static bool route_compile_cache(struct flow_compiler *compiler, const struct exp
 		return false;
 	names.task = NULL; /* they have not run */
 	key.names = &names;
-	key.uses = &uses;
-	if (spec->key_node) {
-		uses.roots = 0;
-		spec->key = template_compile(&key, spec->key_node, TEMPLATE_NAME);
-		if (!spec->key)
-			return false;
-	}
-	if (uses.secrets) {
-		diag_error(compiler->diag, spec->key_node->place,
-			   "a secret cannot be in `key`, where it could be seen");
-		return false;
-	}
-	if (!route_check_key(compiler, spec->key_node ? spec->key_node : config->cache, uses.roots,
+	if (!cache_spec_compile_key(spec, &key, &roots, compiler->diag) ||
+	    !route_check_key(compiler, spec->key_node ? spec->key_node : config->cache, roots,
 			     route))
 		return false;
 	spec->cache = cache_list_add(compiler->caches, route->pattern.text, entry->value, spec);

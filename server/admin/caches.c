@@ -1,6 +1,5 @@
-/* server/admin/caches.c: what caches keep, in figures, and purging it. */
+/* server/admin/caches.c: what caches keep, in figures. */
 #include "server/admin/status.h"
-#include "server/cache/remote.h"
 #include "server/expr/json.h"
 #include <inttypes.h>
 
@@ -103,64 +102,4 @@ void admin_write_cache_metrics(const struct generation *generation, struct buf *
 			buf_printf(out, "\"} %" PRIu64 "\n", cache_metric(caches->caches[j], i));
 		}
 	}
-}
-
-/* ------------------------------------------------------------ purging */
-
-/* The cache itself, and those of tasks in the route of that name. */
-static bool cache_is_named(const struct cache *cache, struct str name)
-{
-	struct str own = str_of(cache->name);
-
-	return !name.ptr || str_eq(own, name) ||
-	       (str_starts_with(own, name) && str_starts_with(str_skip(own, name.len), STR(" > ")));
-}
-
-/* Answers that were chosen by fields of their requests stand behind a NUL. */
-static size_t cache_purge_key(struct cache *cache, struct str key, struct arena *arena)
-{
-	struct str variants = arena_printf(arena, "%.*s%c", STR_ARG(key), '\0');
-
-	return cache_store_remove(cache->store, key) +
-	       (variants.ptr ? cache_store_remove_prefix(cache->store, variants) : 0);
-}
-
-/* Redis cannot find keys by how they begin without going over all that it has. */
-static void cache_refuse_remote(struct request *request)
-{
-	struct reply reply = reply_problem(
-		&request->arena, 400, STR_NONE, STR_NONE, STR_NONE,
-		STR("a cache among these is in Redis, where keys are purged one by one: say key=, "
-		    "or route= of another; what is in memory was purged"));
-
-	request_reply(request, &reply);
-}
-
-void admin_cache_purge(struct request *request)
-{
-	const struct cache_list *caches = &admin_server(request)->generation->caches;
-	struct str name = request_query(request, STR("route"));
-	struct str key = request_query(request, STR("key"));
-	struct str prefix = request_query(request, STR("prefix"));
-	size_t n_caches = 0, n_removed = 0, n_remote = 0;
-
-	for (size_t i = 0; i < caches->n_caches; i++) {
-		struct cache *cache = caches->caches[i];
-
-		if (!cache_is_named(cache, name))
-			continue;
-		n_caches++;
-		n_remote += caches->specs[i]->redis != NULL;
-		if (caches->specs[i]->redis && key.ptr)
-			cache_remote_remove(&request->context, caches->specs[i], key);
-		n_removed += key.ptr ? cache_purge_key(cache, key, &request->arena)
-				     : cache_store_remove_prefix(cache->store, prefix);
-	}
-	if (n_remote && !key.ptr) {
-		cache_refuse_remote(request);
-		return;
-	}
-	request_reply_json(request, name.ptr && n_caches == 0 ? 404 : 200,
-			   arena_printf(&request->arena, "{\"caches\":%zu,\"removed\":%zu}",
-					n_caches, n_removed));
 }

@@ -2,6 +2,7 @@
 #include "server/cache/cache.h"
 #include "core/base/buf.h"
 #include "core/base/memory.h"
+#include "server/expr/template.h"
 #include "server/redis_conf.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -129,6 +130,27 @@ bool cache_spec_read_proxy(struct cache_spec *spec, const struct node *node, str
 	if (settings_read(&part, 1, node, "a cache", arena, diag) > 0)
 		return false;
 	return cache_read_stale(spec, arena, diag) & cache_check_size(spec, node, diag);
+}
+
+bool cache_spec_compile_key(struct cache_spec *spec, const struct expr_compiler *expr,
+			    uint64_t *roots, struct diag *diag)
+{
+	struct expr_uses uses = { 0 };
+	struct expr_compiler key = *expr;
+
+	if (!spec->key_node)
+		return true;
+	key.uses = &uses;
+	spec->key = template_compile(&key, spec->key_node, TEMPLATE_NAME);
+	if (!spec->key)
+		return false;
+	if (uses.secrets) {
+		diag_error(diag, spec->key_node->place,
+			   "a secret cannot be in `key`, where it could be seen");
+		return false;
+	}
+	*roots = uses.roots;
+	return true;
 }
 
 bool cache_spec_place(struct cache_spec *spec, const struct node *node,

@@ -62,6 +62,11 @@ bool cache_spec_read(struct cache_spec *spec, const struct node *node, struct ar
 bool cache_spec_read_proxy(struct cache_spec *spec, const struct node *node, struct arena *arena,
 			   struct diag *diag);
 
+/* Its key, where one is written: *roots becomes what that reads. False when it is wrong. */
+struct expr_compiler;
+bool cache_spec_compile_key(struct cache_spec *spec, const struct expr_compiler *expr,
+			    uint64_t *roots, struct diag *diag);
+
 /* What `in:` says, of the servers of `redis:` (NULL: there are none). False when it is wrong. */
 struct redis_section;
 bool cache_spec_place(struct cache_spec *spec, const struct node *node,

@@ -100,10 +100,10 @@ struct cache_entry *cache_remote_read(struct str bytes, struct str key, struct a
 
 /* ------------------------------------------------------------ asking */
 
-static struct str remote_key(const struct cache_spec *spec, struct str key, struct arena *arena)
+struct str cache_remote_key(const struct cache_spec *spec, struct str key, struct arena *arena)
 {
-	return arena_printf(arena, "leat:%.*s:%.*s", CACHE_DIGEST_LEN, spec->cache->digest,
-			    STR_ARG(key));
+	return arena_printf(arena, CACHE_REMOTE_ROOT "%.*s:%.*s", CACHE_DIGEST_LEN,
+			    spec->cache->digest, STR_ARG(key));
 }
 
 static struct cache_entry *remote_entry(struct cache_remote *remote, struct value value)
@@ -147,7 +147,7 @@ void cache_remote_get(struct cache_remote *remote, struct context *context,
 		.spec = spec, .key = key, .arena = context->arena, .on_end = on_end, .owner = owner
 	};
 	remote->args[0] = STR("GET");
-	remote->args[1] = remote_key(spec, key, context->arena);
+	remote->args[1] = cache_remote_key(spec, key, context->arena);
 	remote->command = (struct redis_command){ command_find(STR("get")), remote->args, 2 };
 	remote->call.on_end = remote_on_end;
 	remote->call.owner = remote;
@@ -203,20 +203,12 @@ static bool put_make(struct remote_put *put, const struct cache_spec *spec,
 	buf_init_arena(&bytes, &put->arena);
 	cache_remote_write(entry, &bytes);
 	put->args[0] = STR("SET");
-	put->args[1] = remote_key(spec, entry->key, &put->arena);
+	put->args[1] = cache_remote_key(spec, entry->key, &put->arena);
 	put->args[2] = buf_str(&bytes);
 	put->args[3] = STR("PX");
 	put->args[4] = arena_printf(&put->arena, "%lld", (long long)entry_useful_ms(entry));
 	put->command = (struct redis_command){ command_find(STR("set")), put->args, 5 };
 	return !bytes.error && put->args[1].ptr && put->args[4].ptr;
-}
-
-static bool remove_make(struct remote_put *put, const struct cache_spec *spec, struct str key)
-{
-	put->args[0] = STR("DEL");
-	put->args[1] = remote_key(spec, key, &put->arena);
-	put->command = (struct redis_command){ command_find(STR("del")), put->args, 2 };
-	return put->args[1].ptr != NULL;
 }
 
 /* NULL: no memory, or nobody to be asked. */
@@ -257,12 +249,4 @@ void cache_remote_put(struct context *context, const struct cache_spec *spec,
 
 	if (put)
 		put_send(put, context, spec, put_make(put, spec, entry));
-}
-
-void cache_remote_remove(struct context *context, const struct cache_spec *spec, struct str key)
-{
-	struct remote_put *put = put_create(context, spec);
-
-	if (put)
-		put_send(put, context, spec, remove_make(put, spec, key));
 }

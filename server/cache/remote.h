@@ -11,6 +11,7 @@
 #include "server/redis/redis_call.h"
 
 enum { CACHE_DIGEST_LEN = 32 };
+#define CACHE_REMOTE_ROOT "leat:" /* all of them begin so */
 
 /* One look; embedded, until it has ended. */
 struct cache_remote {
@@ -37,8 +38,8 @@ void cache_remote_cancel(struct cache_remote *remote); /* on_end() is not called
 void cache_remote_put(struct context *context, const struct cache_spec *spec,
 		      const struct cache_entry *entry);
 
-/* Forgets the entry of that key there; nobody waits for it but the shutdown. */
-void cache_remote_remove(struct context *context, const struct cache_spec *spec, struct str key);
+/* The key in Redis; of the beginning of a key, how all of these begin. */
+struct str cache_remote_key(const struct cache_spec *spec, struct str key, struct arena *arena);
 
 /* For tests: what is written, and what is read of it (NULL: it is not that). */
 void cache_remote_write(const struct cache_entry *entry, struct buf *out);

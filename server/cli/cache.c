@@ -58,7 +58,7 @@ static void cache_write_target(const struct cli *cli, struct buf *target)
 
 static int cache_purge(const struct cli *cli)
 {
-	struct value answer;
+	struct value answer = value_null();
 	struct arena arena;
 	struct buf body, target;
 	int status = 0, code;
@@ -72,8 +72,11 @@ static int cache_purge(const struct cli *cli)
 			cli->args[1]);
 	else if (code == EXIT_DONE && cli->json)
 		printf("%.*s\n", STR_ARG(buf_str(&body)));
-	else if (code == EXIT_DONE && json_read(buf_str(&body), &arena, &answer, NULL) == 0)
+	else if (code == EXIT_DONE && json_read(buf_str(&body), &arena, &answer, NULL) == 0 &&
+		 status == 200)
 		printf("%s entries removed\n", cli_text(answer, "removed", &arena).ptr);
+	else if (code == EXIT_DONE)
+		fprintf(stderr, "leat: %s\n", cli_text(answer, "detail", &arena).ptr);
 	buf_fini(&body);
 	arena_fini(&arena);
 	return code != EXIT_DONE ? code : status == 200 ? EXIT_DONE : EXIT_REFUSED;

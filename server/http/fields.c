@@ -130,6 +130,20 @@ void http_field_write(struct buf *out, const struct http_field *field)
 	buf_add(out, STR("\r\n"));
 }
 
+bool http_names_alike(struct str a, struct str b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		char x = a.ptr[i] == '_' ? '-' : char_lower(a.ptr[i]);
+		char y = b.ptr[i] == '_' ? '-' : char_lower(b.ptr[i]);
+
+		if (x != y)
+			return false;
+	}
+	return true;
+}
+
 const struct http_field *http_fields_find(const struct http_field *fields, size_t n_fields,
 					  struct str name)
 {

@@ -29,6 +29,10 @@ bool http_list_next(struct str *rest, struct str *ret_element);
 /* "Name: value" and the line's end. */
 void http_field_write(struct buf *out, const struct http_field *field);
 
+/* Whether a server may take both for one name: many of them (CGI, RFC 3875 §4.1.18, and what comes of
+ * it) make one character of - and _, and one case. */
+bool http_names_alike(struct str a, struct str b);
+
 const struct http_field *http_fields_find(const struct http_field *fields, size_t n_fields,
 					  struct str name);
 

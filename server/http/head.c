@@ -14,7 +14,8 @@ static int http_check_host(const struct http_facts *facts, struct str authority,
 		return 400;
 	if (facts->n_hosts == 1 && !http_is_host(facts->host))
 		return 400;
-	head->host = http_host_without_port(authority.ptr ? authority : facts->host);
+	head->authority = authority.ptr ? authority : facts->host;
+	head->host = http_host_without_port(head->authority);
 	return 0;
 }
 

@@ -45,8 +45,9 @@ struct http_head {
 	struct str query;  /* behind the '?'; .ptr NULL when there is none */
 	struct str
 		host; /* of an absolute target, else of Host: without the port, lower case not applied */
-	uint8_t minor;   /* HTTP/1.minor, 0 or 1: higher ones count as 1 */
-	bool keep_alive; /* by version and Connection, RFC 9112 §9.3 */
+	struct str authority; /* the same with its port; .ptr NULL: neither is there (HTTP/1.0) */
+	uint8_t minor;        /* HTTP/1.minor, 0 or 1: higher ones count as 1 */
+	bool keep_alive;      /* by version and Connection, RFC 9112 §9.3 */
 	bool expects_continue;
 	bool chunked;
 	bool has_length;

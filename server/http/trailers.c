@@ -1,6 +1,7 @@
 /* server/http/trailers.c */
 #include "server/http/trailers.h"
 #include "core/base/check.h"
+#include "server/http/fields.h"
 
 /* RFC 9110 §6.5.1's kinds, in its order; then those of the sender and his neighbours. */
 static const struct str never[] = {
@@ -29,6 +30,7 @@ static const struct str never[] = {
 	STR_INIT("connection"),
 	STR_INIT("keep-alive"),
 	STR_INIT("upgrade"),
+	STR_INIT("http2-settings"),
 	STR_INIT("origin"),
 	STR_INIT("referer"),
 	STR_INIT("forwarded"),
@@ -53,11 +55,11 @@ bool http_trailer_may_pass(struct str name)
 	if (str_eq_nocase(name, STR("content-digest")))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(never); i++)
-		if (str_eq_nocase(name, never[i]))
+		if (http_names_alike(name, never[i]))
 			return false;
 	for (size_t i = 0; i < ARRAY_LEN(never_begins); i++)
-		if (str_eq_nocase(str_first(name, MIN(name.len, never_begins[i].len)),
-				  never_begins[i]))
+		if (http_names_alike(str_first(name, MIN(name.len, never_begins[i].len)),
+				     never_begins[i]))
 			return false;
 	return true;
 }

@@ -1,7 +1,9 @@
 /* server/proxy/answer.c: the head of an upstream's answer, as it goes back to the client. */
 #include "server/client/http_stream.h"
+#include "server/http/fields.h"
 #include "server/proxy/passing.h"
 #include "server/request.h"
+#include <errno.h>
 
 /* leat says them itself. */
 static bool answer_is_ours(struct str name)
@@ -31,15 +33,21 @@ static void answer_describe(struct body_source *source, const struct http_field 
 		source->coding = field->value;
 }
 
+/* To what the upstream says; one that does not say it (RFC 9110 §15.2.2) means what was asked for. */
 static void answer_switch(struct passing *passing, struct reply *reply)
 {
+	const struct http_call_response *response = &passing->call.response;
+	const struct http_field *said =
+		http_fields_find(response->fields, response->n_fields, STR("upgrade"));
+
 	reply->switches = true;
 	reply->fields[reply->n_fields++] = (struct http_field){ STR("Connection"), STR("Upgrade") };
 	reply->fields[reply->n_fields++] =
-		(struct http_field){ STR("Upgrade"), passing->call.request.upgrade };
+		(struct http_field){ STR("Upgrade"),
+				     said ? said->value : passing->call.request.upgrade };
 }
 
-bool passing_answer(struct passing *passing, struct reply *ret_reply)
+int passing_answer(struct passing *passing, struct reply *ret_reply)
 {
 	const struct http_call_response *response = &passing->call.response;
 	struct body_source *source = &passing->call.stream->source;
@@ -50,8 +58,10 @@ bool passing_answer(struct passing *passing, struct reply *ret_reply)
 	*ret_reply = (struct reply){ .status = response->status, .source = source };
 	ret_reply->fields =
 		arena_alloc_array(arena, response->n_fields + 2, sizeof(struct http_field));
-	if (!ret_reply->fields || !hop_names_read(response->fields, response->n_fields, &hop))
-		return false;
+	if (!ret_reply->fields)
+		return -ENOMEM;
+	if (!hop_names_read(response->fields, response->n_fields, &hop))
+		return -EBADMSG;
 	for (size_t i = 0; i < response->n_fields; i++) {
 		const struct http_field *field = &response->fields[i];
 
@@ -64,5 +74,5 @@ bool passing_answer(struct passing *passing, struct reply *ret_reply)
 		answer_switch(passing, ret_reply);
 	else if (passing->request->head.method_id == HTTP_HEAD)
 		source->size = answer_head_size(response);
-	return true;
+	return 0;
 }

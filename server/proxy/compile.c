@@ -97,25 +97,14 @@ static bool proxy_compile_cache(struct flow_compiler *compiler, const struct exp
 {
 	struct cache_spec *spec = arena_zalloc(compiler->arena, sizeof(*spec));
 	const struct node *node = proxy->cache_node;
-	struct expr_uses uses = { 0 };
-	struct expr_compiler key = *expr;
+	uint64_t roots = 0;
 
 	if (!node || (node->kind == NODE_BOOL && !node->boolean))
 		return true;
-	if (!cache_spec_read_proxy(spec, node, compiler->arena, compiler->diag))
+	if (!cache_spec_read_proxy(spec, node, compiler->arena, compiler->diag) ||
+	    !cache_spec_compile_key(spec, expr, &roots, compiler->diag))
 		return false;
-	key.uses = &uses;
-	if (spec->key_node) {
-		spec->key = template_compile(&key, spec->key_node, TEMPLATE_NAME);
-		if (!spec->key)
-			return false;
-	}
-	if (uses.secrets) {
-		diag_error(compiler->diag, spec->key_node->place,
-			   "a secret cannot be in `key`, where it could be seen");
-		return false;
-	}
-	if (expr->uses && expr->uses->roots & ROOT_BIT(ROOT_AUTH) & ~uses.roots) {
+	if (expr->uses && expr->uses->roots & ROOT_BIT(ROOT_AUTH) & ~roots) {
 		diag_error(
 			compiler->diag, node->place,
 			"the upstream is told ${auth…}, which the cache has no key for; name it: "
@@ -123,7 +112,7 @@ static bool proxy_compile_cache(struct flow_compiler *compiler, const struct exp
 		return false;
 	}
 	if (expr->uses)
-		expr->uses->roots |= uses.roots;
+		expr->uses->roots |= roots;
 	spec->cache =
 		cache_list_add(compiler->caches, proxy->place.name, proxy->place.definition, spec);
 	proxy->cache = spec;

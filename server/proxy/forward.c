@@ -1,8 +1,10 @@
 /* server/proxy/forward.c: the head of a request, as it goes on to an upstream.
  *
  * What the client said of itself in X-Forwarded-* and Forwarded goes on only when it comes from one
- * of the listener's trusted proxies; leat adds what it knows (RFC 7239 §4). */
+ * of the listener's trusted proxies; leat adds what it knows (RFC 7239 §4). Nor does a name that the
+ * upstream may take for one of those that leat writes (X_Forwarded_For). */
 #include "server/conn_body.h"
+#include "server/http/fields.h"
 #include "server/proxy/passing.h"
 #include "server/request_cache.h"
 #include <errno.h>
@@ -69,7 +71,7 @@ static void forward_add(struct forward *forward, struct str name, struct str val
 static bool forward_is_replaced(const struct proxy *proxy, struct str name)
 {
 	for (size_t i = 0; i < proxy->n_headers; i++)
-		if (str_eq_nocase(proxy->headers[i].name, name))
+		if (http_names_alike(proxy->headers[i].name, name))
 			return true;
 	return false;
 }
@@ -110,7 +112,7 @@ static bool forward_is_ours(const struct passing *passing, struct str name)
 	size_t n = passing->proxy->forwarded == FORWARDED_OFF ? 3 : ARRAY_LEN(ours);
 
 	for (size_t i = 0; i < n; i++)
-		if (str_eq_nocase(name, ours[i]))
+		if (http_names_alike(name, ours[i]))
 			return true;
 	return forward_is_trace(passing, name);
 }
@@ -158,19 +160,12 @@ static struct str forward_scheme(const struct request *request)
 	return request->secure ? STR("https") : STR("http");
 }
 
-static struct str forward_host(const struct request *request)
-{
-	const struct http_field *host = http_head_find(&request->head, STR("host"));
-
-	return host ? host->value : request->head.host;
-}
-
 static void forward_add_x(struct forward *forward)
 {
 	const struct request *request = forward->passing->request;
 	struct str peer = forward_address(request->peer_addr);
 	struct str name = STR("X-Forwarded-For");
-	struct str host = forward_host(request);
+	struct str host = request->head.authority;
 
 	forward_add(forward, name, request->by_proxy ? forward_joined(forward, name, peer) : peer);
 	forward_add(forward, STR("X-Forwarded-Proto"), forward_scheme(request));
@@ -183,7 +178,7 @@ static void forward_add_rfc7239(struct forward *forward)
 {
 	struct request *request = forward->passing->request;
 	struct str peer = forward_address(request->peer_addr);
-	struct str host = forward_host(request), name = STR("Forwarded"), element;
+	struct str host = request->head.authority, name = STR("Forwarded"), element;
 	bool quoted = str_has(peer, ':');
 
 	element = arena_printf(&request->arena, "for=%s%.*s%s;proto=%.*s", quoted ? "\"[" : "",
@@ -301,6 +296,25 @@ bool passing_wants_trailers(const struct passing *passing)
 
 /* ------------------------------------------------------------ the body */
 
+/* Not to what carries requests of its own (RFC 9113 §3.1, RFC 2817): they would pass by the routes,
+ * the policies, and what leat says of the client. Upgrade may always be ignored (RFC 9110 §7.8). */
+static bool forward_may_switch(struct str protocols)
+{
+	static const struct str never[] = { STR_INIT("h2c"), STR_INIT("h2"), STR_INIT("h3"),
+					    STR_INIT("http"), STR_INIT("tls") };
+	struct str element;
+
+	while (http_list_next(&protocols, &element)) {
+		ptrdiff_t slash = str_find_char(element, '/');
+		struct str name = str_first(element, slash < 0 ? element.len : (size_t)slash);
+
+		for (size_t i = 0; i < ARRAY_LEN(never); i++)
+			if (str_eq_nocase(name, never[i]))
+				return false;
+	}
+	return true;
+}
+
 static int forward_body(struct passing *passing, struct http_call_request *ret)
 {
 	struct request *request = passing->request;
@@ -308,7 +322,8 @@ static int forward_body(struct passing *passing, struct http_call_request *ret)
 	uint64_t size = head->chunked ? BODY_SIZE_UNKNOWN : head->length;
 
 	ret->has_body = head->chunked || head->has_length;
-	if (!conn_has_body(head) && head->upgrade.len && head->method_id == HTTP_GET)
+	if (!conn_has_body(head) && head->upgrade.len && head->method_id == HTTP_GET &&
+	    forward_may_switch(head->upgrade))
 		ret->upgrade = head->upgrade;
 	else if (!conn_has_body(head))
 		return 0;
@@ -336,7 +351,7 @@ int passing_ask(struct passing *passing, struct http_call_request *ret_request)
 		ret_request->passes_trailer = forward_passes_answered;
 	}
 	if (proxy->preserve_host)
-		ret_request->host = forward_host(passing->request);
+		ret_request->host = passing->request->head.authority;
 	r = forward_target(passing, &ret_request->target);
 	if (r == 0)
 		r = forward_fields(passing, ret_request);

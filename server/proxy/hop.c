@@ -1,4 +1,5 @@
 /* server/proxy/hop.c: fields that end with the connection they came by. */
+#include "server/http/fields.h"
 #include "server/proxy/passing.h"
 
 bool hop_names_read(const struct http_field *fields, size_t n_fields, struct hop_names *ret_names)
@@ -37,13 +38,19 @@ bool hop_names_have(const struct hop_names *names, struct str name, bool trailer
 		STR_INIT("transfer-encoding"),
 		STR_INIT("content-length"),
 		STR_INIT("upgrade"),
+		STR_INIT("http2-settings"),
 	};
 
 	if (!trailers && str_eq_nocase(name, STR("trailer")))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
-		if (str_eq_nocase(name, always[i]))
+		if (http_names_alike(name, always[i]))
 			return true;
+	return hop_names_name(names, name);
+}
+
+bool hop_names_name(const struct hop_names *names, struct str name)
+{
 	for (size_t i = 0; i < names->n; i++)
 		if (str_eq_nocase(name, names->names[i]))
 			return true;

@@ -53,8 +53,9 @@ bool passing_writes(const struct passing *passing, struct str name);
  * §3.1), or for a client that does not take them. */
 bool passing_wants_trailers(const struct passing *passing);
 
-/* answer.c: the answer of the upstream as one of ours. False without memory. */
-bool passing_answer(struct passing *passing, struct reply *ret_reply);
+/* answer.c: the answer of the upstream as one of ours. 0, -ENOMEM, or -EBADMSG: it names too many
+ * fields in Connection. */
+int passing_answer(struct passing *passing, struct reply *ret_reply);
 
 enum { HOP_NAMES_MAX = 32 };
 
@@ -66,6 +67,9 @@ struct hop_names {
 
 /* False: there are too many. The names are slices of the fields. */
 bool hop_names_read(const struct http_field *fields, size_t n_fields, struct hop_names *ret_names);
+
+/* Whether it is among them. */
+bool hop_names_name(const struct hop_names *names, struct str name);
 
 /* Whether a field is for the neighbour only (RFC 9110 §7.6.1), or about framing, which each
  * connection has its own of. Trailer is neither where `trailers` go on. */

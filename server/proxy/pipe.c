@@ -22,10 +22,16 @@ static struct pipe_piece *piece_of(struct list *link)
 	return container_of(link, struct pipe_piece, link);
 }
 
+/* What it costs: a body may come in chunks of one byte. */
+static size_t pipe_cost(size_t len)
+{
+	return sizeof(struct pipe_piece) + len;
+}
+
 static void pipe_drop(struct pipe *pipe, struct pipe_piece *piece)
 {
 	list_remove(&piece->link);
-	arena_budget_give_back(pipe_budget(pipe), piece->len);
+	arena_budget_give_back(pipe_budget(pipe), pipe_cost(piece->len));
 	free(piece);
 }
 
@@ -43,10 +49,10 @@ static void pipe_add(struct pipe *pipe, struct str bytes)
 {
 	struct pipe_piece *piece = NULL;
 
-	if (arena_budget_take(pipe_budget(pipe), bytes.len)) {
+	if (arena_budget_take(pipe_budget(pipe), pipe_cost(bytes.len))) {
 		piece = malloc(sizeof(*piece) + bytes.len);
 		if (!piece)
-			arena_budget_give_back(pipe_budget(pipe), bytes.len);
+			arena_budget_give_back(pipe_budget(pipe), pipe_cost(bytes.len));
 	}
 	if (!piece) {
 		pipe->error = -ENOMEM;
@@ -69,7 +75,7 @@ static enum intake pipe_data(struct body_intake *intake, struct str bytes)
 		return INTAKE_PAUSED;
 	}
 	pipe->size += bytes.len;
-	pipe->turn_size += bytes.len;
+	pipe->turn_size += pipe_cost(bytes.len);
 	pipe_add(pipe, bytes);
 	pipe_tell(pipe);
 	pipe->paused = pipe->next || pipe->error || pipe->stopped || pipe->turn_size >= PIPE_TURN;
@@ -169,7 +175,7 @@ static int pipe_read(struct body_source *source, struct str *ret_bytes)
 		return -EAGAIN;
 	}
 	pipe->next = piece->link.next == &pipe->pieces ? NULL : piece_of(piece->link.next);
-	pipe->kept += piece->len;
+	pipe->kept += pipe_cost(piece->len);
 	*ret_bytes = (struct str){ piece->bytes, piece->len };
 	return 1;
 }

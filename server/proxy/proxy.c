@@ -71,8 +71,23 @@ static void passing_watch_tunnel(struct passing *passing)
 	passing->pipe->owner = passing;
 }
 
-/* An answer that was chosen by what leat has written cannot be chosen by what a client sends. */
-static bool passing_varies_by_ours(const struct passing *passing)
+static bool passing_writes_field(const struct passing *passing, struct str name)
+{
+	return passing_writes(passing, name);
+}
+
+/* The client has sent it for leat alone. */
+static bool passing_drops_field(const struct passing *passing, struct str name)
+{
+	const struct http_head *head = &passing->request->head;
+	struct hop_names hop;
+
+	return hop_names_read(head->fields, head->n_fields, &hop) && hop_names_name(&hop, name);
+}
+
+/* Whether Vary names such a field. */
+static bool passing_varies_by(const struct passing *passing,
+			      bool (*is_such)(const struct passing *passing, struct str name))
 {
 	const struct http_call_response *response = &passing->call.response;
 
@@ -82,10 +97,25 @@ static bool passing_varies_by_ours(const struct passing *passing)
 		if (!str_eq_nocase(response->fields[i].name, STR("vary")))
 			continue;
 		while (http_list_next(&rest, &name))
-			if (passing_writes(passing, name))
+			if (is_such(passing, name))
 				return true;
 	}
 	return false;
+}
+
+/* An answer that was chosen by what leat has written cannot be chosen by what a client sends. Nor is
+ * one that the upstream has made without a field, since Connection names it, for those who send that
+ * field; and a client who asks that way is for himself: others go on to wait for one another. */
+static void passing_look_at_vary(struct passing *passing)
+{
+	struct request_cache *cache = passing->request->cache;
+
+	if (passing_varies_by(passing, passing_writes_field))
+		cache->may_keep = false;
+	if (passing_varies_by(passing, passing_drops_field)) {
+		cache->may_keep = false;
+		cache->control.no_store = true;
+	}
 }
 
 /* True: it is answered with what was kept. */
@@ -112,25 +142,29 @@ static bool passing_knows(struct passing *passing)
 		body_source_close(&passing->call.stream->source);
 	if (request_cache_on_head(request, response->status, fields, n))
 		return true;
-	if (passing_varies_by_ours(passing))
-		request->cache->may_keep = false;
+	passing_look_at_vary(passing);
 	return false;
 }
 
 static void passing_succeed(struct passing *passing)
 {
 	struct reply *reply = arena_alloc(&passing->request->arena, sizeof(*reply));
+	int r;
 
 	if (passing->proxy->cache && passing_knows(passing))
 		return;
-	if (reply && passing_answer(passing, reply)) {
+	r = reply ? passing_answer(passing, reply) : -ENOMEM;
+	if (r == 0) {
 		if (reply->switches)
 			passing_watch_tunnel(passing);
 		request_reply(passing->request, reply);
 		return;
 	}
 	body_source_close(&passing->call.stream->source);
-	passing_fail(passing, ERROR_MEMORY_LIMIT, STR("no memory for the answer"));
+	if (r == -EBADMSG)
+		passing_fail(passing, ERROR_BAD_RESPONSE, STR("Connection names too many fields"));
+	else
+		passing_fail(passing, ERROR_MEMORY_LIMIT, STR("no memory for the answer"));
 }
 
 static void passing_failed(struct passing *passing)

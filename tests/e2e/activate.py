@@ -5,7 +5,9 @@ import sys
 end = sys.argv.index("--")
 pairs = [arg.split("=") for arg in sys.argv[1:end]]
 held = [os.dup(int(fd)) for _, fd in pairs]
-held = [os.dup2(fd, 100 + i) for i, fd in enumerate(held)]
+for _, number in pairs:
+    os.set_inheritable(int(number), False)  # only where the program is told of them
+held = [os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate(held)]
 for i, fd in enumerate(held):
     os.dup2(fd, 3 + i)
     os.set_inheritable(3 + i, True)

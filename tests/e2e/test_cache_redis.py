@@ -1,5 +1,8 @@
 """tests/e2e/test_cache_redis.py: `cache: {in: redis.NAME}`: results and answers that are kept in Redis."""
 import contextlib
+import os
+import signal
+from urllib.parse import quote
 
 import pytest
 from leat import await_true, check
@@ -105,11 +108,75 @@ def test_a_key_is_purged_there_too(leat, backend, server):
     daemon = daemon()
     daemon.get("/t/1"), daemon.get("/r/1")
     await_true(lambda: len(keys(server)) == 2, what="that both are kept")
-    assert daemon.cli("cache", "purge", "GET /t/{id}", "1").returncode == 0
-    await_true(lambda: len(keys(server)) == 1, what="that it is gone")
-    assert daemon.admin("DELETE", "/v1/cache?prefix=1").status == 400
-    assert daemon.admin("DELETE", "/v1/cache?key=1").status == 200
-    await_true(lambda: not keys(server), what="that all is gone")
+    assert daemon.cli("cache", "purge", "GET /t/{id}", "1").out == "1 entries removed\n"
+    assert len(keys(server)) == 1
+    assert daemon.admin("DELETE", "/v1/cache?key=1").json() == {"caches": 2, "removed": 1}
+    assert keys(server) == []
+
+
+def test_a_prefix_is_purged_there_too_and_nothing_else(leat, backend, server):
+    daemon, up = start(leat, backend, server)
+    daemon = daemon()
+    ids = ["a*1", "a*2", "ab", "a[b]?", "a[bc", "\\x", "\\\\y", "\u00e9"]
+    for id in ids:
+        daemon.get(f"/t/{quote(id, safe='')}"), daemon.get(f"/r/{quote(id, safe='')}")
+    await_true(lambda: len(keys(server)) == 16, what="that all are kept")
+    # several steps of SCAN
+    server.ask("EVAL", "for i = 1, 2500 do redis.call('SET', 'leat:of-others:a*' .. i, 'x') end", 0)
+
+    def left(prefix, route="GET /t/{id}"):
+        answer = daemon.admin("DELETE", f"/v1/cache?route={quote(route)}&prefix={quote(prefix)}")
+        return answer.json()["removed"], len(keys(server)) - 2500
+    assert left("a*") == (2, 14)
+    assert left("a[b]") == (1, 13)
+    assert left("\\x") == (1, 12)
+    assert left("\u00e9") == (1, 11)
+    assert left("?") == (0, 11)
+    assert daemon.cli("cache", "purge", "GET /t/{id}", "a*").out == "2 entries removed\n"
+    assert daemon.admin("DELETE", "/v1/cache?prefix=a").json() == {"caches": 2, "removed": 5}
+    assert daemon.admin("DELETE", "/v1/cache").json() == {"caches": 2, "removed": 4}
+    assert len(keys(server)) == 2500
+    assert daemon.get("/t/ab").body == b"\xff%d" % (2 * len(ids) + 1)
+
+
+def test_redis_that_is_away_is_told_to_who_purges(leat, backend, server):
+    daemon, up = start(leat, backend, server)
+    daemon = daemon()
+    daemon.get("/t/1")
+    server.kill()
+    for what in ("key=1", "prefix=1"):
+        answer = daemon.admin("DELETE", f"/v1/cache?{what}")
+        assert (answer.status, answer.json()["code"]) == (502, "redis_error")
+        assert answer.json()["detail"].startswith("redis.main: ")
+    done = daemon.cli("cache", "purge")
+    assert done.returncode == 1 and "redis.main: " in done.err and done.out == ""
+
+
+def test_who_leaves_ends_a_purge(leat, backend, server):
+    daemon, up = start(leat, backend, server)
+    daemon = daemon()
+    daemon.get("/t/1")
+    await_true(lambda: len(keys(server)) == 1, what="that it is kept")
+    server.ask("EVAL", "for i = 1, 20000 do redis.call('SET', 'leat:of-others:' .. i, 'x') end", 0)
+    watch = daemon.connect(daemon.admin_address)  # one connection, so that descriptors can be counted
+
+    def figures():
+        return watch.request("GET", "/v1/status").json()
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+    assert watch.request("DELETE", "/v1/cache?key=none").json()["removed"] == 0  # there is a connection to Redis
+    await_true(lambda: figures()["connections"] == 0)
+    server.process.send_signal(signal.SIGSTOP)
+    with contextlib.closing(daemon.connect(daemon.admin_address)) as client:
+        client.send("DELETE /v1/cache HTTP/1.1\r\nHost: x\r\n\r\n")
+        await_true(lambda: figures()["redis"][0]["pipelined"] == 1, what="that Redis is asked")
+        before = descriptors()
+    await_true(lambda: descriptors() < before, what="that the client has left")
+    server.process.send_signal(signal.SIGCONT)
+    await_true(lambda: figures()["redis"][0]["pipelined"] == 0, what="that nobody asks it any more")
+    assert len(keys(server)) == 20_001
+    assert daemon.admin("DELETE", "/v1/cache").json()["removed"] == 1
 
 
 @pytest.mark.parametrize("place", ["redis.other", "redis", "disk"])

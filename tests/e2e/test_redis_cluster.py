@@ -129,6 +129,23 @@ def test_a_slot_that_has_moved_is_followed(leat, cluster):
     assert daemon.status()["redis"][0]["errors"] == errors
 
 
+def test_what_caches_keep_is_purged_on_all_servers(leat, cluster):
+    conf = ("redis: { main: { @WHERE@ } }\nroutes:\n"
+            "  GET /c/{key}: { cache: { key: '${path.key}', ttl: 1h, in: redis.main }, reply: '${path.key}' }\n")
+    daemon = leat(conf, WHERE=cluster.where())
+
+    def kept():
+        return sum(len(server.ask("KEYS", "leat:*")) for server in cluster.servers)
+    for n in range(40):
+        assert daemon.get(f"/c/{'ab'[n % 2]}{n}").text == f"{'ab'[n % 2]}{n}"
+    await_true(lambda: kept() == 40, what="that all are kept")
+    assert all(server.ask("KEYS", "leat:*") for server in cluster.servers)
+    assert daemon.admin("DELETE", "/v1/cache?prefix=a").json()["removed"] == 20
+    assert kept() == 20
+    assert daemon.admin("DELETE", "/v1/cache").json()["removed"] == 20
+    assert kept() == 0
+
+
 def test_a_master_that_dies_is_replaced_by_its_replica(leat):
     with contextlib.closing(Cluster(3, 3)) as cluster:
         daemon = leat(CONF, WHERE=f'servers: ["127.0.0.1:{cluster.servers[1].port}"], cluster: true')

@@ -1,16 +1,19 @@
 """tests/e2e/test_systemd.py: what systemd is told, over a socket of its kind."""
+import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from leat import TIMEOUT, Client
+from leat import TIMEOUT, Client, await_true
 from notify import Notify
+from upgrades import upgrade
 
 
 @pytest.fixture
@@ -96,12 +99,19 @@ def socket_of(family=socket.AF_INET, address=("127.0.0.1", 0), listen=True):
     return sock
 
 
-def activated(leat, conf, **sockets):
-    """A daemon that has these sockets from systemd."""
+def activate_by(daemon, sockets):
+    """It will be started with these sockets, from systemd, by their names."""
     activate = os.path.join(os.path.dirname(__file__), "activate.py")
     pairs = " ".join(f"{name}={sock.fileno()}" for name, sock in sockets.items())
-    return leat(conf, shell=f'exec /usr/bin/python3 {activate} {pairs} -- "$0" "$@";',
-                fds=tuple(sock.fileno() for sock in sockets.values()))
+    daemon.shell = f'exec /usr/bin/python3 {activate} {pairs} -- "$0" "$@";'
+    daemon.fds = tuple(sock.fileno() for sock in sockets.values())
+
+
+def activated(leat, conf, **sockets):
+    daemon = leat(conf, start=False)
+    activate_by(daemon, sockets)
+    daemon.start()
+    return daemon
 
 
 ROUTES = "routes: { GET /: { reply: x } }\n"
@@ -176,3 +186,117 @@ def test_the_socket_unit_is_understood(tmp_path):
             (tmp_path / name).write_text(file.read().replace("/usr/sbin/leat", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", tmp_path / "leat.socket"], capture_output=True, timeout=60, check=False)
     assert b"leat." not in done.stderr, done.stderr.decode()
+
+
+# ------------------------------------------------------------------ descriptors that systemd keeps
+
+def kept(notify, *names):
+    """What systemd has been given to keep, by its names; the others of its messages are dropped."""
+    found = {}
+    while not all(any(name in one for one in found) for name in names):
+        message = notify.until("FDSTORE", "1")
+        assert not message["FDNAME"] in found
+        found[message["FDNAME"]], = message["fds"]
+    return {name: socket.socket(fileno=fd) for name, fd in found.items()}
+
+
+def test_listeners_are_kept_by_systemd_and_a_crash_refuses_nobody(leat, notify):
+    conf = 'listen: [127.0.0.1:0, "unix:@DIR@/web.sock"]\n' + ROUTES
+    daemon = leat(conf, env={"NOTIFY_SOCKET": notify.path})
+    with contextlib.ExitStack() as stack:
+        sockets = {name: stack.enter_context(sock) for name, sock in kept(notify, "127.0.0.1", "web.sock", "admin.sock").items()}
+        assert set(sockets) == {"leat-listener-127.0.0.1%3a0", f"leat-listener-unix%3a{daemon.dir}/web.sock",
+                                f"leat-listener-unix%3a{daemon.dir}/admin.sock"}
+        assert "READY" in notify.until("READY")  # they are kept before it is ready
+        port, web, admin = daemon.port, daemon.dir + "/web.sock", daemon.admin_address
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+        early = [stack.enter_context(Client(address)) for address in (("127.0.0.1", port), web)]
+        for client in early:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        daemon.process.stderr.close()
+        daemon.lines, daemon.addresses, daemon.code = [], [], None
+        activate_by(daemon, sockets)
+        daemon.start()
+        assert [client.response().text for client in early] == ["x", "x"]
+        assert daemon.port == port and daemon.admin_address == admin and daemon.status()["pid"] == daemon.pid
+        assert not any("not used" in line for line in daemon.lines)
+
+
+def test_a_listener_that_leaves_is_not_kept_any_more(leat, notify):
+    daemon = leat('listen: [127.0.0.1:0, "unix:@DIR@/web.sock"]\n' + ROUTES, env={"NOTIFY_SOCKET": notify.path})
+    for sock in kept(notify, "127.0.0.1", "web.sock", "admin.sock").values():
+        sock.close()
+    assert daemon.reload('listen: [127.0.0.1:0, "unix:@DIR@/more.sock"]\n' + ROUTES).returncode == 0
+    assert notify.until("FDSTOREREMOVE", "1")["FDNAME"].endswith("/web.sock")
+    for sock in kept(notify, "more.sock").values():
+        sock.close()
+    daemon.signal(signal.SIGTERM)  # the path of the admin socket goes, TCP is for who comes after a restart
+    assert notify.until("FDSTOREREMOVE", "1")["FDNAME"].endswith("/admin.sock")
+    assert daemon.wait() == 0
+    notify.sock.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        notify.until("FDSTOREREMOVE")
+
+
+def test_what_was_kept_and_is_not_in_the_file_any_more_is_closed(leat, notify):
+    web = socket_of()
+    port = web.getsockname()[1]
+    daemon = leat(ROUTES, start=False, env={"NOTIFY_SOCKET": notify.path})
+    name = f"leat-listener-127.0.0.1%3a{port}"
+    activate_by(daemon, {name: web})
+    daemon.start()
+    web.close()
+    daemon.await_line("listener of before is closed")
+    assert notify.until("FDSTOREREMOVE", "1")["FDNAME"] == name
+    with pytest.raises(ConnectionRefusedError):
+        Client(("127.0.0.1", port))
+
+
+def test_a_kept_socket_whose_path_is_gone_is_made_anew(leat):
+    daemon = leat('listen: "unix:@DIR@/web.sock"\n' + ROUTES, start=False)
+    path = daemon.dir + "/web.sock"
+    with socket_of(socket.AF_UNIX, path) as web:
+        os.unlink(path)
+        activate_by(daemon, {f"leat-listener-unix%3a{path}": web})
+        daemon.start()
+        with Client(path) as client:
+            assert client.get("/").text == "x"
+
+
+def test_a_socket_of_a_socket_unit_is_not_given_to_systemd_to_keep(leat, notify):
+    with socket_of() as web:
+        daemon = leat("listen: systemd:web\n" + ROUTES, start=False, env={"NOTIFY_SOCKET": notify.path})
+        activate_by(daemon, {"web": web})
+        daemon.start()
+        for name, sock in kept(notify, "admin.sock").items():
+            assert "web" not in name
+            sock.close()
+        notify.until("READY")
+
+
+def test_an_activated_daemon_is_upgraded_with_its_sockets(leat):
+    with socket_of() as web, socket_of() as later:
+        daemon = activated(leat, "listen: systemd:web\n" + ROUTES, web=web, later=later)
+        upgrade(daemon)
+        with Client(web.getsockname()) as client:
+            assert client.get("/").text == "x"
+        assert daemon.reload("listen: [systemd:web, systemd:later]\n" + ROUTES).returncode == 0
+        with Client(later.getsockname()) as client:
+            assert client.get("/").text == "x"
+
+
+def test_systemd_socket_activate_works(leat):
+    if not shutil.which("systemd-socket-activate"):
+        pytest.skip("systemd-socket-activate (systemd) is not here")
+    with socket_of() as free:
+        port = free.getsockname()[1]
+    daemon = leat("listen: systemd:http\n" + ROUTES, shell=f'exec systemd-socket-activate -l 127.0.0.1:{port} --fdname=http -- "$0" "$@";', start=False)
+    threading.Thread(target=daemon.start, daemon=True).start()
+
+    def ask():
+        with contextlib.suppress(OSError), Client(("127.0.0.1", port)) as client:  # the first one starts the daemon
+            return client.get("/").text == "x"
+        return False
+    await_true(ask)
+    daemon.await_line("serving.*version")

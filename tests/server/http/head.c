@@ -32,6 +32,7 @@ static void a_head_is_read_into_its_parts(void)
 	is_str(head.path, STR("/a/b"));
 	is_str(head.query, STR("x=1&y"));
 	is_str(head.host, STR("Shop.test"));
+	is_str(head.authority, STR("Shop.test:8080"));
 	is_int(head.minor, 1);
 	is_true(head.keep_alive);
 	is_false(head.chunked);

@@ -168,6 +168,7 @@ static void good_targets_are_taken_apart(void)
 	is_str(head.path, STR("*"));
 	is_target("http://b.test:80/p?q", 0);
 	is_str(head.host, STR("b.test"));
+	is_str(head.authority, STR("b.test:80"));
 	is_str(head.path, STR("/p"));
 	is_str(head.query, STR("q"));
 	is_str(head.target, STR("http://b.test:80/p?q"));
