@@ -411,7 +411,10 @@ static void load_sections(struct load *load)
 			     load->before ? &load->before->peers : NULL, &generation->conf,
 			     load->diag);
 	load->compiler.peers = &generation->peers;
-	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
+	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors,
+			      natives_n_kinds(&generation->natives));
+	natives_declare_actors(&generation->natives, &load->compiler, &generation->actors);
+	generation->actors.compute = &generation->queues.queues[0];
 	load->compiler.actors = &load->generation->actors;
 	load_flows(load);
 	actor_section_compile(&load->generation->actors, &load->compiler, load->config.actors);
@@ -442,8 +445,6 @@ struct generation *generation_load(const char *path, const struct generation *be
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);
 		data_root_open(&generation->data_root, checking, diag);
-		if (!checking && diag->n_errors == 0)
-			natives_start(&generation->natives, diag);
 #if WITH_KAFKA
 		if (!checking && diag->n_errors == 0)
 			kafka_section_start(&generation->kafka, load.config.kafka, diag);

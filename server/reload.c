@@ -434,6 +434,11 @@ static void server_load(struct work *work)
 
 	load->generation =
 		generation_load(server->conf_path, server->generation, false, false, &load->diag);
+	if (load->generation &&
+	    !natives_start(&load->generation->natives, &server->natives, &load->diag)) {
+		generation_destroy(load->generation);
+		load->generation = NULL;
+	}
 	loop_post(server->main->loop, &load->post);
 }
 

@@ -180,6 +180,11 @@ int server_build(struct server *server, const struct generation *generation)
 				server_n_threads(settings->compute_threads));
 	if (r < 0)
 		return r;
+	server->natives = (struct native_host){
+		.actors = server->actors,
+		.queue = pool_queue_open(server->pool, STR("actors"), &(struct pool_limits){ 0 }),
+		.main = server->main->loop,
+	};
 	server_open_files(server, settings);
 	server_create_logins(server);
 	server_open_uploads(server, generation);

@@ -11,11 +11,14 @@
 #include "core/task/actor.h"
 #include "server/flow/flow.h"
 
+struct actor_foreign_kind;
 struct actor_loop;
 struct actor_send;
 struct actors;
 struct peer_loop;
 struct blob;
+struct compute_queue;
+struct natives;
 struct schema_loader;
 
 enum {
@@ -40,6 +43,7 @@ struct actor_handler {
 	struct template_tree *set;   /* or NULL */
 	struct template_tree *reply; /* or NULL: null */
 	struct template *text;       /* instead of `reply`; or NULL */
+	bool answers;                /* a foreign one: what it replies with is a value */
 	struct str status;           /* of its answer over HTTP, as written; empty: 200 or 204 */
 	uint64_t timeout_ms;
 	bool gets;    /* `method: GET` */
@@ -67,21 +71,31 @@ struct actor_spec {
 	struct mailbox_limits mailbox;
 	enum actor_restart restart;
 	bool persists;
+	const struct actor_foreign_kind
+		*foreign; /* of a module, and only what is said here; NULL */
 	uint64_t idle_ms; /* 0: never */
 	size_t n_max;     /* that live at once */
 };
 
 struct actor_section {
-	size_t n_specs;
+	size_t n_specs, n_own; /* those of the file come first */
 	struct actor_spec *specs;
 	const char **names; /* NULL at the end */
+	/* what handlers of modules have */
+	const struct natives *natives;
+	const struct compute_queue *compute;
 };
 
 extern const struct setting actor_keys[], actor_handler_keys[];
 
 /* Before flows: tasks name actors. */
 void actor_section_declare(struct actor_section *section, struct flow_compiler *compiler,
-			   const struct node *node);
+			   const struct node *node, size_t n_foreign);
+
+/* One more, of those n_foreign: with the name, and keys in it, of the entry. NULL: there is one already, or
+ * that cannot be a name: an error at the entry's place. */
+struct actor_spec *actor_section_add(struct actor_section *section, struct flow_compiler *compiler,
+				     const struct node_entry *entry);
 /* After flows. Errors are in the compiler's diag. */
 void actor_section_compile(struct actor_section *section, struct flow_compiler *compiler,
 			   const struct node *node);
@@ -124,8 +138,9 @@ struct actors *actors_create(size_t n_loops, struct arena_budget *budget);
 struct actor_loop *actors_add_loop(struct actors *actors, const struct actor_host *host);
 struct actor_host *actor_loop_host(struct actor_loop *loop);
 
-/* After the threads of the loops have ended, before the loops go. NULL is accepted. */
-void actors_destroy(struct actors *actors);
+/* After the threads of the loops have ended, before the loops go: all end. NULL is accepted by both. */
+void actors_end(struct actors *actors);
+void actors_destroy(struct actors *actors); /* their memory: after the last that may send */
 
 /* On the loop: from now on messages are handled by these; `number` grows with every generation. Actors that are not in it any more end
  * when they have handled what they have. */

@@ -138,6 +138,17 @@ void actor_mail_fail(struct actor_mail *mail, const struct failure *failure)
 			    STR_ARG(failure_code(failure)), LOG_QUOTE(failure->detail));
 }
 
+void actor_mail_answer(struct actor_mail *mail, struct blob *value)
+{
+	static const struct failure none;
+
+	if (mail->message.reply.future)
+		promise_set(&mail->message.reply, actor_answer_create(&none, value),
+			    actor_answer_free);
+	else
+		blob_unref(value);
+}
+
 /* ------------------------------------------------------------ the end of a run */
 
 static int run_write(struct actor_run *run, struct value value, struct blob **ret_blob)
@@ -200,14 +211,10 @@ static struct failure run_evaluation_failure(struct actor_run *run, int error)
 
 static void run_succeed(struct actor_run *run)
 {
-	static const struct failure none;
-	struct actor_mail *mail = run->mail;
-
 	if (run->handler->set)
 		actor_self_set_state(run->self, take(&run->new_state));
-	if (mail->message.reply.future && !run->is_init)
-		promise_set(&mail->message.reply, actor_answer_create(&none, take(&run->reply)),
-			    actor_answer_free);
+	if (!run->is_init)
+		actor_mail_answer(run->mail, take(&run->reply));
 }
 
 static void run_log_init(const struct actor_run *run, const struct failure *failure)

@@ -26,7 +26,8 @@ static void mail_uncount(struct actor_mail *mail)
 
 	atomic_fetch_sub_explicit(&mail->group->n_messages, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&mail->group->n_bytes, mail->message.size, memory_order_relaxed);
-	if (atomic_fetch_sub(&loop->n_messages, 1) != 1 || atomic_exchange(&loop->looking, true))
+	if (atomic_fetch_sub(&loop->n_messages, 1) != 1 || atomic_load(&loop->actors->stopping) ||
+	    atomic_exchange(&loop->looking, true))
 		return;
 	loop->look.run = mail_look; /* the post is this thread's now */
 	loop_post(loop->host.loop, &loop->look);
@@ -40,6 +41,8 @@ static void mail_release(struct message *message, int error)
 		atomic_fetch_add_explicit(&mail->group->n_refused, 1, memory_order_relaxed);
 	if (mail->counted)
 		mail_uncount(mail);
+	if (mail->on_release)
+		mail->on_release(mail);
 	blob_unref(mail->value);
 	free(mail);
 }
@@ -130,12 +133,28 @@ enum error_code actors_look(struct actor_loop *from, const struct actor_send *se
 	return code;
 }
 
+/* A module makes its actors itself. */
+static int send_foreign(const struct actor_spec *spec, struct str name, struct actor_mail *mail)
+{
+	struct actor *actor = spec->foreign->find(spec->foreign, name);
+	int r;
+
+	if (!actor)
+		return -ENOENT;
+	mail->message.handle = spec->foreign->handle;
+	r = actor_dispatch(actor, &mail->message);
+	actor_unref(actor);
+	return r;
+}
+
 /* In its mailbox, or a negative errno; an actor that has just ended is made anew. */
 static int send_mail(struct actors *actors, const struct actor_spec *spec, struct str name,
 		     struct actor_mail *mail)
 {
 	int r = -ESRCH;
 
+	if (spec->foreign)
+		return send_foreign(spec, name, mail);
 	for (unsigned i = 0; i < SEND_TRIES && r == -ESRCH; i++) {
 		struct actor *actor;
 
@@ -204,6 +223,9 @@ enum error_code actor_error(int error, const char **ret_detail)
 	case -ENOMEM:
 		*ret_detail = "limits.total_memory is reached";
 		return ERROR_MEMORY_LIMIT;
+	case -ENOENT:
+		*ret_detail = "there is no such actor";
+		return ERROR_NOT_FOUND;
 	case -ECANCELED:
 		*ret_detail = "";
 		return ERROR_CANCELLED;
@@ -221,7 +243,7 @@ static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 	struct actor_mail *mail;
 	struct actor *actor;
 
-	if (actors_get(actors, spec, spec->name, &actor) < 0)
+	if (spec->foreign || actors_get(actors, spec, spec->name, &actor) < 0)
 		return;
 	mail = actor_mail_create(actors_home(actors, spec->name), actors_group(actors, spec->name),
 				 send);
@@ -273,15 +295,19 @@ static void links_tell(struct actor_loop *loop, struct str peer, struct str acto
 	blob_unref(send.value);
 }
 
-void actor_tell_links(struct actor_self *self, struct str reason)
+void actor_tell_linked(struct actor_loop *loop, struct str group, struct str name,
+		       struct str reason)
 {
-	struct actor_loop *loop = self->loop;
-
 	if (atomic_load(&loop->actors->stopping) || loop->cancelled)
 		return;
-	links_tell(loop, STR_NONE, self->group->name, self->name, reason);
+	links_tell(loop, STR_NONE, group, name, reason);
 	if (loop->host.remote)
-		loop->host.remote->on_end(loop, self->group->name, self->name, reason);
+		loop->host.remote->on_end(loop, group, name, reason);
+}
+
+void actor_tell_links(struct actor_self *self, struct str reason)
+{
+	actor_tell_linked(self->loop, self->group->name, self->name, reason);
 }
 
 void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,

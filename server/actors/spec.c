@@ -168,26 +168,37 @@ static bool actor_read_name(struct flow_compiler *compiler, const struct node_en
 	return true;
 }
 
+struct actor_spec *actor_section_add(struct actor_section *section, struct flow_compiler *compiler,
+				     const struct node_entry *entry)
+{
+	struct actor_spec *spec = &section->specs[section->n_specs];
+	bool ok;
+
+	*spec = (struct actor_spec){ .node = entry->value };
+	ok = actor_read_name(compiler, entry, spec);
+	if (ok && actor_spec_find(section, spec->name)) {
+		diag_error(compiler->diag, spec->place,
+			   "there is an actor \"%s\" already; two cannot have one name",
+			   spec->name.ptr);
+		ok = false;
+	}
+	section->names[section->n_specs++] = spec->name.ptr;
+	section->names[section->n_specs] = NULL;
+	return ok ? spec : NULL;
+}
+
 void actor_section_declare(struct actor_section *section, struct flow_compiler *compiler,
-			   const struct node *node)
+			   const struct node *node, size_t n_foreign)
 {
 	size_t n_entries = node && node->kind == NODE_MAP ? node->n_entries : 0;
+	size_t n = n_entries + n_foreign + 1;
 
-	section->specs = arena_alloc_array(compiler->arena, n_entries + 1, sizeof(*section->specs));
-	section->names = arena_alloc_array(compiler->arena, n_entries + 1, sizeof(char *));
-	for (size_t i = 0; i < n_entries; i++) {
-		struct actor_spec *spec = &section->specs[section->n_specs];
-
-		*spec = (struct actor_spec){ 0 };
-		spec->node = node->entries[i].value;
-		actor_read_name(compiler, &node->entries[i], spec);
-		if (actor_spec_find(section, spec->name))
-			diag_error(compiler->diag, spec->place,
-				   "there is an actor \"%s\" already; two cannot have one name",
-				   spec->name.ptr);
-		section->names[section->n_specs++] = spec->name.ptr;
-	}
-	section->names[n_entries] = NULL;
+	section->specs = arena_alloc_array(compiler->arena, n, sizeof(*section->specs));
+	section->names = arena_alloc_array(compiler->arena, n, sizeof(char *));
+	section->names[0] = NULL;
+	for (size_t i = 0; i < n_entries; i++)
+		actor_section_add(section, compiler, &node->entries[i]);
+	section->n_own = section->n_specs;
 }
 
 const struct actor_spec *actor_spec_find(const struct actor_section *section, struct str name)
@@ -217,8 +228,10 @@ bool actor_spec_takes(const struct actor_spec *spec, struct str name)
 
 bool actor_spec_declares(const struct actor_spec *spec, struct str handler)
 {
-	const struct node *handlers = node_find(spec->node, "handlers");
+	const struct node *handlers = spec->foreign ? NULL : node_find(spec->node, "handlers");
 
+	if (spec->foreign)
+		return actor_handler_find(spec, handler);
 	for (size_t i = 0; handlers && handlers->kind == NODE_MAP && i < handlers->n_entries; i++)
 		if (str_eq(handlers->entries[i].key, handler))
 			return true;
@@ -474,6 +487,6 @@ static void actor_compile(struct actor_section *section, struct flow_compiler *c
 void actor_section_compile(struct actor_section *section, struct flow_compiler *compiler,
 			   const struct node *node)
 {
-	for (size_t i = 0; i < section->n_specs; i++)
+	for (size_t i = 0; i < section->n_own; i++)
 		actor_compile(section, compiler, &section->specs[i], &node->entries[i]);
 }

@@ -231,8 +231,10 @@ void peers_destroy(struct peers *peers)
 		;
 	peers_turn(peers); /* what was posted last */
 	peers_turn(peers);
-	for (size_t i = 0; i < peers->n_loops; i++)
+	for (size_t i = 0; i < peers->n_loops; i++) {
+		actor_loop_host(peers->loops[i]->actors)->remote = NULL; /* actors end after them */
 		free(peers->loops[i]);
+	}
 	free(peers->at_work);
 	lock_fini(&peers->lock);
 	free(peers);
