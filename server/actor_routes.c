@@ -2,6 +2,7 @@
 #include "server/actor_routes.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
+#include "server/tally.h"
 
 size_t actor_routes_max(const struct actor_section *section)
 {
@@ -12,15 +13,15 @@ size_t actor_routes_max(const struct actor_section *section)
 	return n_handlers;
 }
 
-/* One in whose place a route was written is not added, and nobody hears of it. */
-static void actor_route_add(struct generation *generation, struct route *route)
+/* One in whose place a route was written, be it for all methods, is not added: what was written may
+ * demand more of a request than the actor does. */
+static void actor_route_add(struct generation *generation, struct route *route, struct diag *diag)
 {
-	struct diag unheard;
-
-	diag_init(&unheard);
-	if (router_add(generation->router, &route->pattern, route->place, route, &unheard))
+	if (!router_has(generation->router, &route->pattern) &&
+	    router_add(generation->router, &route->pattern, route->place, route, diag))
 		generation->routes[generation->n_routes++] = route;
-	diag_fini(&unheard);
+	else
+		tally_give(route->tally);
 }
 
 void actor_routes_add(struct generation *generation, struct flow_compiler *compiler,
@@ -38,7 +39,7 @@ void actor_routes_add(struct generation *generation, struct flow_compiler *compi
 						    : NULL;
 
 			if (route)
-				actor_route_add(generation, route);
+				actor_route_add(generation, route, compiler->diag);
 		}
 	}
 }

@@ -148,6 +148,16 @@ static void router_refuse(struct diag *diag, struct place place,
 			   STR_ARG(pattern->text), STR_ARG(other->text));
 }
 
+bool router_has(struct router *router, const struct route_pattern *pattern)
+{
+	const struct router_node *node = router_walk(router, pattern);
+	const struct router_entry *other = pattern->has_rest ? node->rest : node->entries;
+
+	while (other && other->method.len > 0 && !str_eq(other->method, pattern->method))
+		other = other->next;
+	return other != NULL;
+}
+
 bool router_add(struct router *router, const struct route_pattern *pattern, struct place place,
 		void *route, struct diag *diag)
 {

@@ -35,6 +35,9 @@ bool route_pattern_read(struct str text, struct place place, struct arena *arena
 
 struct router *router_create(struct arena *arena);
 
+/* Whether a route of the same paths has this method, or all of them. */
+bool router_has(struct router *router, const struct route_pattern *pattern);
+
 /* False with an error in `diag`, which names both places, when an equally specific route is
  * there. `route` is what look-ups give back; not NULL. */
 bool router_add(struct router *router, const struct route_pattern *pattern, struct place place,

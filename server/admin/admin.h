@@ -20,6 +20,17 @@ route_native_fn admin_actors, admin_help, admin_help_one, admin_upgrade;
 void admin_write_routes(const struct generation *generation, struct buf *out);      /* for people */
 void admin_write_routes_json(const struct generation *generation, struct buf *out); /* a list */
 
+enum { ADMIN_GROUPS_MAX = 8 }; /* groups in groups, as deep as they are shown */
+
+/* The tasks of a flow in waves, for people. */
+void admin_write_waves(struct buf *out, const struct flow *flow, unsigned depth);
+
+/* What a live route (`websocket:`, `events:`) does by itself: nothing of any other. */
+struct live_view admin_live_view(const struct route *route);
+void admin_write_handlers(struct buf *out, const struct route *route); /* each in waves */
+
+void admin_reply_text(struct request *request, int status, struct buf *out);
+
 /* The tasks as a list in JSON, each with how long it has taken; groups within, down to a depth. */
 void admin_write_graph_json(const struct flow *flow, unsigned depth, struct buf *out);
 

@@ -1,9 +1,9 @@
-/* server/admin/explain.c: routes, explain and graph: for people who edit, from a file or from
- * the running daemon. */
+/* server/admin/explain.c: routes and explain: for people who edit, from a file or from the running
+ * daemon. */
 #include "server/admin/admin.h"
 #include "server/expr/json.h"
-#include <errno.h>
-#include <stdio.h>
+#include "server/live/events.h"
+#include "server/live/websocket.h"
 
 /* ------------------------------------------------------------ routes */
 
@@ -11,6 +11,10 @@ static const char *route_ending(const struct route *route)
 {
 	if (route->files)
 		return "files";
+	if (route->proxy)
+		return "proxy";
+	if (route_is_live(route))
+		return route->websocket ? "websocket" : "events";
 	if (route->native)
 		return "runs";
 	if (route->async)
@@ -18,6 +22,24 @@ static const char *route_ending(const struct route *route)
 	if (!route->reply)
 		return "204";
 	return route->constant ? "constant reply" : "reply";
+}
+
+struct live_view admin_live_view(const struct route *route)
+{
+	if (!route_is_live(route))
+		return (struct live_view){ 0 };
+	return route->websocket ? websocket_view(route->websocket) : events_view(route->events);
+}
+
+/* Those of its handlers, too. */
+static size_t route_n_tasks(const struct route *route)
+{
+	struct live_view view = admin_live_view(route);
+	size_t n_tasks = flow_n_tasks(route->flow);
+
+	for (size_t i = 0; i < view.n_handlers; i++)
+		n_tasks += flow_n_tasks(view.handlers[i].handler->flow);
+	return n_tasks;
 }
 
 void admin_write_routes(const struct generation *generation, struct buf *out)
@@ -31,8 +53,8 @@ void admin_write_routes(const struct generation *generation, struct buf *out)
 		const struct route *route = generation->routes[i];
 
 		buf_printf(out, "%-*.*s  %3zu %s  %-14s  %s:%u\n", (int)width,
-			   STR_ARG(route->pattern.text), flow_n_tasks(route->flow),
-			   flow_n_tasks(route->flow) == 1 ? "task " : "tasks", route_ending(route),
+			   STR_ARG(route->pattern.text), route_n_tasks(route),
+			   route_n_tasks(route) == 1 ? "task " : "tasks", route_ending(route),
 			   route->place.source->name, route->place.line);
 	}
 }
@@ -52,7 +74,7 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 		buf_add(out, i ? STR(",{") : STR("{"));
 		write_json_member(out, "route", route->pattern.text);
 		buf_printf(out, ",\"tasks\":%zu,\"constant\":%s,\"timeout_ms\":%llu,",
-			   flow_n_tasks(route->flow), route->constant ? "true" : "false",
+			   route_n_tasks(route), route->constant ? "true" : "false",
 			   (unsigned long long)route->timeout_ms);
 		write_json_member(out, "file", str_of(route->place.source->name));
 		buf_printf(out, ",\"line\":%u,\"requests\":%llu,\"failures\":%llu",
@@ -65,9 +87,6 @@ void admin_write_routes_json(const struct generation *generation, struct buf *ou
 }
 
 /* ------------------------------------------------------------ tasks */
-
-/* Groups in groups, as deep as they are shown. */
-enum { GROUPS_SHOWN = 8 };
 
 static size_t flow_n_waves(const struct flow *flow)
 {
@@ -112,7 +131,7 @@ static void write_task(struct buf *out, const struct flow *flow, const struct fl
 		   info->detached ? "  detached" : "");
 }
 
-static void write_waves(struct buf *out, const struct flow *flow, unsigned depth)
+void admin_write_waves(struct buf *out, const struct flow *flow, unsigned depth)
 {
 	size_t n_waves = flow_n_waves(flow);
 
@@ -126,13 +145,38 @@ static void write_waves(struct buf *out, const struct flow *flow, unsigned depth
 			if (info.wave != wave)
 				continue;
 			write_task(out, flow, &info, depth + 1);
-			if (info.group && depth < 2 * GROUPS_SHOWN && !info.calls)
-				write_waves(out, info.group, depth + 2);
+			if (info.group && depth < 2 * ADMIN_GROUPS_MAX && !info.calls)
+				admin_write_waves(out, info.group, depth + 2);
 		}
 	}
 }
 
+void admin_write_handlers(struct buf *out, const struct route *route)
+{
+	struct live_view view = admin_live_view(route);
+
+	for (size_t i = 0; i < view.n_handlers; i++) {
+		const struct live_handler *handler = view.handlers[i].handler;
+
+		buf_printf(out, "%s:  timeout %llums%s\n", view.handlers[i].name,
+			   (unsigned long long)handler->timeout_ms,
+			   handler->reply ? "  replies" : "");
+		admin_write_waves(out, handler->flow, 1);
+	}
+}
+
 /* ------------------------------------------------------------ explain */
+
+static void write_topics(struct buf *out, const struct node *subscribe)
+{
+	if (!subscribe)
+		return;
+	buf_printf(out, "topics   %.*s", STR_ARG(subscribe->text));
+	for (size_t i = 0; i < subscribe->n_entries; i++)
+		buf_printf(out, "%s%.*s", i ? ", " : "",
+			   STR_ARG(subscribe->entries[i].value->text));
+	buf_add_char(out, '\n');
+}
 
 static void write_match(struct buf *out, const struct route *route,
 			const struct router_match *match, const struct http_path *path)
@@ -154,9 +198,11 @@ static void write_match(struct buf *out, const struct route *route,
 	}
 	buf_printf(out, "timeout  %llums\n", (unsigned long long)route->timeout_ms);
 	buf_printf(out, "leaving  %s\n",
-		   route->finishes ? "the client's leaving lets the tasks finish"
-				   : "the client's leaving cancels the tasks");
+		   route_is_live(route) ? "the client's leaving lets a handler finish"
+		   : route->finishes    ? "the client's leaving lets the tasks finish"
+					: "the client's leaving cancels the tasks");
 	buf_printf(out, "ending   %s\n", route_ending(route));
+	write_topics(out, admin_live_view(route).subscribe);
 }
 
 static bool explain_path(struct str target, struct arena *arena, struct str segments[],
@@ -198,7 +244,8 @@ bool admin_write_explain(const struct generation *generation, struct str method,
 		if (found) {
 			write_match(out, match.route, &match, &path);
 			policies_explain(generation, match.route, &path, out);
-			write_waves(out, ((const struct route *)match.route)->flow, 0);
+			admin_write_waves(out, ((const struct route *)match.route)->flow, 0);
+			admin_write_handlers(out, match.route);
 		} else {
 			buf_printf(out,
 				   match.allowed ? "405: the path has a route, but not for %.*s\n"
@@ -210,124 +257,9 @@ bool admin_write_explain(const struct generation *generation, struct str method,
 	return found;
 }
 
-/* ------------------------------------------------------------ graph */
-
-/* A name in the picture: those of the groups around it in front. */
-struct node_id {
-	char text[GROUPS_SHOWN * 68];
-};
-
-static struct node_id node_id(const struct node_id *group, struct str name)
-{
-	struct node_id id;
-
-	snprintf(id.text, sizeof(id.text), "%.*s%s%.*s", (int)sizeof(id.text) - 68,
-		 group ? group->text : "", group ? "__" : "", STR_ARG(str_first(name, 64)));
-	return id;
-}
-
-/* Between quotes: in DOT they are escaped, in Mermaid written as entities. */
-static void write_label(struct buf *out, enum graph_format format, struct str text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-
-		if (format == GRAPH_DOT && (c == '"' || c == '\\'))
-			buf_printf(out, "\\%c", c);
-		else if (format == GRAPH_MERMAID && (c == '"' || c == '<' || c == '>' || c == '#'))
-			buf_printf(out, "#%d;", c);
-		else
-			buf_add_char(out, c);
-	}
-}
-
-static void write_node(struct buf *out, enum graph_format format, const struct node_id *id,
-		       const struct flow_task_info *info)
-{
-	bool dot = format == GRAPH_DOT;
-
-	buf_printf(out, dot ? "  \"%s\" [label=\"%.*s\\n%.*s" : "  %s[\"%.*s: %.*s", id->text,
-		   STR_ARG(info->name), STR_ARG(info->verb));
-	if (info->notes.len) {
-		buf_add(out, dot ? STR("\\n") : STR("<br>"));
-		write_label(out, format, info->notes);
-	}
-	buf_add(out, dot ? STR("\"];\n") : STR("\"]\n"));
-}
-
-/* `inside`: from a group to one in it that waits for nothing there. */
-static void write_edge(struct buf *out, enum graph_format format, const struct node_id *from,
-		       const struct node_id *to, bool inside)
-{
-	if (format == GRAPH_DOT)
-		buf_printf(out, "  \"%s\" -> \"%s\"%s;\n", from->text, to->text,
-			   inside ? " [style=dashed]" : "");
-	else
-		buf_printf(out, "  %s %s %s\n", from->text, inside ? "-.->" : "-->", to->text);
-}
-
-static void write_edges(struct buf *out, enum graph_format format, const struct flow *flow,
-			const struct node_id *group, unsigned depth)
-{
-	for (size_t i = 0; i < flow_n_tasks(flow); i++) {
-		struct flow_task_info info, before;
-		struct node_id id, before_id;
-
-		flow_task_info(flow, i, &info);
-		id = node_id(group, info.name);
-		write_node(out, format, &id, &info);
-		for (size_t j = 0; j < info.n_before; j++) {
-			flow_task_info(flow, info.before[j], &before);
-			before_id = node_id(group, before.name);
-			write_edge(out, format, &before_id, &id, false);
-		}
-		if (group && info.n_before == 0)
-			write_edge(out, format, group, &id, true);
-		if (info.group && !info.calls && depth + 1 < GROUPS_SHOWN)
-			write_edges(out, format, info.group, &id, depth + 1);
-	}
-}
-
-static const struct flow *graph_find(const struct generation *generation, struct str name)
-{
-	for (size_t i = 0; i < generation->n_routes; i++)
-		if (str_eq(generation->routes[i]->pattern.text, name))
-			return generation->routes[i]->flow;
-	for (size_t i = 0; i < generation->n_jobs; i++)
-		if (str_eq(generation->jobs[i]->name, name))
-			return generation->jobs[i]->flow;
-	return map_find(&generation->flows, name);
-}
-
-bool admin_write_graph(const struct generation *generation, struct str name,
-		       enum graph_format format, struct buf *out)
-{
-	const struct flow *flow = graph_find(generation, name);
-
-	if (!flow)
-		return false;
-	switch (format) {
-	case GRAPH_TEXT:
-		if (flow_n_tasks(flow) == 0)
-			buf_add(out, STR("no tasks\n"));
-		write_waves(out, flow, 0);
-		break;
-	case GRAPH_DOT:
-		buf_add(out, STR("digraph tasks {\n  rankdir=LR;\n"));
-		write_edges(out, format, flow, NULL, 0);
-		buf_add(out, STR("}\n"));
-		break;
-	case GRAPH_MERMAID:
-		buf_add(out, STR("graph LR\n"));
-		write_edges(out, format, flow, NULL, 0);
-		break;
-	}
-	return true;
-}
-
 /* ------------------------------------------------------------ endpoints */
 
-static void explain_reply_text(struct request *request, int status, struct buf *out)
+void admin_reply_text(struct request *request, int status, struct buf *out)
 {
 	struct reply reply = { .status = out->error ? 500 : status,
 			       .content_type = STR("text/plain; charset=utf-8"),
@@ -357,31 +289,5 @@ void admin_explain(struct request *request)
 	buf_init_arena(&out, &request->arena);
 	admin_write_explain(request->generation, method.len ? method : STR("GET"), path, &out,
 			    &status);
-	explain_reply_text(request, status, &out);
-}
-
-void admin_graph(struct request *request)
-{
-	struct str name = request_query(request, STR("name")),
-		   format = request_query(request, STR("format"));
-	enum graph_format as = str_eq(format, STR("dot"))       ? GRAPH_DOT
-			       : str_eq(format, STR("mermaid")) ? GRAPH_MERMAID
-								: GRAPH_TEXT;
-	const struct flow *flow = graph_find(request->generation, name);
-	struct buf out;
-
-	buf_init_arena(&out, &request->arena);
-	if (flow && str_eq(format, STR("json"))) {
-		buf_add(&out, STR("{\"name\":"));
-		json_write_text(name, &out);
-		buf_add(&out, STR(",\"tasks\":"));
-		admin_write_graph_json(flow, 0, &out);
-		buf_add_char(&out, '}');
-		request_reply_json(request, out.error ? 500 : 200, buf_str(&out));
-		return;
-	}
-	if (!admin_write_graph(request->generation, name, as, &out))
-		explain_reply_text(request, 404, &out);
-	else
-		explain_reply_text(request, 200, &out);
+	admin_reply_text(request, status, &out);
 }

@@ -5,30 +5,15 @@
  * The outbox is the answer's source. A client that has left is found by its connection; one that does not
  * read has its queue bounded: it loses the oldest events, or is cut, and comes again with the id of the
  * last event that it has seen. */
-#include "server/live/events.h"
 #include "core/base/clock.h"
 #include "server/live/event.h"
+#include "server/live/events_private.h"
 #include "server/worker.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 enum { ID_DIGITS = 16 };
-
-struct events_spec {
-	/* as the keys say */
-	const struct node *subscribe_node;
-	int slow; /* enum live_slow */
-	uint64_t queue, ping_ms, retry_ms;
-	int64_t kept;
-	uint64_t kept_bytes, keep_ms;
-	const struct node *on_open_node, *on_close_node;
-	/* compiled */
-	struct live_topics_spec topics;
-	struct topic_terms terms;
-	struct live_handler on_open, on_close;
-	uint64_t roots_used;
-};
 
 struct events {
 	struct live live;
@@ -41,62 +26,6 @@ struct events {
 	bool answered;      /* the head is out */
 	bool opened, ended; /* on_open, on_close have run, or there is none */
 };
-
-#define AT(field) offsetof(struct events_spec, field)
-const struct setting events_keys[] = {
-	{ "subscribe", SETTING_NODE, AT(subscribe_node),
-	  .help = "The topics whose publications are sent: a name or a list, with ${path.…} and "
-		  "the like.",
-	  .required = true },
-	{ "slow", SETTING_CHOICE, AT(slow), "disconnect",
-	  "What happens to a client that does not read, when `queue` is full.",
-	  .choices = live_slow_choices },
-	{ "queue", SETTING_SIZE, AT(queue), "256k",
-	  "What may wait for a client that does not read.", .min = 1024, .max = INT64_C(1) << 30 },
-	{ "ping", SETTING_DURATION, AT(ping_ms), "15s",
-	  "How long nothing is sent until a comment is, so that nobody on the way gives the "
-	  "connection up.",
-	  .min = 10, .max = INT64_C(86400000) },
-	{ "retry", SETTING_DURATION, AT(retry_ms), "3s",
-	  "How long browsers wait before they connect again.", .min = 1, .max = INT64_C(86400000) },
-	{ "history", SETTING_INT, AT(kept), "100",
-	  "How many publications of a topic are kept for those who come again.", .min = 0,
-	  .max = 10000 },
-	{ "history_max", SETTING_SIZE, AT(kept_bytes), "256k", "The same in bytes.", .min = 0,
-	  .max = INT64_C(16) << 20 },
-	{ "keep", SETTING_DURATION, AT(keep_ms), "1m",
-	  "How long they are kept when nobody subscribes to the topic any more.", .min = 0,
-	  .max = INT64_C(86400000) },
-	{ "on_open", SETTING_MAP, AT(on_open_node),
-	  .help = "What to do when a client has connected; `reply` is the first event.",
-	  .keys = live_handler_keys },
-	{ "on_close", SETTING_MAP, AT(on_close_node),
-	  .help = "What to do when the connection has ended.", .keys = live_handler_keys },
-	SETTINGS_END
-};
-#undef AT
-
-const struct events_spec *events_compile(struct flow_compiler *compiler, struct expr_compiler *expr,
-					 const struct node *node, const struct live_place *place)
-{
-	struct events_spec *spec = arena_zalloc(compiler->arena, sizeof(*spec));
-	const struct settings_part part = { events_keys, spec };
-	struct live_compiler live = { compiler, place, &spec->roots_used };
-	bool ok;
-
-	if (node->kind != NODE_MAP) {
-		settings_defaults(events_keys, spec, compiler->arena);
-		spec->subscribe_node = node;
-	} else if (settings_read(&part, 1, node, "events", compiler->arena, compiler->diag) > 0) {
-		return NULL;
-	}
-	spec->terms = (struct topic_terms){ (uint32_t)spec->kept, spec->kept_bytes, spec->keep_ms };
-	ok = live_topics_compile(expr, spec->subscribe_node, &spec->topics);
-	ok &= live_handler_compile(&live, spec->on_open_node, "on_open", 0, true, &spec->on_open);
-	ok &= live_handler_compile(&live, spec->on_close_node, "on_close", 0, false,
-				   &spec->on_close);
-	return ok ? spec : NULL;
-}
 
 /* ------------------------------------------------------------ ids */
 

@@ -15,5 +15,8 @@ extern const struct setting events_keys[];
 const struct events_spec *events_compile(struct flow_compiler *compiler, struct expr_compiler *expr,
 					 const struct node *node, const struct live_place *place);
 
+/* What it consists of. */
+struct live_view events_view(const struct events_spec *spec);
+
 /* On the request's loop; leads to exactly one answer. */
 void events_serve(const struct events_spec *spec, struct request *request);

@@ -76,6 +76,14 @@ bool live_handler_compile(struct live_compiler *compiler, const struct node *nod
 	return handler_compile_reply(compiler, config.reply, handler) && ok;
 }
 
+void live_view_add(struct live_view *view, const char *name, const struct live_handler *handler)
+{
+	if (!handler->flow)
+		return;
+	view->handlers[view->n_handlers].name = name;
+	view->handlers[view->n_handlers++].handler = handler;
+}
+
 /* ------------------------------------------------------------ roots */
 
 static int live_named(struct arena *arena, const struct member *members, size_t n_members,

@@ -38,6 +38,18 @@ struct live_compiler {
 bool live_handler_compile(struct live_compiler *compiler, const struct node *node, const char *name,
 			  uint64_t more_roots, bool may_reply, struct live_handler *handler);
 
+/* A live route, for people who look at it. */
+struct live_view {
+	const struct node *subscribe; /* as it is written; or NULL */
+	size_t n_handlers;
+	struct {
+		const char *name;
+		const struct live_handler *handler;
+	} handlers[3];
+};
+
+void live_view_add(struct live_view *view, const char *name, const struct live_handler *handler);
+
 enum live_slow { LIVE_SLOW_DROP, LIVE_SLOW_DISCONNECT };
 extern const char *const live_slow_choices[];
 

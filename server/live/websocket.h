@@ -15,5 +15,8 @@ const struct websocket_spec *websocket_compile(struct flow_compiler *compiler,
 					       struct expr_compiler *expr, const struct node *node,
 					       const struct live_place *place);
 
+/* What it consists of. */
+struct live_view websocket_view(const struct websocket_spec *spec);
+
 /* On the request's loop; leads to exactly one answer. */
 void websocket_serve(const struct websocket_spec *spec, struct request *request);

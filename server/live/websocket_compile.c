@@ -150,3 +150,13 @@ const struct websocket_spec *websocket_compile(struct flow_compiler *compiler,
 		       ? spec
 		       : NULL;
 }
+
+struct live_view websocket_view(const struct websocket_spec *spec)
+{
+	struct live_view view = { .subscribe = spec->subscribe_node };
+
+	live_view_add(&view, "on_open", &spec->on_open);
+	live_view_add(&view, "on_message", &spec->on_message);
+	live_view_add(&view, "on_close", &spec->on_close);
+	return view;
+}

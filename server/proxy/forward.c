@@ -173,6 +173,26 @@ static void forward_add_x(struct forward *forward)
 		forward_add(forward, STR("X-Forwarded-Host"), host);
 }
 
+bool passing_tells_other_origin(const struct passing *passing)
+{
+	const struct request *request = passing->request;
+	const struct http_head *head = &request->head;
+
+	if (passing->proxy->forwarded != FORWARDED_OFF)
+		return false;
+	for (size_t i = 0; i < head->n_fields; i++) {
+		struct str name = head->fields[i].name, value = head->fields[i].value;
+
+		if (http_names_alike(name, STR("forwarded")) ||
+		    (http_names_alike(name, STR("x-forwarded-host")) &&
+		     !str_eq_nocase(value, head->authority)) ||
+		    (http_names_alike(name, STR("x-forwarded-proto")) &&
+		     !str_eq_nocase(value, forward_scheme(request))))
+			return true;
+	}
+	return false;
+}
+
 /* RFC 7239 §4: a host with a port, and an address of IPv6, are quoted. */
 static void forward_add_rfc7239(struct forward *forward)
 {

@@ -49,6 +49,9 @@ int passing_ask(struct passing *passing, struct http_call_request *ret_request);
 /* Whether the upstream gets a field of that name from leat, and not from the client. */
 bool passing_writes(const struct passing *passing, struct str name);
 
+/* Whether the upstream is told by the client of another origin than leat knows (forwarded: off). */
+bool passing_tells_other_origin(const struct passing *passing);
+
 /* Whether trailers of the answer go on: not when it is made for the cache, which keeps none (RFC 9111
  * §3.1), or for a client that does not take them. */
 bool passing_wants_trailers(const struct passing *passing);

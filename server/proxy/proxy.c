@@ -106,13 +106,15 @@ static bool passing_varies_by(const struct passing *passing,
 /* An answer that was chosen by what leat has written cannot be chosen by what a client sends. Nor is
  * one that the upstream has made without a field, since Connection names it, for those who send that
  * field; and a client who asks that way is for himself: others go on to wait for one another. */
-static void passing_look_at_vary(struct passing *passing)
+static void passing_doubt(struct passing *passing)
 {
 	struct request_cache *cache = passing->request->cache;
 
 	if (passing_varies_by(passing, passing_writes_field))
 		cache->may_keep = false;
-	if (passing_varies_by(passing, passing_drops_field)) {
+	/* the key of the spec may name it; our own has the origin that leat knows */
+	if (passing_varies_by(passing, passing_drops_field) ||
+	    (!cache->spec->key && passing_tells_other_origin(passing))) {
 		cache->may_keep = false;
 		cache->control.no_store = true;
 	}
@@ -142,7 +144,7 @@ static bool passing_knows(struct passing *passing)
 		body_source_close(&passing->call.stream->source);
 	if (request_cache_on_head(request, response->status, fields, n))
 		return true;
-	passing_look_at_vary(passing);
+	passing_doubt(passing);
 	return false;
 }
 

@@ -164,6 +164,18 @@ def test_a_route_that_is_written_wins(leat):
     assert daemon.get("/counter/get").json() == 0
 
 
+def test_a_route_that_is_written_for_all_methods_wins_too_and_keeps_its_policies(leat):
+    daemon = leat(COUNTER + CART.replace("actors:\n", "").replace("@more@", "") + """
+routes:
+  /counter/add: { deny: [127.0.0.0/8], reply: mine }
+  /cart/{other}/put: { reply: "${path.other}" }
+""")
+    assert daemon.post_json("/counter/add", {"by": 1}).status == 403
+    assert daemon.get("/counter/get").json() == 0
+    assert daemon.post_json("/cart/alice/put", 1).text == "alice"
+    assert daemon.get("/cart/alice/get").json()["n"] == 0
+
+
 def test_policies_hold_for_exposed_handlers(leat):
     daemon = leat(COUNTER + "defaults: { /counter: { deny: [127.0.0.0/8] } }\n")
     assert daemon.get("/counter/get").status == 403

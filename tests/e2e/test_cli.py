@@ -146,6 +146,48 @@ def test_graph_of_a_job_and_of_a_flow(daemon):
     assert done.returncode == 1 and "there is no route" in done.err
 
 
+LIVE = """
+server: { threads: 1, compute_threads: 1 }
+routes:
+  GET /ws/{room}:
+    websocket:
+      subscribe: ["room:${path.room}", all]
+      on_open: { reply: hello }
+      on_message:
+        tasks:
+          said: { value: "${message.text}" }
+          told: { publish: "room:${path.room}", message: "${said}" }
+        timeout: 2s
+  GET /news: { events: { subscribe: news, on_close: { tasks: { bye: { publish: all, message: gone } } } } }
+  /up/{rest...}: { proxy: "http://127.0.0.1:1" }
+"""
+
+
+@pytest.mark.parametrize("running", [[], ["--running"]])
+def test_handlers_of_live_routes_are_shown_in_waves_and_drawn(leat, running):
+    daemon = leat(LIVE)
+    told = daemon.cli("explain", "GET", "/ws/x", *running).out
+    waves = "on_open:  timeout 30000ms  replies\non_message:  timeout 2000ms\n  wave 1:\n    said: value ${message.text}\n" \
+        "  wave 2:\n    told: publish room:${path.room}  after said\n"
+    assert "ending   websocket\ntopics   room:${path.room}, all\n" in told and told.endswith(waves)
+    assert daemon.cli("graph", "GET /ws/{room}", *running).out == waves
+    news = daemon.cli("explain", "GET", "/news", *running).out
+    assert "ending   events\ntopics   news\n" in news and "on_close:  timeout 30000ms\n  wave 1:\n    bye: publish all" in news
+    dot = daemon.cli("graph", "GET /ws/{room}", "--dot", *running).out
+    assert '"on_message__said" -> "on_message__told";' in dot and '"on_message" -> "on_message__said" [style=dashed]' in dot
+    assert "on_message__said --> on_message__told" in daemon.cli("graph", "GET /ws/{room}", "--mermaid", *running).out
+    endings = [re.split(r"  +", line)[2] for line in daemon.cli("routes").out.splitlines()]
+    assert endings == ["websocket", "events", "proxy"] and "2 tasks" in daemon.cli("routes").out
+
+
+def test_the_graph_of_a_live_route_as_json_has_its_handlers(leat):
+    daemon = leat(LIVE)
+    graph = daemon.admin("GET", "/v1/graph?format=json&name=GET%20/ws/%7Broom%7D").json()
+    assert graph["tasks"] == [] and [h["name"] for h in graph["handlers"]] == ["on_open", "on_message"]
+    assert [(t["name"], t["after"]) for t in graph["handlers"][1]["tasks"]] == [("said", []), ("told", ["said"])]
+    assert "handlers" not in daemon.admin("GET", "/v1/graph?format=json&name=/up/%7Brest...%7D").json()
+
+
 def test_status_in_words_and_as_json(daemon):
     done = daemon.cli("status")
     assert done.returncode == 0

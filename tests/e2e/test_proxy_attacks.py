@@ -83,6 +83,19 @@ def test_what_was_made_without_a_field_that_connection_names_is_not_kept_for_tho
     assert len(server.calls) == 3  # nor did it keep others from keeping theirs
 
 
+def test_what_was_made_for_another_origin_by_the_word_of_a_client_is_not_kept(leat, backend):
+    server = backend(lambda call: call.reply(call.headers.get("x-forwarded-host", "none"), headers={"Cache-Control": "max-age=60"}))
+    daemon = leat(CONF.replace("cache: true", "cache: true, forwarded: off"), UP=server.url)
+    with daemon.connect() as client:
+        assert ask(client, "/kept/", "X-Forwarded-Host: evil").body == b"evil"
+        assert ask(client, "/kept/", "X-Forwarded-Proto: https").body == b"none"
+        assert ask(client, "/kept/", "Forwarded: host=evil").body == b"none"
+        for _ in range(2):
+            assert ask(client, "/kept/", "X-Forwarded-Host: A.test", "X-Forwarded-Proto: http").body == b"A.test"
+        assert ask(client, "/kept/").body == b"A.test"
+    assert len(server.calls) == 4
+
+
 def test_a_body_in_chunks_of_one_byte_costs_no_more_than_others(leat, backend):
     n_clients, n_chunks = 4, 50000
     whole = threading.Semaphore(0)

@@ -19,7 +19,8 @@
  * more, none follows the last one (Connection: close), and when the clients have gone and some
  * time has passed, nothing is left. A script that has bytes, cuts and a half-close only is run
  * once more without the cuts, and must have the same answers; but for what is passed on to an
- * upstream, which may refuse a body that has come, or one that is coming. */
+ * upstream, which may refuse a body that has come, or one that is coming, and for live connections,
+ * whose publications have numbers and come between. */
 #include "tests/fuzz/connection/answers.h"
 #include "tests/fuzz/connection/host.h"
 #include "tests/fuzz/connection/secure.h"
@@ -353,6 +354,7 @@ static void script_end(struct script *script)
 	struct request *request;
 	struct file *file;
 	struct homes_stats stats;
+	struct topics_stats topics;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < N_CLIENTS; i++)
@@ -368,6 +370,8 @@ static void script_end(struct script *script)
 		struct worker *one = server.workers[i];
 
 		check(list_is_empty(&one->conns) && list_is_empty(&one->live));
+		check(list_is_empty(&one->lives) && atomic_load(&one->stats.n_websockets) == 0 &&
+		      atomic_load(&one->stats.n_events) == 0);
 		check(atomic_load(&one->stats.n_conns) == 0 &&
 		      atomic_load(&one->stats.n_busy) == 0);
 		check(one->n_detached == 0 && one->out_len == 0 && !one->out_head.len &&
@@ -384,6 +388,8 @@ static void script_end(struct script *script)
 	check(atomic_load(&server.n_conns) == 0 && server.n_old == 0);
 	check_that(atomic_load(&server.memory.used) == kept, "used=%zu kept=%zu",
 		   atomic_load(&server.memory.used), kept);
+	topics_stats(server.topics, &topics);
+	check(topics.n_subscriptions == 0 && topics.n_topics == 0 && topics.kept_bytes == 0);
 	homes_stats(server.homes, &stats);
 	check(stats.n_messages == 0);
 	if (stats.n_things > 0) { /* messages that nobody has taken, and nothing else */
@@ -457,7 +463,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	clients[0].got = (struct buf){ 0 };
 	forget();
 	if (script.timeless && !(data[1] & (MODE_ADMIN | MODE_RAW)) &&
-	    !has_sent(STR("/up"), data, size)) {
+	    !has_sent(STR("/up"), data, size) && !has_sent(STR("/ws"), data, size) &&
+	    !has_sent(STR("/ev"), data, size)) {
 		run(&at_once, data, size);
 		check_that(str_eq(buf_str(&got), buf_str(&clients[0].got)) &&
 				   ended == clients[0].ended,

@@ -55,6 +55,40 @@ static size_t chunked_size(struct str bytes)
 	}
 }
 
+/* What follows 101 from the server: whole frames without a mask, of which the last may be cut off, and
+ * nothing behind a close. */
+static bool frames_are_good(struct str rest)
+{
+	while (rest.len >= 2) {
+		uint8_t first = (uint8_t)rest.ptr[0], second = (uint8_t)rest.ptr[1];
+		size_t n_bytes = second == 126 ? 2 : second == 127 ? 8 : 0;
+		uint64_t size = second;
+
+		if (!(first & 0x80) || first & 0x30 || second & 0x80)
+			return false;
+		if (rest.len < 2 + n_bytes)
+			return true;
+		for (size_t i = 0; i < n_bytes; i++)
+			size = (i ? size << 8 : 0) | (uint8_t)rest.ptr[2 + i];
+		if (size >= rest.len - 2 - n_bytes)
+			return size == rest.len - 2 - n_bytes || (first & 0x0f) != 8 || size < 126;
+		if ((first & 0x0f) == 8)
+			return false;
+		rest = str_skip(rest, 2 + n_bytes + (size_t)size);
+	}
+	return true;
+}
+
+/* It goes on until its client or the server has enough. */
+static bool is_event_stream(const struct http_response_head *head)
+{
+	for (size_t i = 0; i < head->n_fields; i++)
+		if (str_eq_nocase(head->fields[i].name, STR("content-type")) &&
+		    str_eq(head->fields[i].value, STR("text/event-stream")))
+			return true;
+	return false;
+}
+
 static bool answers_read(struct answers *answers, size_t at, size_t n_final);
 
 static bool answers_rest(struct answers *answers, const struct http_response_head *head,
@@ -66,7 +100,7 @@ static bool answers_rest(struct answers *answers, const struct http_response_hea
 	if (!is_head && head->framing == HTTP_FRAMING_LENGTH)
 		size = (size_t)head->length;
 	else if (!is_head && head->framing == HTTP_FRAMING_CHUNKED && !(size = chunked_size(rest)))
-		return answers->unfinished;
+		return answers->unfinished || is_event_stream(head);
 	else if (!is_head && head->framing == HTTP_FRAMING_CLOSE)
 		return answers->ended;
 	if (size > rest.len)
@@ -102,6 +136,8 @@ static bool answers_read(struct answers *answers, size_t at, size_t n_final)
 	}
 	if (http_response_parse(str_first(rest, size), HTTP_GET, &limits, &head) < 0)
 		return false;
+	if (head.status == 101)
+		return frames_are_good(str_skip(answers->bytes, at + size));
 	n_final += head.status >= 200;
 	if (n_final > answers->n_max)
 		return false;

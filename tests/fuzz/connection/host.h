@@ -95,7 +95,29 @@ static const char routes_text[] =
 	"  GET /f/{path...}: { files: { root: files, index: a.txt, cache_control: no-cache, "
 	"precompressed: [br, gz] } }\n"
 	"  GET /one: { files: files/large.bin }\n"
-	"  GET /app/{path...}: { files: { root: files, fallback: a.txt } }\n";
+	"  GET /app/{path...}: { files: { root: files, fallback: a.txt } }\n"
+	"  GET /ws: { websocket: { max: 2k, queue: 2k, ping: 200ms, pong: 100ms, close: 100ms, "
+	"deflate: { takeover: true }, subscribe: [t, \"${query.t ?? 't'}\"], slow: drop_oldest,\n"
+	"    on_open: { reply: \"${conn.protocol} ${client.address}\" }, protocols: [a, b],\n"
+	"    on_message: { tasks: { p: { publish: t, message: \"${message.text ?? 'x'}\", when: "
+	"\"${len(message.text ?? '') != 3}\" }, w: { wait: 5ms, after: [p], when: "
+	"\"${message.text == 'wait'}\" } }, reply: { text: \"${message.text}\", binary: "
+	"\"${message.base64}\", close: \"${message.text == 'bye' ? 3000 : null}\" } },\n"
+	"    on_close: { tasks: { p: { publish: t, message: \"${conn.code} ${conn.reason}\" } } } "
+	"} "
+	"}\n"
+	"  GET /guarded/ws: { websocket: { deflate: true, queue: 1k, origins: "
+	"[\"https://a.test\"], "
+	"subscribe: t, on_message: { reply: { json: { m: \"${message.json}\" } } } } }\n"
+	"  GET /ev: { events: { subscribe: [t, \"${query.u ?? 'u'}\"], queue: 1k, history: 3, "
+	"history_max: 1k, keep: 1s, ping: 300ms,\n"
+	"    on_open: { tasks: { w: { wait: 5ms } }, reply: \"${query.o}\" }, on_close: { tasks: { "
+	"p: "
+	"{ publish: u, message: gone } } } } }\n"
+	"  GET /guarded/ev: { events: { subscribe: \"${query.t}\", slow: drop_oldest, queue: 1k, "
+	"history: 0, ping: 300ms }, compress: true }\n"
+	"  POST /pub/{t}: { body: { type: text, max: 1k }, tasks: { p: { publish: \"${path.t}\", "
+	"message: \"${body ?? ''}\", event: \"${query.e ?? ''}\" } }, reply: \"${p}\" }\n";
 
 static const char other_text[] =
 	"listen: [\"unix:@DIR@/first\", { address: \"unix:@DIR@/tls\", tls: { cert: pem, key: pem, "
@@ -105,7 +127,10 @@ static const char other_text[] =
 	"  GET /c: { reply: other }\n"
 	"  POST /echo: { reply: { json: { n: \"${len(request.body)}\" } } }\n"
 	"  GET /wait: { tasks: { w: { wait: 5ms } }, reply: other }\n"
-	"  GET /f/{path...}: { files: files }\n";
+	"  GET /f/{path...}: { files: files }\n"
+	"  GET /ws: { websocket: { subscribe: t, ping: 300ms, pong: 100ms } }\n"
+	"  POST /pub/{t}: { body: { type: text }, tasks: { p: { publish: \"${path.t}\", message: "
+	"\"${body ?? ''}\" } }, reply: \"${p}\" }\n";
 
 static char folder[64];
 static struct server server;
