@@ -233,6 +233,13 @@ rpm:
 	@scripts/deps build rpm
 	@scripts/rpm "$(VERSION)"
 
+#: make packages     builds both twice and compares them byte by byte, installs them in a clean root (as root)
+.PHONY: packages
+packages:
+	@scripts/deps build deb rpm packages
+	@scripts/reproducible
+	@tests/packages/install
+
 #: make install      DESTDIR= PREFIX=/usr
 install: build/leat
 	@scripts/install "$(DESTDIR)" "$(PREFIX)" build/release/leat

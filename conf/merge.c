@@ -9,7 +9,7 @@
 /* Sections that are maps of names: two files may each have some of the names. */
 static const char *const named_sections[] = { "http",   "redis",   "sql",   "kafka",
 					      "shared", "compute", "flows", "routes",
-					      "jobs",   "actors",  "tests" };
+					      "jobs",   "actors",  "peers", "tests" };
 
 /* Those that are lists, or one element of one. */
 static const char *const listed_sections[] = { "listen", "modules" };

@@ -31,10 +31,11 @@
  * 	    reply: { json: "${greeting}" }
  *
  * A module has functions, which YAML calls by `native: MODULE.FUNCTION` and which run on a thread
- * of the compute pool; and verbs, with keys of their own, which run there, too, or start tasks on
+ * of the compute pool; verbs, with keys of their own, which run there, too, or start tasks on
  * the loop of the request and await them: timers, HTTP requests, counters, futures, computations,
  * signals, in series, in parallel, in a graph. Those are leat's own tasks, what YAML is compiled to: they have
- * the request's deadline, and are cancelled with it.
+ * the request's deadline, and are cancelled with it. And it has actors: state that only messages
+ * touch, one at a time, which flows reach by `send:` and `ask:`, and HTTP by /ACTOR/HANDLER.
  *
  * Everything that leat does for a module is a function of the table `leat`. So a module needs no
  * library to link with, the daemon exports no symbols, and a module that is too new for a daemon is
@@ -43,7 +44,8 @@
  * Threads. A call belongs to one thread: that of the compute pool which runs it, until its function
  * returns; or that of the loop, until its last task has ended. What takes a call, a task, a value or
  * a writer is called on that thread, from what leat is just calling; what may be called on any
- * thread says so. On a loop nothing may block, or compute for more than a millisecond: all other
+ * thread says so. (That is, on threads of leat, and on the module's own from init() on until fini()
+ * returns.) On a loop nothing may block, or compute for more than a millisecond: all other
  * requests of that loop wait. Work goes to the pool.
  *
  * Mistakes. What a module must not do (a task that is started twice, a result that is set twice, the
@@ -58,13 +60,16 @@
  *
  * Life. A module is loaded with the configuration that names it, each time from a private copy, so
  * that its file may be replaced at any time: `leat reload` takes the new one. A module whose file
- * is the same goes on, with its state. fini() is called, and the module unloaded, when no request
- * and no computation uses it any more. `leat check` reads a module's tables and calls nothing in it
+ * is the same goes on, with its state and its actors. When no configuration and no request uses a module any more
+ * its actors are ended, in order: what is in their mailboxes is handled still, nothing new is taken. fini() is called, and the
+ * module unloaded, after the last of them has ended. (Those of the module that comes in its place live beside
+ * them meanwhile, under the same names: requests of the new configuration reach the new ones.) `leat check` reads a module's tables and calls nothing in it
  * but what the dynamic linker calls (constructors): so those must do no harm. (A C++ module can be
  * unloaded only when it is built with -fno-gnu-unique.)
  *
- * Versions. Within one LEAT_ABI_MAJOR the structs of this header stay as they are, and functions
- * are added to the end of struct leat_api, by which LEAT_ABI_MINOR grows. */
+ * Versions. Within one LEAT_ABI_MAJOR the structs of this header stay as they are, but two: functions are
+ * added to the end of struct leat_api, and tables to the end of struct leat_module, by which LEAT_ABI_MINOR
+ * grows. What a module of an older minor version does not have is not looked for. 1.1: actors. */
 #ifndef LEAT_H
 #define LEAT_H
 
@@ -77,10 +82,12 @@ extern "C" {
 #endif
 
 #define LEAT_ABI_MAJOR 1
-#define LEAT_ABI_MINOR 0
+#define LEAT_ABI_MINOR 1
 #define LEAT_ABI (((uint32_t)LEAT_ABI_MAJOR << 16) | LEAT_ABI_MINOR)
 
-struct leat_call;    /* one run of a function or a verb */
+struct leat_actor;   /* state, and a mailbox; a handle of one */
+struct leat_call;    /* one run of a function or a verb, or of a handler for one message */
+struct leat_delayed; /* a message that is to be sent later */
 struct leat_json;    /* a writer of JSON */
 struct leat_promise; /* what a future waits for */
 struct leat_task;    /* a task on the loop */
@@ -123,6 +130,13 @@ enum {
 			      * care that it appears in no result and no log */
 	LEAT_IDEMPOTENT = 8, /* of a function or a verb: a second run does no harm, so `retry:` may
 			      * repeat it without being told which failures */
+	LEAT_ON_POOL =
+		16, /* of a kind: its messages are handled on threads of the compute pool, still one
+			      * at a time for each actor: for what computes or blocks. They start no tasks */
+	LEAT_EXPOSE =
+		32, /* of a kind: POST /NAME/HANDLER reaches it without a route, with the body as the
+			      * message, when the configuration has no route of that pattern */
+	LEAT_GET = 64, /* of a handler: GET does instead, with the query as the message */
 };
 
 struct leat_key {
@@ -163,6 +177,49 @@ struct leat_verb {
 	leat_fn *start;
 };
 
+/* One kind of message that an actor handles: its name is the `handler:` of `send` and `ask`. */
+struct leat_handler {
+	const char *name;
+	const char *help;
+	/* With a call of its own: leat->input() is the message, leat->state() the actor's state, what it writes
+	 * as leat->result() is the reply, leat->fail() fails who asks. On the loop it may start tasks, as a
+	 * verb's start(): then the message is in work until the last of them has ended. No other message of
+	 * this actor is begun meanwhile. */
+	leat_fn *run;
+	unsigned flags; /* LEAT_GET */
+};
+
+/* What becomes of a message when the mailbox has no room for it. */
+enum leat_full {
+	LEAT_REJECT,      /* its sender is told: queue_full */
+	LEAT_WAIT,        /* it waits for room, in order: as many as waiting_max, then queue_full */
+	LEAT_DROP_OLDEST, /* the oldest messages make room; who has asked by them is told: queue_full */
+	LEAT_DROP_NEWEST, /* it is dropped, as if it had been taken; who asks is told: queue_full */
+};
+
+/* Actors that do the same. leat->spawn() makes any number of them. */
+struct leat_kind {
+	/* "counter", or with keys as in `actors:`: "room/{id}". YAML can name what is in this table: so a
+	 * configuration is refused that asks for an actor or a handler that is none, or that has an actor
+	 * of the same name itself. */
+	const char *name;
+	const char *help;
+	const struct leat_handler *handlers; /* at least one */
+	/* NULL, or handles the notice that an actor has ended to which this one is linked: leat->input() is
+	 * { "actor": its name or null, "reason": "normal" … }, leat->subject() is that actor. It comes before all messages. */
+	leat_fn *on_exit;
+	/* NULL, or called once with the state of each actor when it has ended: on its loop, or any thread
+	 * of the pool. */
+	leat_free_fn *release;
+	unsigned flags;        /* LEAT_ON_POOL, LEAT_EXPOSE */
+	unsigned messages_max; /* in a mailbox; 0: 1,000 */
+	unsigned waiting_max;  /* for room, with LEAT_WAIT; 0: 1,000 */
+	size_t bytes_max; /* of the messages in a mailbox; 0: 16 MiB. `limits.total_memory` counts them, too */
+	enum leat_full full;
+	uint64_t
+		timeout_ms; /* of a message in work, on the loop: then its tasks are cancelled and who asked is told `timeout`; 0: 30 s */
+};
+
 struct leat_api;
 
 struct leat_module {
@@ -179,6 +236,7 @@ struct leat_module {
 	 * before it is unloaded; on some thread. It ends the threads that the module has started: when
 	 * it returns none of them may be in the module's code, and its promises are used up. */
 	void (*fini)(void);
+	const struct leat_kind *kinds; /* or NULL; since 1.1 */
 };
 
 #ifdef __cplusplus
@@ -206,7 +264,7 @@ struct leat_module {
 extern LEAT_HIDDEN const struct leat_api *leat;
 extern LEAT_EXPORT const struct leat_module leat_module;
 
-/* Once in a module: name, functions, verbs, init, fini. In C also by name: LEAT_MODULE(.name =
+/* Once in a module: name, functions, verbs, init, fini, kinds. In C also by name: LEAT_MODULE(.name =
  * "hello", .functions = functions). */
 #define LEAT_MODULE(...)                                                                           \
 	const struct leat_api *leat;                                                               \
@@ -277,6 +335,24 @@ struct leat_signal {
 	size_t json_len;
 	uint64_t wake;    /* how many it wakes, those first who have waited longest; 0: all */
 	uint64_t keep_ms; /* how long it is kept when there are fewer; 0: it is lost */
+};
+
+/* Why an actor has ended. */
+enum leat_exit {
+	LEAT_LIVES,
+	LEAT_NORMAL, /* it was asked to end, in order, or wanted to */
+	LEAT_BROKEN, /* it said so: leat->exit(call, true) */
+	LEAT_KILLED, /* it was ended at once */
+	LEAT_NOBODY, /* of a notice: it had ended before it was linked to */
+};
+
+/* A message. */
+struct leat_mail {
+	struct leat_actor *actor; /* to that one; or NULL, and: */
+	const char *name; /* to the actor of that name: of a module, or of the section `actors` */
+	const char *handler;
+	const char *json; /* `json_len` bytes of JSON, copied; 0: null */
+	size_t json_len;
 };
 
 struct leat_api {
@@ -528,6 +604,87 @@ struct leat_api {
 	/* Ends when the signal has been delivered; leat->value() is how many it has reached. */
 	struct leat_task *(*signal)(struct leat_call *call, const struct leat_signal *signal,
 				    leat_task_fn *on_end);
+
+	/* -------------------------------------------------------- actors (since 1.1)
+	 *
+	 *   spawn() ---> lives ---> (terminate(), exit(), the module goes) ---> has ended
+	 *
+	 * libprocess' processes. An actor handles one message at a time. What one thread sends to one actor is
+	 * handled in that order; each message once, or never: then who asked by it is told, always. It
+	 * keeps itself until it has ended; a handle keeps its memory, and is counted. After its end a handle is good for asking why, and
+	 * messages to it are `unavailable`. All handles are given back before fini() returns.
+	 *
+	 * Messages, and actors with what is said here to be theirs, count in `limits.total_memory`. */
+
+	/* A new actor of one of the module's kinds, on a loop that leat chooses, or on the pool. Its state is the
+	 * pointer, which the kind's release() gets when it has ended. With a name, which is that of the kind with keys
+	 * in place of {…}, at most 127 bytes, others find it: `send: "room/${path.id}"`; values in names that YAML makes are
+	 * percent-encoded. NULL: it has no name, and only its handles reach it. Returns a handle that is the
+	 * caller's; or NULL, and the state is the caller's still: the name is taken or not the kind's, there is no memory,
+	 * or the module is on its way out. Any thread. */
+	struct leat_actor *(*spawn)(const struct leat_module *module, const struct leat_kind *kind,
+				    const char *name, void *state);
+
+	/* The module's own actor of that name, as a handle that is the caller's; NULL: there is none. Any
+	 * thread. */
+	struct leat_actor *(*find)(const struct leat_module *module, const char *name);
+
+	struct leat_actor *(*actor_ref)(struct leat_actor *actor); /* one more handle. Any thread */
+	void (*actor_unref)(struct leat_actor *actor); /* NULL is accepted. Any thread */
+
+	/* The actor whose message this call handles; NULL: it is no such call. Lent, for the call. */
+	struct leat_actor *(*self)(struct leat_call *call);
+
+	/* In on_exit: the actor that has ended; else NULL. Lent, for the call. */
+	struct leat_actor *(*subject)(struct leat_call *call);
+
+	/* Ends it: in order, when all messages that it has are handled (LEAT_NORMAL); at once, when the one in work
+	 * is, whose tasks are cancelled (LEAT_KILLED). No message is taken from now on. Any thread. */
+	void (*terminate)(struct leat_actor *actor, bool at_once);
+
+	/* From a handler: the actor ends after this message, as LEAT_NORMAL or LEAT_BROKEN. Those that wait are not handled. */
+	void (*exit)(struct leat_call *call, bool broken);
+
+	/* LEAT_LIVES, or why it has ended. Any thread. */
+	enum leat_exit (*ended)(struct leat_actor *actor);
+
+	/* Ends, OK, when the actor has ended. */
+	struct leat_task *(*join)(struct leat_call *call, struct leat_actor *actor,
+				  leat_task_fn *on_end);
+
+	/* Sends it to mail->actor, and nobody hears what becomes of it: libprocess' dispatch. NULL: it is in the
+	 * mailbox, or waits for room there; else it will never be handled: "queue_full", "too_large", "memory_limit",
+	 * "unavailable" (the actor has ended), "not_found" (it has no such handler), "invalid_input" (that is
+	 * no JSON). Any thread. */
+	const char *(*dispatch)(const struct leat_mail *mail);
+
+	/* Sends it when the task starts. Ends when the mailbox has it; FAILED as dispatch(), or with invalid_input for a
+	 * name that has other keys. It waits as long as the mailbox lets it wait. */
+	struct leat_task *(*send)(struct leat_call *call, const struct leat_mail *mail,
+				  leat_task_fn *on_end);
+
+	/* The same; ends with the handler's reply, leat->value(), or FAILED with its failure. When it is cancelled before the handler
+	 * has begun, that will never be; later it goes on to its end. An actor that asks itself would wait for ever, and is
+	 * told `unavailable`. */
+	struct leat_task *(*ask)(struct leat_call *call, const struct leat_mail *mail,
+				 leat_task_fn *on_end);
+
+	/* Sends it after so many milliseconds, to mail->actor: libprocess' delay. It is dropped when it then cannot be taken, or the actor ends before, or leat stops. NULL: for one of
+	 * dispatch()'s reasons it cannot be. The caller's, until delayed_drop(). Any thread. */
+	struct leat_delayed *(*delay)(const struct leat_mail *mail, uint64_t delay_ms);
+
+	/* True: it was not sent, and will not be. Any thread. */
+	bool (*delayed_cancel)(struct leat_delayed *delayed);
+	void (*delayed_drop)(
+		struct leat_delayed
+			*delayed); /* NULL is accepted; it is sent all the same. Any thread */
+
+	/* From a handler: its actor's on_exit is called once when the other has ended, soon when it has ended already
+	 * (LEAT_NOBODY). A second link to the same has no effect. `links:` of the section `actors` are told of actors
+	 * with a name as well. */
+	void (*link)(struct leat_call *call, struct leat_actor *other);
+	void (*unlink)(struct leat_call *call,
+		       struct leat_actor *other); /* a notice on its way still comes */
 };
 
 #ifdef __cplusplus

@@ -72,7 +72,9 @@ static void conn_pass(struct conn *conn)
 		conn_answer(conn, policy_finish(request, reply_refusal(411)), request);
 		return;
 	}
-	refusal = body_begin(request);
+	refusal = request->route->admit ? request->route->admit(request) : NULL;
+	if (!refusal)
+		refusal = body_begin(request);
 	if (refusal) {
 		request->replied = true;
 		conn_answer_early(conn, policy_finish(request, refusal));

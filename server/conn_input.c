@@ -9,6 +9,8 @@
 #include "server/conn_proxy.h"
 #include "server/conn_time.h"
 #include "server/files/files.h"
+#include "server/http/libprocess.h"
+#include "server/peers/wire.h"
 #include "server/policy/cors.h"
 #include "server/policy/policies.h"
 #include "server/precondition.h"
@@ -291,6 +293,19 @@ static bool conn_take_preflight(struct conn *conn, const struct http_head *head,
 	return true;
 }
 
+/* What libprocess sends goes to actors, not to routes. */
+static bool conn_take_message(struct conn *conn, const struct http_head *head, struct str bytes,
+			      const struct http_path *path)
+{
+	const struct route *route = conn->worker->generation->messages;
+	struct router_match match = { (void *)(uintptr_t)route };
+
+	if (!route || conn->worker->is_main || !libprocess_is_message(head))
+		return false;
+	conn_begin_request(conn, head, bytes, path, &match, false);
+	return true;
+}
+
 static void conn_route(struct conn *conn, const struct http_head *head, struct str bytes)
 {
 	struct worker *worker = conn->worker;
@@ -303,7 +318,8 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 		conn_answer_no_route(conn, head, bytes, &path, UINT32_MAX);
 		return;
 	}
-	if (!conn_parse_path(conn, head, &path) || conn_take_preflight(conn, head, bytes, &path))
+	if (!conn_parse_path(conn, head, &path) || conn_take_message(conn, head, bytes, &path) ||
+	    conn_take_preflight(conn, head, bytes, &path))
 		return;
 	router_find(worker->router, head->method_id, head->method, head->host, &path, &match);
 	if (head->method_id == HTTP_TRACE && match.route &&
@@ -328,8 +344,9 @@ static void conn_begin(struct conn *conn, const struct http_head *head)
 	conn->listen = generation_listen(worker->generation, conn->listener);
 	if (conn->listen)
 		conn->guarded = listen_spec_looks(conn->listen);
-	conn->keep_alive = head->keep_alive && !worker->draining && conn->listen &&
-			   conn->n_requests < worker->generation->settings.requests;
+	conn->keep_alive =
+		head->keep_alive && !worker->draining && conn->listen &&
+		(conn->n_requests < worker->generation->settings.requests || conn_is_link(conn));
 }
 
 static void conn_head(struct conn *conn, struct str bytes)

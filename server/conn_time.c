@@ -8,9 +8,13 @@
 #include "server/conn_proxy.h"
 #include "server/conn_source.h"
 #include "server/conn_tls.h"
+#include "server/peers/wire.h"
 #include <errno.h>
 
-enum { DISCONNECT_MS = 100 }; /* after a FIN (DECISIONS 8) */
+enum {
+	DISCONNECT_MS = 100, /* after a FIN (DECISIONS 8) */
+	LINK_TRIES = 3,
+};
 
 /* ------------------------------------------------------------ deadlines */
 
@@ -71,6 +75,23 @@ void conn_on_peer_closed(struct conn *conn)
 
 /* ------------------------------------------------------------ time */
 
+bool conn_is_link(struct conn *conn)
+{
+	const struct generation *generation = conn->worker->generation;
+
+	return generation->messages && !conn->worker->is_main &&
+	       wire_is_peer(&generation->peers, conn_addr(conn));
+}
+
+/* As long as TCP finds the other side there. */
+static void conn_keep_link(struct conn *conn)
+{
+	uint64_t idle_ms = conn->worker->generation->settings.timeout_idle;
+
+	net_keep_alive(stream_fd(&conn->stream), idle_ms, LINK_TRIES);
+	conn_set_deadline(conn, idle_ms);
+}
+
 static void conn_time_out(struct conn *conn)
 {
 	switch ((enum conn_state)conn->state) {
@@ -81,6 +102,10 @@ static void conn_time_out(struct conn *conn)
 		conn_handshake_timed_out(conn);
 		return;
 	case CONN_READ_HEAD:
+		if (conn->in_len == 0 && conn_is_link(conn)) {
+			conn_keep_link(conn);
+			return;
+		}
 		if (conn->in_len == 0) {
 			stream_end(&conn->stream);
 			conn_close(conn); /* idle: nobody waits for an answer */

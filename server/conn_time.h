@@ -13,6 +13,10 @@ void conn_on_timer(struct timer *timer);
 /* The socket has bytes (or an end) that nothing has told of yet. */
 bool conn_has_unread(struct conn *conn);
 
+/* A peer that speaks libprocess: it takes the end of a connection for the end of all that it knows
+ * here, so an idle one stays open. */
+bool conn_is_link(struct conn *conn);
+
 /* The client has nothing to do but to wait for what others are making. */
 bool conn_is_waited_for(const struct conn *conn);
 

@@ -15,6 +15,7 @@
 #include "server/jobs/jobs.h"
 #include "server/jq/jq_check.h"
 #include "server/later.h"
+#include "server/peer_route.h"
 #include "server/route.h"
 #include "server/schema/schema.h"
 #include "server/sections.h"
@@ -283,12 +284,10 @@ static void load_routes(struct load *load)
 	struct generation *generation = load->generation;
 	const struct node *node = load->config.routes;
 	size_t n_entries = node_n_entries(node);
+	size_t n_max = n_entries + actor_routes_max(&generation->actors) + ASYNC_ROUTES_MAX + 1;
 
 	generation->router = router_create(generation->arena);
-	generation->routes = arena_alloc_array(generation->arena,
-					       n_entries + actor_routes_max(&generation->actors) +
-						       ASYNC_ROUTES_MAX + 1,
-					       sizeof(struct route *));
+	generation->routes = arena_alloc_array(generation->arena, n_max, sizeof(struct route *));
 	for (size_t i = 0; i < n_entries; i++) {
 		struct route *route = route_compile(&load->compiler, &load->policies,
 						    &load->schemas, &generation->settings,
@@ -303,6 +302,7 @@ static void load_routes(struct load *load)
 			route_fini(route);
 	}
 	actor_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
+	peer_route_add(generation, &load->compiler);
 	async_routes_add(generation, &load->compiler, &load->policies, &load->schemas);
 	for (size_t i = 0; i < generation->n_routes; i++)
 		route_add_folder(generation->routes[i], generation->router, generation->arena);
@@ -342,7 +342,7 @@ static void load_shared(struct load *load)
 	struct shared_things *things = arena_alloc(arena, sizeof(*things));
 
 	shared_compile(things, load->config.shared, arena, load->diag);
-	load->compiler.shared = things;
+	load->compiler.shared = load->generation->shared = things;
 	queues_compile(&load->generation->queues, load->config.compute, arena, load->diag);
 	load->compiler.queues = &load->generation->queues;
 	gpu_set_compile(&load->generation->gpu, load->config.gpu, arena, load->diag);
@@ -355,7 +355,8 @@ static void load_resolve(struct load *load)
 	static const char *const constant[] = { "listen",     "server", "log",   "limits",
 						"timeouts",   "admin",  "http",  "shared",
 						"compute",    "redis",  "sql",   "kafka",
-						"files_root", "gpu",    "trace", "store" };
+						"files_root", "gpu",    "trace", "store",
+						"peers" };
 	struct conf *conf = &load->generation->conf;
 
 	for (size_t i = 0; i < ARRAY_LEN(constant); i++) {
@@ -406,7 +407,14 @@ static void load_sections(struct load *load)
 	load_sql_section(load);
 	load_kafka_section(load);
 	load_shared(load);
-	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors);
+	peer_section_compile(&generation->peers, load->config.peers,
+			     load->before ? &load->before->peers : NULL, &generation->conf,
+			     load->diag);
+	load->compiler.peers = &generation->peers;
+	actor_section_declare(&load->generation->actors, &load->compiler, load->config.actors,
+			      natives_n_kinds(&generation->natives));
+	natives_declare_actors(&generation->natives, &load->compiler, &generation->actors);
+	generation->actors.compute = &generation->queues.queues[0];
 	load->compiler.actors = &load->generation->actors;
 	load_flows(load);
 	actor_section_compile(&load->generation->actors, &load->compiler, load->config.actors);
@@ -437,8 +445,6 @@ struct generation *generation_load(const char *path, const struct generation *be
 		generation->all_flows = load.compiler.flows;
 		jq_check_destroy(load.compiler.jq_check);
 		data_root_open(&generation->data_root, checking, diag);
-		if (!checking && diag->n_errors == 0)
-			natives_start(&generation->natives, diag);
 #if WITH_KAFKA
 		if (!checking && diag->n_errors == 0)
 			kafka_section_start(&generation->kafka, load.config.kafka, diag);
@@ -463,6 +469,7 @@ void generation_destroy(struct generation *generation)
 	trace_conf_fini(&generation->trace);
 	upstream_section_fini(&generation->http);
 	redis_section_fini(&generation->redis);
+	peer_section_fini(&generation->peers);
 	sql_section_fini(&generation->sql);
 	kafka_section_fini(&generation->kafka);
 	for (size_t i = 0; i < generation->n_listens; i++)

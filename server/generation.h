@@ -15,6 +15,7 @@
 #include "server/kafka/kafka_section.h"
 #include "server/listen_spec.h"
 #include "server/native/natives.h"
+#include "server/peers/peers.h"
 #include "server/policy/policies.h"
 #include "server/redis_conf.h"
 #include "server/router.h"
@@ -37,8 +38,9 @@ struct generation {
 	struct listen_spec *listens;
 	bool listens_look; /* at least one of them looks at every request: policies, proxies */
 	struct policy_list policies;
-	struct route *no_route;   /* of requests that no route takes, but policies look at */
-	struct listen_spec admin; /* text.len 0: none */
+	struct route *no_route;       /* of requests that no route takes, but policies look at */
+	const struct route *messages; /* of libprocess' peers; NULL: there are none */
+	struct listen_spec admin;     /* text.len 0: none */
 	struct router *router;
 	size_t n_routes;
 	struct route **routes; /* in the order of the file */
@@ -50,9 +52,11 @@ struct generation {
 	struct kafka_section kafka;
 	struct str files_root; /* where data is kept */
 	struct data_root data_root;
+	const struct shared_things *shared; /* `shared:` */
 	struct compute_queues queues;
 	struct gpu_set gpu;
 	struct actor_section actors;
+	struct peer_section peers;
 	struct natives natives;   /* `modules:` */
 	struct cache_list caches; /* of `cache:` */
 	struct trace_conf trace;

@@ -19,7 +19,9 @@ const struct command commands[] = {
 	  "which route matches, and its tasks in waves" },
 	{ "graph", cli_graph, "NAME [--dot|--mermaid] [--running]",
 	  "the task graph of a route, job or flow" },
-	{ "jobs", cli_jobs, "[list | run|pause|resume|history NAME] [--json]", "the jobs" },
+	{ "jobs", cli_jobs,
+	  "[list | run|pause|resume|history NAME] [--json] [--arg KEY=TEXT] [--args JSON] [--wait]",
+	  "the jobs" },
 	{ "cache", cli_cache, "[list | purge [NAME [KEY|PREFIX*]]] [--json]",
 	  "what caches keep; forgets it" },
 	{ "log", cli_log, "[error|warning|info|debug] [--json]",
@@ -30,7 +32,18 @@ const struct command commands[] = {
 	{ "jq-worker", cli_jq_worker, NULL, NULL }, /* leat starts it itself; the last */
 };
 
-enum { OPT_ADMIN = 256, OPT_STRICT, OPT_JSON, OPT_RUNNING, OPT_DOT, OPT_MERMAID, OPT_VERSION };
+enum {
+	OPT_ADMIN = 256,
+	OPT_STRICT,
+	OPT_JSON,
+	OPT_RUNNING,
+	OPT_DOT,
+	OPT_MERMAID,
+	OPT_VERSION,
+	OPT_ARG,
+	OPT_ARGS,
+	OPT_WAIT
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -40,6 +53,9 @@ static const struct option options[] = {
 	{ "running", no_argument, NULL, OPT_RUNNING },
 	{ "dot", no_argument, NULL, OPT_DOT },
 	{ "mermaid", no_argument, NULL, OPT_MERMAID },
+	{ "arg", required_argument, NULL, OPT_ARG },
+	{ "args", required_argument, NULL, OPT_ARGS },
+	{ "wait", no_argument, NULL, OPT_WAIT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -92,6 +108,19 @@ static bool read_options(int argc, char **argv, struct cli *cli, int *ret_code)
 			break;
 		case OPT_MERMAID:
 			cli->mermaid = true;
+			break;
+		case OPT_ARG:
+			if (cli->n_run_arg == CLI_ARGS_MAX) {
+				cli_usage("--arg can be said 64 times");
+				return false;
+			}
+			cli->run_arg[cli->n_run_arg++] = optarg;
+			break;
+		case OPT_ARGS:
+			cli->run_args = optarg;
+			break;
+		case OPT_WAIT:
+			cli->wait = true;
 			break;
 		case OPT_VERSION:
 			printf("leat " LEAT_VERSION "\n");

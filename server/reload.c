@@ -10,10 +10,12 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/flow/shared.h"
 #include "server/inherited.h"
 #include "server/log_output.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/peers/peer_loop.h"
 #include "server/server.h"
 #include "server/upgrade/takeover.h"
 #include <errno.h>
@@ -248,7 +250,9 @@ void server_apply_generation(struct server *server, struct generation *generatio
 	generation->n_holders = (unsigned)server->n_workers + 1;
 	server->generation = generation;
 	queues_open(&generation->queues, server->pool);
+	shared_watch(generation->shared, server->homes);
 	upstream_section_apply(&generation->http);
+	peers_apply(server->peers, &generation->peers, &generation->actors);
 #if WITH_KAFKA
 	kafka_outboxes_set(&server->kafka_outboxes, &generation->kafka, server->store,
 			   server_outbox_home, server);
@@ -430,6 +434,11 @@ static void server_load(struct work *work)
 
 	load->generation =
 		generation_load(server->conf_path, server->generation, false, false, &load->diag);
+	if (load->generation &&
+	    !natives_start(&load->generation->natives, &server->natives, &load->diag)) {
+		generation_destroy(load->generation);
+		load->generation = NULL;
+	}
 	loop_post(server->main->loop, &load->post);
 }
 

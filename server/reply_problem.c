@@ -57,7 +57,7 @@ struct reply reply_problem_of(struct arena *arena, const struct failure *failure
 	return reply;
 }
 
-static const int refusals[] = { 400, 404, 405, 408, 411, 413, 414, 415,
+static const int refusals[] = { 400, 403, 404, 405, 408, 411, 413, 414, 415,
 				417, 422, 431, 500, 501, 503, 505, 507 };
 static struct reply refusal_replies[ARRAY_LEN(refusals)], plain_http_reply;
 static pthread_once_t refusals_made = PTHREAD_ONCE_INIT;

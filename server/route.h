@@ -18,6 +18,9 @@ struct events_spec;
  * whole. Leads to exactly one request_reply(), now or later. */
 typedef void route_native_fn(struct request *request);
 
+/* Of a native route: the answer that refuses a request before its body comes; or NULL. */
+typedef const struct reply *route_admit_fn(struct request *request);
+
 struct route_error_rule {
 	enum error_code code; /* ERROR_CUSTOM: by `custom`; ERROR_NONE: any */
 	struct str custom;
@@ -36,6 +39,7 @@ struct route {
 	const struct events_spec *events;       /* the same */
 	struct async_spec *async;               /* its requests run from the store; or NULL */
 	route_native_fn *native;
+	route_admit_fn *admit; /* or NULL */
 	/* No tasks, no body wanted, a constant reply, and no policy but such as are in it already:
 	 * the hot path. */
 	const struct reply *constant;

@@ -5,6 +5,7 @@
 #include "server/flow/shared.h"
 #include "server/generation.h"
 #include "server/jobs/jobs.h"
+#include "server/peers/peers.h"
 #include "server/route.h"
 #include "server/upstream_conf.h"
 
@@ -72,6 +73,9 @@ const struct setting sections[] = {
 	{ "actors", SETTING_MAP, AT(actors),
 	  .help = "Named state, and handlers that change it, one message at a time.",
 	  .keys = actor_keys },
+	{ "peers", SETTING_MAP, AT(peers),
+	  .help = "Other hosts by name: whose actors are sent to, and who may send to ours.",
+	  .keys = peer_keys },
 	SETTINGS_END
 };
 #undef AT

@@ -5,7 +5,7 @@
 struct sections_config {
 	const struct node *listen, *server, *log, *limits, *timeouts, *admin, *secrets, *include,
 		*defaults, *modules, *http, *redis, *sql, *kafka, *shared, *compute, *gpu, *flows,
-		*routes, *jobs, *actors, *trace, *store;
+		*routes, *jobs, *actors, *peers, *trace, *store;
 	struct str files_root;
 };
 

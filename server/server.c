@@ -22,6 +22,7 @@
 #include "server/live/topics.h"
 #include "server/logger.h"
 #include "server/notify.h"
+#include "server/peers/peer_loop.h"
 #include "server/share.h"
 #include "server/store/store.h"
 #include "server/upgrade/takeover.h"
@@ -297,6 +298,19 @@ static int server_open(struct server *server, struct generation *generation)
 	return r;
 }
 
+/* After the loops know the generation, before they run: so what init() sends finds it. */
+static bool server_start_natives(struct server *server, const struct generation *generation)
+{
+	struct diag diag;
+	bool ok;
+
+	diag_init(&diag);
+	ok = natives_start(&generation->natives, &server->natives, &diag);
+	diag_print(&diag, stderr);
+	diag_fini(&diag);
+	return ok;
+}
+
 static int server_start_workers(struct server *server)
 {
 	for (size_t i = 0; i < server->n_workers; i++) {
@@ -358,7 +372,12 @@ static void server_close(struct server *server)
 	server_stop_store(server);
 	jq_pool_destroy(server->jq);
 	spawner_destroy(server->spawner);
-	actors_destroy(server->actors);
+	for (size_t i = 0; i < server->n_old; i++)
+		natives_close_actors(&server->old[i]->natives);
+	if (server->generation)
+		natives_close_actors(&server->generation->natives);
+	peers_destroy(server->peers);
+	actors_end(server->actors);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);
@@ -372,6 +391,8 @@ static void server_close(struct server *server)
 	if (server->generation)
 		queues_close(&server->generation->queues);
 	file_engine_close(&server->file_engine);
+	if (server->natives.queue)
+		pool_queue_close(server->natives.queue);
 	pool_destroy(server->pool);
 	logins_destroy(server->logins);
 	uploads_destroy(server->uploads);
@@ -391,6 +412,7 @@ static void server_close(struct server *server)
 	free(server->watchdog_turns);
 	free(server->dns_servers);
 	agendas_destroy(server->agendas);
+	actors_destroy(server->actors);
 	store_destroy(server->store);
 }
 
@@ -421,7 +443,8 @@ int server_run(const char *conf_path, char *const *argv)
 	} else {
 		server.reloading = server.starting = true;
 		server_apply_generation(&server, generation);
-		if (server_start_workers(&server) == 0) {
+		if (server_start_natives(&server, generation) &&
+		    server_start_workers(&server) == 0) {
 			server_announce(&server);
 			loop_run(server.main->loop);
 			server.exit_code = server.failed ? 1 : 0;

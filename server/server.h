@@ -35,7 +35,9 @@ struct server {
 	struct spawner *spawner; /* starts programs */
 	char *dns_servers;       /* NULL: those of /etc/resolv.conf */
 	struct jq_pool *jq;
+	struct native_host natives; /* of modules' actors */
 	struct actors *actors;
+	struct peers *peers;
 	struct store *store;
 	struct agendas *agendas; /* of what is done once */
 	struct kafka_outboxes kafka_outboxes;

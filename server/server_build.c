@@ -10,6 +10,7 @@
 #include "server/jobs/todo_send.h"
 #include "server/jq/jq_pool.h"
 #include "server/live/topics.h"
+#include "server/peers/peer_loop.h"
 #include "server/server.h"
 #include "server/store/store.h"
 #include "server/upgrade/takeover.h"
@@ -50,6 +51,7 @@ static int server_create_workers(struct server *server, size_t n_workers)
 {
 	server->n_workers = n_workers;
 	server->actors = actors_create(n_workers, &server->memory);
+	server->peers = peers_create(n_workers);
 	server->workers = mem_zalloc((n_workers + 1) * sizeof(struct worker *));
 	server->watchdog_turns = mem_zalloc(n_workers * sizeof(uint64_t));
 	server->agendas = agendas_create(server->store, n_workers);
@@ -178,6 +180,11 @@ int server_build(struct server *server, const struct generation *generation)
 				server_n_threads(settings->compute_threads));
 	if (r < 0)
 		return r;
+	server->natives = (struct native_host){
+		.actors = server->actors,
+		.queue = pool_queue_open(server->pool, STR("actors"), &(struct pool_limits){ 0 }),
+		.main = server->main->loop,
+	};
 	server_open_files(server, settings);
 	server_create_logins(server);
 	server_open_uploads(server, generation);

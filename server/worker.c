@@ -8,6 +8,7 @@
 #include "server/jobs/agenda.h"
 #include "server/live/live.h"
 #include "server/logger.h"
+#include "server/peers/peer_loop.h"
 #include "server/redis/redis_pool.h"
 #include "server/server.h"
 #include <errno.h>
@@ -114,6 +115,13 @@ static void worker_create_actors(struct worker *worker)
 
 	worker->actors = actors_add_loop(worker->server->actors, &host);
 	scheduler_set_actors(worker->scheduler, worker->actors);
+	if (!worker->server->peers) /* in tests */
+		return;
+	worker->peers = peers_add_loop(worker->server->peers, worker->loop,
+				       client_names(worker->client), worker->actors,
+				       &worker->server->memory);
+	actor_loop_host(worker->actors)->remote = &peers_remote;
+	actor_loop_host(worker->actors)->peers = worker->peers;
 }
 
 int worker_create(struct worker **ret_worker, struct server *server, size_t index, bool is_main)
@@ -286,6 +294,8 @@ void worker_set_generation(struct worker *worker, struct generation *generation)
 				     &worker->server->memory);
 		scheduler_set(worker->scheduler, generation, specs, n_specs);
 		free(specs);
+		if (worker->peers)
+			peer_loop_set(worker->peers, &generation->peers);
 		if (worker->actors)
 			actor_loop_set(worker->actors, generation, generation->number,
 				       &generation->actors, generation->settings.memory,
@@ -324,6 +334,8 @@ void worker_drain(struct worker *worker, bool cancel)
 		scheduler_stop(worker->scheduler, cancel);
 	if (worker->actors)
 		actor_loop_drain(worker->actors, cancel);
+	if (worker->peers)
+		peer_loop_drain(worker->peers, cancel);
 	list_each(conn, &worker->conns, struct conn, link)
 		conn_drain(conn, cancel);
 	lives_end(worker);

@@ -54,6 +54,7 @@ struct worker {
 	struct redis_loop *redis;
 	struct scheduler *scheduler;   /* NULL on the main thread */
 	struct actor_loop *actors;     /* NULL on the main thread, and in tests without any */
+	struct peer_loop *peers;       /* NULL on the main thread, and in tests without any */
 	struct generation *generation; /* the one at work: what new requests pin */
 	const struct router *router;   /* the generation's, or that of the admin listener */
 	struct detacher detacher;

@@ -326,6 +326,20 @@ void net_set_nodelay(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
+void net_keep_alive(int fd, uint64_t silence_ms, unsigned n_tries)
+{
+	const uint64_t bounded_ms = MIN(silence_ms, UINT64_C(3600000));
+	const int on = 1, seconds = (int)MAX(bounded_ms / 1000, UINT64_C(1)), tries = (int)n_tries;
+	const unsigned unacknowledged_ms = (unsigned)bounded_ms * n_tries;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof(seconds));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
+		   sizeof(unacknowledged_ms));
+}
+
 void net_reset_on_close(int fd)
 {
 	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };

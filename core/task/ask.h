@@ -34,6 +34,9 @@ struct thing_ops {
 	void (*give_back)(void *thing,
 			  struct ask *ask); /* what was granted is not wanted (any more) */
 	bool (*is_idle)(const void *thing); /* nobody waits, holds, or left anything */
+	/* How it stands, for other threads to see; or NULL. */
+	void (*tell)(const void *thing, struct home_figures *figures);
+	enum home_figured figured; /* where there is `tell` */
 };
 
 /* ------------------------------------------------------------ for the operations */

@@ -1,9 +1,12 @@
 /* core/task/home.c: the homes and their things. How tasks reach them is in ask.c.
  *
- * A home is touched by its loop's thread only. What is counted for all of them is atomic. */
+ * A home is touched by its loop's thread only. What is counted for all of them is atomic.
+ *
+ * Locking: homes.lock guards homes.seen, nothing else, and nothing else is taken with it held. */
 #include "core/base/map.h"
 #include "core/base/memory.h"
 #include "core/task/home_private.h"
+#include "core/thread/lock.h"
 #include <stdlib.h>
 
 enum {
@@ -22,13 +25,21 @@ struct home {
 struct homes {
 	size_t n_homes;
 	atomic_size_t n_things, n_messages, kept_bytes, kept_max;
+	struct lock lock;
+	struct map seen[N_HOME_FIGURED]; /* name to struct seen *; guarded by lock */
 	struct home homes[];
+};
+
+/* What other threads see of a thing; written by its home. */
+struct seen {
+	atomic_size_t n_left, n_bytes, n_held, n_waiting, n_waiting_room;
 };
 
 /* Followed by the kind's struct, and that by the name. */
 struct thing {
 	_Alignas(16) struct home *home;
 	const struct thing_ops *ops;
+	struct seen *seen; /* NULL: nobody looks */
 	struct str name;
 };
 
@@ -41,6 +52,7 @@ struct homes *homes_create(struct loop *const loops[], size_t n_loops)
 	memset(homes, 0, size);
 	homes->n_homes = n_loops;
 	atomic_init(&homes->kept_max, KEPT_MAX_DEFAULT);
+	lock_init(&homes->lock);
 	for (size_t i = 0; i < n_loops; i++) {
 		homes->homes[i].loop = loops[i];
 		homes->homes[i].homes = homes;
@@ -70,13 +82,87 @@ static void home_fini(struct home *home)
 	}
 }
 
+static void homes_forget_seen(struct homes *homes)
+{
+	struct map_slot *slot;
+
+	for (unsigned kind = 0; kind < N_HOME_FIGURED; kind++) {
+		for (size_t at = 0; (slot = map_next(&homes->seen[kind], &at));)
+			free(slot->value);
+		map_fini(&homes->seen[kind]);
+	}
+}
+
 void homes_destroy(struct homes *homes)
 {
 	if (!homes)
 		return;
 	for (size_t i = 0; i < homes->n_homes; i++)
 		home_fini(&homes->homes[i]);
+	homes_forget_seen(homes);
+	lock_fini(&homes->lock);
 	free(homes);
+}
+
+/* ------------------------------------------------------------ what others see */
+
+void homes_watch(struct homes *homes, enum home_figured kind, struct str name)
+{
+	struct map *map = &homes->seen[kind];
+	struct seen *seen;
+	char *bytes;
+
+	lock_acquire(&homes->lock);
+	if (!map_find(map, name)) {
+		seen = mem_zalloc(sizeof(*seen) + name.len);
+		bytes = (char *)(seen + 1);
+		if (name.len)
+			memcpy(bytes, name.ptr, name.len);
+		map_set(map, (struct str){ bytes, name.len }, seen);
+	}
+	lock_release(&homes->lock);
+}
+
+/* NULL: nobody looks. */
+static struct seen *homes_find_seen(struct homes *homes, enum home_figured kind, struct str name)
+{
+	struct seen *seen;
+
+	lock_acquire(&homes->lock);
+	seen = map_find(&homes->seen[kind], name);
+	lock_release(&homes->lock);
+	return seen;
+}
+
+static void thing_tell(struct thing *thing)
+{
+	struct home_figures now = { 0 };
+	struct seen *seen = thing->seen;
+
+	if (!seen)
+		return;
+	thing->ops->tell(thing + 1, &now);
+	atomic_store_explicit(&seen->n_left, now.n_left, memory_order_relaxed);
+	atomic_store_explicit(&seen->n_bytes, now.n_bytes, memory_order_relaxed);
+	atomic_store_explicit(&seen->n_held, now.n_held, memory_order_relaxed);
+	atomic_store_explicit(&seen->n_waiting, now.n_waiting, memory_order_relaxed);
+	atomic_store_explicit(&seen->n_waiting_room, now.n_waiting_room, memory_order_relaxed);
+}
+
+void homes_figures(struct homes *homes, enum home_figured kind, struct str name,
+		   struct home_figures *ret_figures)
+{
+	const struct seen *seen = homes_find_seen(homes, kind, name);
+
+	*ret_figures = (struct home_figures){ 0 };
+	if (!seen)
+		return;
+	ret_figures->n_left = atomic_load_explicit(&seen->n_left, memory_order_relaxed);
+	ret_figures->n_bytes = atomic_load_explicit(&seen->n_bytes, memory_order_relaxed);
+	ret_figures->n_held = atomic_load_explicit(&seen->n_held, memory_order_relaxed);
+	ret_figures->n_waiting = atomic_load_explicit(&seen->n_waiting, memory_order_relaxed);
+	ret_figures->n_waiting_room =
+		atomic_load_explicit(&seen->n_waiting_room, memory_order_relaxed);
 }
 
 void homes_set_kept_max(struct homes *homes, size_t max_bytes)
@@ -141,7 +227,9 @@ static struct thing *thing_create(struct home *home, const struct thing_ops *ops
 
 	if (name.len > 0)
 		memcpy(bytes, name.ptr, name.len);
-	*thing = (struct thing){ home, ops, { bytes, name.len } };
+	*thing = (struct thing){ .home = home, .ops = ops, .name = { bytes, name.len } };
+	if (ops->tell)
+		thing->seen = homes_find_seen(home->homes, ops->figured, name);
 	owner.thing = thing;
 	ops->init(thing + 1, &owner);
 	map_set(&home->things[ops->kind], thing->name, thing);
@@ -161,6 +249,8 @@ void thing_settle(struct thing *thing)
 {
 	struct map *map;
 
+	if (thing)
+		thing_tell(thing);
 	if (!thing || !thing->ops->is_idle(thing + 1))
 		return;
 	map = &thing->home->things[thing->ops->kind];

@@ -61,6 +61,20 @@ struct homes_stats {
 };
 void homes_stats(struct homes *homes, struct homes_stats *ret_stats); /* any thread */
 
+/* How a message queue or a pool of that name stands, which is watched: all 0 when nothing is in it. Any
+ * thread. */
+struct home_figures {
+	size_t n_left, n_bytes; /* messages that lie in a queue */
+	size_t n_held;          /* permits of a pool */
+	size_t n_waiting;       /* for a message, or for a permit */
+	size_t n_waiting_room;  /* for room in a queue */
+};
+enum home_figured { HOME_FIGURES_QUEUE, HOME_FIGURES_POOL, N_HOME_FIGURED };
+/* Before it is first used; it is watched from then on. Any thread. */
+void homes_watch(struct homes *homes, enum home_figured kind, struct str name);
+void homes_figures(struct homes *homes, enum home_figured kind, struct str name,
+		   struct home_figures *ret_figures);
+
 /* ------------------------------------------------------------ the task */
 
 struct ask_block;

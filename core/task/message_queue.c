@@ -212,6 +212,16 @@ static bool message_queue_is_idle(const void *thing)
 	return queue->n_messages == 0 && queue->n_putting == 0 && queue->n_taking == 0;
 }
 
+static void message_queue_tell(const void *thing, struct home_figures *figures)
+{
+	const struct message_queue *queue = thing;
+
+	figures->n_left = queue->n_messages;
+	figures->n_bytes = queue->n_bytes;
+	figures->n_waiting = queue->n_taking;
+	figures->n_waiting_room = queue->n_putting;
+}
+
 static const struct thing_ops message_queue_ops = {
 	.name = "queue",
 	.kind = HOME_QUEUE,
@@ -222,6 +232,8 @@ static const struct thing_ops message_queue_ops = {
 	.withdraw = message_queue_on_withdraw,
 	.give_back = message_queue_on_give_back,
 	.is_idle = message_queue_is_idle,
+	.tell = message_queue_tell,
+	.figured = HOME_FIGURES_QUEUE,
 };
 
 /* ------------------------------------------------------------ tasks */

@@ -123,6 +123,14 @@ static void resource_on_fini(void *thing)
 	resource_fini(thing);
 }
 
+static void resource_tell(const void *thing, struct home_figures *figures)
+{
+	const struct resource *resource = thing;
+
+	figures->n_held = resource->n_held;
+	figures->n_waiting = resource->n_waiting;
+}
+
 static const struct thing_ops resource_ops = {
 	.name = "resource",
 	.kind = HOME_RESOURCE,
@@ -134,6 +142,8 @@ static const struct thing_ops resource_ops = {
 	.withdraw = resource_on_withdraw,
 	.give_back = resource_on_give_back,
 	.is_idle = resource_is_idle,
+	.tell = resource_tell,
+	.figured = HOME_FIGURES_POOL,
 };
 
 static const struct thing_ops guard_ops = {

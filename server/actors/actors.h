@@ -11,9 +11,14 @@
 #include "core/task/actor.h"
 #include "server/flow/flow.h"
 
+struct actor_foreign_kind;
 struct actor_loop;
+struct actor_send;
 struct actors;
+struct peer_loop;
 struct blob;
+struct compute_queue;
+struct natives;
 struct schema_loader;
 
 enum {
@@ -38,6 +43,7 @@ struct actor_handler {
 	struct template_tree *set;   /* or NULL */
 	struct template_tree *reply; /* or NULL: null */
 	struct template *text;       /* instead of `reply`; or NULL */
+	bool answers;                /* a foreign one: what it replies with is a value */
 	struct str status;           /* of its answer over HTTP, as written; empty: 200 or 204 */
 	uint64_t timeout_ms;
 	bool gets;    /* `method: GET` */
@@ -45,7 +51,8 @@ struct actor_handler {
 };
 
 struct actor_link {
-	struct str actor, handler;
+	struct str actor, handler; /* as written */
+	struct str peer, remote;   /* of one on another host: whose, and its name there; or empty */
 };
 
 struct actor_spec {
@@ -64,21 +71,31 @@ struct actor_spec {
 	struct mailbox_limits mailbox;
 	enum actor_restart restart;
 	bool persists;
+	const struct actor_foreign_kind
+		*foreign; /* of a module, and only what is said here; NULL */
 	uint64_t idle_ms; /* 0: never */
 	size_t n_max;     /* that live at once */
 };
 
 struct actor_section {
-	size_t n_specs;
+	size_t n_specs, n_own; /* those of the file come first */
 	struct actor_spec *specs;
 	const char **names; /* NULL at the end */
+	/* what handlers of modules have */
+	const struct natives *natives;
+	const struct compute_queue *compute;
 };
 
 extern const struct setting actor_keys[], actor_handler_keys[];
 
 /* Before flows: tasks name actors. */
 void actor_section_declare(struct actor_section *section, struct flow_compiler *compiler,
-			   const struct node *node);
+			   const struct node *node, size_t n_foreign);
+
+/* One more, of those n_foreign: with the name, and keys in it, of the entry. NULL: there is one already, or
+ * that cannot be a name: an error at the entry's place. */
+struct actor_spec *actor_section_add(struct actor_section *section, struct flow_compiler *compiler,
+				     const struct node_entry *entry);
 /* After flows. Errors are in the compiler's diag. */
 void actor_section_compile(struct actor_section *section, struct flow_compiler *compiler,
 			   const struct node *node);
@@ -96,11 +113,23 @@ struct node_entry *actor_route(const struct actor_spec *spec, const struct actor
 
 /* ------------------------------------------------------------ at work */
 
+/* Actors of other hosts, ACTOR@HOST (server/peers). */
+struct actor_remote {
+	/* As actors_send(), of such a name. */
+	struct future *(*send)(struct actor_loop *from, const struct actor_send *send, bool asks,
+			       enum error_code *ret_code, const char **ret_detail);
+
+	/* One of ours has ended, or failed: `name` is its whole name, `group` that without keys. */
+	void (*on_end)(struct actor_loop *on, struct str group, struct str name, struct str reason);
+};
+
 /* What the runs of one loop use; as of a request. */
 struct actor_host {
 	struct loop *loop;
 	struct context context;                    /* what each run's begins with */
 	void (*on_quiet)(struct actor_host *host); /* no message is left; of a loop that drains */
+	const struct actor_remote *remote;         /* or NULL: there are no other hosts */
+	struct peer_loop *peers;                   /* for `remote` */
 };
 
 /* What actors have counts in the budget (or NULL). `hosts` are of the loops that threads will run; their contexts may be filled later, before the first
@@ -109,8 +138,9 @@ struct actors *actors_create(size_t n_loops, struct arena_budget *budget);
 struct actor_loop *actors_add_loop(struct actors *actors, const struct actor_host *host);
 struct actor_host *actor_loop_host(struct actor_loop *loop);
 
-/* After the threads of the loops have ended, before the loops go. NULL is accepted. */
-void actors_destroy(struct actors *actors);
+/* After the threads of the loops have ended, before the loops go: all end. NULL is accepted by both. */
+void actors_end(struct actors *actors);
+void actors_destroy(struct actors *actors); /* their memory: after the last that may send */
 
 /* On the loop: from now on messages are handled by these; `number` grows with every generation. Actors that are not in it any more end
  * when they have handled what they have. */
@@ -130,7 +160,8 @@ struct actor_send {
 	struct str handler;
 	struct blob *value; /* JSON; NULL: null. The call takes a reference of its own */
 	struct str sender,
-		sender_id; /* the actor that sends, or empty; the id of what it sends for */
+		sender_id;    /* the actor that sends, or empty; the id of what it sends for */
+	uint64_t deadline_ns; /* of who asks, for other hosts; 0: none */
 };
 
 /* What an ask is answered with: the value of its future. */
@@ -141,10 +172,24 @@ struct actor_answer {
 	struct blob *value; /* JSON; NULL: null */
 };
 
+/* For who answers in the place of an actor: the value of such a future, and what frees it. The failure's
+ * texts are copied; takes the reference. */
+struct failure;
+struct actor_answer *actor_answer_create(const struct failure *failure, struct blob *value);
+void actor_answer_free(void *answer);
+
 /* From the loop of `from`. Asks: the future's value is a struct actor_answer; else it is READY when the
  * message is in the mailbox. The caller's; or NULL, with *ret_code and *ret_detail. */
 struct future *actors_send(struct actor_loop *from, const struct actor_send *send, bool asks,
 			   enum error_code *ret_code, const char **ret_detail);
+
+/* There is an actor of that name (without keys) in the generation at work. On the loop. */
+bool actor_loop_knows(const struct actor_loop *loop, struct str name);
+
+/* Those that are linked to `actor` of that peer are told that `name` (with the peer: "cart/7@shop") has
+ * ended. On the loop. */
+void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,
+			    struct str name, struct str reason);
 
 /* What the errno of such a future means. */
 enum error_code actor_error(int error, const char **ret_detail);

@@ -76,8 +76,8 @@ struct node_entry *actor_route(const struct actor_spec *spec, const struct actor
 	expose_put(route, "tasks", tasks);
 	if (handler->status.len)
 		expose_put(reply, "status", expose_text(arena, spec->place, handler->status));
-	if (handler->reply || handler->text)
-		expose_put(reply, handler->reply ? "json" : "text",
+	if (handler->reply || handler->text || handler->answers)
+		expose_put(reply, handler->text ? "text" : "json",
 			   expose_text(arena, spec->place, STR("${answer}")));
 	if (reply->n_entries)
 		expose_put(route, "reply", reply);

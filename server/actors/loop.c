@@ -5,7 +5,10 @@
 #include "server/actors/private.h"
 #include "server/expr/json.h"
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
+
+enum { MEMORY_AT_FIRST = 16 << 20 }; /* of one message, before there is a generation */
 
 /* ------------------------------------------------------------ making */
 
@@ -18,7 +21,10 @@ struct actors *actors_create(size_t n_loops, struct arena_budget *budget)
 		map_init(&actors->shards[i].by_name);
 	}
 	lock_init(&actors->groups_lock);
+	lock_init(&actors->foreigns_lock);
+	list_init(&actors->foreigns);
 	actors->budget = budget;
+	atomic_init(&actors->memory_max, MEMORY_AT_FIRST);
 	return actors;
 }
 
@@ -32,6 +38,7 @@ struct actor_loop *actors_add_loop(struct actors *actors, const struct actor_hos
 	loop->section = &nothing;
 	list_init(&loop->selves);
 	list_init(&loop->runs);
+	list_init(&loop->works);
 	list_init(&loop->laters);
 	actors->loops[actors->n_loops++] = loop;
 	return loop;
@@ -65,10 +72,8 @@ static bool actors_turn(struct actors *actors)
 	return over && atomic_load(&actors->n_live) == 0;
 }
 
-void actors_destroy(struct actors *actors)
+void actors_end(struct actors *actors)
 {
-	struct actor_group *next;
-
 	if (!actors)
 		return;
 	atomic_store(&actors->stopping, true);
@@ -76,9 +81,19 @@ void actors_destroy(struct actors *actors)
 		actor_laters_drop(actors->loops[i]);
 	for (size_t i = 0; i < ACTOR_SHARDS; i++)
 		shard_end(&actors->shards[i]);
+	actors_end_foreign(actors);
 	while (!actors_turn(actors))
-		;
-	actors_turn(actors); /* what was posted last */
+		if (!list_is_empty(&actors->foreigns))
+			sched_yield(); /* the pool has its part of it */
+	actors_turn(actors);           /* what was posted last */
+}
+
+void actors_destroy(struct actors *actors)
+{
+	struct actor_group *next;
+
+	if (!actors)
+		return;
 	for (size_t i = 0; i < ACTOR_SHARDS; i++) {
 		map_fini(&actors->shards[i].by_name);
 		lock_fini(&actors->shards[i].lock);
@@ -90,6 +105,7 @@ void actors_destroy(struct actors *actors)
 	for (size_t i = 0; i < actors->n_loops; i++)
 		free(actors->loops[i]);
 	lock_fini(&actors->groups_lock);
+	lock_fini(&actors->foreigns_lock);
 	free(actors);
 }
 
@@ -103,7 +119,7 @@ static void loop_begin_single(struct actor_loop *loop, const struct actor_spec *
 	struct actor_mail *mail;
 	struct actor *actor;
 
-	if (spec->n_keys > 0 || actors_home(actors, spec->name) != loop)
+	if (spec->foreign || spec->n_keys > 0 || actors_home(actors, spec->name) != loop)
 		return;
 	if (actors_get(actors, spec, spec->name, &actor) < 0)
 		return; /* its first message makes it */
@@ -142,6 +158,7 @@ void actor_loop_set(struct actor_loop *loop, void *generation, uint64_t number,
 	loop->generation_number = number;
 	loop->section = section;
 	loop->memory_max = memory_max;
+	atomic_store_explicit(&loop->actors->memory_max, memory_max, memory_order_relaxed);
 	loop->budget = budget;
 	list_each(self, &loop->selves, struct actor_self, link)
 		loop_keep_or_end(loop, self);
@@ -167,15 +184,19 @@ static void loop_end_pauses(struct actor_loop *loop)
 void actor_loop_drain(struct actor_loop *loop, bool cancel)
 {
 	struct actor_run *run;
+	struct actor_work *work;
 
 	loop->draining = true;
 	actor_laters_drop(loop);
 	if (!cancel)
 		return;
 	loop->cancelled = true;
+	atomic_store(&loop->actors->cancelled, true);
 	loop_end_pauses(loop);
 	list_each(run, &loop->runs, struct actor_run, link)
 		flow_run_cancel(&run->flow);
+	list_each(work, &loop->works, struct actor_work, link)
+		work->cancel(work);
 }
 
 /* ------------------------------------------------------------ what people are shown */

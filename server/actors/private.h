@@ -6,7 +6,7 @@
 #include "core/base/blob.h"
 #include "core/base/map.h"
 #include "core/thread/lock.h"
-#include "server/actors/actors.h"
+#include "server/actors/foreign.h"
 #include <stdatomic.h>
 
 enum { ACTOR_SHARDS = 16 };
@@ -30,7 +30,11 @@ struct actors {
 	struct actor_group *groups;  /* guarded by groups_lock; never freed before the end */
 	struct arena_budget *budget; /* of limits.total_memory; or NULL */
 	atomic_size_t n_live;
-	atomic_bool stopping;
+	atomic_bool stopping, cancelled; /* nothing is sent any more; nothing is begun any more */
+	struct lock foreigns_lock;
+	struct list foreigns;   /* of struct actor_foreign.link; guarded by foreigns_lock */
+	atomic_size_t n_placed; /* those without a name */
+	atomic_size_t memory_max;
 	size_t n_loops;
 	struct actor_loop *loops[];
 };
@@ -45,6 +49,7 @@ struct actor_loop {
 	struct arena_budget *budget;
 	struct list selves; /* of struct actor_self.link */
 	struct list runs;   /* of struct actor_run.link */
+	struct list works;  /* of struct actor_work.link */
 	struct list laters; /* of struct actor_later.link */
 	size_t n_laters;
 	atomic_size_t n_messages; /* in mailboxes of this loop, or in work */
@@ -72,16 +77,6 @@ struct actor_self {
 	bool stopped;
 	bool loaded;  /* of `persist: true`: `state` is what the store has */
 	bool keeping; /* the store is at work for it */
-};
-
-struct actor_mail {
-	struct message message;
-	struct actor_loop *loop; /* where it is counted */
-	struct actor_group *group;
-	struct blob *value;
-	uint64_t generation; /* the number of that which it was sent from */
-	bool counted, first; /* `first`: it is the beginning of a singleton, and no handler's */
-	struct str handler, sender, sender_id; /* behind it */
 };
 
 /* One message being handled. */
@@ -126,19 +121,20 @@ void actors_forget(struct actors *actors, struct str name, const struct actor *a
 bool actors_retire(struct actors *actors, struct actor_self *self);
 
 /* ---- send.c */
-struct actor_mail *actor_mail_create(struct actor_loop *home, struct actor_group *group,
-				     const struct actor_send *send);
-void actor_mail_count(struct actor_mail *mail);
-
 void actor_laters_drop(struct actor_loop *loop);
 
-/* Tells those that are linked to it. */
+/* Tells those that are linked to it; and to one of that name, in the loop's generation. */
 void actor_tell_links(struct actor_self *self, struct str reason);
+void actor_tell_linked(struct actor_loop *loop, struct str group, struct str name,
+		       struct str reason);
 
 /* The value of one of the keys in a whole name, decoded, in `arena`; .ptr NULL without memory. */
 struct str actor_name_key(struct str name, size_t at, struct arena *arena);
 size_t actor_name_n_keys(struct str name);
 struct str actor_name_first(struct str name); /* without its keys */
+
+/* ---- foreign.c */
+void actors_end_foreign(struct actors *actors);
 
 /* ---- keep.c: on the actor's loop, which holds a message meanwhile; `then` is called once, from the loop,
  * when they return 0. What was read is lent. */
@@ -156,9 +152,6 @@ void actor_self_handle(struct message *message, struct actor *actor);
 void actor_run_start(struct actor_self *self, struct actor_mail *mail,
 		     const struct actor_spec *spec, const struct actor_handler *handler,
 		     bool is_init);
-
-/* A failure, as the answer to a mail. */
-void actor_mail_fail(struct actor_mail *mail, const struct failure *failure);
 
 /* What is called when a run has ended, with its memory gone: self.c. */
 void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init, bool failed);

@@ -94,7 +94,7 @@ static const struct context_ops run_ops = { .root = run_root };
 
 /* ------------------------------------------------------------ answers */
 
-static void answer_free(void *value)
+void actor_answer_free(void *value)
 {
 	struct actor_answer *answer = value;
 
@@ -112,7 +112,7 @@ static struct str answer_copy(char **at, struct str text)
 	return copy;
 }
 
-static struct actor_answer *answer_create(const struct failure *failure, struct blob *value)
+struct actor_answer *actor_answer_create(const struct failure *failure, struct blob *value)
 {
 	struct actor_answer *answer =
 		mem_zalloc(sizeof(*answer) + failure->custom_code.len + failure->detail.len + 1);
@@ -129,12 +129,24 @@ static struct actor_answer *answer_create(const struct failure *failure, struct 
 void actor_mail_fail(struct actor_mail *mail, const struct failure *failure)
 {
 	if (mail->message.reply.future)
-		promise_set(&mail->message.reply, answer_create(failure, NULL), answer_free);
+		promise_set(&mail->message.reply, actor_answer_create(failure, NULL),
+			    actor_answer_free);
 	else
 		log_warning("actor message failed name=%s handler=%s code=%.*s detail=%s; nobody "
 			    "waits for it, ignoring",
 			    LOG_QUOTE(mail->group->name), LOG_QUOTE(mail->handler),
 			    STR_ARG(failure_code(failure)), LOG_QUOTE(failure->detail));
+}
+
+void actor_mail_answer(struct actor_mail *mail, struct blob *value)
+{
+	static const struct failure none;
+
+	if (mail->message.reply.future)
+		promise_set(&mail->message.reply, actor_answer_create(&none, value),
+			    actor_answer_free);
+	else
+		blob_unref(value);
 }
 
 /* ------------------------------------------------------------ the end of a run */
@@ -199,14 +211,10 @@ static struct failure run_evaluation_failure(struct actor_run *run, int error)
 
 static void run_succeed(struct actor_run *run)
 {
-	static const struct failure none;
-	struct actor_mail *mail = run->mail;
-
 	if (run->handler->set)
 		actor_self_set_state(run->self, take(&run->new_state));
-	if (mail->message.reply.future && !run->is_init)
-		promise_set(&mail->message.reply, answer_create(&none, take(&run->reply)),
-			    answer_free);
+	if (!run->is_init)
+		actor_mail_answer(run->mail, take(&run->reply));
 }
 
 static void run_log_init(const struct actor_run *run, const struct failure *failure)

@@ -26,7 +26,8 @@ static void mail_uncount(struct actor_mail *mail)
 
 	atomic_fetch_sub_explicit(&mail->group->n_messages, 1, memory_order_relaxed);
 	atomic_fetch_sub_explicit(&mail->group->n_bytes, mail->message.size, memory_order_relaxed);
-	if (atomic_fetch_sub(&loop->n_messages, 1) != 1 || atomic_exchange(&loop->looking, true))
+	if (atomic_fetch_sub(&loop->n_messages, 1) != 1 || atomic_load(&loop->actors->stopping) ||
+	    atomic_exchange(&loop->looking, true))
 		return;
 	loop->look.run = mail_look; /* the post is this thread's now */
 	loop_post(loop->host.loop, &loop->look);
@@ -40,6 +41,8 @@ static void mail_release(struct message *message, int error)
 		atomic_fetch_add_explicit(&mail->group->n_refused, 1, memory_order_relaxed);
 	if (mail->counted)
 		mail_uncount(mail);
+	if (mail->on_release)
+		mail->on_release(mail);
 	blob_unref(mail->value);
 	free(mail);
 }
@@ -120,10 +123,28 @@ enum error_code actors_look(struct actor_loop *from, const struct actor_send *se
 			    bool *ret_persists, const char **ret_detail)
 {
 	enum error_code code = ERROR_NONE;
-	const struct actor_spec *spec = send_find(from, send, &code, ret_detail);
+	const struct actor_spec *spec;
 
+	*ret_persists = false;
+	if (str_has(send->name, '@')) /* what is kept there is not known here */
+		return ERROR_NONE;
+	spec = send_find(from, send, &code, ret_detail);
 	*ret_persists = spec && spec->persists;
 	return code;
+}
+
+/* A module makes its actors itself. */
+static int send_foreign(const struct actor_spec *spec, struct str name, struct actor_mail *mail)
+{
+	struct actor *actor = spec->foreign->find(spec->foreign, name);
+	int r;
+
+	if (!actor)
+		return -ENOENT;
+	mail->message.handle = spec->foreign->handle;
+	r = actor_dispatch(actor, &mail->message);
+	actor_unref(actor);
+	return r;
 }
 
 /* In its mailbox, or a negative errno; an actor that has just ended is made anew. */
@@ -132,6 +153,8 @@ static int send_mail(struct actors *actors, const struct actor_spec *spec, struc
 {
 	int r = -ESRCH;
 
+	if (spec->foreign)
+		return send_foreign(spec, name, mail);
 	for (unsigned i = 0; i < SEND_TRIES && r == -ESRCH; i++) {
 		struct actor *actor;
 
@@ -146,16 +169,29 @@ static int send_mail(struct actors *actors, const struct actor_spec *spec, struc
 	return r;
 }
 
+static struct future *send_remote(struct actor_loop *from, const struct actor_send *send, bool asks,
+				  enum error_code *ret_code, const char **ret_detail)
+{
+	if (from->host.remote)
+		return from->host.remote->send(from, send, asks, ret_code, ret_detail);
+	*ret_code = ERROR_UNAVAILABLE;
+	*ret_detail = "there are no other hosts here";
+	return NULL;
+}
+
 struct future *actors_send(struct actor_loop *from, const struct actor_send *send, bool asks,
 			   enum error_code *ret_code, const char **ret_detail)
 {
-	const struct actor_spec *spec = send_find(from, send, ret_code, ret_detail);
+	const struct actor_spec *spec;
 	struct actors *actors = from->actors;
 	struct promise *promise;
 	struct actor_mail *mail;
 	struct future *future;
 	int r;
 
+	if (str_has(send->name, '@'))
+		return send_remote(from, send, asks, ret_code, ret_detail);
+	spec = send_find(from, send, ret_code, ret_detail);
 	if (!spec)
 		return NULL;
 	mail = actor_mail_create(actors_home(actors, send->name), actors_group(actors, spec->name),
@@ -187,6 +223,9 @@ enum error_code actor_error(int error, const char **ret_detail)
 	case -ENOMEM:
 		*ret_detail = "limits.total_memory is reached";
 		return ERROR_MEMORY_LIMIT;
+	case -ENOENT:
+		*ret_detail = "there is no such actor";
+		return ERROR_NOT_FOUND;
 	case -ECANCELED:
 		*ret_detail = "";
 		return ERROR_CANCELLED;
@@ -204,7 +243,7 @@ static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 	struct actor_mail *mail;
 	struct actor *actor;
 
-	if (actors_get(actors, spec, spec->name, &actor) < 0)
+	if (spec->foreign || actors_get(actors, spec, spec->name, &actor) < 0)
 		return;
 	mail = actor_mail_create(actors_home(actors, spec->name), actors_group(actors, spec->name),
 				 send);
@@ -214,14 +253,14 @@ static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 	actor_unref(actor);
 }
 
-static struct blob *link_value(const struct actor_self *self, struct str reason)
+static struct blob *link_value(struct str name, struct str reason)
 {
 	struct blob *blob;
 	struct buf json;
 
 	buf_init(&json, 1 << 20);
 	buf_add(&json, STR("{\"actor\":"));
-	json_write_text(self->name, &json);
+	json_write_text(name, &json);
 	buf_add(&json, STR(",\"reason\":"));
 	json_write_text(reason, &json);
 	buf_add_char(&json, '}');
@@ -230,27 +269,57 @@ static struct blob *link_value(const struct actor_self *self, struct str reason)
 	return blob;
 }
 
-void actor_tell_links(struct actor_self *self, struct str reason)
+/* An actor of that peer, or of this process (`peer` is empty), is told of to all that are linked to
+ * it. */
+static void links_tell(struct actor_loop *loop, struct str peer, struct str actor, struct str name,
+		       struct str reason)
 {
-	struct actor_loop *loop = self->loop;
-	struct actor_send send = { .sender = self->name };
+	struct actor_send send = { .sender = name };
 
-	if (atomic_load(&loop->actors->stopping) || loop->cancelled)
-		return;
 	for (size_t i = 0; i < loop->section->n_specs; i++) {
 		const struct actor_spec *spec = &loop->section->specs[i];
 
 		for (size_t j = 0; j < spec->n_links; j++) {
-			if (!str_eq(spec->links[j].actor, self->group->name) ||
-			    str_eq(spec->name, self->group->name))
+			const struct actor_link *link = &spec->links[j];
+
+			if (!str_eq(link->peer, peer) ||
+			    !str_eq(peer.len ? link->remote : link->actor, actor) ||
+			    (peer.len == 0 && str_eq(spec->name, actor)))
 				continue;
-			send.handler = spec->links[j].handler;
+			send.handler = link->handler;
 			if (!send.value)
-				send.value = link_value(self, reason);
+				send.value = link_value(name, reason);
 			link_tell_one(loop->actors, spec, &send);
 		}
 	}
 	blob_unref(send.value);
+}
+
+void actor_tell_linked(struct actor_loop *loop, struct str group, struct str name,
+		       struct str reason)
+{
+	if (atomic_load(&loop->actors->stopping) || loop->cancelled)
+		return;
+	links_tell(loop, STR_NONE, group, name, reason);
+	if (loop->host.remote)
+		loop->host.remote->on_end(loop, group, name, reason);
+}
+
+void actor_tell_links(struct actor_self *self, struct str reason)
+{
+	actor_tell_linked(self->loop, self->group->name, self->name, reason);
+}
+
+void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,
+			    struct str name, struct str reason)
+{
+	if (!atomic_load(&loop->actors->stopping) && !loop->cancelled)
+		links_tell(loop, peer, actor, name, reason);
+}
+
+bool actor_loop_knows(const struct actor_loop *loop, struct str name)
+{
+	return actor_spec_find(loop->section, name) != NULL;
 }
 
 /* ------------------------------------------------------------ later */

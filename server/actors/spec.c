@@ -1,6 +1,7 @@
 /* server/actors/spec.c: an entry of `actors:` becomes a struct actor_spec. */
 #include "server/actors/actors.h"
 #include "server/flow/step.h"
+#include "server/peers/peers.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -109,7 +110,8 @@ const struct setting actor_keys[] = {
 	{ "persist", SETTING_BOOL, AT(persist), "false",
 	  "Whether its state is in the store, with each message, and outlives the process." },
 	{ "links", SETTING_MAP, AT(links),
-	  .help = "Actors, and the handler that is told when one of them has ended or failed." },
+	  .help = "Actors (also of other hosts, NAME@HOST), and the handler that is told when one "
+		  "of them has ended or failed." },
 	{ "expose", SETTING_BOOL, AT(expose), "false",
 	  "Whether POST /NAME/HANDLER reaches it, without a route." },
 	{ "help", SETTING_TEXT, AT(help), .help = "One sentence, for GET /help." },
@@ -166,26 +168,37 @@ static bool actor_read_name(struct flow_compiler *compiler, const struct node_en
 	return true;
 }
 
+struct actor_spec *actor_section_add(struct actor_section *section, struct flow_compiler *compiler,
+				     const struct node_entry *entry)
+{
+	struct actor_spec *spec = &section->specs[section->n_specs];
+	bool ok;
+
+	*spec = (struct actor_spec){ .node = entry->value };
+	ok = actor_read_name(compiler, entry, spec);
+	if (ok && actor_spec_find(section, spec->name)) {
+		diag_error(compiler->diag, spec->place,
+			   "there is an actor \"%s\" already; two cannot have one name",
+			   spec->name.ptr);
+		ok = false;
+	}
+	section->names[section->n_specs++] = spec->name.ptr;
+	section->names[section->n_specs] = NULL;
+	return ok ? spec : NULL;
+}
+
 void actor_section_declare(struct actor_section *section, struct flow_compiler *compiler,
-			   const struct node *node)
+			   const struct node *node, size_t n_foreign)
 {
 	size_t n_entries = node && node->kind == NODE_MAP ? node->n_entries : 0;
+	size_t n = n_entries + n_foreign + 1;
 
-	section->specs = arena_alloc_array(compiler->arena, n_entries + 1, sizeof(*section->specs));
-	section->names = arena_alloc_array(compiler->arena, n_entries + 1, sizeof(char *));
-	for (size_t i = 0; i < n_entries; i++) {
-		struct actor_spec *spec = &section->specs[section->n_specs];
-
-		*spec = (struct actor_spec){ 0 };
-		spec->node = node->entries[i].value;
-		actor_read_name(compiler, &node->entries[i], spec);
-		if (actor_spec_find(section, spec->name))
-			diag_error(compiler->diag, spec->place,
-				   "there is an actor \"%s\" already; two cannot have one name",
-				   spec->name.ptr);
-		section->names[section->n_specs++] = spec->name.ptr;
-	}
-	section->names[n_entries] = NULL;
+	section->specs = arena_alloc_array(compiler->arena, n, sizeof(*section->specs));
+	section->names = arena_alloc_array(compiler->arena, n, sizeof(char *));
+	section->names[0] = NULL;
+	for (size_t i = 0; i < n_entries; i++)
+		actor_section_add(section, compiler, &node->entries[i]);
+	section->n_own = section->n_specs;
 }
 
 const struct actor_spec *actor_spec_find(const struct actor_section *section, struct str name)
@@ -215,8 +228,10 @@ bool actor_spec_takes(const struct actor_spec *spec, struct str name)
 
 bool actor_spec_declares(const struct actor_spec *spec, struct str handler)
 {
-	const struct node *handlers = node_find(spec->node, "handlers");
+	const struct node *handlers = spec->foreign ? NULL : node_find(spec->node, "handlers");
 
+	if (spec->foreign)
+		return actor_handler_find(spec, handler);
 	for (size_t i = 0; handlers && handlers->kind == NODE_MAP && i < handlers->n_entries; i++)
 		if (str_eq(handlers->entries[i].key, handler))
 			return true;
@@ -389,6 +404,22 @@ static void actor_compile_state(struct flow_compiler *compiler, struct actor_spe
 		spec->state = actor_compile_tree(&expr, node, "state");
 }
 
+/* To all actors of that name there, whatever their keys. */
+static void actor_compile_remote_link(struct flow_compiler *compiler,
+				      const struct node_entry *entry, struct actor_link *link)
+{
+	struct str host;
+
+	if (!peer_section_check(compiler->peers, link->actor, entry->key_place, compiler->diag))
+		return;
+	peer_address_split(link->actor, &link->remote, &host);
+	link->peer = peer_section_find(compiler->peers, host)->conf.name;
+	if (!name_is_valid(link->remote))
+		diag_error(compiler->diag, entry->key_place,
+			   "a link is to the name of an actor, without keys: NAME@%.*s",
+			   STR_ARG(host));
+}
+
 static void actor_compile_link(struct actor_section *section, struct flow_compiler *compiler,
 			       struct actor_spec *spec, const struct node_entry *entry)
 {
@@ -401,6 +432,10 @@ static void actor_compile_link(struct actor_section *section, struct flow_compil
 		diag_error(compiler->diag, entry->value->place,
 			   "a link names a handler of the actor that is told: %s: HANDLER",
 			   entry->key.ptr);
+	if (str_has(link->actor, '@')) {
+		actor_compile_remote_link(compiler, entry, link);
+		return;
+	}
 	if (actor_spec_find(section, link->actor))
 		return;
 	nearest = diag_nearest(link->actor, section->names);
@@ -452,6 +487,6 @@ static void actor_compile(struct actor_section *section, struct flow_compiler *c
 void actor_section_compile(struct actor_section *section, struct flow_compiler *compiler,
 			   const struct node *node)
 {
-	for (size_t i = 0; i < section->n_specs; i++)
+	for (size_t i = 0; i < section->n_own; i++)
 		actor_compile(section, compiler, &section->specs[i], &node->entries[i]);
 }

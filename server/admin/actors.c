@@ -1,6 +1,6 @@
 /* server/admin/actors.c: GET /v1/actors (libprocess' /__processes__, from counters: nobody is waited
  * for, and no message or state is shown), GET /help and /help/NAME, and their figures. */
-#include "server/actors/actors.h"
+#include "server/actors/foreign.h"
 #include "server/admin/gather.h"
 #include "server/admin/status.h"
 #include "server/expr/json.h"
@@ -47,7 +47,7 @@ static void actors_done(struct gather *gather)
 {
 	struct request *request = gather->request;
 	bool first = true;
-	struct buf json;
+	struct buf json, foreign;
 
 	buf_init_arena(&json, &request->arena);
 	buf_add(&json, STR("{\"actors\":"));
@@ -61,6 +61,11 @@ static void actors_done(struct gather *gather)
 		buf_add(&json, buf_str(&gather->parts[i].out));
 		first = false;
 	}
+	buf_init_arena(&foreign, &request->arena);
+	actors_write_foreign(admin_server(request)->actors, ACTORS_SHOWN_MAX, &foreign);
+	if (!first && foreign.len)
+		buf_add_char(&json, ',');
+	buf_add(&json, buf_str(&foreign));
 	buf_add(&json, STR("]}"));
 	request_reply_json(request, json.error ? 500 : 200, buf_str(&json));
 }

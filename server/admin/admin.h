@@ -13,7 +13,8 @@ route_native_fn admin_status, admin_routes, admin_explain, admin_graph, admin_jo
 	admin_job_history, admin_job_run, admin_job_pause, admin_job_resume, admin_upstreams,
 	admin_reload, admin_health, admin_ready, admin_metrics, admin_page, admin_log,
 	admin_log_set, admin_caches, admin_cache_purge;
-route_native_fn admin_actors, admin_help, admin_help_one, admin_upgrade;
+route_native_fn admin_job_run_told, admin_async, admin_async_history;
+route_native_fn admin_actors, admin_peers, admin_help, admin_help_one, admin_upgrade;
 
 /* What is the same for the admin API and the commands that work on a file. Each appends to
  * `out`. */
@@ -44,6 +45,7 @@ void admin_write_label(struct str value, struct buf *out); /* of a metric, escap
 struct agendas;
 void admin_write_scheduled(struct agendas *agendas, struct buf *out);
 void admin_write_async(struct agendas *agendas, struct buf *out);
+void admin_write_shared_metrics(const struct server *server, struct buf *out);
 void admin_write_scheduled_metrics(struct agendas *agendas, struct buf *out);
 void admin_write_tally_metrics(const struct generation *generation, struct arena *arena,
 			       struct buf *out);
@@ -55,6 +57,8 @@ void admin_write_redis_metrics(const struct generation *generation, struct buf *
 void admin_write_caches(struct buf *out, const struct generation *generation);
 void admin_write_cache_metrics(const struct generation *generation, struct buf *out);
 void admin_write_sqls(struct buf *out, const struct generation *generation);
+void admin_write_peers(const struct generation *generation, struct buf *out);
+void admin_write_peer_metrics(const struct generation *generation, struct buf *out);
 void admin_write_kafkas(struct buf *out, const struct generation *generation);
 void admin_write_kafka_metrics(const struct generation *generation, struct buf *out);
 

@@ -4,6 +4,7 @@
 #include "server/expr/json.h"
 #include "server/live/events.h"
 #include "server/live/websocket.h"
+#include "server/peers/peer_loop.h"
 
 /* ------------------------------------------------------------ routes */
 
@@ -16,7 +17,7 @@ static const char *route_ending(const struct route *route)
 	if (route_is_live(route))
 		return route->websocket ? "websocket" : "events";
 	if (route->native)
-		return "runs";
+		return route->native == peer_accept ? "a connection of a peer" : "runs";
 	if (route->async)
 		return "async";
 	if (!route->reply)

@@ -296,6 +296,26 @@ static const char *jobs_read_body(struct request *request, struct jobs_run *run)
 	return wrong;
 }
 
+/* Names of jobs need no escapes. */
+static void jobs_accept(struct request *request, const struct todo_ask *ask)
+{
+	struct arena *arena = &request->arena;
+	struct str location = arena_printf(arena, "/v1/jobs/%.*s/runs/%" PRId64,
+					   STR_ARG(ask->todo.target), ask->id);
+	struct http_field *field = arena_alloc(arena, sizeof(*field));
+	struct reply reply = { .status = 202,
+			       .content_type = STR("application/json"),
+			       .fields = field,
+			       .n_fields = 1 };
+
+	reply.body = arena_printf(arena, "{\"ok\":true,\"id\":%" PRId64 ",\"location\":\"%.*s\"}",
+				  ask->id, STR_ARG(location));
+	if (field)
+		*field = (struct http_field){ STR("Location"), location };
+	request_reply(request,
+		      field && location.ptr && reply.body.ptr ? &reply : reply_refusal(503));
+}
+
 static void jobs_added(struct todo_ask *ask)
 {
 	struct request *request = ask->user;
@@ -304,9 +324,7 @@ static void jobs_added(struct todo_ask *ask)
 	if (!request)
 		return;
 	if (ask->result == 0) {
-		request_reply_json(
-			request, 202,
-			arena_printf(&request->arena, "{\"ok\":true,\"id\":%" PRId64 "}", ask->id));
+		jobs_accept(request, ask);
 		return;
 	}
 	reply = reply_problem(&request->arena, ask->result == -EEXIST ? 409 : 503,

@@ -187,6 +187,7 @@ void admin_metrics(struct request *request)
 	admin_write_live_metrics(server, &out);
 	metric_policies(&out);
 	metric_compute(&out, &server->generation->queues);
+	admin_write_shared_metrics(server, &out);
 #if WITH_GPU
 	gpu_metrics_write(&out);
 #endif
@@ -196,6 +197,7 @@ void admin_metrics(struct request *request)
 	metric_sqls(&out, &server->generation->sql);
 	admin_write_redis_metrics(server->generation, &out);
 	admin_write_actor_metrics(server, &out);
+	admin_write_peer_metrics(server->generation, &out);
 	admin_write_kafka_metrics(server->generation, &out);
 	admin_write_cache_metrics(server->generation, &out);
 	admin_write_store_metrics(server->store, &out);

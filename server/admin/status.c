@@ -240,6 +240,8 @@ void admin_status(struct request *request)
 	admin_write_sqls(&json, generation);
 	buf_add(&json, STR(",\"actors\":"));
 	admin_write_actors(server, &json);
+	buf_add(&json, STR(",\"peers\":"));
+	admin_write_peers(generation, &json);
 	buf_add(&json, STR(",\"kafka\":"));
 	admin_write_kafkas(&json, generation);
 	buf_add(&json, STR(",\"live\":"));

@@ -23,8 +23,9 @@ enum body_type { BODY_ANY, BODY_JSON, BODY_FORM, BODY_MULTIPART, BODY_TEXT };
 /* `body:` of a route, compiled. */
 struct body_spec {
 	enum body_type type;
-	uint64_t max;  /* of the bytes that come */
-	bool max_said; /* by the route: then it holds for the bytes without their coding, too */
+	uint64_t max;    /* of the bytes that come */
+	int undecodable; /* the status of one whose coding cannot be taken off; 0: 400 */
+	bool max_said;   /* by the route: then it holds for the bytes without their coding, too */
 	const struct schema *schema; /* or NULL */
 	uint32_t files_max;
 	uint64_t file_max;

@@ -45,6 +45,14 @@ static enum intake receiver_refuse_with(struct receiver *receiver, int status, s
 									     .detail = detail }));
 }
 
+static enum intake receiver_refuse_bad(struct receiver *receiver)
+{
+	int status = receiver->request->route->body.undecodable;
+
+	return receiver_refuse_with(receiver, status ? status : 400,
+				    STR("the body is not what its Content-Encoding says"));
+}
+
 /* Plain bytes. */
 static enum intake receiver_sink(struct receiver *receiver, struct str bytes)
 {
@@ -93,9 +101,7 @@ static enum intake receiver_inflate(struct receiver *receiver, struct str bytes)
 		step = inflater_read(receiver->inflater, &bytes, receiver->out, OUT_SIZE, &len);
 		receiver->unfinished = step == INFLATE_FULL;
 		if (step == INFLATE_BAD)
-			return receiver_refuse_with(
-				receiver, 400,
-				STR("the body is not what its Content-Encoding says"));
+			return receiver_refuse_bad(receiver);
 		if (step == INFLATE_NO_MEMORY)
 			return receiver_refuse(receiver,
 					       body_refuse_status(receiver->request, 503));

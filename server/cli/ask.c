@@ -102,14 +102,19 @@ static int ask_connect(const struct net_addr *addr, int *ret_fd)
 	return 0;
 }
 
-static int ask_exchange(int fd, const char *method, const char *target, struct buf *answer)
+static int ask_exchange(int fd, const char *method, const char *target, struct str content,
+			struct buf *answer)
 {
 	struct buf request;
 	int r = 0;
 
 	buf_init(&request, 1 << 20);
-	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: leat\r\nConnection: close\r\n%s\r\n", method,
-		   target, strcmp(method, "GET") == 0 ? "" : "Content-Length: 0\r\n");
+	buf_printf(&request, "%s %s HTTP/1.1\r\nHost: leat\r\nConnection: close\r\n", method,
+		   target);
+	if (strcmp(method, "GET") != 0)
+		buf_printf(&request, "Content-Length: %zu\r\n", content.len);
+	buf_add(&request, STR("\r\n"));
+	buf_add(&request, content);
 	if (request.error ||
 	    send(fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
 		r = -EIO;
@@ -144,6 +149,12 @@ static int ask_split(struct buf *answer, int *ret_status)
 int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status,
 	    struct buf *body)
 {
+	return cli_ask_with(cli, method, target, STR(""), ret_status, body);
+}
+
+int cli_ask_with(const struct cli *cli, const char *method, const char *target, struct str content,
+		 int *ret_status, struct buf *body)
+{
 	char shown[NET_ADDR_TEXT_MAX];
 	struct net_addr addr = ask_address(cli, shown);
 	scoped(fd_close) int fd = -1;
@@ -151,7 +162,7 @@ int cli_ask(const struct cli *cli, const char *method, const char *target, int *
 
 	buf_init(body, ANSWER_MAX);
 	if (r == 0)
-		r = ask_exchange(fd, method, target, body);
+		r = ask_exchange(fd, method, target, content, body);
 	if (r == 0)
 		r = ask_split(body, ret_status);
 	if (r == 0)

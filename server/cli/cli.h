@@ -13,11 +13,16 @@ enum exit_code {
 	EXIT_UNREACHABLE = 3, /* the daemon cannot be reached */
 };
 
+enum { CLI_ARGS_MAX = 64 };
+
 struct cli {
 	const char *conf_path;
 	const char *admin; /* --admin ADDRESS; NULL: as the configuration says */
 	bool has_conf;     /* -c was said */
-	bool strict, json, running, dot, mermaid;
+	bool strict, json, running, dot, mermaid, wait;
+	const char *run_args; /* --args JSON; or NULL */
+	size_t n_run_arg;
+	const char *run_arg[CLI_ARGS_MAX]; /* --arg KEY=TEXT */
 	int n_args;
 	char *const *argv; /* all of it */
 	char **args;       /* what is left behind the options */
@@ -39,6 +44,10 @@ extern const struct command commands[];
  * stderr. `body` is initialised here; buf_fini() it in any case. */
 int cli_ask(const struct cli *cli, const char *method, const char *target, int *ret_status,
 	    struct buf *body);
+
+/* The same with a body of the request's own. */
+int cli_ask_with(const struct cli *cli, const char *method, const char *target, struct str content,
+		 int *ret_status, struct buf *body);
 
 /* Percent-encodes a segment or a query value into `out`. */
 void cli_encode(struct str text, struct buf *out);

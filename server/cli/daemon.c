@@ -1,4 +1,4 @@
-/* server/cli/daemon.c: the commands that ask the running daemon: reload, status, jobs. */
+/* server/cli/daemon.c: the commands that ask the running daemon: reload, status. */
 #include "server/cli/cli.h"
 #include "server/expr/json.h"
 #include <stdio.h>
@@ -132,6 +132,25 @@ static void status_print_actors(struct value status, struct arena *arena)
 	}
 }
 
+static void status_print_peers(struct value status, struct arena *arena)
+{
+	struct value list = cli_member(status, "peers", arena);
+
+	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
+		struct value one = list.items[i];
+		struct str problem = cli_text(one, "problem", arena);
+
+		printf("peer        %s: %s, %s queued, %s unanswered, %s sent, %s acked, %s lost, "
+		       "%s received, rtt %s ms%s%.*s\n",
+		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
+		       cli_text(one, "queued", arena).ptr, cli_text(one, "unanswered", arena).ptr,
+		       cli_text(one, "sent", arena).ptr, cli_text(one, "acked", arena).ptr,
+		       cli_text(one, "lost", arena).ptr, cli_text(one, "received", arena).ptr,
+		       cli_text(one, "rtt_ms", arena).ptr, problem.len ? ": " : "",
+		       STR_ARG(problem));
+	}
+}
+
 /* Those that have done anything. */
 static void status_print_compute(struct value status, struct arena *arena)
 {
@@ -232,6 +251,7 @@ static void status_print(struct value status, struct arena *arena)
 	status_print_redises(status, arena);
 	status_print_sqls(status, arena);
 	status_print_actors(status, arena);
+	status_print_peers(status, arena);
 	cli_print_caches(cli_member(status, "caches", arena), arena);
 	status_print_compute(status, arena);
 	status_print_gpu(status, arena);
@@ -255,102 +275,4 @@ int cli_status(const struct cli *cli)
 	arena_fini(&arena);
 	buf_fini(&body);
 	return code;
-}
-
-/* ------------------------------------------------------------ jobs */
-
-static void jobs_print_list(struct value answer, struct arena *arena)
-{
-	struct value list = cli_member(answer, "jobs", arena);
-
-	printf("%-20s %-30s %-24s %-10s %6s %8s\n", "NAME", "SCHEDULE", "NEXT", "LAST", "RUNS",
-	       "FAILURES");
-	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
-		struct value one = list.items[i], last = cli_member(one, "last", arena);
-		bool paused = str_eq(cli_text(one, "paused", arena), STR("true"));
-		struct str next = cli_text(one, "next", arena);
-
-		printf("%-20s %-30s %-24s %-10s %6s %8s\n", cli_text(one, "name", arena).ptr,
-		       cli_text(one, "schedule", arena).ptr,
-		       paused     ? "paused"
-		       : next.len ? next.ptr
-				  : "-",
-		       value_is_null(last) ? "-" : cli_text(last, "outcome", arena).ptr,
-		       cli_text(one, "runs", arena).ptr, cli_text(one, "failures", arena).ptr);
-	}
-}
-
-static void jobs_print_history(struct value answer, struct arena *arena)
-{
-	struct value list = cli_member(answer, "runs", arena);
-
-	printf("%-26s %-26s %-10s %8s %8s  %s\n", "PLANNED", "STARTED", "OUTCOME", "TOOK_MS",
-	       "ATTEMPT", "ERROR");
-	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
-		struct value one = list.items[i];
-
-		printf("%-26s %-26s %-10s %8s %8s  %s\n", cli_text(one, "planned", arena).ptr,
-		       cli_text(one, "started", arena).ptr, cli_text(one, "outcome", arena).ptr,
-		       cli_text(one, "took_ms", arena).ptr, cli_text(one, "attempt", arena).ptr,
-		       cli_text(one, "error", arena).ptr);
-	}
-}
-
-static int jobs_ask(const struct cli *cli, const char *method, const char *name, const char *what,
-		    void (*print)(struct value answer, struct arena *arena))
-{
-	struct value answer;
-	struct arena arena;
-	struct buf target, body;
-	int status = 0, code;
-
-	buf_init(&target, 4096);
-	buf_add(&target, STR("/v1/jobs"));
-	if (name) {
-		buf_add_char(&target, '/');
-		cli_encode(str_of(name), &target);
-		buf_add_char(&target, '/');
-		buf_add(&target, str_of(what));
-	}
-	buf_add_char(&target, '\0');
-	code = cli_ask(cli, method, target.data, &status, &body);
-	arena_init_required(&arena);
-	if (code == EXIT_DONE && status >= 400) {
-		cli_print_problem(buf_str(&body), &arena);
-		code = EXIT_REFUSED;
-	} else if (code == EXIT_DONE && cli->json) {
-		printf("%.*s\n", STR_ARG(buf_str(&body)));
-	} else if (code == EXIT_DONE && print &&
-		   json_read(buf_str(&body), &arena, &answer, NULL) == 0) {
-		print(answer, &arena);
-	} else if (code == EXIT_DONE && !print) {
-		printf("%s: %s\n", name,
-		       strcmp(what, "runs") == 0    ? "a run was started"
-		       : strcmp(what, "pause") == 0 ? "paused"
-						    : "resumed");
-	}
-	arena_fini(&arena);
-	buf_fini(&target);
-	buf_fini(&body);
-	return code;
-}
-
-int cli_jobs(const struct cli *cli)
-{
-	const char *what = cli->n_args ? cli->args[0] : "list",
-		   *name = cli->n_args > 1 ? cli->args[1] : NULL;
-
-	if (strcmp(what, "list") == 0 && !name)
-		return jobs_ask(cli, "GET", NULL, NULL, jobs_print_list);
-	if (!name || cli->n_args > 2)
-		return cli_usage("jobs takes: list, or one of run, pause, resume, history with the "
-				 "name of a job");
-	if (strcmp(what, "history") == 0)
-		return jobs_ask(cli, "GET", name, "history", jobs_print_history);
-	if (strcmp(what, "run") == 0)
-		return jobs_ask(cli, "POST", name, "runs", NULL);
-	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
-		return jobs_ask(cli, "POST", name, what, NULL);
-	return cli_usage(
-		"jobs takes: list, or one of run, pause, resume, history with the name of a job");
 }

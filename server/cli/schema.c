@@ -98,8 +98,8 @@ static void schema_type(const struct setting *row, struct buf *out)
 /* Sections whose keys are the user's names: what the table says holds for each entry. */
 static bool schema_is_named(const struct setting *row)
 {
-	static const char *const named[] = { "http",   "redis", "sql",  "shared",
-					     "routes", "jobs",  "flows" };
+	static const char *const named[] = { "http",   "redis", "sql",   "kafka",  "shared",
+					     "routes", "jobs",  "flows", "actors", "peers" };
 
 	for (size_t i = 0; i < ARRAY_LEN(named); i++)
 		if (strcmp(row->key, named[i]) == 0)

@@ -82,7 +82,8 @@ int template_eval_value(const struct template *template, struct expr_env *env, s
 		*ret = template->value;
 		return 0;
 	}
-	if (template->whole && template->context == TEMPLATE_PLAIN)
+	if (template->whole &&
+	    (template->context == TEMPLATE_PLAIN || template->context == TEMPLATE_ACTOR))
 		return expr_eval(template->parts[0].expr, env, ret);
 	r = eval_text(template, env, &text, &secret);
 	if (r < 0)

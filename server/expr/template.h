@@ -21,6 +21,9 @@ enum template_context {
 	TEMPLATE_HTML,   /* & < > " ' become entities; the function raw() opts out */
 	TEMPLATE_NAME, /* a composite name (lock, key, signal, actor): values have '%' and ':' and '/'
 			    percent-encoded, so that no value can forge another name */
+	TEMPLATE_ACTOR, /* the same for an actor, with '@' as well: no value chooses a host. Behind an '@' of the
+			    text itself values are a host or its port; one ${…} and nothing else is the whole
+			    name as it is */
 	TEMPLATE_FILE, /* a path beneath a folder: a value is one part of it, or several where it is the end
 			    of the text and begins a part; what is empty, ".", "..", or has a NUL is
 			    -EBADMSG */

@@ -106,18 +106,36 @@ static void escape_html(struct str text, struct buf *out)
 	}
 }
 
-static void escape_name(struct str text, struct buf *out)
+static void escape_set(struct str text, const char *set, struct buf *out)
 {
 	while (text.len) {
 		size_t len = 0;
 
-		while (len < text.len && !strchr("%:/", text.ptr[len]))
+		while (len < text.len && (text.ptr[len] == '\0' || !strchr(set, text.ptr[len])))
 			len++;
 		buf_add(out, str_first(text, len));
 		if (len < text.len)
 			percent_add(text.ptr[len++], out);
 		text = str_skip(text, len);
 	}
+}
+
+/* An '@' that is there already is the text's own: that of a value was encoded. */
+static int escape_actor(struct escape *escape, struct expr_env *env, struct str text)
+{
+	if (!str_has(buf_str(&escape->out), '@')) {
+		escape_set(text, "%:/@", &escape->out);
+		return 0;
+	}
+	for (size_t i = 0; i < text.len; i++) {
+		if (char_is_alpha(text.ptr[i]) || char_is_digit(text.ptr[i]) ||
+		    (text.ptr[i] && strchr("._:[]-", text.ptr[i])))
+			continue;
+		expr_fail(env, "a value behind the @ is not a host, or its port");
+		return -EBADMSG;
+	}
+	buf_add(&escape->out, text);
+	return 0;
 }
 
 /* The parts that a value makes are looked at by escape_end(). */
@@ -197,8 +215,10 @@ int escape_value(struct escape *escape, struct expr_env *env, struct value value
 		escape_html(text, &escape->out);
 		return 0;
 	case TEMPLATE_NAME:
-		escape_name(text, &escape->out);
+		escape_set(text, "%:/", &escape->out);
 		return 0;
+	case TEMPLATE_ACTOR:
+		return escape_actor(escape, env, text);
 	case TEMPLATE_FILE:
 		escape_file(escape, text);
 		return 0;

@@ -64,6 +64,7 @@ struct flow_compiler {
 	struct data_root *data_root;            /* of tasks on files; NULL: there are none */
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
 	const struct actor_section *actors; /* `actors:`; NULL: nothing is declared */
+	const struct peer_section *peers;   /* `peers:`; NULL: nothing is declared */
 	const struct natives *natives;      /* of `modules:`; NULL: there are none */
 	struct cache_list *caches;          /* NULL: nothing is kept */
 	struct jq_check *jq_check; /* made with the first jq program; who loads destroys it */

@@ -135,6 +135,12 @@ struct template *verb_public_name(struct verb_compiler *compiler, const struct n
 	return NULL;
 }
 
+struct template *verb_public_actor(struct verb_compiler *compiler, const struct node *node,
+				   const char *what)
+{
+	return verb_public_template(compiler, node, what, TEMPLATE_ACTOR);
+}
+
 /* ------------------------------------------------------------ retry: */
 
 static bool retry_add_code(struct flow_compiler *compiler, struct retry *retry, struct str text,

@@ -146,3 +146,12 @@ const struct shared_thing *shared_find(struct flow_compiler *compiler, const str
 	shared_refuse(compiler, value, kind);
 	return NULL;
 }
+
+void shared_watch(const struct shared_things *things, struct homes *homes)
+{
+	for (size_t i = 0; i < things->n_things; i++)
+		homes_watch(homes,
+			    things->things[i].kind == SHARED_QUEUE ? HOME_FIGURES_QUEUE
+								   : HOME_FIGURES_POOL,
+			    things->things[i].name);
+}

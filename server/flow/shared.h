@@ -37,6 +37,9 @@ extern const struct setting shared_keys[];
 bool shared_compile(struct shared_things *things, const struct node *section, struct arena *arena,
 		    struct diag *diag);
 
+/* Their figures can be asked for from now on: before flows use them. */
+void shared_watch(const struct shared_things *things, struct homes *homes);
+
 /* The declared thing that `value` names. NULL: it is none of that kind, which was told. */
 const struct shared_thing *shared_find(struct flow_compiler *compiler, const struct node *value,
 				       enum shared_kind kind, const char *key);

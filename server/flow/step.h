@@ -185,6 +185,8 @@ struct template *verb_public_path(struct verb_compiler *compiler, const struct n
 				  const char *what); /* TEMPLATE_FILE */
 struct template *verb_public_name(struct verb_compiler *compiler, const struct node *node,
 				  const char *what);
+struct template *verb_public_actor(struct verb_compiler *compiler, const struct node *node,
+				   const char *what);
 
 /* Whether the key is the task's verb: `wait` is one, but not beside a verb that has such a key. */
 bool entry_is_verb(const struct flow_compiler *compiler, const struct node *task,

@@ -2,17 +2,19 @@
 #include "server/http/head.h"
 #include "core/base/check.h"
 #include "server/http/fields.h"
+#include "server/http/libprocess.h"
 #include "server/http/line.h"
 #include "server/http/second.h"
 
 /* RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one ever; an absolute target overrides
- * it. */
+ * it. It is not empty, but in what libprocess sent before the end of 2020. */
 static int http_check_host(const struct http_facts *facts, struct str authority,
 			   struct http_head *head)
 {
 	if (facts->n_hosts > 1 || (facts->n_hosts == 0 && head->minor >= 1))
 		return 400;
-	if (facts->n_hosts == 1 && !http_is_host(facts->host))
+	if (facts->n_hosts == 1 && !http_is_host(facts->host) &&
+	    !(facts->host.len == 0 && libprocess_is_message(head)))
 		return 400;
 	head->authority = authority.ptr ? authority : facts->host;
 	head->host = http_host_without_port(head->authority);

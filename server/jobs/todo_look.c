@@ -23,24 +23,29 @@ void todo_look_fini(struct todo_look *look)
 /* The first columns of a row are those of TODO_LOOK_COLUMNS. */
 #define TODO_LOOK_COLUMNS "state, id, ord, begun, made, due, starts, error"
 
+static void todo_look_take(struct sqlite3_stmt *row, struct todo_look *look)
+{
+	struct str error = store_row_text(row, 7);
+
+	look->state = (enum todo_is)store_row_int(row, 0);
+	look->id = store_row_int(row, 1);
+	look->asked_wall_ns = store_row_int(row, 2);
+	look->begun_wall_ns = store_row_int(row, 3);
+	look->made_wall_ns = store_row_int(row, 4);
+	look->due_wall_ns = store_row_int(row, 5);
+	look->starts = store_row_int(row, 6);
+	snprintf(look->error, sizeof(look->error), "%.*s",
+		 STR_ARG(str_first(error, sizeof(look->error) - 1)));
+}
+
 static int todo_look_read(struct store_db *db, struct sqlite3_stmt *row, struct todo_look *look)
 {
 	bool found = false;
 	int r;
 
 	while ((r = store_row(db, row)) == 1) {
-		struct str error = store_row_text(row, 7);
-
 		found = true;
-		look->state = (enum todo_is)store_row_int(row, 0);
-		look->id = store_row_int(row, 1);
-		look->asked_wall_ns = store_row_int(row, 2);
-		look->begun_wall_ns = store_row_int(row, 3);
-		look->made_wall_ns = store_row_int(row, 4);
-		look->due_wall_ns = store_row_int(row, 5);
-		look->starts = store_row_int(row, 6);
-		snprintf(look->error, sizeof(look->error), "%.*s",
-			 STR_ARG(str_first(error, sizeof(look->error) - 1)));
+		todo_look_take(row, look);
 	}
 	return r < 0 ? r : found ? 0 : -ENOENT;
 }
@@ -117,4 +122,58 @@ void todo_look_write(const struct todo_look *look, struct buf *out)
 		json_write_text(str_of(look->error), out);
 	else
 		buf_add(out, STR("null"));
+}
+
+/* ------------------------------------------------------------ of routes */
+
+int todo_look_write_routes(struct store_db *db, struct buf *out)
+{
+	struct sqlite3_stmt *row;
+	const char *before = "";
+	int r;
+
+	buf_add(out, STR("{\"routes\":["));
+	row = store_query(
+		db,
+		"select target, sum(state = 0), sum(state = 1), sum(state = 2), sum(state "
+		"= 3), sum(state = 4) from todo where lane = 1 group by target",
+		STORE_NO_ARGS);
+	while ((r = store_row(db, row)) == 1) {
+		buf_printf(out, "%s{\"route\":", before);
+		json_write_text(store_row_text(row, 0), out);
+		buf_printf(out,
+			   ",\"waiting\":%" PRId64 ",\"running\":%" PRId64 ",\"ok\":%" PRId64
+			   ",\"failed\":%" PRId64 ",\"cancelled\":%" PRId64 "}",
+			   store_row_int(row, 1), store_row_int(row, 2), store_row_int(row, 3),
+			   store_row_int(row, 4), store_row_int(row, 5));
+		before = ",";
+	}
+	buf_add(out, STR("]}"));
+	return r < 0 ? r : out->error;
+}
+
+int todo_look_write_route(struct store_db *db, struct str route, int64_t max, struct buf *out)
+{
+	const struct store_arg args[] = { store_text(route), store_int(max) };
+	struct todo_look look;
+	struct sqlite3_stmt *row;
+	const char *before = "";
+	int r;
+
+	todo_look_init(&look);
+	buf_add(out, STR("{\"runs\":["));
+	row = store_query(db,
+			  "select " TODO_LOOK_COLUMNS " from todo where lane = 1 and target = ?1 "
+			  "order by id desc limit ?2",
+			  args, 2);
+	while ((r = store_row(db, row)) == 1) {
+		todo_look_take(row, &look);
+		buf_printf(out, "%s{\"id\":%" PRId64 ",", before, look.id);
+		todo_look_write(&look, out);
+		buf_add_char(out, '}');
+		before = ",";
+	}
+	buf_add(out, STR("]}"));
+	todo_look_fini(&look);
+	return r < 0 ? r : out->error;
 }

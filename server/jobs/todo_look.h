@@ -33,3 +33,8 @@ static inline bool todo_look_is_over(const struct todo_look *look)
 /* The members of a JSON object: "state":"waiting|running|ok|failed|cancelled","asked":…,"started":…,
  * "ended":…,"next":…,"tries":n,"error":…. */
 void todo_look_write(const struct todo_look *look, struct buf *out);
+
+/* On the store's thread: a JSON object of the requests of all routes with `async`, counted by their
+ * states; and of the last ones of one route. */
+int todo_look_write_routes(struct store_db *db, struct buf *out);
+int todo_look_write_route(struct store_db *db, struct str route, int64_t max, struct buf *out);

@@ -2,6 +2,7 @@
 #include "core/base/log.h"
 #include "core/task/compute.h"
 #include "server/flow/step.h"
+#include "server/native/actors.h"
 #include "server/native/api_parts.h"
 #include "server/native/handler.h"
 #include <stdio.h>
@@ -96,6 +97,8 @@ bool native_is_cancelled(const struct leat_call *call)
 {
 	call_check(call, call && call->state == CALL_RUNS, "is_cancelled",
 		   "the call has not ended");
+	if (!call->target.on_loop && call->self)
+		return native_message_is_unwanted(call);
 	if (!call->target.on_loop)
 		return offload_is_disowned(call->offload);
 	call_enter(call, "is_cancelled");

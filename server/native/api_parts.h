@@ -112,3 +112,31 @@ struct leat_task *native_await(struct leat_call *call, const char *name, unsigne
 			       uint64_t wait_ms, leat_task_fn *on_end);
 struct leat_task *native_signal(struct leat_call *call, const struct leat_signal *signal,
 				leat_task_fn *on_end);
+
+/* actor.c */
+struct leat_actor *native_spawn(const struct leat_module *module, const struct leat_kind *kind,
+				const char *name, void *state);
+struct leat_actor *native_find(const struct leat_module *module, const char *name);
+struct leat_actor *native_actor_ref(struct leat_actor *actor);
+void native_actor_unref(struct leat_actor *actor);
+struct leat_actor *native_self(struct leat_call *call);
+struct leat_actor *native_subject(struct leat_call *call);
+void native_terminate(struct leat_actor *actor, bool at_once);
+void native_exit(struct leat_call *call, bool broken);
+enum leat_exit native_ended(struct leat_actor *actor);
+void native_link(struct leat_call *call, struct leat_actor *other);
+void native_unlink(struct leat_call *call, struct leat_actor *other);
+
+/* actor_mail.c */
+const char *native_dispatch(const struct leat_mail *mail);
+struct leat_delayed *native_delay(const struct leat_mail *mail, uint64_t delay_ms);
+bool native_delayed_cancel(struct leat_delayed *delayed);
+void native_delayed_drop(struct leat_delayed *delayed);
+
+/* task_post.c */
+struct leat_task *native_send(struct leat_call *call, const struct leat_mail *mail,
+			      leat_task_fn *on_end);
+struct leat_task *native_ask(struct leat_call *call, const struct leat_mail *mail,
+			     leat_task_fn *on_end);
+struct leat_task *native_join(struct leat_call *call, struct leat_actor *actor,
+			      leat_task_fn *on_end);

@@ -16,6 +16,8 @@
 #include "server/native/library.h"
 #include <pthread.h>
 
+struct actor_loop;
+struct actor_mail;
 struct client;
 struct homes;
 struct natives;
@@ -70,6 +72,11 @@ struct leat_call {
 	struct homes *homes;      /* NULL: nothing is shared here */
 	struct pool_queue *queue; /* NULL: nothing computes here */
 	const struct natives *natives;
+	/* of one that handles a message: actors.h; else NULL */
+	struct leat_actor *self, *subject;
+	const struct actor_mail *mail;
+	struct actor_loop *actors; /* of the loop; NULL: there are none here */
+	struct str id;             /* what it is called in messages that it sends */
 };
 
 /* With a reference to the library; its memory has that ceiling and that budget. */

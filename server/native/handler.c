@@ -26,7 +26,7 @@ static void handler_begin(struct module *module)
 		handler_end(call);
 }
 
-static void handler_fini(struct leat_call *call)
+void handler_fini(struct leat_call *call)
 {
 	struct list *link;
 
@@ -55,6 +55,19 @@ static void handler_on_end(struct task *task)
 	handler_fini(call);
 }
 
+bool handler_launch(struct leat_call *call, task_fn *on_end)
+{
+	list_init(&call->tasks);
+	call->spare_task = arena_zalloc(&call->arena, sizeof(*call->spare_task));
+	if (!call->spare_task) {
+		call_fail(call, ERROR_MEMORY_LIMIT, "limits.memory is reached");
+		return false;
+	}
+	call->spare_task->call = call;
+	module_init(&call->module, handler_begin, on_end);
+	return true;
+}
+
 void handler_start(struct step_run *run, struct leat_call *call)
 {
 	const struct native_config *config = run->config;
@@ -67,15 +80,13 @@ void handler_start(struct step_run *run, struct leat_call *call)
 	call->homes = run->run->context->homes;
 	call->queue = config->queue->open;
 	call->natives = config->natives;
-	list_init(&call->tasks);
-	call->spare_task = arena_zalloc(&call->arena, sizeof(*call->spare_task));
-	if (!call->spare_task) {
+	call->actors = run->run->context->actors;
+	call->id = run->run->context->id;
+	if (!handler_launch(call, handler_on_end)) {
 		state->call = NULL;
 		handler_fini(call);
 		step_done_errno(run, -ENOMEM);
 		return;
 	}
-	call->spare_task->call = call;
-	module_init(&call->module, handler_begin, handler_on_end);
 	task_start(&call->module.base.task, &run->run->scope);
 }

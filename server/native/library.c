@@ -140,6 +140,46 @@ static void library_unload(struct library *library)
 	free(library);
 }
 
+/* ------------------------------------------------------------ all of them */
+
+static struct lock all_lock = LOCK_INIT; /* guards the list; nothing else is taken with it */
+static struct library *all;
+
+static void library_enlist(struct library *library)
+{
+	lock_acquire(&all_lock);
+	library->next = all;
+	all = library;
+	lock_release(&all_lock);
+}
+
+static void library_delist(struct library *library)
+{
+	struct library **at = &all;
+
+	lock_acquire(&all_lock);
+	while (*at != library)
+		at = &(*at)->next;
+	*at = library->next;
+	lock_release(&all_lock);
+}
+
+struct library *library_of(const struct leat_module *module)
+{
+	struct library *library;
+
+	lock_acquire(&all_lock);
+	for (library = all; library && library->module != module; library = library->next)
+		;
+	lock_release(&all_lock);
+	return library;
+}
+
+const struct leat_kind *library_kinds(const struct leat_module *module)
+{
+	return (module->abi & 0xffff) >= 1 ? module->kinds : NULL;
+}
+
 /* ------------------------------------------------------------ */
 
 static struct library *library_create(struct str path, struct str bytes, struct place place,
@@ -160,7 +200,9 @@ static struct library *library_create(struct str path, struct str bytes, struct 
 	atomic_init(&library->refs, 1);
 	if (library_load(library, place, diag)) {
 		promises_init(&library->promises);
+		native_actors_init(&library->actors);
 		lock_init(&library->lock);
+		library_enlist(library);
 		return library;
 	}
 	library_unload(library);
@@ -202,6 +244,8 @@ void library_unref(struct library *library)
 
 	if (!library || atomic_fetch_sub_explicit(&library->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	if (!native_actors_close(library))
+		return; /* the last of its actors does */
 	if (library->started && library->module->fini)
 		library->module->fini();
 	n_kept = promises_fini(&library->promises);
@@ -211,6 +255,8 @@ void library_unref(struct library *library)
 			    library->module->name, n_kept);
 	for (size_t i = 0; i < LIBRARY_SPENT; i++)
 		free(library->spent[i]);
+	library_delist(library);
+	native_actors_fini(&library->actors);
 	lock_fini(&library->lock);
 	library_unload(library);
 }
@@ -227,12 +273,14 @@ void library_spend(struct library *library, void *block)
 	free(oldest);
 }
 
-bool library_start(struct library *library, struct place place, struct diag *diag)
+bool library_start(struct library *library, const struct native_host *host, struct place place,
+		   struct diag *diag)
 {
 	const char *error = NULL;
 
 	if (library->started)
 		return true;
+	library->actors.host = host;
 	if (library->module->init)
 		error = library->module->init();
 	if (error)

@@ -8,6 +8,7 @@
 #pragma once
 #include "core/base/diag.h"
 #include "core/leat.h"
+#include "server/native/actors.h"
 #include "server/native/promise.h"
 #include <stdatomic.h>
 
@@ -26,6 +27,8 @@ struct library {
 	const struct leat_module *module;
 	bool started; /* init() has succeeded */
 	struct promises promises;
+	struct native_actors actors;
+	struct library *next; /* of all that are loaded: library_of() */
 	struct lock
 		lock; /* guards `spent` and `next_spent`; nothing else is taken or called with it */
 	void *spent[LIBRARY_SPENT]; /* in turn */
@@ -44,8 +47,13 @@ void library_unref(struct library *library); /* NULL is accepted; any thread but
  * come after it. Any thread. */
 void library_spend(struct library *library, void *block);
 
+/* That of a module that is loaded; or NULL. Any thread. */
+struct library *library_of(const struct leat_module *module);
+const struct leat_kind *library_kinds(const struct leat_module *module); /* or NULL */
+
 /* Calls init(), once. False with an error at the place. */
-bool library_start(struct library *library, struct place place, struct diag *diag);
+bool library_start(struct library *library, const struct native_host *host, struct place place,
+		   struct diag *diag);
 
 /* The function of that name, or NULL. */
 const struct leat_function *library_function(const struct library *library, struct str name);

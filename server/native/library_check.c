@@ -171,6 +171,53 @@ static void checking_verbs(struct checking *checking, const struct leat_verb *ro
 	}
 }
 
+/* ------------------------------------------------------------ kinds of actors */
+
+static void checking_handlers(struct checking *checking, const struct leat_kind *kind)
+{
+	const struct leat_handler *rows = kind->handlers;
+
+	if (!rows || !rows[0].name)
+		checking_refuse(checking, "the kind %s has no handlers", kind->name);
+	for (size_t i = 0; rows && rows[i].name; i++) {
+		if (i == LIBRARY_ROWS_MAX) {
+			checking_refuse(checking,
+					"the handlers of the kind %s have no end; write LEAT_END",
+					kind->name);
+			return;
+		}
+		checking_name(checking, "handler", rows[i].name, rows[i].help);
+		if (!rows[i].run || rows[i].flags & ~(unsigned)LEAT_GET)
+			checking_refuse(
+				checking,
+				"the handler %s of the kind %s has no run(), or a flag that is "
+				"none",
+				rows[i].name, kind->name);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(rows[i].name, rows[j].name) == 0)
+				checking_refuse(checking, "the kind %s has two handlers %s",
+						kind->name, rows[i].name);
+	}
+}
+
+/* That its name is one is said where it becomes that of an actor. */
+static void checking_kinds(struct checking *checking, const struct leat_kind *rows)
+{
+	for (size_t i = 0; rows && rows[i].name; i++) {
+		if (i == LIBRARY_ROWS_MAX) {
+			checking_refuse(checking, "its table of kinds has no end; write LEAT_END");
+			return;
+		}
+		if (!rows[i].help || !rows[i].help[0])
+			checking_refuse(checking, "the kind %s has no help", rows[i].name);
+		if (rows[i].flags & ~(unsigned)(LEAT_ON_POOL | LEAT_EXPOSE) ||
+		    (unsigned)rows[i].full > LEAT_DROP_NEWEST)
+			checking_refuse(checking, "the kind %s has a flag or a policy that is none",
+					rows[i].name);
+		checking_handlers(checking, &rows[i]);
+	}
+}
+
 bool library_check(const struct leat_module *module, struct place place, struct diag *diag)
 {
 	struct checking checking = { module, place, diag, true };
@@ -183,5 +230,6 @@ bool library_check(const struct leat_module *module, struct place place, struct 
 	}
 	checking_functions(&checking, module->functions);
 	checking_verbs(&checking, module->verbs);
+	checking_kinds(&checking, library_kinds(module));
 	return checking.ok;
 }

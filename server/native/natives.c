@@ -112,14 +112,14 @@ bool natives_load(struct natives *natives, const struct node *section, struct co
 	return natives_make_verbs(natives, &conf->arena, diag) && ok;
 }
 
-bool natives_start(const struct natives *natives, struct diag *diag)
+bool natives_start(const struct natives *natives, const struct native_host *host, struct diag *diag)
 {
 	bool ok = true;
 
 	if (natives->n_libraries)
 		client_usual_tls(); /* which reads files, and may be asked for on a loop */
 	for (size_t i = 0; i < natives->n_libraries && ok; i++)
-		ok = library_start(natives->libraries[i], natives->places[i], diag);
+		ok = library_start(natives->libraries[i], host, natives->places[i], diag);
 	return ok;
 }
 

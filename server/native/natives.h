@@ -5,6 +5,9 @@
 #include "server/native/library.h"
 #include "server/verbs/verb.h"
 
+struct actor_section;
+struct native_host;
+
 struct natives {
 	size_t n_libraries;
 	struct library **libraries;  /* each a reference */
@@ -21,8 +24,14 @@ bool natives_load(struct natives *natives, const struct node *section, struct co
 		  const struct natives *before, struct diag *diag);
 
 /* The configuration is taken into use: calls init() of those that are new. False with errors. */
-bool natives_start(const struct natives *natives, struct diag *diag);
+bool natives_start(const struct natives *natives, const struct native_host *host,
+		   struct diag *diag);
 void natives_fini(struct natives *natives);
+
+/* Kinds of actors become specs of the section: as many as there are. */
+size_t natives_n_kinds(const struct natives *natives);
+void natives_declare_actors(const struct natives *natives, struct flow_compiler *compiler,
+			    struct actor_section *section);
 
 /* The service of that name, or NULL. */
 struct upstream *natives_upstream(const struct natives *natives, struct str name);

@@ -103,6 +103,9 @@ void native_task_fini(struct leat_task *task)
 	case NATIVE_NAMED:
 		native_named_fini(task);
 		break;
+	case NATIVE_POST:
+		native_post_fini(task);
+		break;
 	case NATIVE_SPARE:
 	case NATIVE_SERIES:
 	case NATIVE_PARALLEL:

@@ -16,6 +16,7 @@
 #include "core/task/module.h"
 #include "core/task/parallel.h"
 #include "core/task/series.h"
+#include "server/actors/actors.h"
 #include "server/client/http_call.h"
 #include "server/native/call.h"
 
@@ -30,6 +31,7 @@ enum native_kind {
 	NATIVE_COMPUTE,
 	NATIVE_FUTURE,
 	NATIVE_NAMED, /* await, signal */
+	NATIVE_POST,  /* send, ask, join */
 };
 
 enum native_state_of {
@@ -67,6 +69,15 @@ struct native_future {
 	struct leat_promise *promise;
 };
 
+struct native_post {
+	struct task task;
+	struct actor_send send;   /* its texts are the call's; a reference of its value */
+	struct leat_actor *actor; /* a handle; or NULL: by its name */
+	bool asks, joins;
+	struct future *future; /* NULL: it is not under way */
+	struct future_watch watch;
+};
+
 struct leat_task {
 	struct list link; /* in call->tasks */
 	struct leat_call *call;
@@ -96,6 +107,7 @@ struct leat_task {
 		struct native_compute compute;
 		struct native_future future;
 		struct wait_task wait;
+		struct native_post post;
 	};
 };
 
@@ -127,5 +139,6 @@ void native_http_fini(struct leat_task *task);
 void native_compute_fini(struct leat_task *task);
 void native_future_fini(struct leat_task *task);
 void native_named_fini(struct leat_task *task);
+void native_post_fini(struct leat_task *task);
 void native_graph_fini(struct leat_task *task);
 void native_graph_finish(struct leat_task *task, const char *function);

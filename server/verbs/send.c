@@ -4,6 +4,7 @@
 #include "core/base/clock.h"
 #include "server/actors/actors.h"
 #include "server/jobs/todo_send.h"
+#include "server/peers/peers.h"
 #include "server/verbs/message.h"
 #include <errno.h>
 
@@ -57,6 +58,24 @@ static const char *const ask_fields[] = { "result", NULL };
 
 /* ------------------------------------------------------------ compiling */
 
+static bool send_check_peer(struct verb_compiler *compiler, const struct node *value,
+			    struct str name)
+{
+	const struct peer_section *peers = compiler->flow->peers;
+	struct str actor, host;
+
+	if (!peer_section_check(peers, name, value->place, compiler->flow->diag))
+		return false;
+	if (compiler->step->verb != &verb_ask || !peer_address_split(name, &actor, &host) ||
+	    !peer_section_find(peers, host)->form->one_way)
+		return true;
+	diag_error(compiler->flow->diag, value->place,
+		   "%.*s speaks libprocess, which answers by messages of its own; use send:, and a "
+		   "handler for what it sends back",
+		   STR_ARG(host));
+	return false;
+}
+
 /* A constant name is looked at now. */
 static bool send_check_name(struct verb_compiler *compiler, const struct node *value,
 			    const struct send_config *config)
@@ -64,11 +83,14 @@ static bool send_check_name(struct verb_compiler *compiler, const struct node *v
 	const struct actor_section *section = compiler->flow->actors;
 	const struct actor_spec *spec = NULL;
 	struct str sample = template_sample(config->name, compiler->flow->arena), first, handler;
+	struct str constant;
 	ptrdiff_t slash = str_find_char(sample, '/');
 	const char *nearest;
 
 	first = slash < 0 ? sample : str_first(sample, (size_t)slash);
-	if (str_starts_with(str_trim(value->text), STR("${")))
+	if (template_is_constant(config->name, &constant) && str_has(constant, '@'))
+		return send_check_peer(compiler, value, constant);
+	if (str_starts_with(str_trim(value->text), STR("${")) || str_has(sample, '@'))
 		return true; /* which one is known only then */
 	spec = section ? actor_spec_find(section, first) : NULL;
 	if (!spec) {
@@ -98,7 +120,7 @@ static bool send_compile(struct verb_compiler *compiler, const struct node *valu
 	struct send_config *own = config;
 	bool ok = message_compile(compiler, own->message_node, &own->message);
 
-	own->name = verb_public_name(compiler, value, compiler->step->verb->name);
+	own->name = verb_public_actor(compiler, value, compiler->step->verb->name);
 	own->handler = own->handler_node ? verb_public_text(compiler, own->handler_node, "handler")
 					 : NULL;
 	if (own->key_node) {
@@ -147,6 +169,9 @@ static int send_make(struct step_run *run)
 		r = message_make(run, config->message, &state->send.value);
 	state->send.sender = context->actor;
 	state->send.sender_id = context->id;
+	state->send.deadline_ns = MIN(run->timeout_ns, run->run->scope.deadline_ns);
+	if (state->send.deadline_ns == UINT64_MAX)
+		state->send.deadline_ns = 0;
 	return r;
 }
 

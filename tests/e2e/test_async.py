@@ -249,3 +249,16 @@ def test_a_store_that_is_full_keeps_nothing_and_says_so(leat):
     answers = [daemon.post("/", "x" * 100000).status for _ in range(30)]
     assert answers[0] == 202 and answers[-1] == 503 and set(answers) == {202, 503}
     assert daemon.post("/", "x" * 100000).get("Retry-After") == "1"
+
+
+def test_leat_jobs_lists_what_routes_with_async_have_to_do(leat):
+    daemon = start(leat)
+    answer = daemon.post("/bad")
+    await_over(daemon, answer)
+    await_over(daemon, daemon.post("/text", "x"))
+    assert daemon.admin("GET", "/v1/async").json() == {"routes": [
+        {"route": "POST /bad", "waiting": 0, "running": 0, "ok": 0, "failed": 1, "cancelled": 0},
+        {"route": "POST /text", "waiting": 0, "running": 0, "ok": 1, "failed": 0, "cancelled": 0}]}
+    assert "POST /bad " in daemon.cli("jobs").stdout.decode()
+    history = daemon.cli("jobs", "history", "POST /bad").stdout.decode()
+    assert "broken" in history and answer.json()["id"] not in history

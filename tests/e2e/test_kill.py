@@ -1,6 +1,7 @@
 """tests/e2e/test_kill.py: kill -9 at any moment loses nothing that was acknowledged.
 
-The daemon is killed at random while clients schedule flows, each client one after the other under a key of its own.
+The daemon is killed at random while clients schedule flows, each client one after the other under a key of its own,
+and while one of them sends requests to a route with `async`.
 At the end what the flows have written is compared with what was acknowledged, and with what the store says.
 LEAT_KILL_ROUNDS=300 kills that often; by default as often as half a minute lets it, at most 60 times.
 """
@@ -25,10 +26,14 @@ routes:
   POST /later/{key}/{n}:
     tasks: { s: { schedule: mark, in: 150ms, tries: 100, pause: 1ms, with: { key: "${path.key}", n: "${path.n}" } } }
     reply: { json: "${s}" }
+  POST /async/{key}/{n}:
+    async: { retry: 99, wait: 1ms, waiting: 100000 }
+    tasks: { w: { append: flows.txt, from: "${path.key} ${path.n}\\n" } }
+    reply: { json: { n: "${number(path.n)}" } }
 jobs:
   tick: { every: 20ms, history: 1000, retry: 3, tasks: { w: { append: ticks.txt, from: "${run.id} ${run.attempt}\\n" } } }
 """
-CLIENTS = 4
+KEYS = {"l0": "/later", "k1": "", "k2": "", "a3": "/async"}
 ROUNDS = int(os.environ.get("LEAT_KILL_ROUNDS", "0"))
 
 
@@ -38,14 +43,17 @@ class Asker(threading.Thread):
     def __init__(self, address, key, first):
         super().__init__(daemon=True)
         self.address, self.key, self.next, self.acknowledged, self.wrong = address, key, first, [], []
+        self.locations = {}
 
     def run(self):
-        prefix = "/later" if self.key.startswith("l") else ""
+        prefix = KEYS[self.key]
         try:
             with Client(self.address) as client:
                 while True:
                     answer = client.request("POST", f"{prefix}/{self.key}/{self.next}", body="")
-                    if answer.status != 200:
+                    if answer.status == 202:
+                        self.locations[self.next] = answer.get("Location")
+                    elif answer.status != 200:
                         self.wrong.append(answer)
                         return
                     self.acknowledged.append(self.next)
@@ -80,7 +88,8 @@ def rounds():
 def test_kill_9_loses_nothing_that_was_acknowledged(leat):
     dice = random.Random(os.environ.get("LEAT_KILL_SEED"))
     daemon = leat(CONF)
-    acknowledged = {f"{'l' if i == 0 else 'k'}{i}": [] for i in range(CLIENTS)}
+    acknowledged = {key: [] for key in KEYS}
+    locations = {}
     following = dict.fromkeys(acknowledged, 0)
     n_killed = 0
     for _ in rounds():
@@ -94,6 +103,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(leat):
             asker.join(30)
             assert not asker.is_alive() and not asker.wrong, asker.wrong
             acknowledged[asker.key] += asker.acknowledged
+            locations.update(asker.locations)
             following[asker.key] = asker.next
     await_true(lambda: not query(daemon, "select 1 from todo where state < 2 limit 1"), 60, "all of it to be done")
     daemon.admin("POST", "/v1/jobs/tick/pause")
@@ -110,6 +120,12 @@ def test_kill_9_loses_nothing_that_was_acknowledged(leat):
             assert first == sorted(first), f"{key} is out of order"
     assert sum(map(len, acknowledged.values())) > 3 * n_killed
     assert query(daemon, "select * from todo where state = 3") == []
+
+    assert len(locations) == len(acknowledged["a3"]) > n_killed / 2
+    with daemon.connect() as client:
+        for n, location in locations.items():
+            run = client.request("GET", location).json()
+            assert (run["state"], run["result"]["body"]) == ("ok", {"n": n}), (location, run)
 
     ticks = {(line[0], int(line[1])) for line in read(daemon, "ticks.txt")}
     recorded = query(daemon, "select id, attempt, outcome from job_run where outcome <> 'skipped'")

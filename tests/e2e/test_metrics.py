@@ -225,3 +225,32 @@ def test_the_reader_itself_lets_nothing_through(text):
     prometheus.parse(GOOD + HISTOGRAM)
     with pytest.raises(AssertionError):
         prometheus.parse(text)
+
+
+def test_queues_and_pools_tell_how_they_stand(leat, backend):
+    up = backend(holding({}))
+    daemon = leat("""http: { u: { url: @url@ } }
+shared: { mail: { queue: 3 }, few: { permits: 1 } }
+routes:
+  POST /put: { tasks: { e: { enqueue: mail, message: "12345" } } }
+  POST /take: { tasks: { d: { dequeue: mail } } }
+  GET /hold: { tasks: { t: { get: "u:/", acquire: few } } }
+""", url=up.url)
+
+    def figures():
+        found = metrics(daemon)
+        return {name: found.value(f"leat_{name}", **({"queue": "mail"} if name[:5] == "queue" else {"pool": "few"}))
+                for name in ["queue_messages", "queue_bytes", "queue_takers", "queue_putters", "pool_held", "pool_waiting"]}
+    assert set(figures().values()) == {0}
+    for _ in range(2):
+        assert daemon.post("/put").status == 204
+    first, second = daemon.connect(), daemon.connect()
+    first.send(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    await_true(lambda: figures()["pool_held"] == 1)
+    second.send(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    await_true(lambda: figures()["pool_waiting"] == 1)
+    assert (figures()["queue_messages"], figures()["queue_bytes"]) == (2, 14)
+    for _ in range(2):
+        assert daemon.post("/take").status == 204
+    assert (figures()["queue_messages"], figures()["queue_bytes"]) == (0, 0)
+    up.release.set()

@@ -209,6 +209,45 @@ def test_what_a_run_is_asked_by_is_checked(leat):
     assert post_run(daemon, "k", {"key": "a"}).status == 404
 
 
+def told(daemon, answer):
+    return daemon.admin("GET", answer.get("Location")).json()
+
+
+def test_what_became_of_a_run_of_a_job_can_be_asked_for(leat):
+    daemon = leat(JOBS + "  bad: { every: 1d, tasks: { f: { fail: broken } } }\n")
+    answer = post_run(daemon, "j", {"in": "1h", "args": {"text": "x"}})
+    assert answer.get("Location") == answer.json()["location"] == f"/v1/jobs/j/runs/{answer.json()['id']}"
+    waits = told(daemon, answer)
+    assert (waits["state"], waits["started"], waits["ended"], waits["job"]) == ("waiting", None, None, "j")
+    answer = post_run(daemon, "j", {"args": {"text": "x"}})
+    run = await_true(lambda: told(daemon, answer)["state"] == "ok" and told(daemon, answer))
+    assert run["tries"] == 1 and run["error"] is None and run["asked"] <= run["started"] <= run["ended"]
+    answer = post_run(daemon, "bad")
+    await_true(lambda: told(daemon, answer)["state"] == "failed")
+    daemon.restart()
+    assert told(daemon, answer)["error"] == "broken"
+    assert daemon.admin("GET", "/v1/jobs/j/runs/99").status == 404
+    assert daemon.admin("GET", answer.get("Location").replace("/bad/", "/j/")).status == 404
+
+
+def test_leat_jobs_run_takes_arguments_and_waits_for_the_end(leat):
+    daemon = leat(JOBS + "  bad: { every: 1d, tasks: { f: { fail: broken } } }\n")
+    done = daemon.cli("jobs", "run", "j", "--args", '{"text": "a \\"b\\""}', "--wait")
+    assert (done.returncode, done.stdout) == (0, b"j: ok\n") and lines(daemon) == ['a "b"']
+    done = daemon.cli("jobs", "run", "j", "--arg", "text=x=y", "--wait", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["state"] == "ok" and lines(daemon)[1:] == ["x=y"]
+    done = daemon.cli("jobs", "run", "bad", "--wait")
+    assert (done.returncode, done.stdout) == (1, b"bad: failed: broken\n")
+    assert daemon.cli("jobs", "run", "none", "--wait").returncode == 1
+    for wrong in [["--arg", "x"], ["--args", "[1]"], ["--args", "{"]]:
+        assert daemon.cli("jobs", "run", "j", *wrong).returncode == 2
+    assert daemon.cli("jobs", "list", "--wait").returncode == 2
+    table = daemon.cli("jobs").stdout.decode().splitlines()
+    assert table[0].split() == ["NAME", "SCHEDULE", "NEXT", "LAST", "OUTCOME", "TOOK_MS", "RUNS", "FAILURES"]
+    row = table[1].split()
+    assert row[0] == "j" and "ok" in row and "2" in row
+
+
 @pytest.mark.skipif(FLAVOR != "release", reason="sanitizers have memory of their own")
 def test_many_that_are_far_cost_no_memory(leat):
     daemon = leat(CONF)

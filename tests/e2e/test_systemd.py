@@ -289,13 +289,13 @@ def test_an_activated_daemon_is_upgraded_with_its_sockets(leat):
 def test_systemd_socket_activate_works(leat):
     if not shutil.which("systemd-socket-activate"):
         pytest.skip("systemd-socket-activate (systemd) is not here")
-    with socket_of() as free:
-        port = free.getsockname()[1]
-    daemon = leat("listen: systemd:http\n" + ROUTES, shell=f'exec systemd-socket-activate -l 127.0.0.1:{port} --fdname=http -- "$0" "$@";', start=False)
+    daemon = leat("listen: systemd:http\n" + ROUTES, start=False)
+    path = daemon.dir + "/web.sock"
+    daemon.shell = f'exec systemd-socket-activate -l {path} --fdname=http -- "$0" "$@";'
     threading.Thread(target=daemon.start, daemon=True).start()
 
     def ask():
-        with contextlib.suppress(OSError), Client(("127.0.0.1", port)) as client:  # the first one starts the daemon
+        with contextlib.suppress(OSError), Client(path) as client:  # the first one starts the daemon
             return client.get("/").text == "x"
         return False
     await_true(ask)

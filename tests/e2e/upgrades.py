@@ -88,22 +88,23 @@ class Load(threading.Thread):
         self.done, self.failures, self.stopping = 0, [], threading.Event()
 
     def run(self):
-        client, answered = None, time.monotonic()
+        client, since = None, time.monotonic()  # since when nothing has come by it
         while not self.stopping.is_set() and len(self.failures) < 5:
             try:
-                asked = time.monotonic()
                 if client is None:
+                    since = time.monotonic()
                     client = Client(self.address)
+                    since = time.monotonic()
                 answer = client.get(self.target)
                 assert answer.status == 200, answer.status
                 self.done += 1
-                answered = time.monotonic()
+                since = time.monotonic()
                 if not self.keep or answer.get("connection") == "close":
                     client.close()
                     client = None
             except (OSError, Closed, AssertionError) as error:
-                # a connection that this thread has left idle for long may be closed
-                if asked - answered < IDLE_S:
+                # a connection that this thread has left idle for long may be closed; none may be refused
+                if client is None or time.monotonic() - since < IDLE_S:
                     self.failures.append(repr(error))
                 client = None
         if client:

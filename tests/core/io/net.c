@@ -2,6 +2,7 @@
 #include "core/io/net.h"
 #include "tests/lib/tap.h"
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,32 @@ static void reset_on_close_is_seen_by_the_peer(void)
 	close(listener);
 }
 
+static int option(int fd, int level, int name)
+{
+	socklen_t size = sizeof(int);
+	int value = -1;
+
+	check(getsockopt(fd, level, name, &value, &size) == 0);
+	return value;
+}
+
+static void a_silent_peer_is_asked_and_given_up(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	net_keep_alive(fd, 5000, 3);
+	is_int(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	is_int(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 5);
+	is_int(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 5);
+	is_int(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+	is_int(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 15000);
+	net_keep_alive(fd, 20, 3);
+	is_int(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 1);
+	net_keep_alive(fd, UINT64_MAX, 3);
+	is_int(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 3 * 3600000);
+	close(fd);
+}
+
 static void a_descriptor_is_closed_once_or_moved(void)
 {
 	int fd = dup(0), taken;
@@ -304,6 +331,7 @@ int main(void)
 	TEST(a_file_that_is_no_socket_is_not_replaced);
 	TEST(nobody_listening_is_ECONNREFUSED);
 	TEST(reset_on_close_is_seen_by_the_peer);
+	TEST(a_silent_peer_is_asked_and_given_up);
 	TEST(a_descriptor_is_closed_once_or_moved);
 	rmdir(dir);
 	return tap_done();

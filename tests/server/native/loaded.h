@@ -26,7 +26,7 @@ static void begin_with(const char *name)
 	check(natives_load(&natives, &node, &module_conf, NULL, &diag));
 	natives.upstreams = upstreams;
 	natives.n_upstreams = n_upstreams;
-	check(natives_start(&natives, &diag));
+	check(natives_start(&natives, NULL, &diag));
 	compiler.natives = &natives;
 }
 

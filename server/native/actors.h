@@ -1,0 +1,73 @@
+/* server/native/actors.h: actors of modules (struct leat_actor): what their kinds are to the section
+ * `actors`, and what they are at work.
+ *
+ * Locking: library->actors.lock guards what says so. With it held an actor's own lock may be taken, or a
+ * lock of server/actors/, and nothing of the module is called. It is also the gate at the end: what any
+ * thread asks for is done with it held, unless `closing`; so that nobody comes to loops that are gone. */
+#pragma once
+#include "core/base/map.h"
+#include "core/leat.h"
+#include "core/thread/lock.h"
+#include "server/actors/foreign.h"
+
+struct leat_call;
+struct library;
+struct natives;
+struct pool_queue;
+
+enum { NATIVE_NAME_MAX = 128 };
+
+/* Where they live; as long as the process. */
+struct native_host {
+	struct actors *actors;
+	struct pool_queue *queue; /* of those that compute */
+	struct loop *main;        /* where modules end */
+};
+
+struct native_actors {                  /* of a library */
+	const struct native_host *host; /* NULL: there are none; set before init() */
+	struct lock lock;
+	struct map by_name; /* whole name to struct leat_actor *; guarded by lock */
+	struct list all;    /* of struct leat_actor.link; guarded by lock */
+	size_t n_live;      /* guarded by lock */
+	bool closing;       /* nothing new is taken; guarded by lock */
+	bool hold;          /* the library is kept until the last has ended; guarded by lock */
+	struct post end;
+};
+
+struct leat_actor { /* the state of the core's actor */
+	struct actor_foreign foreign;
+	struct library *library; /* which lives longer */
+	const struct leat_kind *kind;
+	struct list link;           /* in library->actors.all */
+	char name[NATIVE_NAME_MAX]; /* behind foreign.name: it outlives the actor, for notices */
+	struct list delays;       /* of struct leat_delayed.link; guarded by library->actors.lock */
+	void *state;              /* the module's */
+	struct native_turn *turn; /* the message in work, on a loop; or NULL */
+	enum actor_end exits;     /* after the message in work; ACTOR_LIVES: it does not */
+};
+
+void native_actors_init(struct native_actors *actors);
+void native_actors_fini(struct native_actors *actors);
+
+/* Nobody uses the library: false when its actors keep it until they have ended, which begins now. */
+bool native_actors_close(struct library *library);
+
+/* The daemon ends: they all end at once, and nothing new is taken. */
+void natives_close_actors(const struct natives *natives);
+
+/* ---- actor_turn.c: one message */
+void native_actor_handle(struct message *message, struct actor *actor);
+/* Of a call on the pool: nobody waits for its answer, or the daemon stops. */
+bool native_message_is_unwanted(const struct leat_call *call);
+void native_actor_interrupt(struct actor *actor);
+void native_actor_on_end(struct actor *actor, struct actor *other, enum actor_end end);
+
+/* ---- actor_mail.c: on the way to an actor */
+
+/* A mail for it; NULL, with *ret_error a code. */
+struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *function,
+				    const char **ret_error);
+/* In its mailbox: 0, or a negative errno, and the mail is the caller's still. */
+int native_mail_send(struct leat_actor *actor, struct actor_mail *mail);
+void native_delays_end(struct leat_actor *actor);

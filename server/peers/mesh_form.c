@@ -1,0 +1,100 @@
+/* server/peers/mesh_form.c: the form `leat` of a peer: its checks, memory and figures. */
+#include "core/base/memory.h"
+#include "server/expr/json.h"
+#include "server/flow/step.h"
+#include "server/peers/mesh.h"
+#include <stdlib.h>
+
+static void *mesh_init(struct fellow *peer)
+{
+	struct mesh *mesh = mem_zalloc(sizeof(*mesh));
+
+	mesh->peer = peer;
+	lock_init(&mesh->lock);
+	list_init(&mesh->waiting);
+	list_init(&mesh->notices);
+	list_init(&mesh->linked);
+	list_init(&mesh->wanted);
+	for (size_t i = 0; i < MESH_SLOTS; i++)
+		list_init(&mesh->sent[i]);
+	mesh->home_post.run = mesh_on_home;
+	return mesh;
+}
+
+static void mesh_fini(struct fellow *peer)
+{
+	struct mesh *mesh = mesh_of(peer);
+
+	check(!mesh->trunk && !mesh->next && mesh->n_waiting + mesh->n_sent == 0);
+	lock_acquire(&mesh->lock);
+	mesh_drop_notices(mesh, true);
+	lock_release(&mesh->lock);
+	mesh_names_clear(&mesh->linked);
+	mesh_names_clear(&mesh->wanted);
+	lock_fini(&mesh->lock);
+	free(mesh);
+}
+
+static bool mesh_is_right(const struct peer_conf *conf, const struct node_entry *entry, bool open,
+			  struct diag *diag)
+{
+	const struct node_entry *connect = node_entry_find(entry->value, "connect");
+	size_t n_errors = diag->n_errors;
+
+	if (conf->as.len == 0)
+		diag_error(
+			diag, entry->key_place,
+			"peer \"%.*s\" needs `as`: what the entry for this host is called in its "
+			"`peers:`",
+			STR_ARG(conf->name));
+	else if (!name_is_valid(conf->as))
+		diag_error(
+			diag, node_find(entry->value, "as")->place,
+			"\"%.*s\" cannot be the name of a peer; write lower-case letters, digits "
+			"and _",
+			STR_ARG(str_first(conf->as, 80)));
+	else if (str_eq(conf->as, conf->name))
+		diag_error(
+			diag, node_find(entry->value, "as")->place,
+			"both hosts are called %.*s; `as` is the name of this one, the entry's key "
+			"that of the other",
+			STR_ARG(conf->name));
+	if (!node_find(entry->value, "key") && !open)
+		diag_error(
+			diag, entry->key_place,
+			"peer \"%.*s\" needs a key: ${secret.NAME}; or auth: none, where everybody "
+			"who can connect may send",
+			STR_ARG(conf->name));
+	if (conf->address.len == 0 && (conf->always || conf->tls))
+		diag_error(diag, conf->always ? connect->key_place : entry->key_place,
+			   "peer \"%.*s\" has no address that could be connected to",
+			   STR_ARG(conf->name));
+	return diag->n_errors == n_errors;
+}
+
+static void mesh_write(struct fellow *peer, struct buf *out)
+{
+	struct mesh *mesh = mesh_of(peer);
+
+	lock_acquire(&mesh->lock);
+	buf_printf(out, ",\"state\":\"%s\",\"queued\":%zu,\"unanswered\":%zu,\"bytes\":%zu",
+		   mesh->trunk       ? "connected"
+		   : mesh->must_dial ? "connecting"
+		   : mesh->problem   ? "failed"
+				     : "idle",
+		   mesh->n_waiting, mesh->n_sent, mesh->n_bytes);
+	if (mesh->problem && !mesh->trunk) {
+		buf_add(out, STR(",\"problem\":"));
+		json_write_text(str_of(mesh->problem), out);
+	}
+	lock_release(&mesh->lock);
+}
+
+const struct peer_form peer_leat = { .name = "leat",
+				     .is_right = mesh_is_right,
+				     .send = mesh_send,
+				     .open = mesh_open,
+				     .retire = mesh_retire,
+				     .init = mesh_init,
+				     .fini = mesh_fini,
+				     .write = mesh_write };

@@ -1,0 +1,118 @@
+/* server/peers/mesh_notice.c: what is said of actors and asks beside messages. */
+#include "core/base/log.h"
+#include "core/base/memory.h"
+#include "server/peers/mesh.h"
+#include <stdlib.h>
+
+void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, const struct buf *body)
+{
+	struct mesh_notice *notice;
+
+	if (mesh->n_notices >= MESH_NOTICES_MAX || body->error) {
+		log_warning("notice dropped peer=%.*s type=%d, too many wait, ignoring",
+			    STR_ARG(mesh->peer->conf.name), (int)type);
+		return;
+	}
+	notice = mem_alloc(sizeof(*notice) + body->len);
+	*notice = (struct mesh_notice){ .type = type, .size = body->len };
+	if (body->len)
+		memcpy(notice->body, body->data, body->len);
+	list_init(&notice->link);
+	list_add(&mesh->notices, &notice->link);
+	mesh->n_notices++;
+	mesh_wake_trunk(mesh);
+}
+
+void mesh_drop_notices(struct mesh *mesh, bool all)
+{
+	struct mesh_notice *notice;
+
+	list_each(notice, &mesh->notices, struct mesh_notice, link) {
+		if (!all && notice->type == PEER_ENDED)
+			continue;
+		list_remove(&notice->link);
+		mesh->n_notices--;
+		free(notice);
+	}
+}
+
+void mesh_notice_name(struct mesh *mesh, enum peer_frame_type type, struct str name)
+{
+	struct buf body;
+
+	buf_init(&body, 64 << 10);
+	peer_put_text(&body, name, 2);
+	mesh_add_notice(mesh, type, &body);
+	buf_fini(&body);
+}
+
+struct mesh_name *mesh_name_find(struct list *names, struct str text)
+{
+	struct mesh_name *name, *found = NULL;
+
+	list_each(name, names, struct mesh_name, link)
+		if (str_eq(name->text, text))
+			found = name;
+	return found;
+}
+
+void mesh_name_add(struct list *names, struct str text)
+{
+	struct mesh_name *name = mem_alloc(sizeof(*name) + text.len + 1);
+	char *bytes = (char *)(name + 1);
+
+	memcpy(bytes, text.ptr, text.len);
+	name->text = (struct str){ bytes, text.len };
+	list_init(&name->link);
+	list_add(names, &name->link);
+}
+
+void mesh_name_remove(struct mesh_name *name)
+{
+	list_remove(&name->link);
+	free(name);
+}
+
+void mesh_names_clear(struct list *names)
+{
+	struct mesh_name *name;
+
+	list_each(name, names, struct mesh_name, link)
+		mesh_name_remove(name);
+}
+
+bool mesh_set_linked(struct mesh *mesh, struct str text, bool linked)
+{
+	struct mesh_name *name;
+	bool ok = true;
+
+	lock_acquire(&mesh->lock);
+	name = mesh_name_find(&mesh->linked, text);
+	if (linked && !name) {
+		ok = mesh->n_linked < MESH_LINKED_MAX && text.len > 0;
+		if (ok)
+			mesh_name_add(&mesh->linked, text);
+		mesh->n_linked += ok;
+	} else if (!linked && name) {
+		mesh_name_remove(name);
+		mesh->n_linked--;
+	}
+	lock_release(&mesh->lock);
+	return ok;
+}
+
+void mesh_tell_ended(struct mesh *mesh, struct str group, struct str name, struct str reason)
+{
+	struct buf body;
+
+	lock_acquire(&mesh->lock);
+	if (mesh_name_find(&mesh->linked, group)) {
+		buf_init(&body, 64 << 10);
+		peer_put_text(&body, group, 2);
+		peer_put_text(&body, name, 2);
+		peer_put_text(&body, reason, 1);
+		mesh_add_notice(mesh, PEER_ENDED, &body);
+		buf_fini(&body);
+	}
+	lock_release(&mesh->lock);
+}

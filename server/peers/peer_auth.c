@@ -1,0 +1,59 @@
+/* server/peers/peer_auth.c */
+#include "server/peers/peer_auth.h"
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sys/random.h>
+
+bool peer_auth_nonce(unsigned char out[PEER_NONCE_SIZE])
+{
+	return getrandom(out, PEER_NONCE_SIZE, 0) == PEER_NONCE_SIZE;
+}
+
+static bool auth_make(const struct peer_auth *auth, const char *label, unsigned char out[32])
+{
+	struct buf said;
+	bool ok;
+
+	buf_init(&said, 4096);
+	peer_put_text(&said, STR(PEER_PROTOCOL), 1);
+	peer_put_text(&said, str_of(label), 1);
+	peer_put_text(&said, auth->from, 1);
+	peer_put_text(&said, auth->to, 1);
+	for (unsigned side = 0; side < 2; side++) {
+		peer_put(&said, auth->instances[side], 8);
+		buf_add(&said, (struct str){ (const char *)auth->nonces[side], PEER_NONCE_SIZE });
+	}
+	ok = !said.error &&
+	     HMAC(EVP_sha256(), auth->key.len ? auth->key.ptr : "", (int)auth->key.len,
+		  (const unsigned char *)said.data, said.len, out, NULL);
+	buf_fini(&said);
+	return ok;
+}
+
+bool peer_auth_prove(const struct peer_auth *auth, enum peer_side side,
+		     unsigned char out[PEER_PROOF_SIZE])
+{
+	return auth_make(auth, side == PEER_CONNECTS ? "connects" : "accepts", out);
+}
+
+bool peer_auth_is_right(const struct peer_auth *auth, enum peer_side side, struct str proof)
+{
+	unsigned char right[PEER_PROOF_SIZE];
+
+	if (proof.len != PEER_PROOF_SIZE)
+		return false;
+	if (auth->key.len == 0)
+		return true;
+	return peer_auth_prove(auth, side, right) &&
+	       CRYPTO_memcmp(right, proof.ptr, PEER_PROOF_SIZE) == 0;
+}
+
+bool peer_auth_seal(const struct peer_auth *auth, enum peer_side side, struct peer_seal *ret_seal)
+{
+	*ret_seal = (struct peer_seal){ .on = auth->key.len > 0 };
+	return !ret_seal->on ||
+	       auth_make(auth,
+			 side == PEER_CONNECTS ? "seals of who connects" : "seals of who accepts",
+			 ret_seal->key);
+}

@@ -1,0 +1,408 @@
+/* server/peers/trunk.c: the states, and what each frame does. */
+#include "server/peers/trunk.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "server/expr/json.h"
+#include "server/peers/peer_loop.h"
+#include <stdlib.h>
+
+/* ------------------------------------------------------------ the end */
+
+static void trunk_maybe_free(struct trunk *trunk)
+{
+	struct fellow *peer = trunk->peer;
+
+	if (trunk->state != TRUNK_CLOSED || trunk->carried || atomic_load(&trunk->woken))
+		return;
+	loop_ready_cancel(&trunk->turn);
+	list_remove(&trunk->link);
+	peer_frames_fini(&trunk->frames);
+	buf_fini(&trunk->out);
+	trunk->carrier->free(trunk);
+	fellow_unref(peer);
+}
+
+static void trunk_log_end(const struct trunk *trunk, uint8_t state)
+{
+	if (state == TRUNK_UP)
+		log_info("peer disconnected name=%.*s reason=%s", STR_ARG(trunk->peer->conf.name),
+			 LOG_QUOTE(str_of(trunk->problem)));
+	else if (trunk->peer && trunk->failed)
+		log_warning("peer not connected name=%.*s reason=%s",
+			    STR_ARG(trunk->peer->conf.name), LOG_QUOTE(str_of(trunk->problem)));
+}
+
+static void trunk_flush(struct trunk *trunk)
+{
+	if (trunk->out.len && trunk->carried && !trunk->out.error)
+		trunk->carrier->write(trunk, buf_str(&trunk->out));
+	buf_clear(&trunk->out);
+}
+
+void trunk_close(struct trunk *trunk, const char *problem)
+{
+	uint8_t state = trunk->state;
+
+	if (state == TRUNK_CLOSED)
+		return;
+	trunk->state = TRUNK_CLOSED;
+	trunk->problem = problem;
+	timer_stop(&trunk->timer);
+	loop_ready_cancel(&trunk->turn);
+	if (!trunk->dialled && state <= TRUNK_PROOF_WAITED)
+		trunk->loop->n_shaking--;
+	trunk_drop_works(trunk);
+	trunk_log_end(trunk, state);
+	if (trunk->joined || state == TRUNK_TURN_WAITED)
+		mesh_part(mesh_of(trunk->peer), trunk);
+	else if (trunk->dialled)
+		mesh_on_dial_failed(mesh_of(trunk->peer), problem, trunk->refused);
+	trunk_flush(trunk);
+	if (trunk->carried)
+		trunk->carrier->close(trunk, trunk->failed);
+}
+
+void trunk_fail(struct trunk *trunk, const char *problem)
+{
+	trunk->failed = true;
+	trunk_close(trunk, problem);
+}
+
+void trunk_end(struct trunk *trunk)
+{
+	trunk_close(trunk, "the connection has ended");
+	trunk->carried = false;
+	trunk_maybe_free(trunk);
+}
+
+/* ------------------------------------------------------------ frames that go out */
+
+void trunk_put(struct trunk *trunk, enum peer_frame_type type, struct str body)
+{
+	size_t begin = peer_frame_begin(&trunk->out, type);
+
+	buf_add(&trunk->out, body);
+	peer_frame_end(&trunk->out, begin, &trunk->out_seal);
+	loop_ready(trunk->loop->loop, &trunk->turn);
+}
+
+void trunk_put_number(struct trunk *trunk, enum peer_frame_type type, uint64_t number,
+		      unsigned n_bytes)
+{
+	char bytes[8];
+	struct buf body = { .data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes) };
+
+	peer_put(&body, number, n_bytes);
+	trunk_put(trunk, type, buf_str(&body));
+}
+
+size_t trunk_unsent(const struct trunk *trunk)
+{
+	return trunk->out.len + trunk->carrier->unsent(trunk);
+}
+
+/* ------------------------------------------------------------ a turn */
+
+static size_t trunk_window(const struct trunk *trunk)
+{
+	if (trunk->last_id - trunk->received_id >= PEER_WINDOW)
+		return 0;
+	if (trunk->unreceived_bytes == 0)
+		return SIZE_MAX; /* one is always let through */
+	return trunk->unreceived_bytes < PEER_WINDOW_BYTES
+		       ? PEER_WINDOW_BYTES - trunk->unreceived_bytes
+		       : 0;
+}
+
+/* It is in doubt for nobody: it was not sent. */
+static void trunk_refuse_large(struct trunk *trunk, uint64_t id)
+{
+	const struct peer_answer answer = { .id = id,
+					    .code = STR("too_large"),
+					    .detail = STR("that host takes no message so large") };
+
+	mesh_on_answer(mesh_of(trunk->peer), &answer);
+}
+
+static bool trunk_send_one(struct trunk *trunk)
+{
+	size_t begin = trunk->out.len, size;
+	uint64_t id = trunk->last_id + 1;
+
+	peer_frame_begin(&trunk->out, PEER_MESSAGE);
+	if (!mesh_take(mesh_of(trunk->peer), trunk, id, trunk_window(trunk), &trunk->out, &size)) {
+		trunk->out.len = begin;
+		return false;
+	}
+	if (size > trunk->peer_message_max + PEER_OVERHEAD_MAX / 2) {
+		trunk->out.len = begin;
+		trunk_refuse_large(trunk, id);
+		return true;
+	}
+	peer_frame_end(&trunk->out, begin, &trunk->out_seal);
+	trunk->last_id = id;
+	trunk->sizes[id % PEER_WINDOW] = (uint32_t)size;
+	trunk->unreceived_bytes += size;
+	return true;
+}
+
+static void trunk_send(struct trunk *trunk)
+{
+	struct mesh_notice *notice;
+
+	while ((notice = mesh_take_notice(mesh_of(trunk->peer), trunk))) {
+		trunk_put(trunk, notice->type, (struct str){ notice->body, notice->size });
+		free(notice);
+	}
+	while (!trunk->gone && trunk_unsent(trunk) < TRUNK_OUT_MAX && trunk_window(trunk) > 0 &&
+	       !trunk->out.error)
+		if (!trunk_send_one(trunk))
+			return;
+}
+
+/* Nothing of either side is in work. */
+static bool trunk_is_done(struct trunk *trunk)
+{
+	return trunk->said_goodbye && trunk->n_works == 0 && !trunk->dialled &&
+	       mesh_is_quiet(mesh_of(trunk->peer));
+}
+
+static void trunk_on_turn(struct ready *ready)
+{
+	struct trunk *trunk = container_of(ready, struct trunk, turn);
+	const char *reason;
+
+	if (trunk->state == TRUNK_TURN_WAITED)
+		trunk_join(trunk);
+	reason = trunk->joined ? mesh_must_end(mesh_of(trunk->peer), trunk) : NULL;
+	if (reason) {
+		trunk_close(trunk, reason);
+		return;
+	}
+	if (trunk->state == TRUNK_UP) {
+		trunk_send(trunk);
+		if (trunk->in_id != trunk->told_id) {
+			trunk->told_id = trunk->in_id;
+			trunk_put_number(trunk, PEER_RECEIVED, trunk->in_id, 8);
+		}
+	}
+	if (trunk->out.error) {
+		trunk_fail(trunk, "no memory for what is to be sent");
+		return;
+	}
+	trunk_flush(trunk);
+	loop_ready_cancel(&trunk->turn); /* what was put asked for this one */
+	if (trunk->state == TRUNK_UP && trunk_is_done(trunk))
+		trunk_close(trunk, "this host is stopping");
+}
+
+static void trunk_on_wake(struct post *post)
+{
+	struct trunk *trunk = container_of(post, struct trunk, wake);
+
+	atomic_store(&trunk->woken, false);
+	if (trunk->state == TRUNK_CLOSED)
+		trunk_maybe_free(trunk);
+	else
+		loop_ready(trunk->loop->loop, &trunk->turn);
+}
+
+void trunk_wake(struct trunk *trunk)
+{
+	if (!atomic_exchange(&trunk->woken, true))
+		loop_post(trunk->loop->loop, &trunk->wake);
+}
+
+void trunk_on_sent(struct trunk *trunk)
+{
+	if (trunk->state == TRUNK_UP)
+		loop_ready(trunk->loop->loop, &trunk->turn);
+}
+
+/* ------------------------------------------------------------ time */
+
+static void trunk_beat(struct trunk *trunk)
+{
+	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
+	uint64_t beat_ms = trunk->peer->conf.heartbeat_ms;
+
+	if (now_ns - trunk->heard_ns >= TRUNK_BEATS * beat_ms * NS_PER_MS) {
+		trunk_fail(trunk, "there is no sign of life");
+		return;
+	}
+	mesh_sweep(mesh_of(trunk->peer));
+	trunk_put_number(trunk, PEER_PING, now_ns, 8);
+	timer_start(&trunk->timer, beat_ms);
+}
+
+static void trunk_on_timer(struct timer *timer)
+{
+	struct trunk *trunk = container_of(timer, struct trunk, timer);
+
+	if (trunk->state == TRUNK_UP)
+		trunk_beat(trunk);
+	else
+		trunk_fail(trunk, "connecting took too long");
+}
+
+/* ------------------------------------------------------------ frames that come */
+
+static void trunk_on_received(struct trunk *trunk, uint64_t id)
+{
+	if (id <= trunk->received_id || id > trunk->last_id) {
+		trunk_fail(trunk, "a frame is not right");
+		return;
+	}
+	atomic_fetch_add(&trunk->peer->stats.acked, id - trunk->received_id);
+	while (trunk->received_id < id)
+		trunk->unreceived_bytes -= trunk->sizes[++trunk->received_id % PEER_WINDOW];
+}
+
+static void trunk_on_answer(struct trunk *trunk, struct str body)
+{
+	struct peer_answer answer;
+
+	if (!peer_answer_read(body, &answer) || answer.id > trunk->last_id ||
+	    (answer.value.len && !json_check(answer.value, &(struct json_error){ 0 })))
+		trunk_fail(trunk, "an answer is not right");
+	else
+		mesh_on_answer(mesh_of(trunk->peer), &answer);
+}
+
+static void trunk_on_link(struct trunk *trunk, struct str name, bool linked)
+{
+	struct mesh *mesh = mesh_of(trunk->peer);
+
+	if (!mesh_set_linked(mesh, name, linked))
+		trunk_fail(trunk, "it is linked to too many actors");
+	else if (linked && !actor_loop_knows(trunk->loop->actors, name))
+		mesh_tell_ended(mesh, name, name, str_of(actor_end_name(ACTOR_END_NO_ACTOR)));
+}
+
+static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
+{
+	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
+
+	if (stamp <= now_ns)
+		atomic_store(&trunk->peer->stats.rtt_ns, MAX(now_ns - stamp, UINT64_C(1)));
+}
+
+static void trunk_on_ended(struct trunk *trunk, struct peer_fields *fields)
+{
+	struct str actor = peer_get_text(fields, 2), name = peer_get_text(fields, 2);
+	struct str reason = peer_get_text(fields, 1);
+
+	if (peer_fields_end(fields) && str_is_utf8(name) && str_is_utf8(reason))
+		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
+	else
+		trunk_fail(trunk, "a frame is not right");
+}
+
+static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *frame)
+{
+	struct peer_fields fields = { frame->body, false };
+
+	switch ((unsigned)frame->type) {
+	case PEER_MESSAGE:
+		trunk_on_message(trunk, frame->body);
+		return;
+	case PEER_ANSWER:
+		trunk_on_answer(trunk, frame->body);
+		return;
+	case PEER_RECEIVED:
+		trunk_on_received(trunk, peer_get(&fields, 8));
+		return;
+	case PEER_WITHDRAW:
+		trunk_on_withdraw(trunk, peer_get(&fields, 8));
+		return;
+	case PEER_PING:
+		trunk_put(trunk, PEER_PONG, str_first(frame->body, 8));
+		return;
+	case PEER_PONG:
+		trunk_on_pong(trunk, peer_get(&fields, 8));
+		return;
+	case PEER_LINK:
+	case PEER_UNLINK:
+		trunk_on_link(trunk, peer_get_text(&fields, 2), frame->type == PEER_LINK);
+		return;
+	case PEER_ENDED:
+		trunk_on_ended(trunk, &fields);
+		return;
+	case PEER_GOODBYE:
+		trunk->gone = true;
+		return;
+	default:
+		trunk_fail(trunk, "a frame is not one of " PEER_PROTOCOL);
+		return;
+	}
+}
+
+/* The frame that each state waits for; any other is the end. */
+static void trunk_on_frame(struct trunk *trunk, const struct peer_frame *frame)
+{
+	struct peer_fields fields = { frame->body, false };
+	void (*on_frame)(struct trunk * trunk, struct peer_fields * fields) = NULL;
+
+	if (trunk->state == TRUNK_UP) {
+		trunk_on_frame_up(trunk, frame);
+		return;
+	}
+	if (trunk->dialled && frame->type == PEER_REFUSED) {
+		trunk->refused = true;
+		trunk_close(trunk, "that host has refused the connection");
+		return;
+	}
+	if (trunk->state == TRUNK_HELLO_WAITED && frame->type == PEER_HELLO)
+		on_frame = trunk_on_hello;
+	else if (trunk->state == TRUNK_CHALLENGE_WAITED && frame->type == PEER_CHALLENGE)
+		on_frame = trunk_on_challenge;
+	else if (trunk->state == TRUNK_PROOF_WAITED && frame->type == PEER_PROOF)
+		on_frame = trunk_on_proof;
+	else if (trunk->state == TRUNK_WELCOME_WAITED && frame->type == PEER_WELCOME)
+		on_frame = trunk_on_welcome;
+	if (on_frame)
+		on_frame(trunk, &fields);
+	else
+		trunk_fail(trunk, "a frame comes where it may not");
+}
+
+void trunk_on_bytes(struct trunk *trunk, struct str bytes)
+{
+	enum peer_frames_step step = PEER_FRAMES_FRAME;
+	struct peer_frame frame;
+
+	if (trunk->state == TRUNK_CLOSED)
+		return;
+	trunk->heard_ns = loop_now_ns(trunk->loop->loop);
+	if (!peer_frames_add(&trunk->frames, bytes))
+		step = PEER_FRAMES_BAD;
+	while (trunk->state != TRUNK_CLOSED && step == PEER_FRAMES_FRAME) {
+		step = peer_frames_next(&trunk->frames, &trunk->in_seal, &frame);
+		if (step == PEER_FRAMES_FRAME)
+			trunk_on_frame(trunk, &frame);
+	}
+	if (step == PEER_FRAMES_BAD)
+		trunk_fail(trunk,
+			   "what comes is not of " PEER_PROTOCOL ", or was changed on its way");
+	else if (trunk->state == TRUNK_UP &&
+		 trunk_unsent(trunk) > trunk->peer->conf.bytes_max + TRUNK_OUT_MAX * 4)
+		trunk_fail(trunk, "it does not read what it is sent");
+	if (trunk->state != TRUNK_CLOSED)
+		loop_ready(trunk->loop->loop, &trunk->turn);
+}
+
+/* ------------------------------------------------------------ begin */
+
+void trunk_init(struct trunk *trunk, struct peer_loop *loop)
+{
+	trunk->loop = loop;
+	trunk->carried = true;
+	peer_frames_init(&trunk->frames, PEER_HANDSHAKE_MAX);
+	buf_init(&trunk->out, SIZE_MAX / 2);
+	timer_init(&trunk->timer, loop->loop, trunk_on_timer);
+	ready_init(&trunk->turn, trunk_on_turn);
+	trunk->wake.run = trunk_on_wake;
+	list_init(&trunk->works);
+	list_init(&trunk->link);
+	list_add(&loop->trunks, &trunk->link);
+}
