@@ -353,6 +353,21 @@ static void server_ignore_signals(void)
 		signal(signal_numbers[i], SIG_IGN);
 }
 
+/* Those that compute have told the loops all that they had to, when the pool is done with them. */
+static void server_end_actors(struct server *server)
+{
+	struct pool_stats stats = { 0 };
+
+	actors_end(server->actors);
+	if (!server->natives.queue)
+		return;
+	do {
+		sched_yield();
+		pool_queue_stats(server->natives.queue, &stats);
+	} while (stats.n_running > 0 || stats.n_waiting > 0);
+	actors_end(server->actors); /* what they have posted last */
+}
+
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
 static void server_close(struct server *server)
 {
@@ -377,7 +392,7 @@ static void server_close(struct server *server)
 	if (server->generation)
 		natives_close_actors(&server->generation->natives);
 	peers_destroy(server->peers);
-	actors_end(server->actors);
+	server_end_actors(server);
 	if (server->homes)
 		homes_settle(server->homes);
 	homes_destroy(server->homes);

@@ -83,9 +83,8 @@ void actors_end(struct actors *actors)
 		shard_end(&actors->shards[i]);
 	actors_end_foreign(actors);
 	while (!actors_turn(actors))
-		if (!list_is_empty(&actors->foreigns))
-			sched_yield(); /* the pool has its part of it */
-	actors_turn(actors);           /* what was posted last */
+		sched_yield(); /* the pool has its part of it */
+	actors_turn(actors);   /* what was posted last */
 }
 
 void actors_destroy(struct actors *actors)

@@ -12,16 +12,28 @@ static void native_on_library_end(struct post *post)
 	library_unref(container_of(post, struct library, actors.end));
 }
 
+/* Whether the reference of the actors is to be given back: none live, and none come. */
+static bool native_actors_are_over(struct library *library) HOLDS(library->actors.lock)
+{
+	struct native_actors *actors = &library->actors;
+	bool over = actors->closing && actors->hold && actors->n_live == 0;
+
+	if (over)
+		actors->hold = false;
+	return over;
+}
+
 /* The module may be unloaded when the last of its actors has said so. */
 static void native_actor_leave(struct library *library)
 {
 	const struct native_host *host = library->actors.host;
-	bool last;
+	bool over;
 
 	lock_acquire(&library->actors.lock);
-	last = --library->actors.n_live == 0 && library->actors.hold;
+	library->actors.n_live--;
+	over = native_actors_are_over(library);
 	lock_release(&library->actors.lock);
-	if (last)
+	if (over) /* the reference is still theirs */
 		loop_post(host->main, &library->actors.end);
 }
 
@@ -73,30 +85,36 @@ static void native_actors_end(struct library *library, bool at_once) HOLDS(libra
 		actor_terminate(actor->foreign.actor, at_once);
 }
 
-bool native_actors_close(struct library *library)
+void native_actors_name(struct library *library)
 {
-	bool over;
+	lock_acquire(&library->actors.lock);
+	library->actors.n_named++;
+	lock_release(&library->actors.lock);
+}
+
+static void native_actors_stop(struct library *library, bool named, bool at_once)
+{
+	bool over = false;
 
 	lock_acquire(&library->actors.lock);
-	over = library->actors.n_live == 0;
-	if (!over) {
-		atomic_store(&library->refs, 1); /* theirs */
-		library->actors.hold = true;
-		native_actors_end(library, false);
+	if (named || --library->actors.n_named == 0) {
+		native_actors_end(library, at_once);
+		over = native_actors_are_over(library);
 	}
 	lock_release(&library->actors.lock);
-	return over;
+	if (over)
+		library_unref(library);
+}
+
+void native_actors_unname(struct library *library)
+{
+	native_actors_stop(library, false, false);
 }
 
 void natives_close_actors(const struct natives *natives)
 {
-	for (size_t i = 0; i < natives->n_libraries; i++) {
-		struct library *library = natives->libraries[i];
-
-		lock_acquire(&library->actors.lock);
-		native_actors_end(library, true);
-		lock_release(&library->actors.lock);
-	}
+	for (size_t i = 0; i < natives->n_libraries; i++)
+		native_actors_stop(natives->libraries[i], true, true);
 }
 
 /* ------------------------------------------------------------ the beginning */
@@ -171,6 +189,9 @@ static struct leat_actor *actor_make(struct library *library, const struct leat_
 	if (name.len)
 		map_set(&library->actors.by_name, self->foreign.name, self);
 	library->actors.n_live++;
+	if (!library->actors.hold)
+		library_ref(library);
+	library->actors.hold = true;
 	actor_set_limits(actor, kind_limits(kind, &limits, actors_budget(host->actors)));
 	actor_foreign_begin(&self->foreign, host->actors, kind_group(kind));
 	return self;

@@ -31,7 +31,8 @@ struct native_actors {                  /* of a library */
 	struct list all;    /* of struct leat_actor.link; guarded by lock */
 	size_t n_live;      /* guarded by lock */
 	bool closing;       /* nothing new is taken; guarded by lock */
-	bool hold;          /* the library is kept until the last has ended; guarded by lock */
+	bool hold; /* they have a reference of the library, from the first spawn to the end of the last; guarded by lock */
+	unsigned n_named; /* configurations that name the library; guarded by lock */
 	struct post end;
 };
 
@@ -50,8 +51,9 @@ struct leat_actor { /* the state of the core's actor */
 void native_actors_init(struct native_actors *actors);
 void native_actors_fini(struct native_actors *actors);
 
-/* Nobody uses the library: false when its actors keep it until they have ended, which begins now. */
-bool native_actors_close(struct library *library);
+/* A configuration names the library; no longer does: after the last its actors end, in order. */
+void native_actors_name(struct library *library);
+void native_actors_unname(struct library *library);
 
 /* The daemon ends: they all end at once, and nothing new is taken. */
 void natives_close_actors(const struct natives *natives);

@@ -229,7 +229,15 @@ struct library *library_open(struct str path, struct place place, struct library
 	if (r == 0 && !library)
 		library = library_create(path, file.text, place, diag);
 	arena_fini(&arena);
+	if (library)
+		native_actors_name(library);
 	return library;
+}
+
+void library_close(struct library *library)
+{
+	native_actors_unname(library);
+	library_unref(library);
 }
 
 struct library *library_ref(struct library *library)
@@ -244,8 +252,6 @@ void library_unref(struct library *library)
 
 	if (!library || atomic_fetch_sub_explicit(&library->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	if (!native_actors_close(library))
-		return; /* the last of its actors does */
 	if (library->started && library->module->fini)
 		library->module->fini();
 	n_kept = promises_fini(&library->promises);

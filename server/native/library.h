@@ -40,6 +40,7 @@ struct library {
  * (`before`: those of the generation at work). */
 struct library *library_open(struct str path, struct place place, struct library *const before[],
 			     size_t n_before, struct diag *diag);
+void library_close(struct library *library); /* what library_open() has given: its actors end */
 struct library *library_ref(struct library *library);
 void library_unref(struct library *library); /* NULL is accepted; any thread but the module's own */
 

@@ -37,7 +37,7 @@ static bool natives_load_one(struct natives *natives, const struct node *node, s
 			   "the module \"%s\" is there already: it is that of %s; remove or rename "
 			   "one",
 			   library->module->name, other->path);
-		library_unref(library);
+		library_close(library);
 		return false;
 	}
 	natives->names[natives->n_libraries] = library->module->name;
@@ -126,7 +126,7 @@ bool natives_start(const struct natives *natives, const struct native_host *host
 void natives_fini(struct natives *natives)
 {
 	for (size_t i = 0; i < natives->n_libraries; i++)
-		library_unref(natives->libraries[i]);
+		library_close(natives->libraries[i]);
 	natives->n_libraries = 0;
 }
 
