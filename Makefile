@@ -274,7 +274,7 @@ $(OUT)/server/admin/page.o: server/admin/page.html
 
 $(OUT)/llhttp/%.o: $(LLHTTP_SOURCES)/%.c
 	@mkdir -p $(@D)
-	@$(CC) -std=gnu11 -w $(HARDENING) $(CFLAGS_$(FLAVOR)) -fno-sanitize=all $(LLHTTP_CFLAGS) -c -o $@ $<
+	@$(CC) -std=gnu11 -w $(HARDENING) $(CFLAGS_$(FLAVOR)) $(CFLAGS) -fno-sanitize=all $(LLHTTP_CFLAGS) -c -o $@ $<
 
 # made anew each time: an object whose source is gone must not stay in it
 # modules see leat.h only, and are C11 without extensions
