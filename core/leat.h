@@ -254,21 +254,31 @@ struct leat_module {
 #define LEAT_EXPORT __attribute__((visibility("default")))
 #define LEAT_HIDDEN __attribute__((visibility("hidden")))
 #define LEAT_FORMAT(at, from) __attribute__((format(printf, at, from)))
+/* A struct may be initialised in part, as modules for older versions of this file do it. */
+#define LEAT_PARTLY                                                                                \
+	_Pragma("GCC diagnostic push")                                                             \
+		_Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")
+#define LEAT_WHOLLY _Pragma("GCC diagnostic pop")
 #else
 #define LEAT_EXPORT
 #define LEAT_HIDDEN
 #define LEAT_FORMAT(at, from)
+#define LEAT_PARTLY
+#define LEAT_WHOLLY
 #endif
 
 /* The functions below; set before init() is called. */
 extern LEAT_HIDDEN const struct leat_api *leat;
 extern LEAT_EXPORT const struct leat_module leat_module;
 
-/* Once in a module: name, functions, verbs, init, fini, kinds. In C also by name: LEAT_MODULE(.name =
- * "hello", .functions = functions). */
+/* Once in a module: name, functions, verbs, init, fini, kinds; what is left out at the end is NULL. In C
+ * also by name: LEAT_MODULE(.name = "hello", .functions = functions). */
 #define LEAT_MODULE(...)                                                                           \
+	LEAT_PARTLY                                                                                \
 	const struct leat_api *leat;                                                               \
-	const struct leat_module leat_module = { LEAT_ABI, &leat, __VA_ARGS__ }
+	const struct leat_module leat_module = { LEAT_ABI, &leat, __VA_ARGS__ };                   \
+	LEAT_WHOLLY                                                                                \
+	extern LEAT_EXPORT const struct leat_module leat_module
 
 /* ------------------------------------------------------------ what leat does for a module */
 

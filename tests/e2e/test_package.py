@@ -140,7 +140,8 @@ def test_what_is_installed_serves_tells_systemd_and_reloads(installed, tmp_path)
         notify.settimeout(20)
         daemon = subprocess.Popen([leat, "run", "-c", conf], env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
         try:
-            assert b"READY=1" in notify.recv(4096)
+            while b"READY=1" not in (state := notify.recv(4096)):
+                assert b"FDSTORE=1" in state
             conn = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             conn.request("GET", "/")
             answer = conn.getresponse()
