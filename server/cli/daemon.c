@@ -139,15 +139,16 @@ static void status_print_peers(struct value status, struct arena *arena)
 	for (uint32_t i = 0; list.kind == VALUE_LIST && i < list.len; i++) {
 		struct value one = list.items[i];
 		struct str problem = cli_text(one, "problem", arena);
+		struct str rtt = cli_text(one, "rtt_ms", arena);
 
 		printf("peer        %s: %s, %s queued, %s unanswered, %s sent, %s acked, %s lost, "
-		       "%s received, rtt %s ms%s%.*s\n",
+		       "%s received%s%.*s%s%s%.*s\n",
 		       cli_text(one, "name", arena).ptr, cli_text(one, "state", arena).ptr,
 		       cli_text(one, "queued", arena).ptr, cli_text(one, "unanswered", arena).ptr,
 		       cli_text(one, "sent", arena).ptr, cli_text(one, "acked", arena).ptr,
 		       cli_text(one, "lost", arena).ptr, cli_text(one, "received", arena).ptr,
-		       cli_text(one, "rtt_ms", arena).ptr, problem.len ? ": " : "",
-		       STR_ARG(problem));
+		       rtt.len ? ", rtt " : "", STR_ARG(rtt), rtt.len ? " ms" : "",
+		       problem.len ? ": " : "", STR_ARG(problem));
 	}
 }
 

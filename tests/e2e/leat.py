@@ -19,7 +19,7 @@ import time
 BINARY = os.environ.get("LEAT_BINARY", "build/leat")
 FLAVOR = os.environ.get("LEAT_FLAVOR", "release")
 SLOW = 1 if FLAVOR == "release" else 6  # how much longer things may take under a sanitizer
-PATIENCE = 4 if os.environ.get("CI") else 1  # on a machine that nobody knows: only what fails takes longer by it
+PATIENCE = 4 if os.environ.get("CI") and SLOW == 1 else 1  # on a machine that nobody knows: only what fails takes longer by it
 TIMEOUT = 10 * SLOW  # how long anything that must happen may take to happen
 
 REPORT = re.compile(r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:"
