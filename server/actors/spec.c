@@ -426,8 +426,9 @@ static void actor_compile_link(struct actor_section *section, struct flow_compil
 	struct actor_link *link = &spec->links[spec->n_links++];
 	const char *nearest;
 
-	link->actor = entry->key;
-	link->handler = node_is_scalar(entry->value) ? entry->value->text : STR_NONE;
+	*link = (struct actor_link){ .actor = entry->key };
+	if (node_is_scalar(entry->value))
+		link->handler = entry->value->text;
 	if (!actor_handler_find(spec, link->handler))
 		diag_error(compiler->diag, entry->value->place,
 			   "a link names a handler of the actor that is told: %s: HANDLER",
