@@ -176,7 +176,7 @@ struct actor_answer {
  * texts are copied; takes the reference. */
 struct failure;
 struct actor_answer *actor_answer_create(const struct failure *failure, struct blob *value);
-void actor_answer_free(void *answer);
+void actor_answer_free(void *value);
 
 /* From the loop of `from`. Asks: the future's value is a struct actor_answer; else it is READY when the
  * message is in the mailbox. The caller's; or NULL, with *ret_code and *ret_detail. */

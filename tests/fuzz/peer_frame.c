@@ -79,6 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&pieces, OUT_MAX);
 	read_all(bytes, SIZE_MAX / 2, seal, &whole);
 	read_all(bytes, 1U + (data[0] >> 1) % 16U, seal, &pieces);
+	check(whole.data && pieces.data); /* one character at least */
 	check(str_eq(buf_str(&whole), buf_str(&pieces)));
 	buf_fini(&whole);
 	buf_fini(&pieces);
