@@ -55,6 +55,7 @@ def test_the_least_busy_server_is_called(leat, backend):
     daemon = leat(conf("servers: [ @busy@, @free@ ], balance: least_conn"), busy=busy.address, free=free.address)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = [pool.submit(daemon.get, "/x") for _ in range(2)]
+        await_true(lambda: sum(f.done() for f in first) == 1, what="the answer of the one that went to the free server")
         await_true(lambda: {a: s["in_flight"] for a, s in servers(daemon).items()} == {busy.address: 1, free.address: 0})
         assert count(daemon, 10) == {"free": 10}
         busy.release.set()
