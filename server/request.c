@@ -199,6 +199,7 @@ static void request_send(struct request *request, const struct reply *reply)
 {
 	check(!request->replied);
 	request->replied = true;
+	request_forget(request, reply);
 	if (request->cache)
 		reply = request_cache_finish(request, reply);
 	reply = policy_finish(request, precondition_apply(request, reply));

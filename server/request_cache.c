@@ -33,11 +33,9 @@ struct str request_cache_origin(struct request *request)
 	return out.error ? STR_NONE : buf_str(&out);
 }
 
-/* The URI that is asked for: by the path as it was understood, so that what means the same has one
- * key; with all of the origin, as the upstream is told it. */
-static int cache_default_key(struct request *request, struct str *ret_key)
+int request_cache_uri(struct request *request, const struct http_path *path, struct str query,
+		      struct str *ret_key)
 {
-	const struct http_path *path = &request->path;
 	struct str origin = request_cache_origin(request);
 	struct buf out;
 
@@ -47,9 +45,9 @@ static int cache_default_key(struct request *request, struct str *ret_key)
 		buf_add_char(&out, '/');
 		buf_add(&out, path->raw[i]);
 	}
-	if (request->head.query.ptr) {
+	if (query.ptr) {
 		buf_add_char(&out, '?');
-		buf_add(&out, request->head.query);
+		buf_add(&out, query);
 	}
 	*ret_key = buf_str(&out);
 	return out.error || !origin.ptr ? -ENOMEM : 0;
@@ -61,7 +59,7 @@ int request_cache_key(struct request *request, const struct cache_spec *spec, st
 
 	env->message[0] = '\0';
 	return spec->key ? template_eval(spec->key, env, ret_key)
-			 : cache_default_key(request, ret_key);
+			 : request_cache_uri(request, &request->path, request->head.query, ret_key);
 }
 
 /* ------------------------------------------------------------ Cache-Status */

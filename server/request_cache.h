@@ -88,6 +88,10 @@ bool request_cache_wants(const struct request *request, int status);
 bool request_cache_on_head(struct request *request, int status, const struct http_field *fields,
 			   size_t n_fields);
 
-/* An answer to an unsafe method: what is kept of its URI is not right any more (RFC 9111 §4.4). */
-void request_cache_invalidate(struct request *request, const struct cache_spec *spec, int status,
-			      const struct http_field *fields, size_t n_fields);
+/* ---- request_forget.c */
+
+/* Before an answer is sent: one to an unsafe method, unless it is an error, ends what proxies have kept
+ * of its URI, and of those that its Location and Content-Location name, as far as they are of the same
+ * origin (RFC 9111 §4.4); on whatever routes. One that a proxy keeps by a `key:` ends only with an
+ * answer of the same route, whose parameters the key may name. */
+void request_forget(struct request *request, const struct reply *reply);

@@ -417,47 +417,6 @@ bool request_cache_on_head(struct request *request, int status, const struct htt
 	return true;
 }
 
-/* ------------------------------------------------------------ what is wrong now */
-
-static void cache_forget(struct request *request, const struct cache_spec *spec, struct str key)
-{
-	struct str variants = arena_printf(&request->arena, "%.*s%c", STR_ARG(key), '\0');
-
-	cache_store_remove(spec->cache->store, key);
-	if (variants.ptr)
-		cache_store_remove_prefix(spec->cache->store, variants);
-}
-
-/* Of Location and Content-Location, where they are of this origin. */
-static void cache_forget_named(struct request *request, const struct cache_spec *spec,
-			       const struct http_field *field)
-{
-	struct str named = field ? field->value : STR_NONE, origin = request_cache_origin(request);
-
-	if (spec->key || named.len == 0 || !origin.ptr)
-		return;
-	if (str_eq_nocase(str_first(named, origin.len), origin))
-		named = str_skip(named, origin.len);
-	if (named.len == 0 || named.ptr[0] != '/' || str_starts_with(named, STR("//")))
-		return;
-	cache_forget(request, spec,
-		     arena_printf(&request->arena, "%.*s%.*s", STR_ARG(origin), STR_ARG(named)));
-}
-
-void request_cache_invalidate(struct request *request, const struct cache_spec *spec, int status,
-			      const struct http_field *fields, size_t n_fields)
-{
-	struct str key;
-
-	if (!http_invalidates(request->head.method_id, status) ||
-	    request_cache_key(request, spec, &key) < 0)
-		return;
-	cache_forget(request, spec, key);
-	cache_forget_named(request, spec, http_fields_find(fields, n_fields, STR("location")));
-	cache_forget_named(request, spec,
-			   http_fields_find(fields, n_fields, STR("content-location")));
-}
-
 /* ------------------------------------------------------------ the end */
 
 void request_cache_cancel(struct request *request)

@@ -1,4 +1,4 @@
-/* server/request_cache_private.h: between request_cache.c and request_cache_keep.c. */
+/* server/request_cache_private.h: between request_cache.c, request_cache_keep.c and request_forget.c. */
 #pragma once
 #include "server/request_cache.h"
 
@@ -14,5 +14,11 @@ struct str request_cache_status(const struct request_cache *cache, const struct 
 
 /* "http://host:port" as the client has it. .ptr NULL without memory. */
 struct str request_cache_origin(struct request *request);
+
+/* The key of a URI of that origin, without a `key:`: by the path as it was understood, so that what
+ * means the same has one key; with all of the origin, as the upstream is told it. 0 or -ENOMEM.
+ * Without a query its .ptr is NULL. */
+int request_cache_uri(struct request *request, const struct http_path *path, struct str query,
+		      struct str *ret_key);
 
 int64_t cache_entry_age(const struct cache_entry *entry, uint64_t now_ns); /* in seconds */

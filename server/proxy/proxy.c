@@ -130,9 +130,6 @@ static bool passing_knows(struct passing *passing)
 	struct hop_names hop;
 	size_t n = 0;
 
-	if (!request->cache)
-		request_cache_invalidate(request, passing->proxy->cache, response->status,
-					 response->fields, response->n_fields);
 	if (!passing->cached || !fields ||
 	    !hop_names_read(response->fields, response->n_fields, &hop))
 		return false;
@@ -284,6 +281,11 @@ static void passing_start(struct request *request)
 		scope_set_deadline(&passing->scope,
 				   clock_monotonic_ns() + proxy->place.timeout_ms * NS_PER_MS);
 	task_start(&passing->call.task, &passing->scope);
+}
+
+const struct cache_spec *proxy_cache(const struct proxy *proxy)
+{
+	return proxy->cache;
 }
 
 void proxy_serve(const struct proxy *proxy, struct request *request)

@@ -9,6 +9,7 @@
 #include "conf/settings.h"
 #include "server/flow/flow.h"
 
+struct cache_spec;
 struct proxy;
 struct request;
 
@@ -27,3 +28,6 @@ const struct proxy *proxy_compile(struct flow_compiler *compiler, struct expr_co
 
 /* On the request's loop, when its head is there and its body may come; leads to exactly one answer. */
 void proxy_serve(const struct proxy *proxy, struct request *request);
+
+/* Where answers that it passes on are kept; NULL: nowhere. */
+const struct cache_spec *proxy_cache(const struct proxy *proxy);

@@ -213,6 +213,34 @@ def test_an_unsafe_method_that_succeeds_makes_what_is_kept_invalid(leat, backend
     assert (daemon.get("/a").text, daemon.get("/b?c").text) == ("4", "5")
 
 
+def test_an_unsafe_method_on_another_route_makes_what_proxies_keep_of_the_uri_invalid(leat, backend):
+    """RFC 9111 §4.4 is about the URI, whatever route answers; a refusal changes nothing."""
+    daemon, server = start(leat, backend, numbered("Cache-Control: max-age=60"), conf="""
+http: { up: { url: "@UP@" } }
+routes:
+  GET /items/{id}: { proxy: { to: up, cache: true } }
+  PUT /items/{id}: { tasks: { a: { fail: conflict, when: "query.n == '1'", status: 409 } }, reply: { status: 204 } }
+  POST /items:
+    tasks: { n: { value: 1 } }
+    reply: { status: 201, headers: { Location: "/items/x/../a#end", Content-Location: "http://${headers.host}/items/b?x" } }
+  GET /key/{id}: { proxy: { to: up, cache: { key: "${path.id}" } } }
+  PUT /key/{id}: { proxy: up }
+""")
+
+    def kept(*paths):
+        return [cache_status(daemon.get(path)).startswith("leat; hit") for path in paths]
+    paths = ["/items/a", "/items/a?n=1", "/items/b?x", "/key/c"]
+    assert (kept(*paths), kept(*paths)) == ([False] * 4, [True] * 4)
+    assert daemon.request("PUT", "/items/a?n=1", body=b"").status == 409
+    assert kept(*paths) == [True] * 4
+    assert daemon.request("PUT", "/items/a", body=b"").status == 204
+    assert kept(*paths) == [False, True, True, True]
+    assert daemon.post("/items", body=b"").status == 201
+    assert kept(*paths) == [False, True, False, True]
+    assert daemon.request("PUT", "/key/c", body=b"").status == 200
+    assert kept("/key/c") == [True]  # whose key another route cannot tell
+
+
 # ------------------------------------------------------------------ HEAD and Range
 
 def test_head_is_answered_from_get(leat, backend):
