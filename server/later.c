@@ -2,13 +2,19 @@
 #include "server/later.h"
 
 #define AT(field) offsetof(struct later_config, field)
-/* one a line */
-/* clang-format off */
-const struct setting later_sections[] = { { "queues", SETTING_NODE, AT(ignored) },
-					  { "tests", SETTING_NODE, AT(ignored) },
-					  { "metrics", SETTING_NODE, AT(ignored) },
-					  SETTINGS_END };
-/* clang-format on */
+const struct setting later_sections[] = {
+	{ "queues", SETTING_NODE, AT(ignored),
+	  .help = "there is no section queues: queues for computing are declared in compute, "
+		  "queues "
+		  "of messages in shared" },
+	{ "metrics", SETTING_NODE, AT(ignored),
+	  .help = "there is no section metrics: GET /metrics on the admin listener has them; "
+		  "remove "
+		  "it" },
+	{ "tests", SETTING_NODE, AT(ignored),
+	  .help = "the section tests is not in this version of leat yet; remove it" },
+	SETTINGS_END
+};
 #undef AT
 
 void sections_refuse_later(const struct node *root, struct diag *diag)
@@ -17,8 +23,6 @@ void sections_refuse_later(const struct node *root, struct diag *diag)
 		const struct node_entry *entry = node_entry_find(root, later->key);
 
 		if (entry)
-			diag_error(diag, entry->key_place,
-				   "the section %s is not in this version of leat yet; remove it",
-				   later->key);
+			diag_error(diag, entry->key_place, "%s", later->help);
 	}
 }

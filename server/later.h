@@ -1,5 +1,5 @@
-/* server/later.h: sections that the design has and later versions bring: a better answer than
- * "unknown key". */
+/* server/later.h: sections that somebody may expect and that are not there: a better answer than
+ * "unknown key", which is the `help` of each. */
 #pragma once
 #include "conf/settings.h"
 

@@ -51,6 +51,8 @@ def test_flows_that_only_call_each_other_are_found_when_they_cannot_end():
     (TASKS + "      a: { wiat: 1s }\n", 'did you mean "wait"', 4, 12),
     (TASKS + "      a: { value: 1, tiemout: 1s }\n", 'did you mean "timeout"', 4, 22),
     ("routes: { GET /: { reply: { jsn: 1 } } }\n", 'did you mean "json"', 1, 29),
+    ("queues: { a: 1 }\n", "are declared in compute, queues of messages in shared", 1, 1),
+    ("metrics: { a: 1 }\n", "GET /metrics on the admin listener has them", 1, 1),
     ("rutes: {}\n", 'did you mean "routes"', 1, 1),
     ("limits: { conections: 5 }\n", 'did you mean "connections"', 1, 11),
     ("routes: { GET /: { tasks: { t: { value: 1 } }, on_error: { timeot: x } } }\n", 'did you mean "timeout"', 1, 60),
