@@ -12,8 +12,11 @@ static enum proxy_step read_all(struct str bytes)
 {
 	enum proxy_step whole = proxy_header_read(bytes, &size, &source), step = PROXY_MORE;
 
-	for (size_t n = 0; n <= bytes.len && step == PROXY_MORE; n++)
+	for (size_t n = 0; n <= bytes.len && step == PROXY_MORE; n++) {
 		step = proxy_header_read(str_first(bytes, n), &size, &source);
+		if (step == PROXY_WHOLE)
+			is_int(size, n); /* not before its last byte */
+	}
 	is_int(step, whole);
 	return whole;
 }
@@ -80,6 +83,15 @@ static void version_2_names_its_length_and_what_it_does_not_need_is_skipped(void
 	is_from(STR(SIGNATURE "\x21\0\0\1aGET"), 17, NULL, 0);
 }
 
+static void version_2_of_a_unix_socket_has_no_address_for_us(void)
+{
+	char bytes[16 + 216] = SIGNATURE "\x21\x31\0\xd8/run/a.sock";
+
+	is_from((struct str){ bytes, sizeof(bytes) }, sizeof(bytes), NULL, 0);
+	bytes[15] = (char)0xd7;
+	is_int(read_all((struct str){ bytes, sizeof(bytes) }), PROXY_BAD);
+}
+
 static void version_2_that_cannot_be_is_refused(void)
 {
 	is_bad(SIGNATURE "\x22\x11\0\x0c............");
@@ -97,6 +109,7 @@ int main(void)
 	TEST(a_line_that_is_not_exactly_of_the_form_is_refused);
 	TEST(a_line_longer_than_107_bytes_is_refused_before_its_end);
 	TEST(version_2_names_its_length_and_what_it_does_not_need_is_skipped);
+	TEST(version_2_of_a_unix_socket_has_no_address_for_us);
 	TEST(version_2_that_cannot_be_is_refused);
 	return tap_done();
 }
