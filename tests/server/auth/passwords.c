@@ -60,6 +60,9 @@ static void what_is_no_hash_is_refused(void)
 		"$5$IeaomH1t0t79ShF5t59ZywXLL/dm2jA/3vpoR6EMo74",
 		"$y$j75$saltsalt$dcES1V2ObHxwg5SPWFy8vvQpaTjH6WqGwOlDjHHVu2",
 		"$y$k75$saltsalt$dcES1V2ObHxwg5SPWFy8vvQpaTjH6WqGwOlDjHHVu29",
+		"$y$j755$saltsalt$dcES1V2ObHxwg5SPWFy8vvQpaTjH6WqGwOlDjHHVu29",
+		"$y$j7$saltsalt$dcES1V2ObHxwg5SPWFy8vvQpaTjH6WqGwOlDjHHVu29",
+		"$y$j75",
 		"$y$j7!$saltsalt$dcES1V2ObHxwg5SPWFy8vvQpaTjH6WqGwOlDjHHVu29",
 	};
 

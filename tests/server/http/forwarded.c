@@ -67,6 +67,13 @@ static void ports_are_read(void)
 	say("X-Forwarded-For", "192.0.2.1:4711");
 	is_text(who(), "192.0.2.1");
 	is_int(said.port, 4711);
+	say("X-Forwarded-For", "192.0.2.1:65535");
+	is_text(who(), "192.0.2.1");
+	is_int(said.port, 65535);
+	say("X-Forwarded-For", "192.0.2.1:65536");
+	is_text(who(), "none");
+	say("X-Forwarded-For", "192.0.2.1:");
+	is_text(who(), "none");
 	say("Forwarded", "for=\"[2001:db8::1]:80\"");
 	is_text(who(), "2001:db8::1");
 	is_int(said.port, 80);

@@ -218,6 +218,30 @@ static void unsafe_methods_invalidate_when_they_succeed(void)
 	is_false(http_invalidates(HTTP_OPTIONS, 200));
 }
 
+static struct http_cache_control control_of(const char *value)
+{
+	struct http_field field = { STR("Cache-Control"), str_of(value) };
+	struct http_cache_control control;
+
+	http_cache_control_read(&field, 1, &control);
+	return control;
+}
+
+/* What stands in quotes is a value, whatever it looks like; and a quote without its end is one. */
+static void quotes_of_directives_are_read_as_they_are_written(void)
+{
+	is_int(control_of("max-age=\"60\"").max_age.seconds, 60);
+	is_int(control_of("max-age=\"\"").max_age.seconds, 0);
+	is_int(control_of("max-age=\"").max_age.seconds, 0);
+	is_true(control_of("a=\"b, c\", no-store").no_store);
+	is_false(control_of("a=\"no-store, no-store\"").no_store);
+	is_false(control_of("a=\"\\\", no-store, b\"").no_store);
+	is_true(control_of("a=\"\\\\\", no-store").no_store);
+	is_false(control_of("a=\"b, no-store").no_store);
+	is_false(control_of("a=\"b, no-store\\").no_store);
+	is_true(control_of("no-cache=\"Set-Cookie, X\", private").is_private);
+}
+
 static void is_vary(const char *text, const char *want)
 {
 	struct http_field fields[FIELDS];
@@ -241,6 +265,23 @@ static void vary_names_its_fields_in_one_form(void)
 	is_vary("Vary: a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", NULL);
 }
 
+static void vary_has_at_most_512_bytes(void)
+{
+	char name[HTTP_VARY_MAX + 1], out[HTTP_VARY_MAX];
+	struct http_field vary[] = { { STR("Vary"), STR("b") },
+				     { STR("Vary"), { name, sizeof(name) } } };
+	size_t len = 0;
+
+	memset(name, 'a', sizeof(name));
+	is_false(http_vary_read(vary, 2, out, &len));
+	vary[1].value.len = HTTP_VARY_MAX - 2;
+	is_true(http_vary_read(vary, 2, out, &len));
+	is_int(len, HTTP_VARY_MAX);
+	is_str(((struct str){ out + HTTP_VARY_MAX - 3, 3 }), STR("a,b"));
+	vary[1].value.len = HTTP_VARY_MAX - 1;
+	is_false(http_vary_read(vary, 2, out, &len));
+}
+
 int main(void)
 {
 	TEST(what_may_be_kept_and_how_long);
@@ -248,6 +289,8 @@ int main(void)
 	TEST(the_way_to_the_server_counts_as_age);
 	TEST(what_a_request_allows);
 	TEST(unsafe_methods_invalidate_when_they_succeed);
+	TEST(quotes_of_directives_are_read_as_they_are_written);
 	TEST(vary_names_its_fields_in_one_form);
+	TEST(vary_has_at_most_512_bytes);
 	return tap_done();
 }
