@@ -308,6 +308,47 @@ static void who_waits_no_more_makes_room_for_others_who_wait(void)
 	over(actor);
 }
 
+static void of_many_who_wait_one_who_waits_no_more_makes_room_soon(void)
+{
+	struct actor *actor = spawn();
+	struct future *gone;
+	unsigned n_refused = 0;
+
+	actor_set_limits(actor, &(struct mailbox_limits){
+					.n_max = 1, .wait_max = 1000, .full = MAILBOX_WAIT });
+	for (unsigned i = 0; i < 1000; i++)
+		say(actor, '.');
+	gone = actor_offer(actor, loop, &note_create('d')->message);
+	is_int(say(actor, 'e'), -ENOBUFS);
+	future_discard(gone);
+	future_unref(gone);
+	while (n_refused < 10 && say(actor, 'e') < 0)
+		n_refused++;
+	is_true(n_refused < 10);
+	over(actor);
+}
+
+static void what_waits_comes_in_though_the_limits_have_become_smaller(void)
+{
+	struct actor *actor = spawn();
+	struct note *large = note_create('c');
+
+	limit(actor, MAILBOX_WAIT);
+	say(actor, 'a');
+	say(actor, 'b');
+	large->message.size = 300;
+	is_int(actor_dispatch(actor, &large->message), 1);
+	is_int(say(actor, 'd'), 1);
+	actor_set_limits(actor, &(struct mailbox_limits){
+					.max_bytes = 250, .wait_max = 2, .full = MAILBOX_WAIT });
+	settle();
+	is_text(trace, "abcd");
+	is_int(say(actor, 'e'), 0);
+	settle();
+	is_text(trace, "abcde");
+	over(actor);
+}
+
 static void a_mailbox_is_bounded_in_bytes(void)
 {
 	struct actor *actor = spawn();
@@ -385,7 +426,9 @@ static void an_end_at_once_interrupts_what_is_held(void)
 	actor_terminate(actor, false);
 	settle();
 	is_int(n_interrupts, 0);
+	is_false(actor_is_stopping(actor));
 	actor_terminate(actor, true);
+	is_true(actor_is_stopping(actor));
 	settle();
 	is_int(n_interrupts, 1);
 	is_int(n_finis, 1);
@@ -737,6 +780,8 @@ int main(void)
 	TRY(a_full_mailbox_drops_the_newest);
 	TRY(a_full_mailbox_lets_some_wait_in_order);
 	TRY(who_waits_no_more_makes_room_for_others_who_wait);
+	TRY(of_many_who_wait_one_who_waits_no_more_makes_room_soon);
+	TRY(what_waits_comes_in_though_the_limits_have_become_smaller);
 	TRY(a_mailbox_is_bounded_in_bytes);
 	TRY(a_word_comes_before_all_messages_and_needs_no_room);
 	TRY(an_end_in_order_comes_after_the_messages);
