@@ -261,6 +261,10 @@ static void a_secret_that_is_too_short_for_its_hash_does_not_fit(void)
 	       JWT_FINE);
 	is_int(jwt_verify(&jwt, jwks), JWT_KEY_UNKNOWN);
 	jwks_unref(jwks);
+	jwks = jwks_of_secret(str_first(test_secret, 32));
+	is_true(key_fits(&jwks->keys[0], alg_find(STR("HS256"))));
+	is_false(key_fits(&jwks->keys[0], alg_find(STR("HS384"))));
+	jwks_unref(jwks);
 }
 
 /* r and s are of full length, each; DER is not what JWS has. */

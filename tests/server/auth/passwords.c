@@ -114,15 +114,20 @@ static void what_is_wrong_with_users_is_said_without_what_they_hide(void)
 {
 	struct str text = arena_printf(&arena, "sesame\nada:sesame\nbob:%s\nbob:%s\n:%s\n",
 				       hashes[0], hashes[0], hashes[0]);
+	char long_name[USER_NAME_MAX + 1];
 	struct users users;
 	struct buf out;
 
+	memset(long_name, 'a', sizeof(long_name));
 	diag_init(&diag);
 	users_init(&users, &arena);
 	users_read(&users, text, STR("users"), (struct place){ 0 }, &diag);
 	users_add(&users, STR("a:b"), str_of(hashes[0]), (struct place){ 0 }, &diag);
 	users_add(&users, STR("eve"), STR("sesame"), (struct place){ 0 }, &diag);
-	is_int((int64_t)diag.n_errors, 6);
+	users_add(&users, STR("a\nb"), str_of(hashes[0]), (struct place){ 0 }, &diag);
+	users_add(&users, (struct str){ long_name, sizeof(long_name) }, str_of(hashes[0]),
+		  (struct place){ 0 }, &diag);
+	is_int((int64_t)diag.n_errors, 8);
 	is_int((int64_t)users.n_users, 1);
 	buf_init_arena(&out, &arena);
 	diag_write(&diag, &out);
