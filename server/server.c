@@ -383,6 +383,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	server_settle_swaps(server);
 	server_stop_clients(server);
 	server_stop_store(server);
 	jq_pool_destroy(server->jq);
