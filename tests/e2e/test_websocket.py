@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import json
+import time
 
 import pytest
 
@@ -186,6 +187,36 @@ routes:
         await asyncio.sleep(0.5)  # the time passes: it answers by itself
         await (await socket.ping())
     talk(daemon, "/ws", alive)
+
+
+def test_a_client_that_is_slow_with_a_message_is_closed_with_1008_however_it_keeps_awake(leat):
+    daemon = leat("""
+routes:
+  GET /slow: { websocket: { arrival: 50ms, on_message: { reply: "${message.text}" } } }
+  GET /usual: { websocket: { on_message: { reply: "${message.text}" } } }
+""")
+    mask = bytes(4)
+
+    def opened(path):
+        client = daemon.connect().send(HANDSHAKE.format(path=path))
+        assert client.head().status == 101
+        return client
+
+    for begin, more, rest in ((b"\x81\xfe\x10\x00" + mask, b"x", b"x" * 4095),
+                              (b"\x01\x81" + mask + b"x", b"\x8a\x80" + mask, b"\x80\x80" + mask)):
+        slow, usual = opened("/slow"), opened("/usual")
+        for client in (slow, usual):
+            client.send(begin)
+        time.sleep(0.06)  # that much has to pass: more does no harm
+        for client in (slow, usual):
+            client.send(more)
+        assert slow._exactly(4) == b"\x88\x1d\x03\xf0"  # 1008
+        assert slow._exactly(27) == b"the message came too slowly"
+        slow.half_close()
+        assert slow.is_closed()
+        usual.send(rest)
+        assert usual._exactly(2)[0] == 0x81
+        usual.close()
 
 
 HANDSHAKE = ("GET {path} HTTP/1.1\r\nHost: leat.test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
