@@ -151,6 +151,22 @@ routes:
     talk(daemon, "/ws", conversation, compression=None)
 
 
+def test_messages_that_need_more_than_limits_memory_close_with_1011_and_the_log_says_why(leat):
+    daemon = leat("""
+limits: { memory: 64k }
+routes:
+  GET /ws: { websocket: { on_message: { reply: { text: "${message.text}${message.text}", binary: "${message.base64}" } } } }
+""")
+
+    for message in (b"x" * 60000, "x" * 40000):
+        async def conversation(socket):
+            await socket.send(message)
+            await closes(socket, 1011)
+        talk(daemon, "/ws", conversation, compression=None)
+    daemon.await_line("websocket failed .* code=1011 detail=\"limits.memory is reached\"")
+    daemon.await_line("handler failed .* task=reply code=memory_limit detail=\"limits.memory is reached\"")
+
+
 def test_the_subprotocol_is_the_first_of_the_client_that_is_spoken(leat):
     daemon = leat("""
 routes:
