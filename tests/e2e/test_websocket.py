@@ -2,12 +2,13 @@
 import asyncio
 import contextlib
 import json
+import select
 import time
 
 import pytest
 
 from certs import Certs, context
-from leat import TIMEOUT, await_true
+from leat import TIMEOUT, await_true, within
 
 websockets = pytest.importorskip("websockets", reason="python3-websockets is not installed")
 
@@ -218,20 +219,18 @@ routes:
         assert client.head().status == 101
         return client
 
-    for begin, more, rest in ((b"\x81\xfe\x10\x00" + mask, b"x", b"x" * 4095),
+    for begin, more, rest in ((b"\x81\xfe\x10\x00" + mask, b"x", b"x" * 4096),
                               (b"\x01\x81" + mask + b"x", b"\x8a\x80" + mask, b"\x80\x80" + mask)):
-        slow, usual = opened("/slow"), opened("/usual")
-        for client in (slow, usual):
-            client.send(begin)
-        time.sleep(0.06)  # that much has to pass: more does no harm
-        for client in (slow, usual):
-            client.send(more)
+        slow, usual = (opened(path).send(begin) for path in ("/slow", "/usual"))
+        deadline = within(10)
+        while not select.select([slow.sock], [], [], 0.01)[0]:  # it says something, and does not get on
+            assert time.monotonic() < deadline
+            slow.send(more)
         assert slow._exactly(4) == b"\x88\x1d\x03\xf0"  # 1008
         assert slow._exactly(27) == b"the message came too slowly"
         slow.half_close()
         assert slow.is_closed()
-        usual.send(rest)
-        assert usual._exactly(2)[0] == 0x81
+        assert usual.send(rest)._exactly(2)[0] == 0x81
         usual.close()
 
 
