@@ -67,6 +67,9 @@ static const struct {
 	{ "--B\r\n" FIELD("a") "X\r\n\r\n", "!400 a field of a part is malformed" },
 	{ "--B\r\n" FIELD("a") "X: a\nb\r\n\r\n", "!400 a field of a part is malformed" },
 	{ "--B\r\n" FIELD("a") "X: a\rb\r\n\r\n", "!400 a field of a part is malformed" },
+	{ "--B\r\n" FIELD("a") "\rx\r\n\r\n", "!400 a field of a part is malformed" },
+	{ "--B\r\n\n" FIELD("a") "\r\n", "!400 a field of a part is malformed" },
+	{ "--B\r\n" FIELD("a") "\n\r\n", "!400 a field of a part is malformed" },
 	{ "--B\r\n" FIELD("a") "Content-Transfer-Encoding: base64\r\n\r\n",
 	  "!400 a Content-Transfer-Encoding; send the part as it is" },
 	/* fields */
