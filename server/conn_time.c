@@ -53,13 +53,14 @@ bool conn_is_waited_for(const struct conn *conn)
 	       (conn->state == CONN_WRITE && !conn->raw && conn_source_is_waiting(conn));
 }
 
-/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */
+/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither, or there
+ * are messages to be handled whatever has become of who sent them. */
 static int conn_peek(struct conn *conn)
 {
 	int r = stream_peek(&conn->stream);
 
 	if (r < 0 && r != -EAGAIN)
-		return r;
+		return conn->is_message && conn->in_len > 0 && conn_is_link(conn) ? 1 : r;
 	return r == 0 && conn->in_len == 0 ? 0 : 1;
 }
 
