@@ -3,7 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "server/sql/pg_cancel.h"
-#include "server/sql/sql_url.h"
+#include "server/sql/pg_params.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -415,63 +415,14 @@ static void conn_on_event(struct watch *watch, uint32_t events)
 
 /* ------------------------------------------------------------ opening */
 
-static void conn_ignore_notice(void *arg, const char *message)
-{
-	(void)arg;
-	(void)message;
-}
-
-struct parameters {
-	const char *names[24], *values[24];
-	size_t n;
-};
-
-static void parameters_add(struct parameters *parameters, const char *name, const char *value)
-{
-	if (!value || !value[0])
-		return;
-	check(parameters->n + 1 < ARRAY_LEN(parameters->names));
-	parameters->names[parameters->n] = name;
-	parameters->values[parameters->n++] = value;
-}
-
-static void parameters_add_query(struct parameters *parameters, const struct sql_address *address,
-				 struct arena *arena)
-{
-	struct str value;
-
-	for (size_t i = 0; pg_parameters[i]; i++)
-		if (sql_url_parameter(address->query, pg_parameters[i], arena, &value))
-			parameters_add(parameters, pg_parameters[i], value.ptr);
-}
-
 static void conn_connect(struct pg_conn *conn, const char *host, const char *hostaddr)
 {
-	const struct sql_address *address = &conn->pool->db->address;
-	struct parameters parameters = { 0 };
-	struct arena arena;
-
-	arena_init_required(&arena);
-	parameters_add(&parameters, "host", host);
-	parameters_add(&parameters, "hostaddr", hostaddr);
-	parameters_add(&parameters, "port", conn->pool->port);
-	parameters_add(&parameters, "user", address->user.ptr);
-	parameters_add(&parameters, "password", address->password.ptr);
-	parameters_add(&parameters, "dbname", address->database.ptr);
-	parameters_add(&parameters, "client_encoding", "UTF8");
-	parameters_add(&parameters, "gssencmode", "disable");
-	parameters_add(&parameters, "passfile",
-		       "/dev/null/none"); /* of what is there it would complain */
-	parameters_add(&parameters, "fallback_application_name", "leat");
-	parameters_add_query(&parameters, address, &arena);
 	conn->state = PG_CONNECT;
-	conn->pg = PQconnectStartParams(parameters.names, parameters.values, 0);
-	arena_fini(&arena);
+	conn->pg = pg_params_connect(&conn->pool->db->address, host, hostaddr, conn->pool->port);
 	if (!conn->pg) {
 		conn_fail(conn, ERROR_MEMORY_LIMIT, STR("no memory"));
 		return;
 	}
-	PQsetNoticeProcessor(conn->pg, conn_ignore_notice, NULL);
 	if (PQstatus(conn->pg) == CONNECTION_BAD || !conn_watch(conn, EPOLLOUT))
 		conn_lose(conn);
 }
