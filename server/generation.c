@@ -416,6 +416,7 @@ static void load_sections(struct load *load)
 	natives_declare_actors(&generation->natives, &load->compiler, &generation->actors);
 	generation->actors.compute = &generation->queues.queues[0];
 	load->compiler.actors = &load->generation->actors;
+	peer_section_check_reach(load->config.peers, &generation->actors, load->diag);
 	load_flows(load);
 	actor_section_compile(&load->generation->actors, &load->compiler, load->config.actors);
 	load_routes(load);

@@ -35,12 +35,47 @@ static void mesh_fini(struct fellow *peer)
 	free(mesh);
 }
 
-static bool mesh_is_right(const struct peer_conf *conf, const struct node_entry *entry, bool open,
-			  struct diag *diag)
+/* With auth: tls nothing else tells the other host who we are, or us who it is. */
+static void mesh_check_tls(const struct peer_conf *conf, const struct node_entry *entry,
+			   struct diag *diag)
 {
-	const struct node_entry *connect = node_entry_find(entry->value, "connect");
-	size_t n_errors = diag->n_errors;
+	const struct node *tls = node_find(entry->value, "tls");
+	const struct node *verify = tls ? node_find(tls, "verify") : NULL;
+	const char *problem = NULL;
 
+	if (conf->address.len == 0 && conf->subject.len == 0)
+		problem = "add subject: what its certificate says, by which it is known when it "
+			  "connects";
+	else if (conf->address.len && (!tls || !node_find(tls, "cert")))
+		problem = "add tls: {ca: FILE, cert: FILE, key: FILE}: what is believed of that "
+			  "host, and what is shown to it";
+	else if (verify && verify->kind == NODE_BOOL && !verify->boolean)
+		problem = "its certificate has to be looked at: remove verify: false";
+	if (problem)
+		diag_error(diag, entry->key_place, "with auth: tls: %s", problem);
+}
+
+static void mesh_check_auth(const struct peer_conf *conf, const struct node_entry *entry,
+			    struct diag *diag)
+{
+	if (conf->auth == PEER_AUTH_TLS)
+		mesh_check_tls(conf, entry, diag);
+	else if (conf->subject.len)
+		diag_error(
+			diag, node_find(entry->value, "subject")->place,
+			"the subject of a certificate is looked at with auth: tls; remove it, or "
+			"add that");
+	if (conf->auth == PEER_AUTH_KEY && !node_find(entry->value, "key"))
+		diag_error(
+			diag, entry->key_place,
+			"peer \"%.*s\" needs a key: ${secret.NAME}; or auth: none, where everybody "
+			"who can connect may send",
+			STR_ARG(conf->name));
+}
+
+static void mesh_check_names(const struct peer_conf *conf, const struct node_entry *entry,
+			     struct diag *diag)
+{
 	if (conf->as.len == 0)
 		diag_error(
 			diag, entry->key_place,
@@ -59,12 +94,16 @@ static bool mesh_is_right(const struct peer_conf *conf, const struct node_entry 
 			"both hosts are called %.*s; `as` is the name of this one, the entry's key "
 			"that of the other",
 			STR_ARG(conf->name));
-	if (!node_find(entry->value, "key") && !open)
-		diag_error(
-			diag, entry->key_place,
-			"peer \"%.*s\" needs a key: ${secret.NAME}; or auth: none, where everybody "
-			"who can connect may send",
-			STR_ARG(conf->name));
+}
+
+static bool mesh_is_right(const struct peer_conf *conf, const struct node_entry *entry,
+			  struct diag *diag)
+{
+	const struct node_entry *connect = node_entry_find(entry->value, "connect");
+	size_t n_errors = diag->n_errors;
+
+	mesh_check_names(conf, entry, diag);
+	mesh_check_auth(conf, entry, diag);
 	if (conf->address.len == 0 && (conf->always || conf->tls))
 		diag_error(diag, conf->always ? connect->key_place : entry->key_place,
 			   "peer \"%.*s\" has no address that could be connected to",

@@ -10,7 +10,8 @@ bool peer_auth_nonce(unsigned char out[PEER_NONCE_SIZE])
 	return getrandom(out, PEER_NONCE_SIZE, 0) == PEER_NONCE_SIZE;
 }
 
-static bool auth_make(const struct peer_auth *auth, const char *label, unsigned char out[32])
+static bool auth_make(const struct peer_auth *auth, struct str key, const char *label,
+		      unsigned char out[32])
 {
 	struct buf said;
 	bool ok;
@@ -24,36 +25,53 @@ static bool auth_make(const struct peer_auth *auth, const char *label, unsigned 
 		peer_put(&said, auth->instances[side], 8);
 		buf_add(&said, (struct str){ (const char *)auth->nonces[side], PEER_NONCE_SIZE });
 	}
-	ok = !said.error &&
-	     HMAC(EVP_sha256(), auth->key.len ? auth->key.ptr : "", (int)auth->key.len,
-		  (const unsigned char *)said.data, said.len, out, NULL);
+	ok = !said.error && HMAC(EVP_sha256(), key.len ? key.ptr : "", (int)key.len,
+				 (const unsigned char *)said.data, said.len, out, NULL);
 	buf_fini(&said);
 	return ok;
+}
+
+static const char *auth_label(enum peer_side side)
+{
+	return side == PEER_CONNECTS ? "connects" : "accepts";
 }
 
 bool peer_auth_prove(const struct peer_auth *auth, enum peer_side side,
 		     unsigned char out[PEER_PROOF_SIZE])
 {
-	return auth_make(auth, side == PEER_CONNECTS ? "connects" : "accepts", out);
+	return auth_make(auth, auth->key, auth_label(side), out);
 }
 
-bool peer_auth_is_right(const struct peer_auth *auth, enum peer_side side, struct str proof)
+static bool auth_is_of(const struct peer_auth *auth, struct str key, enum peer_side side,
+		       struct str proofs)
 {
 	unsigned char right[PEER_PROOF_SIZE];
+	bool found = false;
 
-	if (proof.len != PEER_PROOF_SIZE)
+	if (key.len == 0 || !auth_make(auth, key, auth_label(side), right))
 		return false;
-	if (auth->key.len == 0)
+	for (size_t at = 0; at + PEER_PROOF_SIZE <= proofs.len; at += PEER_PROOF_SIZE)
+		found |= CRYPTO_memcmp(right, proofs.ptr + at, PEER_PROOF_SIZE) == 0;
+	return found;
+}
+
+bool peer_auth_settle(struct peer_auth *auth, enum peer_side side, struct str proofs)
+{
+	if (proofs.len == 0 || proofs.len % PEER_PROOF_SIZE != 0)
+		return false;
+	if (auth->key.len == 0 || auth_is_of(auth, auth->key, side, proofs))
 		return true;
-	return peer_auth_prove(auth, side, right) &&
-	       CRYPTO_memcmp(right, proof.ptr, PEER_PROOF_SIZE) == 0;
+	if (!auth_is_of(auth, auth->old_key, side, proofs))
+		return false;
+	auth->key = auth->old_key;
+	return true;
 }
 
 bool peer_auth_seal(const struct peer_auth *auth, enum peer_side side, struct peer_seal *ret_seal)
 {
 	*ret_seal = (struct peer_seal){ .on = auth->key.len > 0 };
 	return !ret_seal->on ||
-	       auth_make(auth,
+	       auth_make(auth, auth->key,
 			 side == PEER_CONNECTS ? "seals of who connects" : "seals of who accepts",
 			 ret_seal->key);
 }

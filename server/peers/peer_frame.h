@@ -14,7 +14,7 @@
  *
  *   type          body
  *   1 HELLO       version 8 | nonce 32 bytes | instance 64 | from text8 | to text8
- *   2 CHALLENGE   nonce 32 bytes | instance 64 | proof 32 bytes
+ *   2 CHALLENGE   nonce 32 bytes | instance 64 | proof 32 bytes | proof 32 bytes
  *   3 PROOF       proof 32 bytes
  *   4 WELCOME     message_max 32
  *   5 REFUSED     why text8
@@ -31,9 +31,10 @@
  *   25 GOODBYE    (nothing)
  *
  * Who has connected sends HELLO: `from` is its name in the other's `peers:`, `to` the other's name in its
- * own. CHALLENGE proves that the other has the key, PROOF that it has it itself (peer_auth.h), WELCOME
- * opens the connection; both sides send one. From there on every frame has a seal, unless there is no key
- * (auth: none): the first 16 bytes of HMAC-SHA256 with the key of its direction and connection, over the
+ * own. CHALLENGE proves that the other has the key (and the old one, while keys are changed; else the second
+ * proof is of a key that nobody has), PROOF that it has one of them itself (peer_auth.h), WELCOME opens
+ * the connection; both sides send one. From there on every frame has a seal, unless there is no key
+ * (auth: tls, where the certificates of both sides say who they are and TLS seals; auth: none): the first 16 bytes of HMAC-SHA256 with the key of its direction and connection, over the
  * number of the frame in its direction (64, from 0) and the SHA-256 of the frame as far as its body. So nothing can be
  * put in, left out, changed or said again, also not by those who carry the bytes. They are not hidden:
  * that is TLS's work.

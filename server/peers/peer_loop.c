@@ -172,9 +172,12 @@ static void peers_on_end(struct actor_loop *on, struct str group, struct str nam
 		return;
 	peers = loop->peers;
 	lock_acquire(&peers->lock);
-	for (size_t i = 0; i < peers->n_at_work; i++)
-		if (peers->at_work[i]->form == &peer_leat)
-			mesh_tell_ended(mesh_of(peers->at_work[i]), group, name, reason);
+	for (size_t i = 0; i < peers->n_at_work; i++) {
+		struct fellow *peer = peers->at_work[i];
+
+		if (peer->form == &peer_leat && peer_may_reach(&peer->conf.reach, group))
+			mesh_tell_ended(mesh_of(peer), group, name, reason);
+	}
 	lock_release(&peers->lock);
 }
 

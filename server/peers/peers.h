@@ -16,6 +16,7 @@
 #include "server/client/upstream.h"
 #include "server/networks.h"
 #include "server/peers/address.h"
+#include "server/peers/reach.h"
 #include <stdatomic.h>
 
 struct fellow;
@@ -27,16 +28,22 @@ struct worker;
 
 /* ------------------------------------------------------------ one host */
 
+enum peer_auth_kind { PEER_AUTH_KEY, PEER_AUTH_TLS, PEER_AUTH_NONE };
+
 /* As it was configured; fixed. */
 struct peer_conf {
 	struct str name;    /* what it is called here */
 	struct str address; /* normal; empty: it cannot be connected to, and comes to us */
 	struct upstream_server server; /* the same */
 	struct str as;                 /* what we are called there */
-	struct str key;                /* the secret that both have; empty with auth: none */
-	struct tls_client *tls;        /* a reference; NULL: plain */
-	struct str server_name;        /* that its certificate has; empty: its host */
-	bool always;                   /* connected also while nothing is sent */
+	int auth;                      /* enum peer_auth_kind */
+	struct str key;                /* the secret that both have; empty but with auth: key */
+	struct str old_key;            /* that is taken as well, while it is changed; or empty */
+	struct str subject;      /* with auth: tls, of its certificate; empty: it may not connect */
+	struct tls_client *tls;  /* a reference; NULL: plain */
+	struct str server_name;  /* that its certificate has; empty: its host */
+	bool always;             /* connected also while nothing is sent */
+	struct peer_reach reach; /* of our actors */
 	uint64_t connect_ms, heartbeat_ms, grace_ms;
 	size_t queue_max, bytes_max, message_max;
 	/* of libprocess (wire.h) */
@@ -64,7 +71,7 @@ struct peer_form {
 	bool one_way;     /* nothing can be asked */
 
 	/* Whether what is configured makes sense; errors go to diag. */
-	bool (*is_right)(const struct peer_conf *conf, const struct node_entry *entry, bool open,
+	bool (*is_right)(const struct peer_conf *conf, const struct node_entry *entry,
 			 struct diag *diag);
 
 	/* The message for the actor send->name of that host, from the loop of `from`. As actors_send(): asks:

@@ -11,16 +11,16 @@
 static const struct peer_form *const forms[] = { &peer_leat, &peer_libprocess };
 static const char *const form_choices[] = { "leat", "libprocess", NULL };
 
-enum { AUTH_KEY, AUTH_NONE, KEY_LEN_MIN = 16 };
-static const char *const auth_choices[] = { "key", "none", NULL };
+enum { KEY_LEN_MIN = 16 };
+static const char *const auth_choices[] = { "key", "tls", "none", NULL }; /* enum peer_auth_kind */
 static const char *const body_choices[] = { "auto", "text", "base64", NULL };
 static const char *const connect_choices[] = { "on_demand", "always", NULL };
 
 struct peer_config {
-	struct str address, as, key;
+	struct str address, as, key, old_key, subject;
 	int form, auth, connect, body;
 	bool answers;
-	struct setting_texts from;
+	struct setting_texts from, actors;
 	const struct node *tls;
 	uint64_t timeout_ms, heartbeat_ms, grace_ms, bytes, max;
 	int64_t messages;
@@ -35,8 +35,20 @@ const struct setting peer_keys[] = {
 	{ "as", SETTING_TEXT, AT(as), .help = "The name of our entry in its `peers:`." },
 	{ "key", SETTING_TEXT, AT(key),
 	  .help = "The secret that both have, 16 bytes or more: ${secret.NAME}." },
-	{ "auth", SETTING_CHOICE, AT(auth), "key", "With none, whoever says its name is believed.",
+	{ "old_key", SETTING_TEXT, AT(old_key),
+	  .help = "One more key that is taken, until the other host has the new one." },
+	{ "auth", SETTING_CHOICE, AT(auth), "key",
+	  "How both prove who they are: by the key, or by their certificates (tls). With none, "
+	  "whoever says its name is believed.",
 	  .choices = auth_choices },
+	{ "subject", SETTING_TEXT, AT(subject),
+	  .help = "With auth: tls, the subject of the certificate that it shows when it connects, "
+		  "as "
+		  "${tls.client.subject} tells it: CN=shop,O=Example." },
+	{ "actors", SETTING_TEXTS, AT(actors),
+	  .help = "The names (without keys) of those of our actors that it may send to and be "
+		  "linked "
+		  "to; all when not said, none with []." },
 	{ "tls", SETTING_MAP, AT(tls),
 	  .help = "Its address is of a listener with TLS: how it is believed.",
 	  .keys = upstream_tls_keys },
@@ -120,22 +132,37 @@ static bool peer_read_address(struct fellow *peer, const struct node_entry *entr
 	return true;
 }
 
-static bool peer_read_key(struct fellow *peer, const struct peer_config *config,
-			  const struct node_entry *entry, bool checking, struct diag *diag)
+/* `node` may be NULL. */
+static bool peer_check_key(const struct peer_config *config, const struct node *node,
+			   struct str key, bool checking, struct diag *diag)
 {
+	const char *problem = NULL;
+
+	if (node && config->auth != PEER_AUTH_KEY)
+		problem = "is not used; remove it";
+	else if (node && key.len < KEY_LEN_MIN && (key.len || !checking))
+		problem = "is too short to be a secret; make it with `openssl rand -hex 32`";
+	if (problem)
+		diag_error(diag, node->place, "with auth: %s the key %s",
+			   auth_choices[config->auth], problem);
+	return !problem;
+}
+
+static bool peer_read_keys(struct fellow *peer, const struct peer_config *config,
+			   const struct node_entry *entry, bool checking, struct diag *diag)
+{
+	const struct node *old = node_find(entry->value, "old_key");
 	const struct node *node = node_find(entry->value, "key");
 
-	if (config->auth == AUTH_NONE && node) {
-		diag_error(diag, node->place, "with auth: none the key is not used; remove one");
+	if (!peer_check_key(config, node, config->key, checking, diag) ||
+	    !peer_check_key(config, old, config->old_key, checking, diag))
 		return false;
-	}
-	if (node && config->key.len < KEY_LEN_MIN && (config->key.len || !checking)) {
-		diag_error(diag, node->place,
-			   "the key is too short to be a secret; make it with `openssl rand -hex "
-			   "32`");
+	if (old && !node) {
+		diag_error(diag, old->place, "old_key stands beside the key that replaces it");
 		return false;
 	}
 	peer->conf.key = arena_str(&peer->arena, config->key);
+	peer->conf.old_key = arena_str(&peer->arena, config->old_key);
 	return true;
 }
 
@@ -165,6 +192,8 @@ static void peer_take(struct fellow *peer, const struct peer_config *config)
 	struct peer_conf *conf = &peer->conf;
 
 	conf->as = arena_str(&peer->arena, config->as);
+	conf->auth = config->auth;
+	conf->subject = arena_str(&peer->arena, config->subject);
 	conf->always = config->connect == 1;
 	conf->body = config->body;
 	conf->answers = config->answers;
@@ -179,12 +208,13 @@ static void peer_take(struct fellow *peer, const struct peer_config *config)
 static bool peer_conf_is_same(const struct peer_conf *a, const struct peer_conf *b)
 {
 	return str_eq(a->name, b->name) && str_eq(a->address, b->address) && str_eq(a->as, b->as) &&
-	       str_eq(a->key, b->key) && !a->tls == !b->tls &&
-	       str_eq(a->server_name, b->server_name) && a->always == b->always &&
-	       a->connect_ms == b->connect_ms && a->heartbeat_ms == b->heartbeat_ms &&
-	       a->grace_ms == b->grace_ms && a->queue_max == b->queue_max &&
-	       a->bytes_max == b->bytes_max && a->message_max == b->message_max &&
-	       a->body == b->body && a->answers == b->answers &&
+	       a->auth == b->auth && str_eq(a->key, b->key) && str_eq(a->old_key, b->old_key) &&
+	       str_eq(a->subject, b->subject) && !a->tls == !b->tls &&
+	       peer_reach_is_same(&a->reach, &b->reach) && str_eq(a->server_name, b->server_name) &&
+	       a->always == b->always && a->connect_ms == b->connect_ms &&
+	       a->heartbeat_ms == b->heartbeat_ms && a->grace_ms == b->grace_ms &&
+	       a->queue_max == b->queue_max && a->bytes_max == b->bytes_max &&
+	       a->message_max == b->message_max && a->body == b->body && a->answers == b->answers &&
 	       str_eq(a->from_text, b->from_text) &&
 	       memcmp(a->tls_identity, b->tls_identity, sizeof(a->tls_identity)) == 0;
 }
@@ -215,10 +245,9 @@ static bool peer_check_keys(const struct fellow *peer, const struct node_entry *
 		const struct peer_form *form; /* that has no use for it */
 		const char *key;
 	} useless[] = {
-		{ &peer_leat, "from" },
-		{ &peer_leat, "body" },
-		{ &peer_leat, "answers" },
-		{ &peer_libprocess, "grace" },
+		{ &peer_leat, "from" },          { &peer_leat, "body" },
+		{ &peer_leat, "answers" },       { &peer_libprocess, "grace" },
+		{ &peer_libprocess, "old_key" }, { &peer_libprocess, "subject" },
 	};
 	bool ok = true;
 
@@ -260,12 +289,14 @@ static struct fellow *peer_compile(const struct node_entry *entry,
 	peer = peer_create(entry->key, forms[config.form]);
 	peer_take(peer, &config);
 	ok = peer_read_address(peer, entry, config.address, diag);
-	ok = peer_read_key(peer, &config, entry, conf->checking, diag) && ok;
+	ok = peer_read_keys(peer, &config, entry, conf->checking, diag) && ok;
 	ok = peer_read_tls(peer, config.tls, conf, diag) && ok;
 	ok = peer_read_from(peer, &config, diag) && ok;
+	peer_reach_read(&peer->conf.reach, &config.actors,
+			node_find(entry->value, "actors") != NULL, &peer->arena);
 	ok = peer_check_keys(peer, entry, diag) && ok;
 	if (ok)
-		ok = peer->form->is_right(&peer->conf, entry, config.auth == AUTH_NONE, diag);
+		ok = peer->form->is_right(&peer->conf, entry, diag);
 	same = before ? peer_section_find(before, entry->key) : NULL;
 	if (ok && same && same->form == peer->form && peer_conf_is_same(&same->conf, &peer->conf)) {
 		fellow_ref(same);

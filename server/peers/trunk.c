@@ -275,7 +275,8 @@ static void trunk_on_link(struct trunk *trunk, struct str name, bool linked)
 
 	if (!mesh_set_linked(mesh, name, linked))
 		trunk_fail(trunk, "it is linked to too many actors");
-	else if (linked && !actor_loop_knows(trunk->loop->actors, name))
+	else if (linked && (!actor_loop_knows(trunk->loop->actors, name) ||
+			    !peer_may_reach(&trunk->peer->conf.reach, name)))
 		mesh_tell_ended(mesh, name, name, str_of(actor_end_name(ACTOR_END_NO_ACTOR)));
 }
 

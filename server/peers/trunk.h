@@ -49,6 +49,8 @@ struct trunk {
 	struct peer_auth auth;
 	char names[2][256];       /* of HELLO: from, to */
 	unsigned char no_key[32]; /* in the place of one that nobody has */
+	struct str
+		subject; /* of the certificate that who connects has shown; the carrier's; or empty */
 	struct peer_seal out_seal, in_seal;
 	struct peer_frames frames;
 	struct buf out;     /* goes to the carrier at the end of a turn */

@@ -8,6 +8,7 @@
 #include "server/peers/peer_loop.h"
 #include "server/peers/trunk.h"
 #include "server/request.h"
+#include "server/tls_info.h"
 #include "server/worker.h"
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct accepted {
 	struct trunk trunk;
 	struct outbox outbox;
 	struct body_intake intake;
+	struct tls_info *tls; /* a reference, or NULL */
 };
 
 static struct accepted *accepted_of(struct trunk *trunk)
@@ -48,6 +50,7 @@ static void accepted_free(struct trunk *trunk)
 	struct accepted *accepted = accepted_of(trunk);
 
 	outbox_fini(&accepted->outbox);
+	tls_info_unref(accepted->tls);
 	free(accepted);
 }
 
@@ -110,6 +113,10 @@ static struct accepted *accepted_create(struct request *request)
 	if (!trunk_init_accepted(&accepted->trunk, loop)) {
 		free(accepted);
 		return NULL;
+	}
+	if (request->tls) {
+		accepted->tls = tls_info_ref(request->tls);
+		accepted->trunk.subject = request->tls->subject;
 	}
 	outbox_init(&accepted->outbox, loop->loop, loop->budget);
 	accepted->outbox.on_sent = accepted_on_sent;

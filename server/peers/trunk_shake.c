@@ -58,22 +58,40 @@ static bool trunk_take_names(struct trunk *trunk, struct str from, struct str to
 	return true;
 }
 
+static struct str trunk_no_key(const struct trunk *trunk)
+{
+	return (struct str){ (const char *)trunk->no_key, sizeof(trunk->no_key) };
+}
+
 static void trunk_put_challenge(struct trunk *trunk)
 {
-	unsigned char proof[PEER_PROOF_SIZE];
+	unsigned char proofs[2][PEER_PROOF_SIZE];
+	struct peer_auth old = trunk->auth;
 	struct buf body;
 
-	if (!peer_auth_prove(&trunk->auth, PEER_ACCEPTS, proof)) {
+	old.key = old.old_key.len ? old.old_key : trunk_no_key(trunk);
+	if (!peer_auth_prove(&trunk->auth, PEER_ACCEPTS, proofs[0]) ||
+	    !peer_auth_prove(&old, PEER_ACCEPTS, proofs[1])) {
 		trunk_fail(trunk, "no memory");
 		return;
 	}
 	buf_init(&body, PEER_HANDSHAKE_MAX);
 	buf_add(&body, (struct str){ (char *)trunk->auth.nonces[PEER_ACCEPTS], PEER_NONCE_SIZE });
 	peer_put(&body, trunk->auth.instances[PEER_ACCEPTS], 8);
-	buf_add(&body, (struct str){ (char *)proof, sizeof(proof) });
+	buf_add(&body, (struct str){ (char *)proofs, sizeof(proofs) });
 	trunk_put(trunk, PEER_CHALLENGE, buf_str(&body));
 	buf_fini(&body);
 	trunk->state = TRUNK_PROOF_WAITED;
+}
+
+/* The other host: what it says, and what its certificate does. */
+static bool trunk_is_of(const struct trunk *trunk, const struct fellow *peer)
+{
+	const struct peer_conf *conf = &peer->conf;
+
+	return peer->form == &peer_leat && str_eq(conf->as, trunk->auth.to) &&
+	       (conf->auth != PEER_AUTH_TLS ||
+		(conf->subject.len && str_eq(conf->subject, trunk->subject)));
 }
 
 /* Who is not known is asked for a proof all the same, so that nobody learns which names there are. */
@@ -95,11 +113,12 @@ void trunk_on_hello(struct trunk *trunk, struct peer_fields *fields)
 	trunk->auth.instances[PEER_CONNECTS] = trunk->instance;
 	trunk->auth.instances[PEER_ACCEPTS] = peers_instance(trunk->loop->peers);
 	peer = peer_section_find_name(trunk->loop->section, from);
-	if (peer && peer->form == &peer_leat && str_eq(peer->conf.as, to)) {
+	if (peer && trunk_is_of(trunk, peer)) {
 		trunk->peer = fellow_ref(peer);
 		trunk->auth.key = peer->conf.key;
+		trunk->auth.old_key = peer->conf.old_key;
 	} else {
-		trunk->auth.key = (struct str){ (char *)trunk->no_key, sizeof(trunk->no_key) };
+		trunk->auth.key = trunk_no_key(trunk);
 	}
 	trunk_put_challenge(trunk);
 }
@@ -110,14 +129,14 @@ void trunk_on_challenge(struct trunk *trunk, struct peer_fields *fields)
 	unsigned char proof[PEER_PROOF_SIZE];
 
 	trunk->instance = peer_get(fields, 8);
-	theirs = peer_get_bytes(fields, PEER_PROOF_SIZE);
+	theirs = peer_get_bytes(fields, (size_t)2 * PEER_PROOF_SIZE);
 	if (!peer_fields_end(fields)) {
 		trunk_fail(trunk, "its first frame is not one of " PEER_PROTOCOL);
 		return;
 	}
 	memcpy(trunk->auth.nonces[PEER_ACCEPTS], nonce.ptr, PEER_NONCE_SIZE);
 	trunk->auth.instances[PEER_ACCEPTS] = trunk->instance;
-	if (!peer_auth_is_right(&trunk->auth, PEER_ACCEPTS, theirs)) {
+	if (!peer_auth_settle(&trunk->auth, PEER_ACCEPTS, theirs)) {
 		trunk_fail(trunk, "that host does not have the key, or has no such peer");
 		return;
 	}
@@ -143,11 +162,11 @@ void trunk_on_proof(struct trunk *trunk, struct peer_fields *fields)
 	struct str proof = peer_get_bytes(fields, PEER_PROOF_SIZE);
 
 	if (!peer_fields_end(fields) || !trunk->peer ||
-	    !peer_auth_is_right(&trunk->auth, PEER_CONNECTS, proof)) {
+	    !peer_auth_settle(&trunk->auth, PEER_CONNECTS, proof)) {
 		if (trunk->peer)
 			atomic_fetch_add(&trunk->peer->stats.denied, 1);
-		log_warning("peer denied name=%s, it has not proven who it is",
-			    LOG_QUOTE(trunk->auth.from));
+		log_warning("peer denied name=%s certificate=%s, it has not proven who it is",
+			    LOG_QUOTE(trunk->auth.from), LOG_QUOTE(trunk->subject));
 		trunk_close(trunk, "it has not proven who it is");
 		return;
 	}
@@ -197,6 +216,7 @@ void trunk_say_hello(struct trunk *trunk)
 	struct buf body;
 
 	auth->key = conf->key;
+	auth->old_key = conf->old_key;
 	auth->instances[PEER_CONNECTS] = peers_instance(trunk->loop->peers);
 	if (!trunk_take_names(trunk, conf->as, conf->name) ||
 	    !peer_auth_nonce(auth->nonces[PEER_CONNECTS])) {

@@ -147,6 +147,10 @@ static void trunk_deliver(struct trunk *trunk, const struct peer_message *messag
 	const char *detail = "";
 	struct future *future;
 
+	if (!peer_may_reach(&trunk->peer->conf.reach, message->actor)) {
+		trunk_refuse(trunk, message->id, ERROR_NOT_FOUND, PEER_REACH_NONE);
+		return;
+	}
 	send.value = message->value.len ? blob_create(message->value) : NULL;
 	future = actors_send(trunk->loop->actors, &send, message->asks, &code, &detail);
 	blob_unref(send.value);

@@ -254,12 +254,12 @@ static bool wire_has_address(const struct peer_conf *conf)
 	return conf->as.len && upstream_read_address(conf->as, 0, &server) == 0 && server.port;
 }
 
-static bool wire_check(const struct peer_conf *conf, const struct node_entry *entry, bool open,
+static bool wire_check(const struct peer_conf *conf, const struct node_entry *entry,
 		       struct diag *diag)
 {
 	const char *problem = NULL;
 
-	if (!open || conf->key.len)
+	if (conf->auth != PEER_AUTH_NONE)
 		problem = "libprocess has no keys: its messages are believed by the address that "
 			  "they come from; say so by auth: none";
 	else if (conf->address.len == 0)

@@ -173,8 +173,8 @@ static void receipt_await(struct request *request, struct future *future)
 
 /* ------------------------------------------------------------ the way in */
 
-static void wire_deliver(struct request *request, const struct libprocess_message *message,
-			 struct blob *value)
+static void wire_deliver(struct request *request, const struct fellow *peer,
+			 const struct libprocess_message *message, struct blob *value)
 {
 	const struct actor_send send = { .name = request->path.segments[0],
 					 .handler = message->name,
@@ -185,7 +185,7 @@ static void wire_deliver(struct request *request, const struct libprocess_messag
 	const char *detail = "";
 	struct future *future = NULL;
 
-	if (wire_name_is_right(send.name))
+	if (wire_name_is_right(send.name) && peer_may_reach(&peer->conf.reach, send.name))
 		future = actors_send(request->worker->actors, &send, false, &code, &detail);
 	else
 		code = ERROR_NOT_FOUND;
@@ -218,7 +218,7 @@ static void wire_serve(struct request *request)
 		return;
 	}
 	atomic_fetch_add_explicit(&peer->stats.received, 1, memory_order_relaxed);
-	wire_deliver(request, &message, value);
+	wire_deliver(request, peer, &message, value);
 }
 
 static const struct reply *wire_admit(struct request *request)

@@ -200,9 +200,10 @@ static bool proves(const struct peer_auth *one, enum peer_side side, const struc
 		   enum peer_side as)
 {
 	unsigned char proof[PEER_PROOF_SIZE];
+	struct peer_auth settled = *other;
 
 	return peer_auth_prove(one, side, proof) &&
-	       peer_auth_is_right(other, as, (struct str){ (const char *)proof, sizeof(proof) });
+	       peer_auth_settle(&settled, as, (struct str){ (const char *)proof, sizeof(proof) });
 }
 
 static void a_proof_is_of_one_key_one_side_and_one_connection(void)
@@ -220,8 +221,30 @@ static void a_proof_is_of_one_key_one_side_and_one_connection(void)
 		is_false(proves(&other_nonce, side, &right, side)); /* said again */
 		is_false(proves(&other_name, side, &right, side));
 	}
-	is_false(peer_auth_is_right(&right, PEER_ACCEPTS, STR("")));
-	is_false(peer_auth_is_right(&right, PEER_ACCEPTS, STR("short")));
+	is_false(peer_auth_settle(&right, PEER_ACCEPTS, STR("")));
+	is_false(peer_auth_settle(&right, PEER_ACCEPTS, STR("short")));
+}
+
+/* Of the two proofs of who accepts, the other side may know either, or both. */
+static void of_two_keys_the_one_that_both_have_is_taken(void)
+{
+	static const char *const keys[] = { "one: 0123456789a", "two: 0123456789a",
+					    "three: 012345678" };
+
+	for (size_t i = 0; i < 9; i++) {
+		struct peer_auth one = auth_of(str_of(keys[0]), 'a'), old = one;
+		struct peer_auth other = auth_of(str_of(keys[i / 3]), 'a');
+		unsigned char proofs[2][PEER_PROOF_SIZE];
+
+		old.key = str_of(keys[1]);
+		other.old_key = str_of(keys[i % 3]);
+		is_true(peer_auth_prove(&one, PEER_ACCEPTS, proofs[0]));
+		is_true(peer_auth_prove(&old, PEER_ACCEPTS, proofs[1]));
+		is_int(peer_auth_settle(&other, PEER_ACCEPTS,
+					(struct str){ (const char *)proofs, sizeof(proofs) }),
+		       i != 8);
+		is_str(other.key, str_of(keys[i / 3 < 2 ? i / 3 : i % 3]));
+	}
 }
 
 static void each_direction_has_a_key_of_its_own(void)
@@ -276,6 +299,7 @@ int main(void)
 	TEST(a_frame_that_is_too_large_is_refused_by_its_head);
 	TEST(messages_and_answers_are_read_as_they_were_written);
 	TEST(a_proof_is_of_one_key_one_side_and_one_connection);
+	TEST(of_two_keys_the_one_that_both_have_is_taken);
 	TEST(each_direction_has_a_key_of_its_own);
 	TEST(addresses_have_one_normal_form);
 	TEST(an_address_is_split_at_its_first_at);
