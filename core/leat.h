@@ -400,7 +400,8 @@ struct leat_api {
 	void *(*state)(struct leat_call *call);
 
 	/* Nobody waits for the result any more: the deadline has passed, the client has left, the flow
-	 * has failed elsewhere. A function that computes for long asks now and then, and returns.
+	 * has failed elsewhere, the actor is terminated at once. A function that computes for long asks now and
+	 * then, and returns.
 	 * Any thread. */
 	bool (*is_cancelled)(const struct leat_call *call);
 

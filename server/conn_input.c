@@ -302,6 +302,7 @@ static bool conn_take_message(struct conn *conn, const struct http_head *head, s
 
 	if (!route || conn->worker->is_main || !libprocess_is_message(head))
 		return false;
+	conn->is_message = true;
 	conn_begin_request(conn, head, bytes, path, &match, false);
 	return true;
 }
@@ -318,8 +319,13 @@ static void conn_route(struct conn *conn, const struct http_head *head, struct s
 		conn_answer_no_route(conn, head, bytes, &path, UINT32_MAX);
 		return;
 	}
-	if (!conn_parse_path(conn, head, &path) || conn_take_message(conn, head, bytes, &path) ||
-	    conn_take_preflight(conn, head, bytes, &path))
+	if (!conn_parse_path(conn, head, &path) || conn_take_message(conn, head, bytes, &path))
+		return;
+	if (conn->unheard) { /* whoever wants an answer has gone */
+		conn_close(conn);
+		return;
+	}
+	if (conn_take_preflight(conn, head, bytes, &path))
 		return;
 	router_find(worker->router, head->method_id, head->method, head->host, &path, &match);
 	if (head->method_id == HTTP_TRACE && match.route &&
@@ -341,6 +347,7 @@ static void conn_begin(struct conn *conn, const struct http_head *head)
 	conn->started_ns = loop_now_ns(worker->loop);
 	conn->http10 = head->minor == 0;
 	conn->is_head = head->method_id == HTTP_HEAD;
+	conn->is_message = false;
 	conn->listen = generation_listen(worker->generation, conn->listener);
 	if (conn->listen)
 		conn->guarded = listen_spec_looks(conn->listen);

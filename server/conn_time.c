@@ -59,13 +59,14 @@ static bool conn_awaits_next(const struct conn *conn)
 	return !conn->source || !conn->source->endless;
 }
 
-/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither. */
+/* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither, or there
+ * are messages to be handled whatever has become of who sent them. */
 static int conn_peek(struct conn *conn)
 {
 	int r = stream_peek(&conn->stream);
 
 	if (r < 0 && r != -EAGAIN)
-		return r;
+		return conn->is_message && conn->in_len > 0 && conn_is_link(conn) ? 1 : r;
 	if (conn->stream.peer_closed && !conn_awaits_next(conn))
 		return 0;
 	return r == 0 && conn->in_len == 0 ? 0 : 1;

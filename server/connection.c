@@ -271,6 +271,29 @@ static void conn_next(struct conn *conn)
 	conn_set_deadline(conn, conn->worker->generation->settings.timeout_idle);
 }
 
+/* A program of libprocess that is linked to nobody here closes its connection behind its last message,
+ * and so resets it under our answers, while others of its messages wait to be read: those are handled. */
+static bool conn_goes_on_unheard(struct conn *conn)
+{
+	if (!conn->stream.error || !conn->is_message || !conn_is_link(conn))
+		return false;
+	conn->unheard = true;
+	stream_read_on(&conn->stream);
+	return true;
+}
+
+static int conn_send_if_heard(struct conn *conn)
+{
+	int r;
+
+	if (conn->unheard) {
+		conn_forget_output(conn);
+		return 1;
+	}
+	r = conn_send(conn);
+	return r < 0 && conn_goes_on_unheard(conn) ? 1 : r;
+}
+
 /* With conn->processing: it may close the connection. */
 void conn_flush(struct conn *conn)
 {
@@ -278,7 +301,7 @@ void conn_flush(struct conn *conn)
 
 	check(conn->processing && conn->state != CONN_HANDLE && conn->state != CONN_ADMIT);
 	do {
-		r = conn_send(conn);
+		r = conn_send_if_heard(conn);
 		if (r < 0) {
 			conn_close(conn);
 		} else if (r == 0) {
@@ -358,6 +381,8 @@ void conn_go_on_sending(struct conn *conn)
 	int r = conn->stream.error ? conn->stream.error : conn_send_rest(conn);
 
 	check(conn->state == CONN_WRITE);
+	if (r < 0 && conn_goes_on_unheard(conn))
+		r = 1;
 	if (r < 0) {
 		conn_close(conn);
 		return;

@@ -35,6 +35,8 @@ struct conn {
 	bool partial;    /* `in` begins with a part of a head that was looked at already */
 	bool duplex; /* in CONN_WRITE: the body of the request that is being answered still comes */
 	bool raw;    /* since a switch of protocols: that body is all that comes, to the end */
+	bool is_message; /* the request at hand is one of libprocess' */
+	bool unheard; /* nothing can be written any more; messages that came are handled all the same */
 	uint32_t n_requests;
 	uint32_t listener; /* the number of the one that it came by */
 	const struct listen_spec

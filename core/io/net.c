@@ -309,12 +309,31 @@ int net_local_addr(int fd, struct net_addr *ret_addr)
 	return 0;
 }
 
+/* After a reset getpeername() knows nobody any more, and who that was matters as long as there is
+ * something to be read. The kernel wants to be asked for no more bytes than the address has. */
+static int net_gone_addr(int fd, struct net_addr *addr)
+{
+	static const socklen_t sizes[] = { sizeof(struct sockaddr_in6),
+					   sizeof(struct sockaddr_in) };
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		addr->len = sizes[i];
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &addr->sa, &addr->len) == 0)
+			return 0;
+	}
+	return -ENOTCONN;
+}
+
 int net_peer_addr(int fd, struct net_addr *ret_addr)
 {
 	struct net_addr addr = { .len = sizeof(addr.storage) };
 
-	if (getpeername(fd, &addr.sa, &addr.len) < 0)
-		return -errno;
+	if (getpeername(fd, &addr.sa, &addr.len) < 0) {
+		int r = errno == ENOTCONN ? net_gone_addr(fd, &addr) : -errno;
+
+		if (r < 0)
+			return r;
+	}
 	*ret_addr = addr;
 	return 0;
 }

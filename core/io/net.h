@@ -55,8 +55,8 @@ int net_accept(int listen_fd, struct net_addr *ret_addr);
 
 int net_error(int fd); /* SO_ERROR as 0 or a negative errno */
 int net_local_addr(int fd, struct net_addr *ret_addr);
-int net_peer_addr(int fd, struct net_addr *ret_addr);
-void net_set_nodelay(int fd); /* no effect on unix sockets */
+int net_peer_addr(int fd, struct net_addr *ret_addr); /* also of one that has reset */
+void net_set_nodelay(int fd);                         /* no effect on unix sockets */
 
 /* A peer that has gone without a word is found out: silent for so long, it is asked, and the connection
  * fails when it has not answered, or taken what was sent, `n_tries` times as long. No effect on unix

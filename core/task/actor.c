@@ -113,9 +113,7 @@ static bool actor_choose(struct actor *actor, struct todo *todo, struct message_
 		todo->finish = true;
 	else if ((todo->notice = actor_take_notice(actor)))
 		return true;
-	else if ((todo->message = actor_take_out(actor)))
-		actor_refill(actor, dropped);
-	else
+	else if (!(todo->message = actor_take_out(actor, dropped)))
 		todo->finish = actor->state == ACTOR_DRAINS;
 	actor->scheduled = todo->message || todo->finish;
 	return actor->scheduled;
@@ -318,6 +316,16 @@ bool actor_terminate_idle(struct actor *actor)
 	if (idle)
 		actor_schedule(actor, false);
 	return idle;
+}
+
+bool actor_is_stopping(struct actor *actor)
+{
+	bool stopping;
+
+	lock_acquire(&actor->lock);
+	stopping = actor->state >= ACTOR_STOPS;
+	lock_release(&actor->lock);
+	return stopping;
 }
 
 enum actor_end actor_end(struct actor *actor)

@@ -105,6 +105,9 @@ bool actor_terminate_idle(struct actor *actor);
 /* From its own code: it ends after this message. */
 void actor_exit(struct actor *self, enum actor_end end);
 
+/* It was told to end at once: whoever computes for long in its name asks. */
+bool actor_is_stopping(struct actor *actor);
+
 /* ACTOR_LIVES, or why it has ended. */
 enum actor_end actor_end(struct actor *actor);
 

@@ -3,6 +3,8 @@
 #include "core/task/actor_private.h"
 #include <errno.h>
 
+enum { PRUNE_SHARE = 256 };
+
 /* ------------------------------------------------------------ messages */
 
 void message_init(struct message *message, message_fn *handle, message_release_fn *release,
@@ -79,10 +81,13 @@ static void fifo_prune(struct message_fifo *fifo, struct message_fifo *dropped)
 
 /* ------------------------------------------------------------ the mailbox */
 
+/* An empty one has room for any: one that waits may be larger than limits that are newer. */
 static bool actor_has_room(const struct actor *actor, const struct message *message)
 {
 	const struct mailbox_limits *limits = &actor->limits;
 
+	if (actor->inbox.n == 0)
+		return true;
 	return actor->inbox.n < limits->n_max &&
 	       (limits->max_bytes == 0 || (actor->n_bytes <= limits->max_bytes &&
 					   message->size <= limits->max_bytes - actor->n_bytes));
@@ -105,14 +110,8 @@ static struct message *actor_take_oldest(struct actor *actor) HOLDS(actor->lock)
 	return message;
 }
 
-struct message *actor_take_out(struct actor *actor)
-{
-	struct message *message = fifo_get(&actor->told);
-
-	return message ? message : actor_take_oldest(actor);
-}
-
-void actor_refill(struct actor *actor, struct message_fifo *dropped)
+/* Those who wait for room come in; those that nobody wants any more are put into `dropped`. */
+static void actor_refill(struct actor *actor, struct message_fifo *dropped) HOLDS(actor->lock)
 {
 	while (actor->putting.first) {
 		struct message *message = actor->putting.first;
@@ -128,11 +127,34 @@ void actor_refill(struct actor *actor, struct message_fifo *dropped)
 	}
 }
 
+struct message *actor_take_out(struct actor *actor, struct message_fifo *dropped)
+{
+	struct message *message = fifo_get(&actor->told);
+
+	if (message)
+		return message;
+	message = actor_take_oldest(actor);
+	actor_refill(actor, dropped);
+	/* all were dropped for want of memory, while others waited for room */
+	return message ? message : actor_take_oldest(actor);
+}
+
+/* Looking costs as much as many wait: so the more they are the more are refused between two looks, and
+ * a flood of messages to a full mailbox has to pay for PRUNE_SHARE of them each, at most. */
+static void actor_prune_putting(struct actor *actor, struct message_fifo *dropped)
+	HOLDS(actor->lock)
+{
+	if (actor->n_unlooked++ < actor->putting.n / PRUNE_SHARE)
+		return;
+	actor->n_unlooked = 0;
+	fifo_prune(&actor->putting, dropped);
+}
+
 static int actor_put_behind(struct actor *actor, struct message *message,
 			    struct message_fifo *dropped) HOLDS(actor->lock)
 {
 	if (actor->putting.n >= actor->limits.wait_max)
-		fifo_prune(&actor->putting, dropped);
+		actor_prune_putting(actor, dropped);
 	if (actor->putting.n >= actor->limits.wait_max)
 		return -ENOBUFS;
 	fifo_put(&actor->putting, message);

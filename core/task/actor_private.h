@@ -42,9 +42,10 @@ struct actor {
 	struct message
 		*held; /* read by its own thread without the lock, too: only that writes it */
 	uint64_t n_refused;
-	uint8_t state;  /* enum actor_state */
-	uint8_t end;    /* enum actor_end: why it ends, or has ended */
-	bool scheduled; /* a turn will come, or is being had */
+	uint8_t state;       /* enum actor_state */
+	uint8_t end;         /* enum actor_end: why it ends, or has ended */
+	bool scheduled;      /* a turn will come, or is being had */
+	uint32_t n_unlooked; /* refused since `putting` was last looked through */
 	/* its own thread's */
 	_Atomic uint64_t n_handled; /* read by any */
 	bool put_off;               /* its turn was left to others once */
@@ -72,11 +73,10 @@ void link_tell(struct link *link, struct actor *self); /* calls on_end() */
 void actor_end_links(struct actor *actor);
 void actor_end_waiters(struct actor_waiter *waiters);
 
-/* The oldest word, else the oldest message, out of the mailbox; NULL: none. */
-struct message *actor_take_out(struct actor *actor) HOLDS(actor->lock);
-
-/* Those who wait for room come in; those that nobody wants any more are put into `dropped`. */
-void actor_refill(struct actor *actor, struct message_fifo *dropped) HOLDS(actor->lock);
+/* The oldest word, else the oldest message, out of the mailbox; NULL: none. Those who wait for room come
+ * in; those of them that nobody wants any more are put into `dropped`. */
+struct message *actor_take_out(struct actor *actor, struct message_fifo *dropped)
+	HOLDS(actor->lock);
 
 /* It goes, and counts nowhere any more. */
 void message_let_go(struct message *message, int error);

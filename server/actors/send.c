@@ -90,7 +90,7 @@ static bool send_name_is_right(const struct actor_send *send, const struct actor
 {
 	struct str rest = send->name, part;
 
-	if (send->name.len > ACTOR_NAME_MAX || actor_name_n_keys(send->name) != spec->n_keys)
+	if (actor_name_n_keys(send->name) != spec->n_keys)
 		return false;
 	while (str_next_part(&rest, '/', &part))
 		if (part.len == 0)
@@ -110,6 +110,9 @@ static const struct actor_spec *send_find(struct actor_loop *from, const struct 
 	} else if (!spec) {
 		*ret_code = ERROR_NOT_FOUND;
 		*ret_detail = "there is no such actor";
+	} else if (send->name.len > ACTOR_NAME_MAX) {
+		*ret_code = ERROR_INVALID_INPUT;
+		*ret_detail = "the actor's name is longer than 512 bytes, encoded";
 	} else if (!send_name_is_right(send, spec)) {
 		*ret_code = ERROR_INVALID_INPUT;
 		*ret_detail = "the actor's name has other keys, or an empty one";

@@ -23,8 +23,7 @@ static bool native_actors_are_over(struct library *library) HOLDS(library->actor
 	return over;
 }
 
-/* The module may be unloaded when the last of its actors has said so. */
-static void native_actor_leave(struct library *library)
+void native_actor_leave(struct library *library)
 {
 	const struct native_host *host = library->actors.host;
 	bool over;
@@ -42,12 +41,12 @@ static void native_actor_fini(struct actor *actor, enum actor_end end)
 	struct leat_actor *self = actor_state(actor);
 	struct library *library = self->library;
 
-	native_delays_end(self);
 	lock_acquire(&library->actors.lock);
 	list_remove(&self->link);
 	if (self->foreign.name.len)
 		map_remove(&library->actors.by_name, self->foreign.name);
 	lock_release(&library->actors.lock);
+	native_delays_end(self);
 	if (self->kind->release && self->state)
 		self->kind->release(self->state);
 	actor_foreign_end(&self->foreign, end);
@@ -274,7 +273,7 @@ void native_terminate(struct leat_actor *actor, bool at_once)
 {
 	actor_check(actor, "terminate", "the actor is there");
 	lock_acquire(&actor->library->actors.lock);
-	if (!actor->library->actors.closing)
+	if (list_is_linked(&actor->link)) /* its loop is there: it ends before that */
 		actor_terminate(actor->foreign.actor, at_once);
 	lock_release(&actor->library->actors.lock);
 }

@@ -93,13 +93,14 @@ static void delayed_let_go(struct leat_delayed *own)
 static void delayed_on_release(struct actor_mail *mail)
 {
 	struct leat_delayed *own = mail->attached;
-	struct lock *lock = &own->actor->library->actors.lock;
+	struct library *library = own->actor->library;
 
-	lock_acquire(lock);
+	lock_acquire(&library->actors.lock);
 	list_remove(&own->link);
-	lock_release(lock);
+	lock_release(&library->actors.lock);
 	actors_give_memory(own->actor->foreign.actors, own->size);
 	delayed_let_go(own);
+	native_actor_leave(library); /* messages are dropped after their actor has left */
 }
 
 static struct leat_delayed *delayed_make(struct leat_actor *actor, struct actor_mail *mail)
@@ -134,6 +135,7 @@ struct leat_delayed *native_delay(const struct leat_mail *mail, uint64_t delay_m
 	    actors_take_memory(actor->foreign.actors, sizeof(*delayed) + own->message.size)) {
 		delayed = delayed_make(actor, own);
 		list_add(&actor->delays, &delayed->link);
+		library->actors.n_live++;
 		delayed->delayed = actor_delay(actor->foreign.actor, &own->message, delay_ms);
 	}
 	lock_release(&library->actors.lock);

@@ -114,6 +114,7 @@ bool native_message_is_unwanted(const struct leat_call *call)
 	const struct promise *reply = &call->mail->message.reply;
 
 	return actors_are_stopping(call->self->foreign.actors) ||
+	       actor_is_stopping(call->self->foreign.actor) ||
 	       (reply->future && promise_is_discarded(reply));
 }
 

@@ -29,8 +29,8 @@ struct native_actors {                  /* of a library */
 	struct lock lock;
 	struct map by_name; /* whole name to struct leat_actor *; guarded by lock */
 	struct list all;    /* of struct leat_actor.link; guarded by lock */
-	size_t n_live;      /* guarded by lock */
-	bool closing;       /* nothing new is taken; guarded by lock */
+	size_t n_live; /* of them, and of delayed messages that were not released; guarded by lock */
+	bool closing;  /* nothing new is taken; guarded by lock */
 	bool hold; /* they have a reference of the library, from the first spawn to the end of the last; guarded by lock */
 	unsigned n_named; /* configurations that name the library; guarded by lock */
 	struct post end;
@@ -40,7 +40,7 @@ struct leat_actor { /* the state of the core's actor */
 	struct actor_foreign foreign;
 	struct library *library; /* which lives longer */
 	const struct leat_kind *kind;
-	struct list link;           /* in library->actors.all */
+	struct list link;           /* in library->actors.all, until it ends */
 	char name[NATIVE_NAME_MAX]; /* behind foreign.name: it outlives the actor, for notices */
 	struct list delays;       /* of struct leat_delayed.link; guarded by library->actors.lock */
 	void *state;              /* the module's */
@@ -60,7 +60,7 @@ void natives_close_actors(const struct natives *natives);
 
 /* ---- actor_turn.c: one message */
 void native_actor_handle(struct message *message, struct actor *actor);
-/* Of a call on the pool: nobody waits for its answer, or the daemon stops. */
+/* Of a call on the pool: nobody waits for its answer, its actor ends at once, or the daemon stops. */
 bool native_message_is_unwanted(const struct leat_call *call);
 void native_actor_interrupt(struct actor *actor);
 void native_actor_on_end(struct actor *actor, struct actor *other, enum actor_end end);
@@ -72,4 +72,7 @@ struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *fu
 				    const char **ret_error);
 /* In its mailbox: 0, or a negative errno, and the mail is the caller's still. */
 int native_mail_send(struct leat_actor *actor, struct actor_mail *mail);
-void native_delays_end(struct leat_actor *actor);
+void native_delays_end(struct leat_actor *actor); /* which is not in the library's list any more */
+
+/* One of n_live is no more: when it was the last, the module may be unloaded. */
+void native_actor_leave(struct library *library);

@@ -112,7 +112,7 @@ bool call_prepare(struct leat_call *call)
 		r = call->data ? 0 : -ENOMEM;
 	}
 	call->out_of_memory |= r < 0;
-	return r == 0;
+	return !call->out_of_memory;
 }
 
 /* What it has written is proved to be JSON, so that nobody else has to. */

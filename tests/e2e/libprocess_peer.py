@@ -4,8 +4,11 @@ running one was seen to send, and nothing of leat's.
 It listens, takes messages and answers each with 202; it sends over one connection a receiver, whose answers it
 reads and keeps; it links by a connection that says nothing.
 """
+import fcntl
 import re
 import socket
+import struct
+import termios
 import threading
 
 from leat import TIMEOUT, Client, await_true
@@ -142,6 +145,14 @@ class LibprocessPeer:
         client = self.client(daemon)
         client.send(letter(to, name, self.pid(sender), f"127.0.0.1:{daemon.port}", body))
         return client.response()
+
+    def send_and_leave(self, daemon, letters, reset):
+        """As to somebody that no process is linked to: the connection is closed when the last message is written,
+        whatever has been answered; with an answer that was not read this resets it."""
+        client = daemon.connect()
+        client.send(b"".join(letters))
+        await_true(lambda: struct.unpack("i", fcntl.ioctl(client.sock, termios.TIOCOUTQ, b"\0" * 4)) == (0,))
+        client.reset() if reset else client.close()
 
     def link(self, daemon):
         """A connection whose end is `exited`."""

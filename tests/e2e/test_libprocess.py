@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from backends import holding
 from certs import Certs, connect, context
 from databases import free_port
 from leat import SLOW, TIMEOUT, await_true, check
@@ -168,13 +169,7 @@ def test_bodies_are_what_the_peer_s_entry_says(leat, peer):
 
 
 def test_a_full_mailbox_is_told_to_the_sender(leat, peer, backend):
-    gate = threading.Event()
-
-    def hold(_):
-        gate.wait(TIMEOUT)
-        return 200, b""
-    stub = backend(hold)
-    one = peer()
+    one, stub = peer(), backend(holding("done"))
     daemon = start(leat, one, """
 http: { u: { url: @url@ } }
 peers: { mesos: { form: libprocess, auth: none, address: @peer@, as: "127.0.0.1:1" } }
@@ -182,7 +177,7 @@ actors:
   slow: { mailbox: { messages: 2 }, handlers: { go: { tasks: { t: { get: "u:/" } } } } }
 """, url=stub.url)
     statuses = [one.send(daemon, "slow", "go").status for _ in range(8)]
-    gate.set()
+    stub.release.set()
     assert statuses.count(503) >= 5 and set(statuses) == {202, 503}
 
 
@@ -207,6 +202,28 @@ routes: { GET /got: { tasks: { t: { ask: me, handler: get } }, reply: { json: "$
     assert all(client.response().status == 202 for _ in range(5000))  # and limits.requests ends no link
     writer.join(TIMEOUT)
     await_true(lambda: daemon.get("/got").json() == {"next": 5000, "wrong": 0})
+
+
+@pytest.mark.parametrize("reset", (False, True))
+def test_messages_of_who_has_left_are_handled_to_the_last(leat, peer, backend, reset):
+    one, stub = peer(), backend(holding("done"))
+    daemon = start(leat, one, """
+http: { u: { url: @url@ } }
+peers: { mesos: { form: libprocess, auth: none, address: @peer@, as: "127.0.0.1:1" } }
+actors:
+  me:
+    state: ""
+    mailbox: { messages: 1, full: wait }
+    handlers: { go: { tasks: { t: { get: "u:/" } }, set: "${state + to_json(message) + ' '}" }, get: { reply: "${state}" } }
+routes:
+  GET /got: { tasks: { t: { ask: me, handler: get } }, reply: "${t}" }
+""", url=stub.url)
+    host = f"127.0.0.1:{daemon.port}"
+    letters = [letter("me", "go", one.pid("a"), host, b"%d" % n) for n in range(50)]
+    one.send_and_leave(daemon, letters, reset)
+    stub.release.set()
+
+    await_true(lambda: daemon.get("/got").text == " ".join(map(str, range(50))) + " ")
 
 
 def test_a_link_stays_open_though_it_is_silent(leat, peer):
@@ -425,13 +442,7 @@ def test_what_is_wrong_with_such_a_peer_is_told_with_its_place():
 # ------------------------------------------------------------------ what goes wrong elsewhere
 
 def test_a_slow_actor_keeps_nobody_from_looking_and_no_message_is_shown(leat, peer, backend):
-    gate = threading.Event()
-
-    def hold(_):
-        gate.wait(TIMEOUT)
-        return 200, b""
-    stub = backend(hold)
-    one = peer()
+    one, stub = peer(), backend(holding("done"))
     daemon = start(leat, one, """
 server: { threads: 1 }
 http: { u: { url: @url@ } }
@@ -450,7 +461,7 @@ timeouts: { shutdown: 50ms }
         assert "slow" in daemon.admin("GET", "/help").text
         seen = daemon.admin("GET", "/v1/actors")
         assert seen.status == 200 and "private" not in seen.text
-    gate.set()
+    stub.release.set()
 
 
 def test_a_message_to_an_actor_that_has_stopped_fails_and_others_do_not_notice(leat, peer):

@@ -119,6 +119,31 @@ def test_a_module_is_unloaded_after_its_actors_have_ended(leat):
     await_true(lambda: daemon.stderr.count("fini states=0") == 2)
 
 
+def test_an_end_at_once_is_told_to_what_computes_and_lets_the_module_go(leat):
+    daemon = begin(leat)
+    daemon.post_json("/send/hard/hang", 1)
+    await_true(lambda: any(one["name"] == "hard" and one["in_work"] for one in daemon.admin("GET", "/v1/actors").json()["live"]))
+    daemon.post_json("/send/soft/slow", 300 * SLOW)
+    daemon.post_json("/send/soft/kill_hard", 1)
+    assert daemon.reload("routes: { GET /: { reply: ok } }\n").returncode == 0  # before the one is killed
+    daemon.await_line("fini states=0")
+
+
+def test_a_module_stays_until_the_last_message_of_its_actors_is_released(leat):
+    daemon = begin(leat)
+    daemon.post_json("/soft/flood", 1)
+    assert daemon.reload("routes: { GET /: { reply: ok } }\n").returncode == 0
+    daemon.await_line("fini states=0")
+    assert daemon.get("/").text == "ok"
+
+
+def test_a_message_that_its_call_has_no_memory_for_is_not_handled(leat):
+    daemon = begin(leat, "limits: { memory: 64k }\n")
+    assert daemon.post_json("/soft/big", 1).status == 200
+    await_true(lambda: [one["failed"] for one in daemon.admin("GET", "/v1/actors").json()["live"] if one["name"] == "hard"] == [1])
+    assert state(daemon, "hard")["n"] == 0
+
+
 def test_what_the_file_says_of_actors_of_modules_is_checked():
     for text, message in (
             ("actors: { soft: { handlers: { x: { reply: 1 } } } }", 'there is an actor "soft" already'),

@@ -195,6 +195,47 @@ static void delayed(struct leat_call *call)
 	later = leat->delay(&mail, (uint64_t)ms);
 }
 
+/* To itself, in this order: one that takes its time, the end, and very many later ones. */
+static void flood(struct leat_call *call)
+{
+	struct leat_mail mail = { leat->self(call), NULL, "slow", "200", 3 };
+
+	leat->dispatch(&mail);
+	mail.handler = "end";
+	leat->dispatch(&mail);
+	mail.handler = "add";
+	for (int i = 0; i < 20000; i++)
+		leat->delayed_drop(leat->delay(&mail, 1));
+}
+
+/* The hard one gets a text that its call has no memory for. */
+static void big(struct leat_call *call)
+{
+	enum { N = 600000 };
+	char *json = malloc(N);
+	struct leat_mail mail = { NULL, NULL, "add", json, N };
+
+	if (!json)
+		return;
+	json[0] = json[N - 1] = '"';
+	for (int i = 1; i < N - 1; i++)
+		json[i] = i % 2 ? '\\' : 'n';
+	mail.actor = leat->find(&leat_module, "hard");
+	if (leat->dispatch(&mail))
+		leat->fail(call, "not_dispatched", 0, " ");
+	leat->actor_unref(mail.actor);
+	free(json);
+}
+
+static void kill_hard(struct leat_call *call)
+{
+	struct leat_actor *hard = leat->find(&leat_module, "hard");
+
+	(void)call;
+	leat->terminate(hard, true);
+	leat->actor_unref(hard);
+}
+
 static const struct leat_handler soft_handlers[] = {
 	{ "add", "Adds.", add, 0 },
 	{ "get", "Tells.", get, LEAT_GET },
@@ -204,6 +245,9 @@ static const struct leat_handler soft_handlers[] = {
 	{ "relay", "Asks another.", relay, 0 },
 	{ "child", "Makes one, and waits for its end.", child, 0 },
 	{ "delayed", "Sends itself a message.", delayed, 0 },
+	{ "flood", "Ends with many messages on their way.", flood, 0 },
+	{ "big", "Sends a large text.", big, 0 },
+	{ "kill_hard", "Ends the other one at once.", kill_hard, 0 },
 	LEAT_END,
 };
 

@@ -124,8 +124,11 @@ static void try_family(const char *text)
 	is_int(write(client, "x", 1), 1);
 	wait_for(server, POLLIN);
 	is_int(read(server, &c, 1), 1);
-	close(server);
+	net_reset_on_close(client);
 	close(client);
+	if (want.sa.sa_family != AF_UNIX)
+		is_true(net_peer_addr(server, &peer) == 0 && net_addr_eq(&peer, &client_addr));
+	close(server);
 	close(listener);
 }
 

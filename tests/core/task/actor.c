@@ -1,9 +1,7 @@
 /* tests/core/task/actor.c: one actor, its mailbox, its end, on a loop that the test turns. */
 #include "core/task/actor.h"
-#include "core/thread/wait_group.h"
 #include "tests/core/task/probe.h"
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 struct state {
@@ -308,6 +306,47 @@ static void who_waits_no_more_makes_room_for_others_who_wait(void)
 	over(actor);
 }
 
+static void of_many_who_wait_one_who_waits_no_more_makes_room_soon(void)
+{
+	struct actor *actor = spawn();
+	struct future *gone;
+	unsigned n_refused = 0;
+
+	actor_set_limits(actor, &(struct mailbox_limits){
+					.n_max = 1, .wait_max = 1000, .full = MAILBOX_WAIT });
+	for (unsigned i = 0; i < 1000; i++)
+		say(actor, '.');
+	gone = actor_offer(actor, loop, &note_create('d')->message);
+	is_int(say(actor, 'e'), -ENOBUFS);
+	future_discard(gone);
+	future_unref(gone);
+	while (n_refused < 10 && say(actor, 'e') < 0)
+		n_refused++;
+	is_true(n_refused < 10);
+	over(actor);
+}
+
+static void what_waits_comes_in_though_the_limits_have_become_smaller(void)
+{
+	struct actor *actor = spawn();
+	struct note *large = note_create('c');
+
+	limit(actor, MAILBOX_WAIT);
+	say(actor, 'a');
+	say(actor, 'b');
+	large->message.size = 300;
+	is_int(actor_dispatch(actor, &large->message), 1);
+	is_int(say(actor, 'd'), 1);
+	actor_set_limits(actor, &(struct mailbox_limits){
+					.max_bytes = 250, .wait_max = 2, .full = MAILBOX_WAIT });
+	settle();
+	is_text(trace, "abcd");
+	is_int(say(actor, 'e'), 0);
+	settle();
+	is_text(trace, "abcde");
+	over(actor);
+}
+
 static void a_mailbox_is_bounded_in_bytes(void)
 {
 	struct actor *actor = spawn();
@@ -385,7 +424,9 @@ static void an_end_at_once_interrupts_what_is_held(void)
 	actor_terminate(actor, false);
 	settle();
 	is_int(n_interrupts, 0);
+	is_false(actor_is_stopping(actor));
 	actor_terminate(actor, true);
+	is_true(actor_is_stopping(actor));
 	settle();
 	is_int(n_interrupts, 1);
 	is_int(n_finis, 1);
@@ -666,64 +707,6 @@ static void who_messages_itself_starves_nobody(void)
 	over(actor);
 }
 
-/* ------------------------------------------------------------ on the pool */
-
-static struct wait_group group;
-static atomic_uint n_inside, n_wrong, n_computed;
-
-static void compute_handle(struct message *message, struct actor *self)
-{
-	unsigned *next = actor_state(self);
-
-	(void)message;
-	if (atomic_fetch_add(&n_inside, 1) != 0)
-		atomic_fetch_add(&n_wrong, 1);
-	++*next;
-	atomic_fetch_add(&n_computed, 1);
-	atomic_fetch_sub(&n_inside, 1);
-}
-
-static void compute_release(struct message *message, int error)
-{
-	(void)error;
-	free(message);
-	wait_group_done(&group);
-}
-
-static void who_computes_does_so_one_message_at_a_time(void)
-{
-	static const struct actor_kind computes = { .name = "computes",
-						    .state_size = sizeof(unsigned) };
-	struct pool *pool;
-	struct pool_queue *queue;
-	struct actor *actor;
-	struct future *ends;
-
-	check(pool_create(&pool, "test", 3) == 0);
-	queue = pool_queue_open(pool, STR("actors"), &(struct pool_limits){ 0 });
-	actor = actor_spawn(&computes, NULL, loop, queue);
-	wait_group_init(&group, 1000);
-	for (unsigned i = 0; i < 1000; i++) {
-		struct message *message = calloc(1, sizeof(*message));
-
-		message_init(message, compute_handle, compute_release, 0);
-		check(actor_dispatch(actor, message) == 0);
-	}
-	wait_group_wait(&group);
-	wait_group_fini(&group);
-	is_int(n_wrong, 0);
-	is_int(n_computed, 1000);
-	is_int(*(unsigned *)actor_state(actor), 1000);
-	ends = actor_wait(actor, loop);
-	actor_terminate(actor, false);
-	pool_queue_close(queue);
-	pool_destroy(pool);
-	settle();
-	is_int(future_state(ends), FUTURE_READY);
-	future_unref(ends);
-	actor_unref(actor);
-}
-
 int main(void)
 {
 	TRY(messages_are_handled_in_order_and_never_within_the_call);
@@ -737,6 +720,8 @@ int main(void)
 	TRY(a_full_mailbox_drops_the_newest);
 	TRY(a_full_mailbox_lets_some_wait_in_order);
 	TRY(who_waits_no_more_makes_room_for_others_who_wait);
+	TRY(of_many_who_wait_one_who_waits_no_more_makes_room_soon);
+	TRY(what_waits_comes_in_though_the_limits_have_become_smaller);
 	TRY(a_mailbox_is_bounded_in_bytes);
 	TRY(a_word_comes_before_all_messages_and_needs_no_room);
 	TRY(an_end_in_order_comes_after_the_messages);
@@ -755,6 +740,5 @@ int main(void)
 	TRY(what_is_deferred_comes_with_the_futures_value);
 	TRY(what_is_deferred_comes_when_the_future_fails);
 	TRY(who_messages_itself_starves_nobody);
-	TRY(who_computes_does_so_one_message_at_a_time);
 	return tap_done();
 }

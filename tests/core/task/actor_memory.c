@@ -164,6 +164,26 @@ static void where_no_memory_is_left_the_mailbox_decides_who_goes(void)
 	over(actor);
 }
 
+static void who_waits_for_room_has_it_when_the_oldest_have_gone_for_want_of_memory(void)
+{
+	struct arena_budget budget = { .max = 250 };
+	struct mailbox_limits limits = {
+		.n_max = 1, .wait_max = 2, .full = MAILBOX_WAIT, .budget = &budget
+	};
+	struct actor *actor = actor_spawn(&kind, NULL, loop, NULL);
+
+	begin();
+	actor_set_limits(actor, &limits);
+	is_int(say(actor), 0);
+	is_int(say(actor), 1);
+	limits.full = MAILBOX_DROP_OLDEST;
+	actor_set_limits(actor, &limits);
+	is_int(say(actor), 1);
+	settle();
+	is_text(trace, "bc");
+	over(actor);
+}
+
 static void words_count_and_are_not_refused(void)
 {
 	struct arena_budget budget = { .max = 50 };
@@ -183,6 +203,7 @@ int main(void)
 	TRY(what_an_end_leaves_unhandled_counts_no_more);
 	TRY(who_asks_for_memory_that_is_used_up_is_told);
 	TRY(where_no_memory_is_left_the_mailbox_decides_who_goes);
+	TRY(who_waits_for_room_has_it_when_the_oldest_have_gone_for_want_of_memory);
 	TRY(words_count_and_are_not_refused);
 	return tap_done();
 }
