@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/expr/json.h"
+#include "server/flow/step.h"
 #include "server/peers/peer_loop.h"
 #include <stdlib.h>
 
@@ -121,7 +122,7 @@ static void trunk_refuse_large(struct trunk *trunk, uint64_t id)
 					    .code = STR("too_large"),
 					    .detail = STR("that host takes no message so large") };
 
-	mesh_on_answer(mesh_of(trunk->peer), &answer);
+	mesh_on_answer(mesh_of(trunk->peer), trunk, &answer);
 }
 
 static bool trunk_send_one(struct trunk *trunk)
@@ -146,16 +147,24 @@ static bool trunk_send_one(struct trunk *trunk)
 	return true;
 }
 
+static void trunk_send_notices(struct trunk *trunk)
+{
+	enum peer_frame_type type;
+	struct buf body;
+
+	buf_init(&body, 64 << 10);
+	while (trunk_unsent(trunk) < TRUNK_OUT_MAX &&
+	       mesh_take_notice(mesh_of(trunk->peer), trunk, &body, &type)) {
+		trunk_put(trunk, type, buf_str(&body));
+		buf_clear(&body);
+	}
+	buf_fini(&body);
+}
+
 static void trunk_send(struct trunk *trunk)
 {
-	struct mesh_notice *notice;
-
-	while ((notice = mesh_take_notice(mesh_of(trunk->peer), trunk))) {
-		trunk_put(trunk, notice->type, (struct str){ notice->body, notice->size });
-		free(notice);
-	}
-	while (!trunk->gone && trunk_unsent(trunk) < TRUNK_OUT_MAX && trunk_window(trunk) > 0 &&
-	       !trunk->out.error)
+	trunk_send_notices(trunk);
+	while (trunk_unsent(trunk) < TRUNK_OUT_MAX && trunk_window(trunk) > 0 && !trunk->out.error)
 		if (!trunk_send_one(trunk))
 			return;
 }
@@ -184,6 +193,10 @@ static void trunk_on_turn(struct ready *ready)
 		if (trunk->in_id != trunk->told_id) {
 			trunk->told_id = trunk->in_id;
 			trunk_put_number(trunk, PEER_RECEIVED, trunk->in_id, 8);
+		}
+		if (trunk->noting_id != trunk->noted_id) {
+			trunk->noted_id = trunk->noting_id;
+			trunk_put_number(trunk, PEER_NOTED, trunk->noted_id, 8);
 		}
 	}
 	if (trunk->out.error) {
@@ -230,7 +243,7 @@ static void trunk_beat(struct trunk *trunk)
 		trunk_fail(trunk, "there is no sign of life");
 		return;
 	}
-	mesh_sweep(mesh_of(trunk->peer));
+	mesh_sweep(mesh_of(trunk->peer), trunk);
 	trunk_put_number(trunk, PEER_PING, now_ns, 8);
 	timer_start(&trunk->timer, beat_ms);
 }
@@ -266,14 +279,16 @@ static void trunk_on_answer(struct trunk *trunk, struct str body)
 	    (answer.value.len && !json_check(answer.value, &(struct json_error){ 0 })))
 		trunk_fail(trunk, "an answer is not right");
 	else
-		mesh_on_answer(mesh_of(trunk->peer), &answer);
+		mesh_on_answer(mesh_of(trunk->peer), trunk, &answer);
 }
 
 static void trunk_on_link(struct trunk *trunk, struct str name, bool linked)
 {
 	struct mesh *mesh = mesh_of(trunk->peer);
 
-	if (!mesh_set_linked(mesh, name, linked))
+	if (!name_is_valid(name))
+		trunk_fail(trunk, "a frame is not right");
+	else if (!mesh_set_linked(mesh, name, linked))
 		trunk_fail(trunk, "it is linked to too many actors");
 	else if (linked && (!actor_loop_knows(trunk->loop->actors, name) ||
 			    !peer_may_reach(&trunk->peer->conf.reach, name)))
@@ -290,13 +305,17 @@ static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
 
 static void trunk_on_ended(struct trunk *trunk, struct peer_fields *fields)
 {
+	uint64_t id = peer_get(fields, 8);
 	struct str actor = peer_get_text(fields, 2), name = peer_get_text(fields, 2);
 	struct str reason = peer_get_text(fields, 1);
 
-	if (peer_fields_end(fields) && str_is_utf8(name) && str_is_utf8(reason))
-		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
-	else
+	if (!peer_fields_end(fields) || !actor_name_is_canonical(name) || !str_is_utf8(reason)) {
 		trunk_fail(trunk, "a frame is not right");
+		return;
+	}
+	trunk->noting_id = MAX(trunk->noting_id, id);
+	if (mesh_hear_end(mesh_of(trunk->peer), trunk, id))
+		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
 }
 
 static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *frame)
@@ -329,8 +348,11 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 	case PEER_ENDED:
 		trunk_on_ended(trunk, &fields);
 		return;
+	case PEER_NOTED:
+		mesh_on_noted(mesh_of(trunk->peer), trunk, peer_get(&fields, 8));
+		return;
 	case PEER_GOODBYE:
-		trunk->gone = true;
+		mesh_leave(mesh_of(trunk->peer), trunk);
 		return;
 	default:
 		trunk_fail(trunk, "a frame is not one of " PEER_PROTOCOL);
@@ -403,7 +425,8 @@ void trunk_init(struct trunk *trunk, struct peer_loop *loop)
 	timer_init(&trunk->timer, loop->loop, trunk_on_timer);
 	ready_init(&trunk->turn, trunk_on_turn);
 	trunk->wake.run = trunk_on_wake;
-	list_init(&trunk->works);
+	for (size_t i = 0; i < TRUNK_SLOTS; i++)
+		list_init(&trunk->works[i]);
 	list_init(&trunk->link);
 	list_add(&loop->trunks, &trunk->link);
 }
