@@ -70,8 +70,9 @@ static void keep_on_done(struct store_op *op)
 		self->keeping = false;
 		keep->then(self, op->result, keep->found, keep->state);
 	} else if (op->result < 0) {
-		log_warning("actor state not removed name=%s error=%s, ignoring",
-			    LOG_QUOTE(keep->name), strerrorname_np(-op->result));
+		log_warning("actor state not %s name=%s error=%s, ignoring",
+			    keep->state ? "written" : "removed", LOG_QUOTE(keep->name),
+			    strerrorname_np(-op->result));
 	}
 	keep_free(keep);
 }

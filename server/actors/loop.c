@@ -110,6 +110,14 @@ void actors_destroy(struct actors *actors)
 
 /* ------------------------------------------------------------ generations */
 
+/* One that lives already, and has done its init or is at it, is not woken by a reload. */
+static bool self_is_up(struct actor *actor)
+{
+	const struct actor_self *self = actor_state(actor);
+
+	return self->made && (!self->unready || actor_held(actor));
+}
+
 /* An actor without a key lives from the start, so that its init: runs then. */
 static void loop_begin_single(struct actor_loop *loop, const struct actor_spec *spec)
 {
@@ -122,29 +130,16 @@ static void loop_begin_single(struct actor_loop *loop, const struct actor_spec *
 		return;
 	if (actors_get(actors, spec, spec->name, &actor) < 0)
 		return; /* its first message makes it */
+	if (self_is_up(actor)) {
+		actor_unref(actor);
+		return;
+	}
 	mail = actor_mail_create(loop, actors_group(actors, spec->name), &first);
 	mail->first = true;
 	actor_mail_count(mail);
 	if (actor_tell(actor, &mail->message) < 0)
 		mail->message.release(&mail->message, 0);
 	actor_unref(actor);
-}
-
-static void loop_keep_or_end(struct actor_loop *loop, struct actor_self *self)
-{
-	const struct actor_spec *spec = actor_spec_find(loop->section, self->group->name);
-
-	if (spec && spec->n_keys == actor_name_n_keys(self->name)) {
-		actors_set_mailbox(loop->actors, self->actor, spec);
-		self->stopped = false;
-		if (spec->idle_ms && !actor_held(self->actor))
-			timer_start(&self->idle, spec->idle_ms);
-		else if (!spec->idle_ms)
-			timer_stop(&self->idle);
-		return;
-	}
-	actor_terminate(self->actor, false);
-	actors_forget(loop->actors, self->name, self->actor);
 }
 
 void actor_loop_set(struct actor_loop *loop, void *generation, uint64_t number,
@@ -160,7 +155,7 @@ void actor_loop_set(struct actor_loop *loop, void *generation, uint64_t number,
 	atomic_store_explicit(&loop->actors->memory_max, memory_max, memory_order_relaxed);
 	loop->budget = budget;
 	list_each(self, &loop->selves, struct actor_self, link)
-		loop_keep_or_end(loop, self);
+		actor_self_on_generation(self);
 	for (size_t i = 0; i < section->n_specs; i++)
 		loop_begin_single(loop, &section->specs[i]);
 }
@@ -202,6 +197,7 @@ void actor_loop_drain(struct actor_loop *loop, bool cancel)
 
 static void self_write(struct actor_self *self, struct buf *out)
 {
+	const uint64_t now_ns = clock_monotonic_ns();
 	struct actor_stats stats;
 
 	actor_stats(self->actor, &stats);
@@ -210,10 +206,12 @@ static void self_write(struct actor_self *self, struct buf *out)
 	buf_printf(out,
 		   ",\"mailbox\":%zu,\"mailbox_bytes\":%zu,\"oldest_ms\":%" PRIu64
 		   ",\"handled\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64
-		   ",\"state_bytes\":%zu,\"in_work\":%s,\"stopped\":%s}",
+		   ",\"state_bytes\":%zu,\"in_work\":%s,\"pause_ms\":%" PRIu64 ",\"stopped\":%s}",
 		   stats.n_messages, stats.n_bytes, stats.oldest_ns / NS_PER_MS, self->n_handled,
 		   self->n_failed, stats.n_refused, blob_str(self->state).len,
-		   actor_held(self->actor) ? "true" : "false", self->stopped ? "true" : "false");
+		   actor_held(self->actor) ? "true" : "false",
+		   self->ready_ns > now_ns ? (self->ready_ns - now_ns) / NS_PER_MS : 0,
+		   self->stopped ? "true" : "false");
 }
 
 void actor_loop_write(struct actor_loop *loop, size_t n_max, struct buf *out)

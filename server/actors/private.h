@@ -72,10 +72,12 @@ struct actor_self {
 	unsigned n_failures; /* in a row */
 	uint64_t ready_ns;   /* when the pause of a restart is over */
 	uint64_t n_handled, n_failed;
-	bool begun;   /* it is in loop->selves, and its state was made */
+	bool begun;   /* it is in loop->selves */
+	bool made;    /* the generation at work has known it, and it has its first state */
 	bool unready; /* `init:` has not succeeded yet */
 	bool stopped;
 	bool loaded;  /* of `persist: true`: `state` is what the store has */
+	bool unsaved; /* `state` was changed while there was no `persist: true` */
 	bool keeping; /* the store is at work for it */
 };
 
@@ -89,7 +91,8 @@ struct actor_run {
 	struct actor_mail *mail;
 	const struct actor_spec *spec;
 	const struct actor_handler *handler;
-	bool is_init; /* the mail's handler comes after it */
+	bool is_init;  /* the mail's handler comes after it */
+	bool not_kept; /* the handler has succeeded, but there was no room for what it gave */
 	struct value message, state;
 	bool has_message, has_state;
 	struct blob *new_state, *reply; /* of a handler that has succeeded; NULL: null */
@@ -120,6 +123,10 @@ void actors_forget(struct actors *actors, struct str name, const struct actor *a
 /* Ends it, if it has nothing to do, and frees the name in one. */
 bool actors_retire(struct actors *actors, struct actor_self *self);
 
+/* ---- spec_name.c: what the key of an entry of `actors:` says. False: an error at its place. */
+bool actor_spec_read_name(struct flow_compiler *compiler, const struct node_entry *entry,
+			  struct actor_spec *spec);
+
 /* ---- send.c */
 void actor_laters_drop(struct actor_loop *loop);
 
@@ -145,7 +152,7 @@ void actor_keep_drop(struct actor_self *self); /* nobody waits for it */
 
 /* ---- self.c */
 void actor_self_set_state(struct actor_self *self, struct blob *state); /* takes the reference */
-void actor_self_begin(struct actor_self *self, const struct actor_spec *spec);
+void actor_self_on_generation(struct actor_self *self); /* the loop has another one */
 void actor_self_handle(struct message *message, struct actor *actor);
 
 /* ---- run.c */
@@ -153,5 +160,12 @@ void actor_run_start(struct actor_self *self, struct actor_mail *mail,
 		     const struct actor_spec *spec, const struct actor_handler *handler,
 		     bool is_init);
 
+enum run_end {
+	RUN_OK,
+	RUN_FAILED,
+	RUN_NOT_KEPT, /* its state could not be kept: not the handler's fault, no restart */
+};
+
 /* What is called when a run has ended, with its memory gone: self.c. */
-void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init, bool failed);
+void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init,
+		       enum run_end end);

@@ -211,8 +211,10 @@ static struct failure run_evaluation_failure(struct actor_run *run, int error)
 
 static void run_succeed(struct actor_run *run)
 {
-	if (run->handler->set)
+	if (run->handler->set) {
 		actor_self_set_state(run->self, take(&run->new_state));
+		run->self->unsaved = !run->spec->persists;
+	}
 	if (!run->is_init)
 		actor_mail_answer(run->mail, take(&run->reply));
 }
@@ -223,8 +225,14 @@ static void run_log_init(const struct actor_run *run, const struct failure *fail
 		    STR_ARG(failure_code(failure)), LOG_QUOTE(failure->detail));
 }
 
+static enum run_end run_how_it_ended(const struct actor_run *run, const struct failure *failure)
+{
+	return failure->code == ERROR_NONE ? RUN_OK : run->not_kept ? RUN_NOT_KEPT : RUN_FAILED;
+}
+
 static void run_finish(struct actor_run *run, struct failure failure)
 {
+	enum run_end end = run_how_it_ended(run, &failure);
 	struct actor_self *self = run->self;
 	struct actor_mail *mail = run->mail;
 	struct detacher *detacher = run->context.detacher;
@@ -244,7 +252,7 @@ static void run_finish(struct actor_run *run, struct failure failure)
 	blob_unref(run->reply);
 	arena_fini(&run->arena);
 	free(run);
-	actor_self_on_run(self, mail, is_init, failure.code != ERROR_NONE);
+	actor_self_on_run(self, mail, is_init, end);
 	detacher->end(detacher, generation); /* last: the handler may go with it */
 }
 
@@ -270,6 +278,7 @@ static void run_on_saved(struct actor_self *self, int error, bool found, struct 
 		failure.code = ERROR_IO_ERROR;
 		failure.errno_name = strerrorname_np(-error);
 		failure.detail = STR("the state could not be written");
+		self->run->not_kept = true;
 	}
 	run_finish(self->run, failure);
 }
@@ -286,6 +295,7 @@ static void run_on_end(struct flow_run *flow)
 	if (failure.code == ERROR_NONE && !run_count_state(run)) {
 		failure.code = ERROR_MEMORY_LIMIT;
 		failure.detail = STR("limits.total_memory is reached");
+		run->not_kept = true;
 	}
 	if (failure.code == ERROR_NONE && run->spec->persists && run->handler->set) {
 		r = actor_keep_save(run->self, run->new_state, run_on_saved);
@@ -293,6 +303,7 @@ static void run_on_end(struct flow_run *flow)
 			return;
 		failure.code = ERROR_UNAVAILABLE;
 		failure.detail = STR("too much waits for the store");
+		run->not_kept = true;
 	}
 	run_finish(run, failure);
 }

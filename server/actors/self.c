@@ -16,6 +16,7 @@ enum {
 	PAUSE_FIRST_MS = 20, /* after a failure, with restart: reset, or of init */
 	PAUSE_MAX_MS = 60000,
 	SWAP_MS = 2, /* another loop has a newer generation already: this one will soon */
+	GONE_MS = 2, /* before one that is not in the file any more ends, if it has nothing to do */
 };
 
 static struct actor_mail *self_mail(const struct actor_self *self)
@@ -89,11 +90,36 @@ static void self_reset(struct actor_self *self, const struct actor_spec *spec)
 		actor_keep_drop(self);
 }
 
+/* When the generation at work is the first to know it: also after messages from loops that had that earlier. */
+static void self_make(struct actor_self *self, const struct actor_spec *spec)
+{
+	if (self->made)
+		return;
+	self->made = true;
+	actors_set_mailbox(self->loop->actors, self->actor, spec);
+	self_reset(self, spec);
+}
+
+/* Whose `persist: true` is newer than its state: that is what is kept from now on, whatever the store has.
+ * False: the store has no time for it. */
+static bool self_save(struct actor_self *self, const struct actor_spec *spec)
+{
+	if (!spec || !spec->persists || !self->unsaved)
+		return true;
+	self->loaded = true;
+	self->unsaved = actor_keep_save(self, self->state, NULL) < 0;
+	return !self->unsaved;
+}
+
 /* ------------------------------------------------------------ idle */
 
+/* NULL: it is not in the file any more, and goes when nothing is left to do. Not before, so that there is never a second
+ * one with its name. */
 static void self_await_idle(struct actor_self *self, const struct actor_spec *spec)
 {
-	if (spec && spec->idle_ms)
+	if (!spec)
+		timer_start(&self->idle, GONE_MS);
+	else if (spec->idle_ms)
 		timer_start(&self->idle, spec->idle_ms);
 }
 
@@ -101,15 +127,17 @@ static const struct actor_spec *self_spec(const struct actor_self *self)
 {
 	const struct actor_spec *spec = actor_spec_find(self->loop->section, self->group->name);
 
-	return spec && spec->n_keys == actor_name_n_keys(self->name) ? spec : NULL;
+	return spec && !spec->foreign && spec->n_keys == actor_name_n_keys(self->name) ? spec
+										       : NULL;
 }
 
 static void self_on_idle(struct timer *timer)
 {
 	struct actor_self *self = container_of(timer, struct actor_self, idle);
+	const struct actor_spec *spec = self_spec(self);
 
-	if (!actors_retire(self->loop->actors, self))
-		self_await_idle(self, self_spec(self));
+	if (!self_save(self, spec) || !actors_retire(self->loop->actors, self))
+		self_await_idle(self, spec);
 }
 
 /* ------------------------------------------------------------ a message */
@@ -126,7 +154,7 @@ static void self_refuse(struct actor_self *self, enum error_code code, struct st
 
 static void self_on_pause_end(struct timer *timer);
 
-void actor_self_begin(struct actor_self *self, const struct actor_spec *spec)
+static void self_begin(struct actor_self *self)
 {
 	struct loop *loop = self->loop->host.loop;
 
@@ -135,8 +163,6 @@ void actor_self_begin(struct actor_self *self, const struct actor_spec *spec)
 	list_add(&self->loop->selves, &self->link);
 	timer_init(&self->idle, loop, self_on_idle);
 	timer_init(&self->pause, loop, self_on_pause_end);
-	if (spec)
-		self_reset(self, spec);
 }
 
 static bool self_is_early(const struct actor_self *self, const struct actor_mail *mail)
@@ -188,20 +214,12 @@ static void self_load(struct actor_self *self)
 					 : STR("there is no store here"));
 }
 
-static void self_go(struct actor_self *self)
+static void self_go_on(struct actor_self *self, struct actor_mail *mail,
+		       const struct actor_spec *spec)
 {
-	const struct actor_spec *spec = self_spec(self);
-	struct actor_mail *mail = self_mail(self);
-
-	if (self->loop->cancelled || atomic_load(&self->loop->actors->stopping))
-		self_refuse(self, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
-	else if (!spec && self_is_early(self, mail))
-		timer_start(&self->pause, SWAP_MS);
-	else if (!spec)
-		self_refuse(self, ERROR_NOT_FOUND, STR("there is no such actor any more"));
-	else if (self->stopped)
+	if (self->stopped)
 		self_refuse(self, ERROR_UNAVAILABLE, STR("the actor has stopped after a failure"));
-	else if (spec->persists && !self->loaded)
+	else if (spec->persists && !self->loaded && !self->unsaved)
 		self_load(self);
 	else if (self->ready_ns > clock_monotonic_ns())
 		timer_start_at(&self->pause, self->ready_ns);
@@ -211,6 +229,23 @@ static void self_go(struct actor_self *self)
 		actor_resume(self->actor);
 	else
 		self_handle(self, mail, spec);
+}
+
+static void self_go(struct actor_self *self)
+{
+	const struct actor_spec *spec = self_spec(self);
+	struct actor_mail *mail = self_mail(self);
+
+	if (self->loop->cancelled || atomic_load(&self->loop->actors->stopping)) {
+		self_refuse(self, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
+	} else if (!spec && self_is_early(self, mail)) {
+		timer_start(&self->pause, SWAP_MS);
+	} else if (!spec) {
+		self_refuse(self, ERROR_NOT_FOUND, STR("there is no such actor any more"));
+	} else {
+		self_make(self, spec);
+		self_go_on(self, mail, spec);
+	}
 }
 
 static void self_on_pause_end(struct timer *timer)
@@ -228,7 +263,7 @@ void actor_self_handle(struct message *message, struct actor *actor)
 
 	(void)message;
 	if (!self->begun)
-		actor_self_begin(self, self_spec(self));
+		self_begin(self);
 	timer_stop(&self->idle);
 	actor_hold(actor);
 	self_go(self);
@@ -257,23 +292,28 @@ static void self_on_failure(struct actor_self *self, const struct actor_spec *sp
 	if (spec->restart == RESTART_STOP)
 		self->stopped = true;
 	else if (!is_init)
-		self_reset(self, spec);
-	log_warning("actor %s name=%s failures=%u", self->stopped ? "stopped" : "reset",
+		self_reset(self, spec), self->unsaved = !spec->persists;
+	log_warning("actor %s name=%s failures=%u",
+		    self->stopped ? "stopped"
+		    : is_init     ? "not ready"
+				  : "reset",
 		    LOG_QUOTE(self->name), self->n_failures);
 	actor_tell_links(self, STR("failed"));
 }
 
-void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init, bool failed)
+void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init,
+		       enum run_end end)
 {
 	const struct actor_spec *spec = self_spec(self);
 
 	if (!is_init)
-		self_count(self, failed);
-	if (failed && spec && !self->loop->cancelled)
+		self_count(self, end != RUN_OK);
+	if (end == RUN_FAILED && spec && !self->loop->cancelled)
 		self_on_failure(self, spec, is_init);
-	if (!failed)
-		self->n_failures = 0;
-	if (is_init && !failed) {
+	if (end == RUN_OK && !is_init)
+		self->n_failures = 0; /* init that succeeds is no reason to fail faster */
+	self_save(self, spec);
+	if (is_init && end == RUN_OK) {
 		self->unready = false;
 		if (!mail->first) {
 			self_go(self);
@@ -281,6 +321,25 @@ void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is
 		}
 	}
 	actor_resume(self->actor);
+	self_await_idle(self, spec);
+}
+
+/* ------------------------------------------------------------ a reload */
+
+void actor_self_on_generation(struct actor_self *self)
+{
+	const struct actor_spec *spec = self_spec(self);
+
+	self->stopped = false;
+	self->ready_ns = 0; /* what has failed may be mended now */
+	if (timer_is_running(&self->pause))
+		timer_start(&self->pause, 0);
+	timer_stop(&self->idle);
+	if (spec && self->made)
+		actors_set_mailbox(self->loop->actors, self->actor, spec);
+	if (actor_held(self->actor))
+		return;
+	self_save(self, spec);
 	self_await_idle(self, spec);
 }
 

@@ -1,5 +1,5 @@
 /* server/actors/spec.c: an entry of `actors:` becomes a struct actor_spec. */
-#include "server/actors/actors.h"
+#include "server/actors/private.h"
 #include "server/flow/step.h"
 #include "server/peers/peers.h"
 #include <stdio.h>
@@ -119,54 +119,7 @@ const struct setting actor_keys[] = {
 };
 #undef AT
 
-/* ------------------------------------------------------------ names */
-
-static bool actor_bad_name(struct flow_compiler *compiler, const struct node_entry *entry)
-{
-	diag_error(
-		compiler->diag, entry->key_place,
-		"\"%.*s\" cannot be the name of an actor; write lower-case letters, digits and _, "
-		"and perhaps keys behind it: cart/{user}",
-		STR_ARG(str_first(entry->key, 100)));
-	return false;
-}
-
-/* "{user}" of the part, or false. */
-static bool actor_read_key(struct str part, struct str *ret_key)
-{
-	if (part.len < 3 || part.ptr[0] != '{' || part.ptr[part.len - 1] != '}')
-		return false;
-	*ret_key = str_first(str_skip(part, 1), part.len - 2);
-	return name_is_valid(*ret_key);
-}
-
-static bool actor_read_name(struct flow_compiler *compiler, const struct node_entry *entry,
-			    struct actor_spec *spec)
-{
-	ptrdiff_t slash = str_find(entry->key, STR("/"));
-	struct str rest = slash < 0 ? STR_NONE : str_skip(entry->key, (size_t)slash + 1), key;
-
-	spec->pattern = entry->key;
-	spec->place = entry->key_place;
-	spec->name = slash < 0 ? entry->key : str_first(entry->key, (size_t)slash);
-	spec->name = arena_str(compiler->arena, spec->name);
-	spec->keys = arena_alloc_array(compiler->arena, ACTOR_KEYS_MAX + 1, sizeof(*spec->keys));
-	spec->keys[0] = NULL;
-	if (!name_is_valid(spec->name))
-		return actor_bad_name(compiler, entry);
-	while (slash >= 0) {
-		ptrdiff_t next = str_find(rest, STR("/"));
-
-		if (spec->n_keys == ACTOR_KEYS_MAX ||
-		    !actor_read_key(next < 0 ? rest : str_first(rest, (size_t)next), &key))
-			return actor_bad_name(compiler, entry);
-		spec->keys[spec->n_keys++] = arena_str(compiler->arena, key).ptr;
-		spec->keys[spec->n_keys] = NULL;
-		slash = next;
-		rest = next < 0 ? STR_NONE : str_skip(rest, (size_t)next + 1);
-	}
-	return true;
-}
+/* ------------------------------------------------------------ the section */
 
 struct actor_spec *actor_section_add(struct actor_section *section, struct flow_compiler *compiler,
 				     const struct node_entry *entry)
@@ -175,7 +128,7 @@ struct actor_spec *actor_section_add(struct actor_section *section, struct flow_
 	bool ok;
 
 	*spec = (struct actor_spec){ .node = entry->value };
-	ok = actor_read_name(compiler, entry, spec);
+	ok = actor_spec_read_name(compiler, entry, spec);
 	if (ok && actor_spec_find(section, spec->name)) {
 		diag_error(compiler->diag, spec->place,
 			   "there is an actor \"%s\" already; two cannot have one name",
@@ -460,6 +413,27 @@ static void actor_compile_links(struct actor_section *section, struct flow_compi
 		actor_compile_link(section, compiler, spec, &node->entries[i]);
 }
 
+/* The map without `on:`, which people know from other systems. Nothing is lost by its absence. */
+static const struct node *actor_refuse_on(struct flow_compiler *compiler, const struct node *node)
+{
+	const struct node_entry *on = node_entry_find(node, "on");
+	struct node *rest;
+
+	if (!on)
+		return node;
+	diag_error(compiler->diag, on->key_place,
+		   "an actor has no `on`: remove it. Handlers run on a loop, and their tasks that "
+		   "compute (jq, native, exec, sort, …) on the pool by themselves");
+	rest = arena_zalloc(compiler->arena, sizeof(*rest));
+	*rest = *node;
+	rest->entries = arena_alloc_array(compiler->arena, node->n_entries, sizeof(*rest->entries));
+	rest->n_entries = 0;
+	for (size_t i = 0; i < node->n_entries; i++)
+		if (&node->entries[i] != on)
+			rest->entries[rest->n_entries++] = node->entries[i];
+	return rest;
+}
+
 static void actor_compile(struct actor_section *section, struct flow_compiler *compiler,
 			  struct actor_spec *spec, const struct node_entry *entry)
 {
@@ -468,7 +442,8 @@ static void actor_compile(struct actor_section *section, struct flow_compiler *c
 	char what[128];
 
 	snprintf(what, sizeof(what), "actor \"%.*s\"", STR_ARG(str_first(entry->key, 100)));
-	if (settings_read(&part, 1, entry->value, what, compiler->arena, compiler->diag) > 0)
+	if (settings_read(&part, 1, actor_refuse_on(compiler, entry->value), what, compiler->arena,
+			  compiler->diag) > 0)
 		return;
 	spec->help = config.help;
 	spec->persists = config.persist;

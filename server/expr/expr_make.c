@@ -270,9 +270,10 @@ static bool path_has(struct parser *parser, struct str name, struct str part)
 			return true;
 	if (!names)
 		return true;
-	parser_error(parser, part, "the route's path has no {%.*s}; %s%s%s", STR_ARG(name),
-		     nearest ? "did you mean \"" : "write it into the path", nearest ? nearest : "",
-		     nearest ? "\"?" : "");
+	parser_error(parser, part,
+		     "nothing is called {%.*s} in the path, or the actor's name; %s%s%s",
+		     STR_ARG(name), nearest ? "did you mean \"" : "write it there",
+		     nearest ? nearest : "", nearest ? "\"?" : "");
 	return false;
 }
 
