@@ -36,10 +36,12 @@ struct store {
 	size_t n_telling;     /* that are over, and whose loops are being told; guarded by lock */
 	bool stopping;        /* guarded by lock */
 	atomic_bool open;     /* nobody is waited for */
-	int trouble;          /* 0 or what the file fails with; guarded by lock */
-	char problem[160];    /* of it; guarded by lock */
-	bool broken;          /* the thread's: trouble != 0 */
-	uint64_t probe_ns;    /* the thread's: when to try it next */
+	atomic_bool
+		alone; /* nobody was, or has ended: what is in memory has no lock that says so */
+	int trouble;   /* 0 or what the file fails with; guarded by lock */
+	char problem[160]; /* of it; guarded by lock */
+	bool broken;       /* the thread's: trouble != 0 */
+	uint64_t probe_ns; /* the thread's: when to try it next */
 	_Atomic uint64_t n_ops, n_failed, n_commits, n_refused, size_bytes;
 };
 
@@ -169,8 +171,18 @@ static void store_run_alone(struct store *store, struct store_op *op)
 	store_tell(store, &alone);
 }
 
+static void store_fail(struct store *store, struct list *ops, int error)
+{
+	struct store_op *op;
+
+	store_note_trouble(store, error);
+	list_each(op, ops, struct store_op, link)
+		op->result = error;
+	store_tell(store, ops);
+}
+
 /* When they fail together, each has its own chance: what is too large for the disk does not take
- * the others with it. */
+ * the others with it. But when another program writes, each would wait as long for it. */
 static void store_run_batch(struct store *store, struct list *ops)
 {
 	struct list *link;
@@ -180,6 +192,10 @@ static void store_run_batch(struct store *store, struct list *ops)
 	if (store_transaction(store, ops) == 0) {
 		store_measure(store);
 		store_tell(store, ops);
+		return;
+	}
+	if (store->db.trouble == -EBUSY) {
+		store_fail(store, ops, -EBUSY);
 		return;
 	}
 	while ((link = list_pop(ops)))
@@ -288,6 +304,9 @@ static int store_try_to_open(struct store *store, unsigned *ret_wait_ms)
 	struct diag diag;
 	int r;
 
+	*ret_wait_ms = TAKE_OVER_MS;
+	if (store->in_memory && !atomic_load(&store->alone))
+		return -EBUSY;
 	diag_init(&diag);
 	r = store_db_open(&store->db, &store->settings, &diag);
 	*ret_wait_ms = r == -EBUSY ? TAKE_OVER_MS : PROBE_MS;
@@ -357,8 +376,7 @@ static int store_start(struct store *store)
 struct store *store_create(const struct store_settings *settings, struct diag *diag)
 {
 	struct store *store = mem_zalloc(sizeof(*store));
-	bool in_memory = strcmp(settings->path, ":memory:") == 0,
-	     later = settings->wait && !in_memory;
+	bool in_memory = strcmp(settings->path, ":memory:") == 0, later = settings->wait;
 	int r = later ? store_db_look(settings->path, diag)
 		      : store_db_open(&store->db, settings, diag);
 
@@ -484,6 +502,11 @@ const char *store_path(const struct store *store)
 bool store_is_open(struct store *store)
 {
 	return atomic_load(&store->open);
+}
+
+void store_set_alone(struct store *store)
+{
+	atomic_store(&store->alone, true);
 }
 
 bool store_has_waited(struct store *store)

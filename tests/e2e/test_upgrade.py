@@ -204,6 +204,21 @@ def test_a_job_is_run_by_one_process_at_a_time_and_what_came_due_meanwhile_is_ru
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_a_job_is_run_by_one_process_at_a_time_without_a_store_of_files_too(leat, stage):
+    backend = stage.backend(holding("done"))
+    daemon = leat('http: { b: { url: "@URL@" } }\ntimeouts: { shutdown: 5m }\n' + ROUTES +
+                  "jobs: { j: { every: 1h, at_start: true, tasks: { s: { get: 'b:/', timeout: 5m } } } }\n", URL=backend.url)
+    job = lambda: daemon.admin("GET", "/v1/jobs").json()["jobs"][0]
+    await_true(lambda: job()["running"] == 1)
+    old = upgrade(daemon, wait=False)
+    second = daemon.cli("status", "--json")  # by the new process, whose loops have all had a turn
+    assert json.loads(second.out)["pid"] == daemon.pid
+    assert job()["running"] == job()["runs"] == 0 and old.poll() is None
+    backend.release.set()
+    assert old.wait(15 * SLOW) == 0
+    await_true(lambda: job()["runs"] == 1)
+
+
 def test_what_was_scheduled_is_done_once_whoever_does_it(leat):
     daemon = leat(SCHEDULE)
     ids, stopping, failures = [], threading.Event(), []
