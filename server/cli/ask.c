@@ -14,6 +14,9 @@
 #define ADMIN_DEFAULT "unix:/run/leat/admin.sock"
 enum { ANSWER_MAX = 256 << 20, CONNECT_MS = 5000 };
 
+/* Another process has taken the place of who was asked, and is asked now; not for ever. */
+enum { ASK_AGAIN = -1, ASK_TRIES = 5 };
+
 /* The value behind "listen:" below a line "admin:", for a file that has become unreadable as
  * YAML: then above all `leat reload` must reach the daemon, to be told so by it. */
 static bool ask_scan_address(struct str text, struct str *ret_address)
@@ -201,6 +204,8 @@ static int ask_print(const struct cli *cli, int status, struct str body, struct 
 	     refused = readable && status != 200 &&
 		       !value_is_null(cli_member(answer, "diagnostics", arena));
 
+	if (refused && str_eq(cli_text(answer, "again", arena), STR("true")))
+		return ASK_AGAIN;
 	if (!done && !refused)
 		return ask_explain(status, body, arena);
 	if (cli->json)
@@ -213,19 +218,23 @@ static int ask_print(const struct cli *cli, int status, struct str body, struct 
 int cli_ask_and_print(const struct cli *cli, const char *method, const char *target,
 		      cli_print_fn *print)
 {
-	struct arena arena;
-	struct buf body;
-	int status = 0, code;
+	int code = ASK_AGAIN;
 
 	if (cli->n_args)
 		return cli_usage("this command takes no arguments");
-	code = cli_ask(cli, method, target, &status, &body);
-	arena_init_required(&arena);
-	if (code == EXIT_DONE)
-		code = ask_print(cli, status, buf_str(&body), &arena, print);
-	arena_fini(&arena);
-	buf_fini(&body);
-	return code;
+	for (int tries = ASK_TRIES; tries > 0 && code == ASK_AGAIN; tries--) {
+		struct arena arena;
+		struct buf body;
+		int status = 0;
+
+		code = cli_ask(cli, method, target, &status, &body);
+		arena_init_required(&arena);
+		if (code == EXIT_DONE)
+			code = ask_print(cli, status, buf_str(&body), &arena, print);
+		arena_fini(&arena);
+		buf_fini(&body);
+	}
+	return code == ASK_AGAIN ? EXIT_REFUSED : code;
 }
 
 void cli_encode(struct str text, struct buf *out)
