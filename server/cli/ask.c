@@ -204,7 +204,7 @@ static int ask_print(const struct cli *cli, int status, struct str body, struct 
 	     refused = readable && status != 200 &&
 		       !value_is_null(cli_member(answer, "diagnostics", arena));
 
-	if (refused && str_eq(cli_text(answer, "again", arena), STR("true")))
+	if (refused && !value_is_null(cli_member(answer, "again", arena)))
 		return ASK_AGAIN;
 	if (!done && !refused)
 		return ask_explain(status, body, arena);

@@ -214,10 +214,12 @@ def test_a_job_is_run_by_one_process_at_a_time_without_a_store_of_files_too(leat
     old = upgrade(daemon, wait=False)
     second = daemon.cli("status", "--json")  # by the new process, whose loops have all had a turn
     assert json.loads(second.out)["pid"] == daemon.pid
+    assert json.loads(second.out)["store"]["state"] == "waiting"
     assert job()["running"] == job()["runs"] == 0 and old.poll() is None
     backend.release.set()
     assert old.wait(15 * SLOW) == 0
     await_true(lambda: job()["runs"] == 1)
+    assert daemon.status()["store"]["state"] == "ok"
 
 
 def test_what_was_scheduled_is_done_once_whoever_does_it(leat):
