@@ -279,6 +279,25 @@ def test_a_wrong_password_is_refused_and_not_shown(leat, server):
     assert daemon.get("/items").status == 200
 
 
+def test_too_many_connections_of_the_server_are_waited_for(leat, server):
+    daemon = start(leat, server, CONF.replace("pool: { max: 4 }", "pool: { max: 40 }"))
+    assert daemon.get("/items").status == 200
+    failures = []
+
+    def ask():
+        for _ in range(10):
+            answer = daemon.get("/items")
+            if answer.status != 200:
+                failures.append(answer)
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+    assert sql_status(daemon)["open"] <= 13
+
+
 def test_prepared_statements_are_bounded(leat, server):
     daemon = start(leat, server, CONF.replace("pool: { max: 4 }", "statements: 2, pool: { max: 1 }"))
     for _ in range(3):
