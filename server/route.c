@@ -247,6 +247,11 @@ static bool route_compile_live(struct flow_compiler *compiler, struct expr_compi
 			   "body, on_error or cache; keep one");
 		return false;
 	}
+	if (config->websocket && route->pattern.method.len && !route_method_is(route, STR("GET"))) {
+		diag_error(compiler->diag, node->place, "a WebSocket is opened by GET, not by %.*s",
+			   STR_ARG(route->pattern.method));
+		return false;
+	}
 	if (config->websocket)
 		route->websocket = websocket_compile(compiler, expr, node, &place);
 	else

@@ -20,6 +20,7 @@ struct deflate_terms {
 	bool own_takeover;  /* what we send may refer to what we have sent */
 	bool peer_takeover; /* the same for the peer */
 	uint8_t own_bits;   /* the window of what we send */
+	bool says_own_bits; /* the peer has asked for a window, and is told which it gets */
 };
 
 /* ------------------------------------------------------------ what comes */

@@ -306,7 +306,8 @@ bool live_run_answer(struct live *live, struct answer *ret_answer)
 						    : r == -EBADMSG ? ERROR_INVALID_INPUT
 								    : ERROR_EXPR_ERROR,
 					    .task = STR("reply"),
-					    .detail = str_of(env->message) };
+					    .detail = r == -ENOMEM ? STR("limits.memory is reached")
+								   : str_of(env->message) };
 	if (failure.code == ERROR_NONE)
 		return true;
 	live_log_failure(live, &failure);

@@ -47,6 +47,7 @@ static void websocket_on_frame(struct websocket *ws, enum inbox_step step)
 	case INBOX_PONG:
 		return;
 	case INBOX_MESSAGE:
+		ws->began_ns = 0;
 		atomic_fetch_add_explicit(&ws->live.worker->stats.live_in, 1, memory_order_relaxed);
 		websocket_on_message(ws);
 		return;
@@ -72,6 +73,19 @@ static void websocket_read(struct websocket *ws, struct str *in)
 {
 	while (in->len > 0 && websocket_may_read(ws))
 		websocket_on_frame(ws, inbox_read(&ws->inbox, in));
+	if (ws->inbox.in_message && !ws->began_ns)
+		ws->began_ns = loop_now_ns(ws->live.worker->loop);
+}
+
+/* Who sends a message octet by octet, or answers pings in the midst of one, is not silent: so that it
+ * cannot hold what it has sent for as long as it likes. */
+static void websocket_check_arrival(struct websocket *ws)
+{
+	uint64_t now_ns = loop_now_ns(ws->live.worker->loop);
+
+	if (ws->state == WEBSOCKET_OPEN && ws->began_ns &&
+	    (now_ns - ws->began_ns) / NS_PER_MS > ws->spec->arrival_ms)
+		websocket_fail(ws, CODE_POLICY, "the message came too slowly");
 }
 
 static void websocket_forget_rest(struct websocket *ws)
@@ -108,6 +122,7 @@ static enum intake websocket_data(struct body_intake *intake, struct str bytes)
 		return INTAKE_TAKEN; /* the connection is about to end */
 	ws->heard_ns = loop_now_ns(ws->live.worker->loop);
 	websocket_read(ws, &bytes);
+	websocket_check_arrival(ws);
 	websocket_keep_rest(ws, bytes);
 	ws->paused = ws->state != WEBSOCKET_OVER && (ws->rest || !websocket_may_read(ws));
 	if (ws->turn_cost)

@@ -56,6 +56,10 @@ const struct setting websocket_keys[] = {
 	{ "close", SETTING_DURATION, AT(close_ms), "5s",
 	  "How long leat waits for the client's close frame behind its own.", .min = 10,
 	  .max = INT64_C(600000) },
+	{ "arrival", SETTING_DURATION, AT(arrival_ms), "1m",
+	  "How long a message may take from its first frame to its last; then the connection is "
+	  "closed with 1008.",
+	  .min = 10, .max = INT64_C(86400000) },
 	{ "deflate", SETTING_NODE, AT(deflate_node),
 	  .help = "true: compresses messages (permessage-deflate) with clients that can; or a map "
 		  "with "

@@ -81,7 +81,7 @@ void websocket_on_message(struct websocket *ws)
 	if (message_value(inbox_message(&ws->inbox), ws->inbox.text, &live->run_arena,
 			  &live->message) < 0) {
 		live_run_end(live);
-		websocket_fail(ws, CODE_ERROR, "no memory");
+		websocket_fail(ws, CODE_ERROR, "limits.memory is reached");
 		return;
 	}
 	live_run(live, &ws->spec->on_message, websocket_on_run_end);

@@ -14,7 +14,7 @@ struct websocket_spec {
 	const struct node *subscribe_node;
 	int slow; /* enum live_slow */
 	uint64_t max, max_frame, queue;
-	uint64_t ping_ms, pong_ms, close_ms;
+	uint64_t ping_ms, pong_ms, close_ms, arrival_ms;
 	const struct node *deflate_node;
 	/* compiled */
 	struct handshake_rules rules;
@@ -28,6 +28,7 @@ enum websocket_state { WEBSOCKET_OPEN, WEBSOCKET_CLOSING, WEBSOCKET_OVER };
 enum {
 	CODE_GOING = 1001,
 	CODE_GONE = 1006, /* never sent: the connection ended without a close frame */
+	CODE_POLICY = 1008,
 	CODE_ERROR = 1011,
 	CODE_SLOW = 1013,
 };
@@ -48,6 +49,7 @@ struct websocket {
 	size_t rest_at, rest_len, rest_size;
 	uint64_t heard_ns;  /* when bytes came last */
 	uint64_t asked_ns;  /* when it was pinged; 0: it is not waited for */
+	uint64_t began_ns;  /* when the message that is coming began; 0: none is */
 	unsigned turn_cost; /* messages and control frames that were taken in this turn */
 	uint8_t state;      /* enum websocket_state */
 	bool paused;        /* the connection reads nothing */

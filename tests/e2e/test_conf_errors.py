@@ -130,6 +130,7 @@ def test_a_trap_of_yaml_is_told_with_its_mend(text, mend):
     ("routes: { GET /: { websocket: { on_close: { reply: x } } } }\n", "cannot reply"),
     ("routes: { GET /: { websocket: { on_message: { reply: { text: a, json: b } } } } }\n", "one of text and json"),
     ("routes: { GET /: { websocket: { subscribe: '' } } }\n", "empty"),
+    ("routes: { POST /: { websocket: { on_open: { reply: x } } } }\n", "opened by GET, not by POST"),
     ("routes: { GET /: { proxy: users } }\n", "no upstream"),
     ("redis: { main: {} }\n", "url, servers and sentinels"),
     ("kafka: { bus: {} }\n", "brokers"),

@@ -2,11 +2,13 @@
 import asyncio
 import contextlib
 import json
+import select
+import time
 
 import pytest
 
 from certs import Certs, context
-from leat import TIMEOUT, await_true
+from leat import TIMEOUT, await_true, within
 
 websockets = pytest.importorskip("websockets", reason="python3-websockets is not installed")
 
@@ -150,6 +152,22 @@ routes:
     talk(daemon, "/ws", conversation, compression=None)
 
 
+def test_messages_that_need_more_than_limits_memory_close_with_1011_and_the_log_says_why(leat):
+    daemon = leat("""
+limits: { memory: 64k }
+routes:
+  GET /ws: { websocket: { on_message: { reply: { text: "${message.text}${message.text}", binary: "${message.base64}" } } } }
+""")
+
+    for message in (b"x" * 60000, "x" * 40000):
+        async def conversation(socket):
+            await socket.send(message)
+            await closes(socket, 1011)
+        talk(daemon, "/ws", conversation, compression=None)
+    daemon.await_line("websocket failed .* code=1011 detail=\"limits.memory is reached\"")
+    daemon.await_line("handler failed .* task=reply code=memory_limit detail=\"limits.memory is reached\"")
+
+
 def test_the_subprotocol_is_the_first_of_the_client_that_is_spoken(leat):
     daemon = leat("""
 routes:
@@ -186,6 +204,34 @@ routes:
         await asyncio.sleep(0.5)  # the time passes: it answers by itself
         await (await socket.ping())
     talk(daemon, "/ws", alive)
+
+
+def test_a_client_that_is_slow_with_a_message_is_closed_with_1008_however_it_keeps_awake(leat):
+    daemon = leat("""
+routes:
+  GET /slow: { websocket: { arrival: 50ms, on_message: { reply: "${message.text}" } } }
+  GET /usual: { websocket: { on_message: { reply: "${message.text}" } } }
+""")
+    mask = bytes(4)
+
+    def opened(path):
+        client = daemon.connect().send(HANDSHAKE.format(path=path))
+        assert client.head().status == 101
+        return client
+
+    for begin, more, rest in ((b"\x81\xfe\x10\x00" + mask, b"x", b"x" * 4096),
+                              (b"\x01\x81" + mask + b"x", b"\x8a\x80" + mask, b"\x80\x80" + mask)):
+        slow, usual = (opened(path).send(begin) for path in ("/slow", "/usual"))
+        deadline = within(10)
+        while not select.select([slow.sock], [], [], 0.01)[0]:  # it says something, and does not get on
+            assert time.monotonic() < deadline
+            slow.send(more)
+        assert slow._exactly(4) == b"\x88\x1d\x03\xf0"  # 1008
+        assert slow._exactly(27) == b"the message came too slowly"
+        slow.half_close()
+        assert slow.is_closed()
+        assert usual.send(rest)._exactly(2)[0] == 0x81
+        usual.close()
 
 
 HANDSHAKE = ("GET {path} HTTP/1.1\r\nHost: leat.test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"

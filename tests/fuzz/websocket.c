@@ -56,7 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	terms = (struct deflate_terms){ data[0] & 1, true, data[0] & 2, DEFLATE_BITS_MAX };
+	terms = (struct deflate_terms){ .on = data[0] & 1,
+					.own_takeover = true,
+					.peer_takeover = data[0] & 2,
+					.own_bits = DEFLATE_BITS_MAX };
 	bytes = str_skip(bytes, 1);
 	buf_init(&whole, OUT_MAX);
 	buf_init(&pieces, OUT_MAX);

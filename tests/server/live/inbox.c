@@ -279,7 +279,9 @@ static void text_that_cannot_become_valid_fails_before_it_is_whole(void)
 
 /* ------------------------------------------------------------ compressed messages */
 
-static const struct deflate_terms terms = { true, true, true, DEFLATE_BITS_MAX };
+static const struct deflate_terms terms = {
+	.on = true, .own_takeover = true, .peer_takeover = true, .own_bits = DEFLATE_BITS_MAX
+};
 
 static void compressed_messages_are_inflated_and_may_refer_to_those_before(void)
 {
@@ -369,7 +371,10 @@ static void what_is_deflated_is_inflated_to_the_same(void)
 static void rest_at(bool takeover, size_t ret_used[2])
 {
 	const struct inbox_limits limits = { 1000, 2000 };
-	const struct deflate_terms own = { true, takeover, takeover, DEFLATE_BITS_MAX };
+	const struct deflate_terms own = { .on = true,
+					   .own_takeover = takeover,
+					   .peer_takeover = takeover,
+					   .own_bits = DEFLATE_BITS_MAX };
 	struct arena_budget budget = { .max = SIZE_MAX };
 	struct str in;
 
