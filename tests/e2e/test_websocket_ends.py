@@ -130,3 +130,22 @@ def test_messages_that_never_end_fail_with_1013_when_total_memory_is_used_up_and
     one = Socket(daemon).send(frame(TEXT, text))
     assert one.frame()[:2] == (TEXT, text)
     one.closes()
+
+
+def test_when_others_have_all_of_total_memory_clients_are_still_pinged_and_told_why_they_are_closed(leat):
+    conf = """
+limits: { total_memory: %s }
+routes:
+  GET /large: { websocket: { max: 8m } }
+  GET /asked: { websocket: { ping: 1s, pong: 60s, on_message: { reply: "${message.text}" } } }
+"""
+    daemon = leat(conf % "64m")
+    one, holder = Socket(daemon, "/asked"), Socket(daemon, "/large")
+    holder.send(frame(TEXT, b"x" * (4 << 20))[:-1])
+    await_true(lambda: memory_used(daemon) > 4 << 20)
+    daemon.reload(conf % "1m")  # what is held stays; there is nothing for others
+    assert one.frame()[:2] == (PING, b"")
+    one.send(frame(TEXT, "needs memory"))
+    while (got := one.frame())[0] == PING:
+        pass
+    assert got[:2] == (CLOSE, b"\x03\xf5no memory")  # 1013
