@@ -141,9 +141,8 @@ routes:
 """
     daemon = leat(conf % "64m")
     one, holder = Socket(daemon, "/asked"), Socket(daemon, "/large")
-    holder.send(frame(TEXT, b"x" * (4 << 20))[:-1])
-    await_true(lambda: memory_used(daemon) > 4 << 20)
-    daemon.reload(conf % "1m")  # what is held stays; there is nothing for others
+    holder.send(frame(TEXT, b"x" * (4 << 20), final=False), frame(PING, "held")).gets(PONG, "held")
+    assert daemon.reload(conf % "1m").returncode == 0  # what is held stays; there is nothing for others
     assert one.frame()[:2] == (PING, b"")
     one.send(frame(TEXT, "needs memory"))
     while (got := one.frame())[0] == PING:
