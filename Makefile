@@ -78,7 +78,8 @@ endif
 export WITH_POSTGRES ?= yes
 ifeq ($(WITH_POSTGRES),no)
 CPPFLAGS += -DWITH_POSTGRES=0
-NOT_BUILT += server/sql/pg_cancel.c server/sql/pg_conn.c server/sql/pg_pool.c server/sql/pg_run.c
+NOT_BUILT += server/sql/pg_cancel.c server/sql/pg_conn.c server/sql/pg_params.c server/sql/pg_pool.c \
+	server/sql/pg_run.c
 else
 CPPFLAGS += -DWITH_POSTGRES=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libpq 2>/dev/null))
 PKG_LIBS += $(shell pkg-config --libs libpq 2>/dev/null)

@@ -330,7 +330,7 @@ static void server_reload_done(struct server *server)
 		server_start_listeners(server);
 	if (server->starting) {
 		server->starting = false;
-		if (server->unconfirmed)
+		if (server->unconfirmed && !server->stopping)
 			takeover_serve(server);
 		server_end_reload(server);
 		return;

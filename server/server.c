@@ -307,6 +307,7 @@ static bool server_start_natives(struct server *server, const struct generation 
 	diag_init(&diag);
 	ok = natives_start(&generation->natives, &server->natives, &diag);
 	diag_print(&diag, stderr);
+	takeover_tell(&diag);
 	diag_fini(&diag);
 	return ok;
 }
@@ -340,7 +341,8 @@ static void server_announce(struct server *server)
 			 listener->admin ? " for=admin" : "",
 			 listen && listen->tls ? " tls=yes" : "");
 	}
-	inherited_settle();
+	if (!server->unconfirmed)
+		inherited_settle();
 	log_info("serving version=%s routes=%zu jobs=%zu loops=%zu", LEAT_VERSION,
 		 generation->n_routes, generation->n_jobs, server->n_workers);
 	if (!server->unconfirmed)
@@ -383,6 +385,7 @@ static void server_close(struct server *server)
 	}
 	for (size_t i = 0; server->workers && i < server->n_workers; i++)
 		worker_join(server->workers[i]);
+	server_settle_swaps(server);
 	server_stop_clients(server);
 	server_stop_store(server);
 	jq_pool_destroy(server->jq);

@@ -130,6 +130,8 @@ const struct reply *server_no_route_reply(const struct http_head *head, uint32_t
 int server_build(struct server *server, const struct generation *generation);
 
 /* ---- of server_stop.c, main thread: the loops' threads have ended, the loops are still there */
+void server_settle_swaps(
+	struct server *server); /* a start that failed: the generation is on its way */
 void server_stop_clients(struct server *server); /* of databases and Kafka */
 void server_stop_store(struct server *server);
 

@@ -39,6 +39,20 @@ static void server_run_loops(struct server *server)
 			loop_run_once(server->workers[i]->loop, false);
 }
 
+/* The main loop must not be told of a worker when that is gone; and what the workers have begun by then ends. */
+void server_settle_swaps(struct server *server)
+{
+	if (server->n_unswapped == 0)
+		return;
+	while (server->n_unswapped > 0) {
+		server_run_loops(server);
+		loop_run_once(server->main->loop, false);
+	}
+	server->n_undrained = (unsigned)server->n_workers;
+	for (size_t i = 0; i < server->n_workers; i++)
+		worker_drain(server->workers[i], true);
+}
+
 /* The loops' threads have ended, the loops are still there: what was on its way to them arrives. */
 void server_stop_clients(struct server *server)
 {

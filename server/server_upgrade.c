@@ -1,5 +1,6 @@
 /* server/server_upgrade.c: a server whose place another process takes, and one that takes another's place. */
 #include "core/base/memory.h"
+#include "server/inherited.h"
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/upgrade/takeover.h"
@@ -53,6 +54,7 @@ void server_confirm(struct server *server)
 	server->unconfirmed = false;
 	list_each(listener, &server->listeners, struct listener, link)
 		listener->handed_over = false;
+	inherited_settle(); /* systemd does not listen to another process than the main one */
 	server_say_ready(server);
 }
 

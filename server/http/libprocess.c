@@ -3,12 +3,17 @@
 
 /* ------------------------------------------------------------ who */
 
+static bool char_is_control(char c)
+{
+	return (unsigned char)c < ' ' || c == '\x7f';
+}
+
 static bool pid_is_visible(struct str text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
+		if (text.ptr[i] == ' ' || char_is_control(text.ptr[i]))
 			return false;
-	return true;
+	return str_is_utf8(text);
 }
 
 /* "host:port" or "[ip6]:port". */
@@ -115,12 +120,11 @@ bool libprocess_id_is_right(struct str id)
 	if (id.len == 0 || id.len > LIBPROCESS_ID_MAX || part_is_dots(id))
 		return false;
 	for (size_t i = 0; i < id.len; i++) {
-		if (char_is_right(id.ptr[i]))
-			continue;
-		if (id.ptr[i] != '%' || id.len - i < 3 || char_hex(id.ptr[i + 1]) < 0 ||
-		    char_hex(id.ptr[i + 2]) < 0)
+		if (char_is_control(id.ptr[i]))
 			return false;
-		i += 2;
+		if (id.ptr[i] == '%' &&
+		    (id.len - i < 3 || char_hex(id.ptr[i + 1]) < 0 || char_hex(id.ptr[i + 2]) < 0))
+			return false;
 	}
 	return true;
 }
@@ -140,34 +144,46 @@ bool libprocess_name_is_right(struct str name)
 	return true;
 }
 
-void libprocess_write_id(struct str text, struct buf *out)
+static void char_escape(char c, struct buf *out)
 {
 	static const char digits[] = "0123456789ABCDEF";
 
-	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.ptr[i];
+	buf_add_char(out, '%');
+	buf_add_char(out, digits[(unsigned char)c >> 4]);
+	buf_add_char(out, digits[(unsigned char)c & 15]);
+}
 
-		if (char_is_plain(text.ptr[i])) {
+void libprocess_write_id(struct str text, struct buf *out)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (char_is_plain(text.ptr[i]))
 			buf_add_char(out, text.ptr[i]);
-			continue;
-		}
-		buf_add_char(out, '%');
-		buf_add_char(out, digits[c >> 4]);
-		buf_add_char(out, digits[c & 15]);
-	}
+		else
+			char_escape(text.ptr[i], out);
+}
+
+/* A receiver decodes it, and takes a '+' for a space. Escapes that are there stay. */
+static void letter_write_to(struct str to, struct buf *out)
+{
+	for (size_t i = 0; i < to.len; i++)
+		if ((char_is_right(to.ptr[i]) && to.ptr[i] != '+') || to.ptr[i] == '%')
+			buf_add_char(out, to.ptr[i]);
+		else
+			char_escape(to.ptr[i], out);
 }
 
 void libprocess_write(const struct libprocess_letter *letter, struct buf *out)
 {
+	buf_add(out, STR("POST /"));
+	letter_write_to(letter->to, out);
 	buf_printf(out,
-		   "POST /%.*s/%.*s HTTP/1.1\r\n"
+		   "/%.*s HTTP/1.1\r\n"
 		   "User-Agent: libprocess/%.*s@%.*s\r\n"
 		   "Libprocess-From: %.*s@%.*s\r\n"
 		   "Connection: Keep-Alive\r\n"
 		   "Host: %.*s\r\n",
-		   STR_ARG(letter->to), STR_ARG(letter->name), STR_ARG(letter->from),
-		   STR_ARG(letter->from_addr), STR_ARG(letter->from), STR_ARG(letter->from_addr),
-		   STR_ARG(letter->to_addr));
+		   STR_ARG(letter->name), STR_ARG(letter->from), STR_ARG(letter->from_addr),
+		   STR_ARG(letter->from), STR_ARG(letter->from_addr), STR_ARG(letter->to_addr));
 	if (letter->body.len == 0) {
 		buf_add(out, STR("\r\n"));
 		return;

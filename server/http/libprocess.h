@@ -39,8 +39,8 @@ struct libprocess_message {
 /* False: the path is none of a message. */
 bool libprocess_read(const struct http_head *head, struct libprocess_message *ret_message);
 
-/* Whether it can stand in a path as it is: what a message goes to (escapes are whole), and what
- * it is called (it may have slashes). */
+/* Whether a message can go to it (whatever a path cannot have is escaped; escapes that are there are
+ * whole, and stay), and be called that (it is not escaped: receivers do not decode it). */
 bool libprocess_id_is_right(struct str id);
 bool libprocess_name_is_right(struct str name);
 

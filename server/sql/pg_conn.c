@@ -3,7 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/memory.h"
 #include "server/sql/pg_cancel.h"
-#include "server/sql/sql_url.h"
+#include "server/sql/pg_params.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -99,6 +99,20 @@ static void conn_lose(struct pg_conn *conn)
 	if (conn->job)
 		sql_job_fail(conn->job, ERROR_SQL_ERROR, "08006", "the connection was lost: %.*s",
 			     STR_ARG(message));
+	pg_conn_close(conn);
+}
+
+/* It answers what was not asked: none of its answers can be told any more. */
+static void conn_break(struct pg_conn *conn)
+{
+	static const char text[] = "what the server says is no answer";
+
+	if (conn->state < PG_IDLE) {
+		conn_fail(conn, ERROR_CONNECT_FAILED, str_of(text));
+		return;
+	}
+	if (conn->job)
+		sql_job_fail(conn->job, ERROR_SQL_ERROR, "08P01", "%s", text);
 	pg_conn_close(conn);
 }
 
@@ -318,6 +332,22 @@ static bool conn_is_over(const struct pg_conn *conn, const PGresult *result)
 	return kind == PG_EXPECT_SYNC ? PQresultStatus(result) == PGRES_PIPELINE_SYNC : !result;
 }
 
+/* False: libpq and the server do not agree on what is answered, and libpq may give the same for ever: a
+ * COPY that nobody reads, or nothing where the end of a pipeline is to come. */
+static bool conn_is_answer(struct pg_conn *conn, const PGresult *result)
+{
+	bool at_sync = conn->expects[conn->expect_at].kind == PG_EXPECT_SYNC;
+	ExecStatusType status = PQresultStatus(result);
+	bool again = conn->had_nothing;
+
+	conn->had_nothing = !result && at_sync;
+	if (!result)
+		return !again; /* an error at the end of a pipeline has one behind it */
+	if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH)
+		return false;
+	return status != PGRES_PIPELINE_SYNC || at_sync;
+}
+
 /* Takes what has come. False: the connection is gone. */
 static bool conn_read(struct pg_conn *conn)
 {
@@ -328,6 +358,11 @@ static bool conn_read(struct pg_conn *conn)
 		/* nothing, where the end of a pipeline is to come: the connection has broken */
 		if (!result && !over && PQstatus(conn->pg) == CONNECTION_BAD)
 			break;
+		if (!conn_is_answer(conn, result)) {
+			PQclear(result);
+			conn_break(conn);
+			return false;
+		}
 		if (!conn_take(conn, result))
 			return false;
 		if (!over)
@@ -342,6 +377,15 @@ static bool conn_read(struct pg_conn *conn)
 	return false;
 }
 
+/* Nobody listens: libpq would keep them. */
+static void conn_drop_notifies(struct pg_conn *conn)
+{
+	PGnotify *notify;
+
+	while ((notify = PQnotifies(conn->pg)))
+		PQfreemem(notify);
+}
+
 static void conn_on_event(struct watch *watch, uint32_t events)
 {
 	struct pg_conn *conn = container_of(watch, struct pg_conn, watch);
@@ -350,6 +394,7 @@ static void conn_on_event(struct watch *watch, uint32_t events)
 		conn_poll(conn);
 		return;
 	}
+	conn_drop_notifies(conn);
 	if ((events & ~(uint32_t)EPOLLOUT) && !PQconsumeInput(conn->pg)) {
 		conn_lose(conn);
 		return;
@@ -370,62 +415,14 @@ static void conn_on_event(struct watch *watch, uint32_t events)
 
 /* ------------------------------------------------------------ opening */
 
-static void conn_ignore_notice(void *arg, const char *message)
-{
-	(void)arg;
-	(void)message;
-}
-
-struct parameters {
-	const char *names[24], *values[24];
-	size_t n;
-};
-
-static void parameters_add(struct parameters *parameters, const char *name, const char *value)
-{
-	if (!value || !value[0])
-		return;
-	check(parameters->n + 1 < ARRAY_LEN(parameters->names));
-	parameters->names[parameters->n] = name;
-	parameters->values[parameters->n++] = value;
-}
-
-static void parameters_add_query(struct parameters *parameters, const struct sql_address *address,
-				 struct arena *arena)
-{
-	struct str value;
-
-	for (size_t i = 0; pg_parameters[i]; i++)
-		if (sql_url_parameter(address->query, pg_parameters[i], arena, &value))
-			parameters_add(parameters, pg_parameters[i], value.ptr);
-}
-
 static void conn_connect(struct pg_conn *conn, const char *host, const char *hostaddr)
 {
-	const struct sql_address *address = &conn->pool->db->address;
-	struct parameters parameters = { 0 };
-	struct arena arena;
-
-	arena_init_required(&arena);
-	parameters_add(&parameters, "host", host);
-	parameters_add(&parameters, "hostaddr", hostaddr);
-	parameters_add(&parameters, "port", conn->pool->port);
-	parameters_add(&parameters, "user", address->user.ptr);
-	parameters_add(&parameters, "password", address->password.ptr);
-	parameters_add(&parameters, "dbname", address->database.ptr);
-	parameters_add(&parameters, "client_encoding", "UTF8");
-	parameters_add(&parameters, "gssencmode", "disable");
-	parameters_add(&parameters, "passfile", "/dev/null");
-	parameters_add(&parameters, "fallback_application_name", "leat");
-	parameters_add_query(&parameters, address, &arena);
 	conn->state = PG_CONNECT;
-	conn->pg = PQconnectStartParams(parameters.names, parameters.values, 0);
-	arena_fini(&arena);
+	conn->pg = pg_params_connect(&conn->pool->db->address, host, hostaddr, conn->pool->port);
 	if (!conn->pg) {
 		conn_fail(conn, ERROR_MEMORY_LIMIT, STR("no memory"));
 		return;
 	}
-	PQsetNoticeProcessor(conn->pg, conn_ignore_notice, NULL);
 	if (PQstatus(conn->pg) == CONNECTION_BAD || !conn_watch(conn, EPOLLOUT))
 		conn_lose(conn);
 }

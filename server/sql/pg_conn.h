@@ -73,9 +73,10 @@ struct pg_conn {
 	size_t n_expects, n_expects_room, expect_at;
 	size_t n_sent; /* statements */
 	struct sql_answer answer;
-	bool answering; /* `answer` has begun */
-	bool begun;     /* BEGIN was sent */
-	bool again;     /* it is tried for the second time */
+	bool answering;   /* `answer` has begun */
+	bool had_nothing; /* libpq gave nothing where the end of a pipeline was to come */
+	bool begun;       /* BEGIN was sent */
+	bool again;       /* it is tried for the second time */
 	struct pg_cancel
 		*cancel; /* PQcancel is at work on its thread: the connection waits for it */
 	struct ready forget;

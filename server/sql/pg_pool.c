@@ -188,8 +188,11 @@ static void pool_stop(struct pg_pool *pool)
 
 	pool->stopped = true;
 	pool_fail_all(pool, ERROR_UNAVAILABLE, "the database is closed");
-	list_each(conn, &pool->conns, struct pg_conn, link)
+	list_each(conn, &pool->conns, struct pg_conn, link) {
+		if (conn->job)
+			sql_job_fail(conn->job, ERROR_UNAVAILABLE, NULL, "the database is closed");
 		pg_conn_close(conn);
+	}
 }
 
 static void pool_on_poke(struct post *post)

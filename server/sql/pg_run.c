@@ -104,6 +104,7 @@ static void run_take_description(struct pg_statement *statement, const PGresult 
 {
 	statement->n_params = (unsigned)PQnparams(result);
 	statement->n_columns = (unsigned)PQnfields(result);
+	free(statement->types);
 	statement->types = mem_alloc((statement->n_params + 1) * sizeof(*statement->types));
 	for (unsigned i = 0; i < statement->n_params; i++)
 		statement->types[i] = PQparamtype(result, (int)i);
@@ -421,10 +422,14 @@ static void run_after_prepare(struct pg_conn *conn)
 	run_send_more(conn);
 }
 
-/* In a pipeline that has failed, what follows is skipped until a sync. */
+/* In a pipeline that has failed, what follows is skipped until a sync; that of a COMMIT which went out
+ * with the statements has come already. */
 static void run_roll_back(struct pg_conn *conn)
 {
-	if (run_sync(conn))
+	bool synced = conn->state == PG_END;
+
+	conn->begun = false;
+	if (synced || run_sync(conn))
 		run_end(conn, "rollback");
 }
 
@@ -435,6 +440,9 @@ void pg_run_step(struct pg_conn *conn)
 	conn->n_expects = conn->expect_at = 0;
 	if (conn->state == PG_PREPARE)
 		run_after_prepare(conn);
+	else if (conn->state == PG_END && conn->begun &&
+		 PQtransactionStatus(conn->pg) == PQTRANS_INERROR)
+		run_roll_back(conn);
 	else if (conn->state == PG_END || !job->transaction)
 		run_finish(conn);
 	else if (job->code != ERROR_NONE || sql_job_is_over(job))

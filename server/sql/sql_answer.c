@@ -49,6 +49,11 @@ bool sql_answer_begin(struct sql_answer *answer, struct sql_job *job,
 		      struct sql_statement *statement, const char *const names[], size_t n_names)
 {
 	*answer = (struct sql_answer){ .job = job, .statement = statement, .n_columns = n_names };
+	if (n_names > SQL_COLUMNS_MAX) {
+		sql_job_fail(job, ERROR_TOO_LARGE, NULL, "there are more than %d columns",
+			     SQL_COLUMNS_MAX);
+		return false;
+	}
 	if (!columns_are_distinct(job, names, n_names))
 		return false;
 	answer->columns = arena_alloc_array(&job->arena, n_names + 1, sizeof(*answer->columns));

@@ -6,6 +6,8 @@
 #pragma once
 #include "server/sql/sql_job.h"
 
+enum { SQL_COLUMNS_MAX = 4096 }; /* of one answer: what MariaDB has, the most of the three */
+
 struct sql_column {
 	struct str key; /* "name": */
 	bool is_json;

@@ -100,8 +100,8 @@ static bool env_is(const char *entry, const char *name)
 
 static bool env_is_kept(const char *entry, const struct launch *launch)
 {
-	static const char *const replaced[] = { "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
-						"WATCHDOG_PID" };
+	static const char *const replaced[] = { "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS",
+						"LISTEN_FDNAMES", "WATCHDOG_PID" };
 
 	for (size_t i = 0; i < sizeof(replaced) / sizeof(replaced[0]); i++)
 		if (env_is(entry, replaced[i]))

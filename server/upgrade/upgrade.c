@@ -122,9 +122,12 @@ static void upgrade_done(struct upgrade *upgrade, struct str version)
 	const char main_now = UPGRADE_MAIN;
 
 	notify_main_pid(upgrade->pid);
+	if (send(upgrade->fd, &main_now, 1, MSG_NOSIGNAL) < 0) {
+		notify_main_pid(getpid());
+		upgrade_refuse(upgrade, "the new process ended as soon as it served");
+		return;
+	}
 	notify_silence();
-	if (send(upgrade->fd, &main_now, 1, MSG_NOSIGNAL) < 0)
-		log_error("the new process has ended as soon as it served pid=%d", upgrade->pid);
 	log_info("upgraded pid=%d version=%s, finishing what is in work", upgrade->pid,
 		 LOG_QUOTE(version));
 	upgrade_drop(upgrade);
@@ -169,8 +172,10 @@ static void upgrade_on_packet(struct watch *watch, uint32_t events)
 
 static void upgrade_on_late(struct timer *timer)
 {
-	upgrade_refuse(container_of(timer, struct upgrade, timer),
-		       "the new process did not serve in time");
+	struct upgrade *upgrade = container_of(timer, struct upgrade, timer);
+
+	upgrade_signal(upgrade, SIGKILL); /* it may hang where it listens to nothing else */
+	upgrade_refuse(upgrade, "the new process did not serve in time");
 }
 
 /* ------------------------------------------------------------ starting it */

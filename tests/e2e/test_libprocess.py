@@ -295,8 +295,9 @@ def test_messages_go_in_their_order_over_one_connection_with_the_bytes_of_libpro
     assert [message.body for message in messages[2:]] == [b"%d" % n for n in range(50)]
     assert {message.sender for message in messages[2:]} == {f"cart%2Fa%252Fb@127.0.0.1:{daemon.port}"}
     assert {message.connection for message in messages} == {1}
-    for to in ("a%2Fb", "a%20b", "a%3F"):
-        assert daemon.post(f"/send/{to}/x").status in (200, 400)
+    for to, written in (("a%2Fb", "a%2Fb"), ("a%20b", "a%20b"), ("a%3F", "a%3F"), ("a+b", "a%2Bb"), ("%C3%A9", "%C3%A9")):
+        assert daemon.post(f"/send/{to}/x").text == "sent"
+        assert one.messages[-1].to == written  # which is decoded there, a "+" to a space
     assert daemon.post("/send/pong/..%2Fx").json()["code"] == "invalid_input"
     assert daemon.post("/send/pong/x%0D%0Ay").json()["code"] == "invalid_input"
     assert not one.faults
@@ -314,6 +315,8 @@ def test_a_program_of_libprocess_and_leat_answer_each_other(leat, peer):
     assert one.send(daemon, "me", "ping", b"7", sender="asker").status == 202
     pong = one.await_messages(2)[1]
     assert (pong.to, pong.name, pong.body, pong.sender) == ("asker", "pong", b'{"n":7}', f"me@{address}")
+    assert one.send(daemon, "me", "ping", b"8", sender="a/b+c").status == 202
+    assert one.await_messages(3)[2].to == "a%2Fb%2Bc"
 
 
 def test_what_the_peer_answers_is_what_the_sender_is_told(leat, peer):

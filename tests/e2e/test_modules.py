@@ -278,6 +278,15 @@ def test_check_reads_the_tables_and_starts_nothing(leat):
     assert daemon.get("/").text == "one"
 
 
+def test_a_daemon_whose_module_does_not_start_says_why_and_ends(leat):
+    daemon = leat(f"modules: [{module('fails_init')}]\n"
+                  "routes: { GET /: { tasks: { n: { native: fails_init.run } } } }\n"
+                  "jobs: { j: { every: 1h, at_start: true, tasks: { w: { wait: 1h } } } }\n", start=False)
+    done = daemon.cli("run")  # no signal
+    assert done.returncode == 1 and "the module fails_init does not start: the moon is not full" in done.err
+    assert "serving" not in done.err
+
+
 def test_the_schema_knows_the_verbs_of_a_configuration(leat):
     daemon = leat(f"modules: [{module('calc')}]\nroutes: {{ GET /: {{ reply: x }} }}\n")
     plain = json.loads(cli("schema").out)["$defs"]["tasks"]["additionalProperties"]["properties"]

@@ -73,6 +73,7 @@ routes:
   GET /short: { tasks: { q: { sql: shop, timeout: 100ms, query: "select pg_sleep(600)" } }, reply: ok }
   GET /late: { tasks: { q: { sql: shop, timeout: 300ms, transaction: [ { query: "insert into item (name) values ('never')" }, { query: "select pg_sleep(600)" } ] } }, reply: ok }
   GET /pid: { tasks: { q: { sql: shop, query: "select pg_backend_pid() as pid" } }, reply: { json: "${q.row.pid}" } }
+  GET /forget: { tasks: { q: { sql: shop, query: "do $$ begin execute 'deallocate all'; end $$" } }, reply: ok }
   GET /ok: { reply: ok }
 '''
 
@@ -183,9 +184,15 @@ def test_a_transaction_holds_together(leat, server):
 def test_a_transaction_without_rows_is_one_round_trip_and_whole(leat, server):
     daemon = start(leat, server)
     assert daemon.post_json("/plain", {"a": "x", "b": "y"}).json() == {"affected": 1, "a": 1, "rows": []}
+    pid = daemon.get("/pid").json()
     answer = daemon.post_json("/plain", {"a": "z", "b": "y"})
     assert (answer.status, answer.text) == (409, "23505")
     assert server.sql("select name, qty from item order by id").split() == ["apple|3", "pear|", "x|7", "y|"]
+    assert daemon.get("/pid").json() == pid  # it was rolled back: whoever violates a constraint costs no connection
+    # somebody has dropped what was prepared: it is prepared anew, with or without rows
+    assert daemon.get("/forget").status == 200
+    assert daemon.post_json("/plain", {"a": "v", "b": "w"}).json() == {"affected": 1, "a": 1, "rows": []}
+    assert daemon.get("/pid").json() == pid
 
 
 def test_too_many_rows_or_bytes_stop_the_query(leat, server):

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from backends import holding
-from leat import SLOW, Client, Daemon, await_true
+from leat import BINARY, SLOW, Client, Daemon, await_true
 from notify import Notify
 from upgrades import Load, own_program, replace_program, upgrade
 
@@ -66,6 +66,18 @@ def test_systemd_is_told_of_the_new_main_process_and_only_that_one_speaks_from_t
     notify.close()
 
 
+def test_systemd_lets_go_of_a_listener_that_the_new_configuration_does_not_have(leat):
+    notify = Notify(with_sender=True)
+    daemon = leat('listen: [127.0.0.1:0, "unix:@DIR@/gone.sock"]\n' + ROUTES, env={"NOTIFY_SOCKET": notify.path})
+    notify.until("READY")
+    daemon.write_conf("listen: [127.0.0.1:0]\n" + ROUTES)
+    upgrade(daemon)
+    notify.until("MAINPID")  # systemd does not listen to the new process before that
+    message = notify.until("FDSTOREREMOVE")
+    assert message["FDNAME"].endswith("gone.sock") and message["sender"] == daemon.pid
+    notify.close()
+
+
 def test_no_request_is_refused_or_cut_while_it_is_upgraded_again_and_again(leat):
     daemon = leat("routes: { GET /: { reply: x }, GET /slow: { tasks: { w: { wait: 5ms } }, reply: y } }\n")
     loads = [Load(daemon.addresses[0], target, keep) for target in ("/", "/slow") for keep in (True, False) for _ in range(2)]
@@ -115,6 +127,30 @@ def test_a_program_that_does_not_start_leaves_the_old_one_serving_and_the_reason
     replace_program(daemon)
     upgrade(daemon)
     assert daemon.get("/").text == "x"
+
+
+def test_a_program_that_ends_as_soon_as_it_serves_leaves_the_old_one_serving(program):
+    daemon = program(ROUTES)
+    replace_program(daemon, """#!/usr/bin/python3
+import os, socket
+sock = socket.socket(fileno=int(os.environ["LEAT_UPGRADE"].split(":")[0]))
+sock.recv(1000)  # the keys: unread, they would make its end a reset
+sock.shutdown(socket.SHUT_RD)
+sock.send(b"S9")
+""")
+    refused = daemon.cli("upgrade")
+    assert refused.returncode == 1 and "ended as soon as it served" in refused.err and f"process {daemon.pid} goes on" in refused.err
+    replace_program(daemon)
+    assert daemon.get("/").text == "x" and daemon.reload().returncode == 0
+    upgrade(daemon)
+
+
+def test_a_module_that_does_not_start_refuses_the_upgrade_and_says_why(leat):
+    daemon = leat(ROUTES)
+    path = os.path.join(os.path.dirname(os.path.abspath(BINARY)), "tests", "modules", "fails_init.so")
+    daemon.write_conf(f"modules: [{path}]\nroutes: {{ GET /: {{ tasks: {{ n: {{ native: fails_init.run }} }} }} }}\n")
+    refused = daemon.cli("upgrade")
+    assert refused.returncode == 1 and "the moon is not full" in refused.err and daemon.get("/").text == "x"
 
 
 def test_a_configuration_that_the_new_process_refuses_leaves_the_old_one_serving(leat):
