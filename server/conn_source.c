@@ -37,6 +37,7 @@ bool conn_source_begin(struct conn *conn, const struct reply *reply)
 		return false;
 	out->conn = conn;
 	out->status = reply->status;
+	out->endless = reply->endless;
 	body_sender_init(&out->sender, &conn->stream, reply->source, chunked);
 	out->sender.trailers = conn->request->head.wants_trailers; /* RFC 9110 §6.5.1 */
 	reply->source->on_more = conn_on_more;

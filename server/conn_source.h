@@ -9,6 +9,7 @@ struct conn_source {
 	struct body_sender sender;
 	struct ready turn; /* the rest in another turn: this one's share is used */
 	int status;        /* for the log */
+	bool endless;      /* as the reply says */
 };
 
 /* The body of `reply` will come from its source: conn->source is set. False without memory. */

@@ -53,6 +53,12 @@ bool conn_is_waited_for(const struct conn *conn)
 	       (conn->state == CONN_WRITE && !conn->raw && conn_source_is_waiting(conn));
 }
 
+/* An answer without an end is never followed by another: then what is unread counts for nothing. */
+static bool conn_awaits_next(const struct conn *conn)
+{
+	return !conn->source || !conn->source->endless;
+}
+
 /* 0: it has closed its side and nothing is unread; a negative errno: it has reset; 1: neither, or there
  * are messages to be handled whatever has become of who sent them. */
 static int conn_peek(struct conn *conn)
@@ -61,6 +67,8 @@ static int conn_peek(struct conn *conn)
 
 	if (r < 0 && r != -EAGAIN)
 		return conn->is_message && conn->in_len > 0 && conn_is_link(conn) ? 1 : r;
+	if (conn->stream.peer_closed && !conn_awaits_next(conn))
+		return 0;
 	return r == 0 && conn->in_len == 0 ? 0 : 1;
 }
 

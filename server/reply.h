@@ -40,6 +40,8 @@ struct reply {
 	struct http_field *fields; /* checked: names are tokens, values have no controls */
 	bool close;                /* the connection ends with this answer */
 	bool switches; /* 101: from then on the source, and the request's intake, have the connection */
+	bool endless; /* the source goes on for as long as there is a client: no request is waited for
+			 that stands behind this one */
 	bool constant; /* `head` is rendered already */
 	struct str
 		head; /* "HTTP/1.1 200 OK\r\n…Content-Length: 12\r\n": all but Date, Connection and the empty line */

@@ -155,6 +155,7 @@ int worker_create(struct worker **ret_worker, struct server *server, size_t inde
 		worker_destroy(worker);
 		return r;
 	}
+	round_init(&worker->round, worker->loop);
 	tracer_init(&worker->tracer, worker->loop, worker->client, &worker->detacher);
 	worker->redis = redis_loop_create(worker->loop, client_names(worker->client));
 	coders_init(&worker->coders, worker->loop, &server->memory);

@@ -16,6 +16,7 @@
 #include "server/head_memo.h"
 #include "server/http/status.h"
 #include "server/jobs/jobs.h"
+#include "server/live/round.h"
 #include "server/trace/tracer.h"
 #include <pthread.h>
 
@@ -64,6 +65,7 @@ struct worker {
 	struct list requests;       /* free struct requests, for reuse */
 	struct list live;           /* of struct request: those in work */
 	struct list lives;          /* of struct live: connections that go on behind an answer */
+	struct round round;         /* of those that have something to send */
 	size_t n_free_requests;
 	bool draining;               /* no keep-alive any more */
 	bool cancelling;             /* and nothing is waited for */

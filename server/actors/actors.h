@@ -191,6 +191,10 @@ bool actor_loop_knows(const struct actor_loop *loop, struct str name);
 void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,
 			    struct str name, struct str reason);
 
+/* A whole name as TEMPLATE_ACTOR writes its values, of whoever may have written it otherwise: each key has one
+ * text. */
+bool actor_name_is_canonical(struct str name);
+
 /* What the errno of such a future means. */
 enum error_code actor_error(int error, const char **ret_detail);
 

@@ -57,6 +57,22 @@ struct str actor_name_key(struct str name, size_t at, struct arena *arena)
 	return (struct str){ out, len };
 }
 
+bool actor_name_is_canonical(struct str name)
+{
+	static const char *const codes[] = { "%25", "%2F", "%3A", "%40" };
+
+	for (size_t i = 0; i < name.len; i++) {
+		struct str code = str_first(str_skip(name, i), 3);
+		bool known = name.ptr[i] != '%';
+
+		for (size_t j = 0; j < ARRAY_LEN(codes) && !known; j++)
+			known = str_eq(code, str_of(codes[j]));
+		if (!known || name.ptr[i] == '@')
+			return false;
+	}
+	return name.len <= ACTOR_NAME_MAX && str_is_utf8(name);
+}
+
 /* ------------------------------------------------------------ groups */
 
 struct actor_group *actors_group(struct actors *actors, struct str name)

@@ -7,7 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SEND_TRIES = 4 }; /* an actor that ends while it is sent to is made anew */
+enum {
+	SEND_TRIES = 4, /* an actor that ends while it is sent to is made anew */
+	LINK_WAITING_MAX =
+		100000, /* messages of an actor, where ends on other hosts are told no more */
+};
 
 /* ------------------------------------------------------------ one message */
 
@@ -240,6 +244,18 @@ enum error_code actor_error(int error, const char **ret_detail)
 
 /* ------------------------------------------------------------ links */
 
+/* What is told waits beyond the mailbox's bounds: how much of it, no other host decides. */
+static bool link_is_flooded(struct actors *actors, const struct actor_spec *spec)
+{
+	struct actor_group *group = actors_group(actors, spec->name);
+	bool flooded = atomic_load_explicit(&group->n_messages, memory_order_relaxed) >=
+		       LINK_WAITING_MAX;
+
+	if (flooded)
+		atomic_fetch_add_explicit(&group->n_refused, 1, memory_order_relaxed);
+	return flooded;
+}
+
 static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 			  const struct actor_send *send)
 {
@@ -287,7 +303,8 @@ static void links_tell(struct actor_loop *loop, struct str peer, struct str acto
 
 			if (!str_eq(link->peer, peer) ||
 			    !str_eq(peer.len ? link->remote : link->actor, actor) ||
-			    (peer.len == 0 && str_eq(spec->name, actor)))
+			    (peer.len == 0 && str_eq(spec->name, actor)) ||
+			    (peer.len && link_is_flooded(loop->actors, spec)))
 				continue;
 			send.handler = link->handler;
 			if (!send.value)

@@ -261,6 +261,7 @@ static void events_joined(struct live *live)
 	struct reply reply = { .status = 200,
 			       .content_type = STR("text/event-stream"),
 			       .source = &events->outbox.source,
+			       .endless = true,
 			       .fields = fields,
 			       .n_fields = ARRAY_LEN(fields) };
 
@@ -285,6 +286,7 @@ static struct events *events_create(const struct events_spec *spec, struct reque
 	events->spec = spec;
 	events->request = request;
 	outbox_init(&events->outbox, request->worker->loop, request->arena.budget);
+	events->outbox.round = &request->worker->round;
 	events->outbox.source.type = STR("text/event-stream");
 	timer_init(&events->timer, request->worker->loop, events_on_timer);
 	ready_init(&events->turn, events_on_turn);

@@ -50,7 +50,11 @@ static struct packet *outbox_pop(struct outbox *outbox)
 /* The sender is told from the loop. */
 static void outbox_tell(struct outbox *outbox)
 {
-	if (outbox->waiting && !outbox->closed)
+	if (!outbox->waiting || outbox->closed)
+		return;
+	if (outbox->round)
+		round_add(outbox->round, &outbox->ready);
+	else
 		loop_ready(outbox->loop, &outbox->ready);
 }
 
@@ -173,6 +177,8 @@ static int outbox_read(struct body_source *source, struct str *ret_bytes)
 		outbox->n_taken++;
 	}
 	*ret_bytes = packet_bytes(outbox->sending);
+	if (outbox->round)
+		round_count(outbox->round, ret_bytes->len);
 	if (outbox->on_sent)
 		outbox->on_sent(outbox);
 	return 1;

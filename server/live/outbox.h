@@ -8,6 +8,7 @@
 #include "core/io/loop.h"
 #include "server/body_source.h"
 #include "server/live/packet.h"
+#include "server/live/round.h"
 
 enum {
 	OUTBOX_ITEM = 64,          /* what a packet counts beside its bytes */
@@ -22,6 +23,8 @@ struct outbox_item {
 struct outbox {
 	struct body_source source;
 	struct loop *loop;
+	struct round
+		*round; /* that it sends in; NULL, as at first: by itself, from the ready list */
 	struct arena_budget *budget;
 	struct outbox_item *items; /* a ring; NULL while there was none */
 	uint32_t n_items, n_room, first;

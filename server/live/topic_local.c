@@ -52,8 +52,8 @@ static uint64_t local_tell(struct topic_local *local, struct publication *public
 	return n;
 }
 
-/* Queues are filled here, in one turn; what goes out goes from the loop's ready list, which shares the
- * turns among all that it has to do. */
+/* Queues are filled here, in one turn; what goes out goes in the round of the loop's live connections
+ * behind it, in the same turn. */
 void topic_local_deliver(struct post *post)
 {
 	struct delivery *delivery = container_of(post, struct delivery, post);

@@ -105,6 +105,7 @@ static struct websocket *websocket_create(const struct websocket_spec *spec,
 	ws->live.protocol = handshake->protocol;
 	ws->heard_ns = loop_now_ns(request->worker->loop);
 	outbox_init(&ws->outbox, request->worker->loop, request->arena.budget);
+	ws->outbox.round = &request->worker->round;
 	ws->outbox.on_sent = websocket_on_sent;
 	inbox_init(&ws->inbox, &limits, &ws->deflate, request->arena.budget);
 	timer_init(&ws->timer, request->worker->loop, websocket_on_timer);

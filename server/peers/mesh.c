@@ -4,6 +4,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
+#include "server/flow/step.h"
 #include "server/peers/peer_loop.h"
 #include "server/peers/trunk.h"
 #include <errno.h>
@@ -57,13 +58,15 @@ void mesh_fail_waiting(struct mesh *mesh, const char *detail)
 	}
 }
 
-void mesh_fail_sent(struct mesh *mesh)
+void mesh_fail_sent(struct mesh *mesh, const struct trunk *trunk)
 {
 	struct mesh_mail *mail;
 	size_t n_lost = 0;
 
 	for (size_t i = 0; i < MESH_SLOTS; i++) {
 		list_each(mail, &mesh->sent[i], struct mesh_mail, link) {
+			if (mail->by != trunk)
+				continue;
 			mesh_remove(mesh, mail, false);
 			n_lost++;
 			mail_fail(mail, "the connection was lost before there was an answer");
@@ -150,14 +153,19 @@ static enum error_code mesh_prepare(struct mesh *mesh, const struct mesh_mail *m
 		*ret_detail = "too many messages wait for that host";
 		return ERROR_QUEUE_FULL;
 	}
-	if (mesh->trunk || mesh->next)
+	if (mesh->trunk || mesh->next || (mesh->left && conf->address.len == 0))
 		return ERROR_NONE;
 	*ret_detail = conf->address.len == 0 ? "that host has not connected"
 		      : mesh->problem        ? mesh->problem
 					     : "that host is not connected to any more";
-	if (!mesh_may_dial(mesh) || (!mesh->must_dial && clock_monotonic_ns() < mesh->retry_ns))
+	if (!mesh_may_dial(mesh))
 		return ERROR_UNAVAILABLE;
-	mesh_ask_trunk(mesh);
+	if (mesh->must_dial || clock_monotonic_ns() >= mesh->retry_ns)
+		mesh_ask_trunk(mesh);
+	else if (mesh->problem || mesh->n_failed > MESH_REFUSALS)
+		return ERROR_UNAVAILABLE;
+	else
+		mesh_post_home(mesh); /* it was there a moment ago: the next try is awaited */
 	return ERROR_NONE;
 }
 
@@ -234,6 +242,7 @@ bool mesh_take(struct mesh *mesh, struct trunk *trunk, uint64_t id, size_t room,
 		}
 		if (mail->size > room)
 			break;
+		mail->by = trunk;
 		mail->id = id;
 		peer_message_stamp(mail->body, id, mail_timeout_ms(mail, clock_monotonic_ns()));
 		buf_add(out, (struct str){ mail->body, mail->size });
@@ -265,27 +274,34 @@ struct mesh_notice *mesh_take_notice(struct mesh *mesh, struct trunk *trunk)
 	return notice;
 }
 
+/* As `fail` could have made it, whatever that host says. */
 static struct failure answer_failure(const struct peer_answer *answer)
 {
-	struct failure failure = { .status = answer->status, .detail = answer->detail };
+	struct failure failure = { .code = ERROR_NONE };
 
+	if (answer->status >= 400 && answer->status <= 599)
+		failure.status = answer->status;
+	if (str_is_utf8(answer->detail))
+		failure.detail = answer->detail;
 	if (answer->custom.len) {
 		failure.code = ERROR_CUSTOM;
 		failure.custom_code = answer->custom;
+		if (!name_is_valid(answer->custom))
+			failure.code = ERROR_BAD_RESPONSE;
 	} else if (answer->code.len && !error_code_find(answer->code, &failure.code)) {
 		failure.code = ERROR_BAD_RESPONSE; /* of a later version than this one */
 	}
 	return failure;
 }
 
-void mesh_on_answer(struct mesh *mesh, const struct peer_answer *answer)
+void mesh_on_answer(struct mesh *mesh, const struct trunk *trunk, const struct peer_answer *answer)
 {
 	const struct failure failure = answer_failure(answer);
 	struct mesh_mail *mail, *found = NULL;
 
 	lock_acquire(&mesh->lock);
 	list_each(mail, mesh_slot(mesh, answer->id), struct mesh_mail, link)
-		if (mail->id == answer->id)
+		if (mail->id == answer->id && mail->by == trunk)
 			found = mail;
 	if (found)
 		mesh_remove(mesh, found, false);
@@ -294,7 +310,7 @@ void mesh_on_answer(struct mesh *mesh, const struct peer_answer *answer)
 		mail_end(found, &failure, answer->value.len ? blob_create(answer->value) : NULL);
 }
 
-void mesh_sweep(struct mesh *mesh)
+void mesh_sweep(struct mesh *mesh, const struct trunk *trunk)
 {
 	struct mesh_mail *mail;
 	struct buf body;
@@ -303,11 +319,13 @@ void mesh_sweep(struct mesh *mesh)
 	lock_acquire(&mesh->lock);
 	for (size_t i = 0; i < MESH_SLOTS; i++) {
 		list_each(mail, &mesh->sent[i], struct mesh_mail, link) {
-			if (!mail_is_unwanted(mail))
+			if (mail->by != trunk || !mail_is_unwanted(mail))
 				continue;
 			buf_clear(&body);
 			peer_put(&body, mail->id, 8);
-			mesh_add_notice(mesh, PEER_WITHDRAW, &body);
+			if (mesh->trunk ==
+			    trunk) /* else it would go by another, where the id is another's */
+				mesh_add_notice(mesh, PEER_WITHDRAW, &body);
 			mesh_remove(mesh, mail, false);
 			mail_drop(mail);
 		}

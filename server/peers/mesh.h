@@ -38,6 +38,7 @@ enum {
 struct mesh_mail {
 	struct list link; /* in mesh.waiting, or in a slot of mesh.sent */
 	struct promise promise;
+	struct trunk *by; /* that it was sent by, and where `id` is its */
 	uint64_t id, deadline_ns;
 	size_t size; /* of `body` */
 	bool asks;
@@ -65,6 +66,8 @@ struct mesh {
 	struct peer_loop *home; /* fixed when it has been at work once */
 	struct trunk *trunk;    /* that is up, or about to be */
 	struct trunk *next;     /* has proven itself, and waits for the end of `trunk` */
+	struct trunk
+		*left; /* whose other side takes no more messages: answers still pass; or NULL */
 	struct list waiting, sent[MESH_SLOTS], notices;
 	size_t n_waiting, n_sent, n_bytes, n_notices;
 	struct list linked; /* names that the other side is linked to */
@@ -85,7 +88,8 @@ struct mesh {
 	bool posted;  /* guarded by lock; a reference to the peer is held */
 	bool working; /* timers may run; a reference is held */
 	struct timer retry, grace;
-	struct trunk *dialer; /* that is being made, until its carrier has ended; or NULL */
+	struct trunk *
+		dialer; /* that is being made, until it is left, or its carrier has ended; or NULL */
 };
 
 static inline struct mesh *mesh_of(const struct fellow *peer)
@@ -117,6 +121,10 @@ enum mesh_join mesh_join(struct mesh *mesh, struct trunk *trunk, bool dialled, u
 const char *mesh_must_end(struct mesh *mesh, struct trunk *trunk);
 bool mesh_is_quiet(struct mesh *mesh); /* no message waits or is unanswered */
 
+/* The other side has said GOODBYE: its messages and the answers pass on, what waits goes to another trunk. So a
+ * process that takes the place of that one is spoken to while that one ends. */
+void mesh_leave(struct mesh *mesh, struct trunk *trunk);
+
 /* A trunk that had joined (or waited to) has ended: what was sent by it fails. */
 void mesh_part(struct mesh *mesh, struct trunk *trunk);
 
@@ -127,10 +135,10 @@ bool mesh_take(struct mesh *mesh, struct trunk *trunk, uint64_t id, size_t room,
 	       size_t *ret_size);
 struct mesh_notice *mesh_take_notice(struct mesh *mesh, struct trunk *trunk); /* or NULL; free() */
 
-void mesh_on_answer(struct mesh *mesh, const struct peer_answer *answer);
+void mesh_on_answer(struct mesh *mesh, const struct trunk *trunk, const struct peer_answer *answer);
 
-/* Asks that were sent and that nobody waits for any more become notices to withdraw them. */
-void mesh_sweep(struct mesh *mesh);
+/* Asks that were sent by it and that nobody waits for any more become notices to withdraw them. */
+void mesh_sweep(struct mesh *mesh, const struct trunk *trunk);
 
 /* The other side is linked to that name, or not any more. False: to too many. */
 bool mesh_set_linked(struct mesh *mesh, struct str name, bool linked);
@@ -161,7 +169,7 @@ struct mesh_name *mesh_name_find(struct list *names, struct str text);
 void mesh_name_add(struct list *names, struct str text);
 void mesh_name_remove(struct mesh_name *name);
 void mesh_wake_trunk(struct mesh *mesh) HOLDS(mesh->lock);
-void mesh_fail_sent(struct mesh *mesh) HOLDS(mesh->lock);
+void mesh_fail_sent(struct mesh *mesh, const struct trunk *trunk) HOLDS(mesh->lock);
 void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, const struct buf *body)
 	HOLDS(mesh->lock);
 void mesh_drop_notices(struct mesh *mesh, bool all) HOLDS(mesh->lock); /* else but ENDED */

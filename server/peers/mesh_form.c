@@ -25,7 +25,7 @@ static void mesh_fini(struct fellow *peer)
 {
 	struct mesh *mesh = mesh_of(peer);
 
-	check(!mesh->trunk && !mesh->next && mesh->n_waiting + mesh->n_sent == 0);
+	check(!mesh->trunk && !mesh->next && !mesh->left && mesh->n_waiting + mesh->n_sent == 0);
 	lock_acquire(&mesh->lock);
 	mesh_drop_notices(mesh, true);
 	lock_release(&mesh->lock);

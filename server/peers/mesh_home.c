@@ -185,6 +185,8 @@ void mesh_retire(struct fellow *peer)
 	mesh_wake_trunk(mesh); /* which sees that it is over */
 	if (mesh->next)
 		trunk_wake(mesh->next);
+	if (mesh->left)
+		trunk_wake(mesh->left);
 	mesh_post_home(mesh);
 	lock_release(&mesh->lock);
 }

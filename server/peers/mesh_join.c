@@ -48,14 +48,14 @@ static void mesh_up(struct mesh *mesh, struct trunk *trunk, uint64_t instance) H
 
 /* Both have dialled: the trunk that the lesser name has made stays, also when it is not up on both sides
  * yet. Each side knows both names, and comes to the same. */
-static bool mesh_is_crossed(const struct mesh *mesh)
+static bool mesh_is_crossed(const struct mesh *mesh, uint64_t instance)
 {
 	bool lesser = str_cmp(mesh->peer->conf.as, mesh->peer->conf.name) < 0;
 	uint64_t now_ns = clock_monotonic_ns();
 
-	return lesser &&
-	       (mesh->proven || (mesh->trunk && mesh->trunk->dialled &&
-				 now_ns - mesh->up_ns < mesh->peer->conf.connect_ms * NS_PER_MS));
+	return lesser && (mesh->proven ||
+			  (mesh->trunk && mesh->trunk->dialled && mesh->instance == instance &&
+			   now_ns - mesh->up_ns < mesh->peer->conf.connect_ms * NS_PER_MS));
 }
 
 enum mesh_join mesh_join(struct mesh *mesh, struct trunk *trunk, bool dialled, uint64_t instance)
@@ -69,7 +69,7 @@ enum mesh_join mesh_join(struct mesh *mesh, struct trunk *trunk, bool dialled, u
 		join = MESH_LATER;
 	else if (mesh->retired || !mesh->peers || mesh->next)
 		join = MESH_REFUSED;
-	else if (dialled ? mesh->trunk != NULL : mesh_is_crossed(mesh))
+	else if (dialled ? mesh->trunk != NULL : mesh_is_crossed(mesh, instance))
 		join = MESH_REFUSED;
 	else if (mesh->trunk)
 		join = MESH_LATER;
@@ -90,7 +90,7 @@ const char *mesh_must_end(struct mesh *mesh, struct trunk *trunk)
 	lock_acquire(&mesh->lock);
 	if (mesh->retired)
 		reason = "the peer is not in the configuration any more";
-	else if (mesh->trunk == trunk && mesh->next)
+	else if (mesh->trunk == trunk ? mesh->next != NULL : mesh->left != trunk)
 		reason = "it has connected again";
 	lock_release(&mesh->lock);
 	return reason;
@@ -106,8 +106,9 @@ bool mesh_is_quiet(struct mesh *mesh)
 	return quiet;
 }
 
-/* How it goes on without one. */
-static void mesh_after_loss(struct mesh *mesh) HOLDS(mesh->lock)
+/* How it goes on without one. `left`: the other side has said so, and a process in its place may be there at
+ * once. */
+static void mesh_after_loss(struct mesh *mesh, bool left) HOLDS(mesh->lock)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
@@ -115,36 +116,65 @@ static void mesh_after_loss(struct mesh *mesh) HOLDS(mesh->lock)
 		mesh->n_failed = 0;
 	else
 		mesh->n_failed++;
-	mesh->retry_ns = mesh->n_failed ? now_ns + backoff_ns(MESH_RETRY_FIRST_MS,
-							      MESH_RETRY_MAX_MS, mesh->n_failed)
-					: 0;
+	mesh->retry_ns = mesh->n_failed > left
+				 ? now_ns + backoff_ns(MESH_RETRY_FIRST_MS, MESH_RETRY_MAX_MS,
+						       mesh->n_failed)
+				 : 0;
 	mesh->lost = !list_is_empty(&mesh->wanted);
 	if (mesh_may_dial(mesh) && mesh->n_waiting > 0)
 		mesh_ask_trunk(mesh);
-	else if (mesh->n_waiting > 0)
+	else if (mesh->n_waiting > 0 && !left)
 		mesh_fail_waiting(mesh, "the connection was lost");
 	mesh_post_home(mesh);
+}
+
+static void mesh_go_on(struct mesh *mesh, bool left) HOLDS(mesh->lock)
+{
+	struct trunk *next = mesh->next;
+
+	mesh->trunk = mesh->next = NULL;
+	mesh_drop_notices(mesh, false);
+	if (next) {
+		mesh_up(mesh, next, next->instance);
+		trunk_wake(next);
+	} else {
+		mesh_after_loss(mesh, left);
+	}
+}
+
+void mesh_leave(struct mesh *mesh, struct trunk *trunk)
+{
+	lock_acquire(&mesh->lock);
+	if (mesh->trunk == trunk) {
+		if (mesh->left)
+			trunk_wake(mesh->left); /* which sees that there is a later one */
+		mesh->left = trunk;
+		if (mesh->dialer == trunk) /* then this is the home loop */
+			mesh->dialer = NULL;
+		mesh_go_on(mesh, true);
+	}
+	lock_release(&mesh->lock);
+}
+
+/* Who cannot be connected to has not come again while the trunk that it left was there. */
+static void mesh_end_left(struct mesh *mesh) HOLDS(mesh->lock)
+{
+	mesh->left = NULL;
+	if (!mesh->trunk && !mesh->next && !mesh_may_dial(mesh))
+		mesh_fail_waiting(mesh, "that host has stopped");
 }
 
 void mesh_part(struct mesh *mesh, struct trunk *trunk)
 {
 	lock_acquire(&mesh->lock);
-	if (mesh->next == trunk) {
+	if (mesh->next == trunk)
 		mesh->next = NULL;
-	} else if (mesh->trunk == trunk) {
-		mesh->trunk = NULL;
-		mesh_fail_sent(mesh);
-		mesh_drop_notices(mesh, false);
-		if (mesh->next) {
-			struct trunk *next = mesh->next;
-
-			mesh->next = NULL;
-			mesh_up(mesh, next, next->instance);
-			trunk_wake(next);
-		} else {
-			mesh_after_loss(mesh);
-		}
-	}
+	else
+		mesh_fail_sent(mesh, trunk);
+	if (mesh->trunk == trunk)
+		mesh_go_on(mesh, false);
+	else if (mesh->left == trunk)
+		mesh_end_left(mesh);
 	lock_release(&mesh->lock);
 }
 

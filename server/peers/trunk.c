@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "server/expr/json.h"
+#include "server/flow/step.h"
 #include "server/peers/peer_loop.h"
 #include <stdlib.h>
 
@@ -121,7 +122,7 @@ static void trunk_refuse_large(struct trunk *trunk, uint64_t id)
 					    .code = STR("too_large"),
 					    .detail = STR("that host takes no message so large") };
 
-	mesh_on_answer(mesh_of(trunk->peer), &answer);
+	mesh_on_answer(mesh_of(trunk->peer), trunk, &answer);
 }
 
 static bool trunk_send_one(struct trunk *trunk)
@@ -150,12 +151,12 @@ static void trunk_send(struct trunk *trunk)
 {
 	struct mesh_notice *notice;
 
-	while ((notice = mesh_take_notice(mesh_of(trunk->peer), trunk))) {
+	while (trunk_unsent(trunk) < TRUNK_OUT_MAX &&
+	       (notice = mesh_take_notice(mesh_of(trunk->peer), trunk))) {
 		trunk_put(trunk, notice->type, (struct str){ notice->body, notice->size });
 		free(notice);
 	}
-	while (!trunk->gone && trunk_unsent(trunk) < TRUNK_OUT_MAX && trunk_window(trunk) > 0 &&
-	       !trunk->out.error)
+	while (trunk_unsent(trunk) < TRUNK_OUT_MAX && trunk_window(trunk) > 0 && !trunk->out.error)
 		if (!trunk_send_one(trunk))
 			return;
 }
@@ -230,7 +231,7 @@ static void trunk_beat(struct trunk *trunk)
 		trunk_fail(trunk, "there is no sign of life");
 		return;
 	}
-	mesh_sweep(mesh_of(trunk->peer));
+	mesh_sweep(mesh_of(trunk->peer), trunk);
 	trunk_put_number(trunk, PEER_PING, now_ns, 8);
 	timer_start(&trunk->timer, beat_ms);
 }
@@ -266,14 +267,16 @@ static void trunk_on_answer(struct trunk *trunk, struct str body)
 	    (answer.value.len && !json_check(answer.value, &(struct json_error){ 0 })))
 		trunk_fail(trunk, "an answer is not right");
 	else
-		mesh_on_answer(mesh_of(trunk->peer), &answer);
+		mesh_on_answer(mesh_of(trunk->peer), trunk, &answer);
 }
 
 static void trunk_on_link(struct trunk *trunk, struct str name, bool linked)
 {
 	struct mesh *mesh = mesh_of(trunk->peer);
 
-	if (!mesh_set_linked(mesh, name, linked))
+	if (!name_is_valid(name))
+		trunk_fail(trunk, "a frame is not right");
+	else if (!mesh_set_linked(mesh, name, linked))
 		trunk_fail(trunk, "it is linked to too many actors");
 	else if (linked && (!actor_loop_knows(trunk->loop->actors, name) ||
 			    !peer_may_reach(&trunk->peer->conf.reach, name)))
@@ -293,7 +296,7 @@ static void trunk_on_ended(struct trunk *trunk, struct peer_fields *fields)
 	struct str actor = peer_get_text(fields, 2), name = peer_get_text(fields, 2);
 	struct str reason = peer_get_text(fields, 1);
 
-	if (peer_fields_end(fields) && str_is_utf8(name) && str_is_utf8(reason))
+	if (peer_fields_end(fields) && actor_name_is_canonical(name) && str_is_utf8(reason))
 		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
 	else
 		trunk_fail(trunk, "a frame is not right");
@@ -330,7 +333,7 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		trunk_on_ended(trunk, &fields);
 		return;
 	case PEER_GOODBYE:
-		trunk->gone = true;
+		mesh_leave(mesh_of(trunk->peer), trunk);
 		return;
 	default:
 		trunk_fail(trunk, "a frame is not one of " PEER_PROTOCOL);
@@ -403,7 +406,8 @@ void trunk_init(struct trunk *trunk, struct peer_loop *loop)
 	timer_init(&trunk->timer, loop->loop, trunk_on_timer);
 	ready_init(&trunk->turn, trunk_on_turn);
 	trunk->wake.run = trunk_on_wake;
-	list_init(&trunk->works);
+	for (size_t i = 0; i < TRUNK_SLOTS; i++)
+		list_init(&trunk->works[i]);
 	list_init(&trunk->link);
 	list_add(&loop->trunks, &trunk->link);
 }

@@ -28,7 +28,7 @@ enum trunk_state {
 	TRUNK_CLOSED,
 };
 
-enum { TRUNK_OUT_MAX = 256 << 10, TRUNK_BEATS = 3, TRUNK_SHAKING_MAX = 256 };
+enum { TRUNK_OUT_MAX = 256 << 10, TRUNK_BEATS = 3, TRUNK_SHAKING_MAX = 256, TRUNK_SLOTS = 256 };
 
 struct trunk_carrier {
 	/* Copies the bytes, to be sent in order. False without memory, or when it is closed. */
@@ -58,9 +58,8 @@ struct trunk {
 	struct ready turn;
 	struct post wake;
 	_Atomic bool woken;
-	uint8_t state; /* enum trunk_state */
-	bool dialled, joined, gone,
-		carried; /* `gone`: GOODBYE came; `carried`: the carrier is there */
+	uint8_t state;                 /* enum trunk_state */
+	bool dialled, joined, carried; /* `carried`: the carrier is there */
 	bool said_goodbye, failed;
 	bool refused;      /* there is, or will be, another */
 	uint64_t instance; /* of the other process */
@@ -72,7 +71,7 @@ struct trunk {
 	size_t unreceived_bytes;
 	/* messages that came */
 	uint64_t in_id, told_id;
-	struct list works; /* of struct work_in.link */
+	struct list works[TRUNK_SLOTS]; /* of struct trunk_work.link, by their ids */
 	size_t n_works;
 	const char *problem; /* why it was closed; static */
 };

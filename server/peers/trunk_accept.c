@@ -102,6 +102,20 @@ static void peer_refuse(struct request *request, int status, const char *detail)
 	request_reply(request, &reply);
 }
 
+/* Those that have not proven anything make room, or a few of them could keep all others out: the first that came has
+ * had the most time. */
+static void peer_make_room(struct peer_loop *loop)
+{
+	struct trunk *trunk;
+
+	list_each(trunk, &loop->trunks, struct trunk, link) {
+		if (loop->n_shaking < TRUNK_SHAKING_MAX)
+			return;
+		if (!trunk->dialled && trunk->state <= TRUNK_PROOF_WAITED)
+			trunk_fail(trunk, "too many others connect");
+	}
+}
+
 static struct accepted *accepted_create(struct request *request)
 {
 	struct peer_loop *loop = request->worker->peers;
@@ -139,8 +153,8 @@ void peer_accept(struct request *request)
 		peer_refuse(request, 426, "this is for other daemons that speak " PEER_PROTOCOL);
 		return;
 	}
-	if (loop->draining || loop->n_shaking >= TRUNK_SHAKING_MAX ||
-	    !(accepted = accepted_create(request))) {
+	peer_make_room(loop);
+	if (loop->draining || !(accepted = accepted_create(request))) {
 		peer_refuse(request, 503, "no connection can be taken now");
 		return;
 	}

@@ -7,16 +7,33 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { DETAIL_MAX = 4096 }; /* bytes of a failure's text in an answer */
+
 /* A message whose answer is to come. */
 struct trunk_work {
-	struct list link; /* in trunk->works */
+	struct list link; /* in a slot of trunk->works */
 	struct trunk *trunk;
 	uint64_t id;
 	struct future *future;
 	struct future_watch watch;
 };
 
+static struct list *trunk_slot(struct trunk *trunk, uint64_t id)
+{
+	return &trunk->works[id % TRUNK_SLOTS];
+}
+
 /* ------------------------------------------------------------ answers */
+
+/* As much of it as an answer takes, in whole characters. */
+static struct str trunk_detail(struct str detail)
+{
+	size_t len = MIN(detail.len, (size_t)DETAIL_MAX);
+
+	while (len && len < detail.len && ((unsigned char)detail.ptr[len] & 0xc0) == 0x80)
+		len--;
+	return str_first(detail, len);
+}
 
 static void trunk_answer(struct trunk *trunk, struct peer_answer *answer)
 {
@@ -65,7 +82,7 @@ static void trunk_answer_with(struct trunk *trunk, uint64_t id, const struct act
 		answer.status = (uint16_t)from->status;
 		answer.code = str_of(error_code_name(from->code));
 		answer.custom = from->code == ERROR_CUSTOM ? from->custom_code : STR_NONE;
-		answer.detail = from->detail;
+		answer.detail = trunk_detail(from->detail);
 		answer.value = blob_str(from->value);
 	}
 	trunk_answer(trunk, &answer);
@@ -101,6 +118,8 @@ static const char *trunk_fault(const struct trunk *trunk, const struct peer_mess
 		return "the message is not JSON";
 	if (str_has(message->actor, '@'))
 		return "messages are not passed on to other hosts";
+	if (!actor_name_is_canonical(message->actor))
+		return "the actor's name is not written as leat writes it";
 	if (message->value.len > trunk->peer->conf.message_max)
 		return "the message is larger than `max` of the peer";
 	return NULL;
@@ -130,7 +149,7 @@ static void trunk_begin_work(struct trunk *trunk, const struct peer_message *mes
 	work->id = message->id;
 	work->future = future;
 	list_init(&work->link);
-	list_add(&trunk->works, &work->link);
+	list_add(trunk_slot(trunk, work->id), &work->link);
 	trunk->n_works++;
 	future_on_any(future, &work->watch, work_on_end);
 }
@@ -188,7 +207,7 @@ void trunk_on_withdraw(struct trunk *trunk, uint64_t id)
 {
 	struct trunk_work *work, *found = NULL;
 
-	list_each(work, &trunk->works, struct trunk_work, link)
+	list_each(work, trunk_slot(trunk, id), struct trunk_work, link)
 		if (work->id == id)
 			found = work;
 	if (!found)
@@ -202,9 +221,11 @@ void trunk_drop_works(struct trunk *trunk)
 {
 	struct trunk_work *work;
 
-	list_each(work, &trunk->works, struct trunk_work, link) {
-		future_unwatch(&work->watch);
-		future_discard(work->future);
-		work_free(work);
+	for (size_t i = 0; i < TRUNK_SLOTS; i++) {
+		list_each(work, &trunk->works[i], struct trunk_work, link) {
+			future_unwatch(&work->watch);
+			future_discard(work->future);
+			work_free(work);
+		}
 	}
 }

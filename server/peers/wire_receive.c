@@ -54,17 +54,10 @@ static struct fellow *wire_sender(const struct request *request)
 /* No other text than the one that leat writes stands for an actor: or two would have one key. */
 static bool wire_name_is_right(struct str name)
 {
-	if (!str_is_utf8(name) || str_has(name, ':') || str_has(name, '@'))
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		struct str escape = str_first(str_skip(name, i), 3);
-
-		if ((unsigned char)name.ptr[i] < ' ' ||
-		    (name.ptr[i] == '%' && !str_eq(escape, STR("%25")) &&
-		     !str_eq(escape, STR("%2F")) && !str_eq(escape, STR("%3A"))))
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.ptr[i] < ' ')
 			return false;
-	}
-	return true;
+	return actor_name_is_canonical(name) && !str_has(name, ':');
 }
 
 static void wire_write_base64(struct str bytes, struct buf *out)

@@ -131,8 +131,13 @@ def peer(daemon, name):
 class Stranger:
     """The protocol once more, from its description."""
 
-    def __init__(self, port, upgrade="leat-peer/1"):
-        self.sock = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+    def __init__(self, port, upgrade="leat-peer/1", name=b"alpha", to=b"beta", room=None):
+        self.name, self.to = name, to
+        self.sock = socket.socket()
+        if room:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(("127.0.0.1", port))
         self.sock.sendall(b"GET /.well-known/leat-peer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
                           b"Upgrade: " + upgrade.encode() + b"\r\n\r\n")
         self.data = b""
@@ -168,7 +173,8 @@ class Stranger:
             frame = frame[:-16]
         return frame[4], frame[5:]
 
-    def hello(self, name=b"alpha", to=b"beta", version=1):
+    def hello(self, name=None, to=None, version=1):
+        name, to = name or self.name, to or self.to
         self.nonce = os.urandom(32)
         self.said = [name, to, self.nonce]
         self.send(1, bytes([version]) + self.nonce + struct.pack(">Q", 7) + bytes([len(name)]) + name + bytes([len(to)]) + to)
@@ -183,18 +189,26 @@ class Stranger:
         text += struct.pack(">Q", 7) + nonce + self.theirs[32:40] + self.theirs[:32]
         return hmac.new(key.encode(), text, hashlib.sha256).digest()
 
-    def enter(self):
+    def enter(self, key=KEY):
         self.hello()
-        assert self.theirs[40:72] == self.proof(b"accepts")
-        self.send(3, self.proof(b"connects"))
-        self.keys = [self.proof(b"seals of who connects"), self.proof(b"seals of who accepts")]
+        assert self.theirs[40:72] == self.proof(b"accepts", key)
+        self.send(3, self.proof(b"connects", key))
+        if key:
+            self.keys = [self.proof(b"seals of who connects", key), self.proof(b"seals of who accepts", key)]
         assert self.frame() == (4, struct.pack(">I", 1 << 20))
         self.send(4, struct.pack(">I", 1 << 20))
 
-    def message(self, number, actor=b"counter", handler=b"add", value=b"1"):
+    def until(self, kind):
+        """The next frame of that type; others are passed over."""
+        frame = self.frame()
+        while frame[0] != kind:
+            frame = self.frame()
+        return frame
+
+    def message(self, number, actor=b"counter", handler=b"add", value=b"1", timeout_ms=0):
         def text(one):
             return struct.pack(">H", len(one)) + one
-        return struct.pack(">QIB", number, 0, 1) + text(actor) + text(handler) + text(b"") + text(b"") + value
+        return struct.pack(">QIB", number, timeout_ms, 1) + text(actor) + text(handler) + text(b"") + text(b"") + value
 
     def is_refused(self):
         try:
@@ -211,11 +225,15 @@ class Stalling:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port, self.to, self.stalled, self.socks = self.listener.getsockname()[1], port, False, []
         self.thread = threading.Thread(target=self.run, daemon=True)
-        self.pairs, self.over = {}, False
+        self.pairs, self.over, self.cutting = {}, False, False
         self.thread.start()
 
     def run(self):
         while not self.over:
+            if self.cutting:
+                for sock in self.pairs:
+                    sock.close()
+                self.pairs, self.cutting = {}, False
             watched = [self.listener, *(self.pairs if not self.stalled else [])]
             for sock in select.select(watched, [], [], 0.02)[0]:
                 if sock is self.listener:
@@ -234,6 +252,11 @@ class Stalling:
                     del self.pairs[other]
                     sock.close()
                     other.close()
+
+    def cut(self):
+        """All connections end, with what is on its way by them; others may be made."""
+        self.cutting = True
+        await_true(lambda: not self.cutting)
 
     def close(self):
         self.over = True

@@ -2,6 +2,7 @@
 import asyncio
 import contextlib
 import re
+import socket
 
 import pytest
 
@@ -292,6 +293,22 @@ def test_a_million_names_leave_nothing_behind(leat):
     names(2000, 20000)
     assert rss() < before + 1000 or FLAVOR != "release"  # sanitizers keep what was freed
     assert daemon.status()["live"]["topics"] == 0
+
+
+@pytest.mark.parametrize("leave", ["close", "half-close"])
+def test_a_client_that_leaves_behind_something_unread_is_found_gone_at_once(leat, leave):
+    daemon = leat(CONF)  # pings once an hour
+    stream = Stream(daemon, "/events/t")
+    stream.client.send("GET /events/t HTTP/1.1\r\nHost: leat.test\r\n\r\n" + "x" * 5000)
+    publish(daemon, "t", "x")
+    assert stream.event() == "x"  # nothing is unread here, so that the end is a FIN
+    if leave == "close":
+        stream.client.close()
+    else:
+        stream.client.sock.shutdown(socket.SHUT_WR)
+    await_true(lambda: publish(daemon, "t", "y") == 0, what="its end")
+    live = await_true(lambda: daemon.status()["live"] if not daemon.status()["live"]["event_streams"] else None)
+    assert live["subscribers"] == 0
 
 
 def test_topics_that_nobody_subscribes_to_any_more_go_when_their_time_is_over(leat):
