@@ -84,9 +84,15 @@ static void publish_next(struct ready *ready)
 
 /* ------------------------------------------------------------ subscribers */
 
+/* Whoever has been told where it is misses nothing behind that. */
 static void on_joined(struct subscription *subscription)
 {
-	container_of(subscription, struct subscriber, subscription)->joined = true;
+	struct subscriber *own = container_of(subscription, struct subscriber, subscription);
+
+	if (own->n_rounds > 1 && (subscription->lost || subscription->at_id < own->last_id))
+		atomic_fetch_add(&n_wrong, 1);
+	own->last_id = subscription->at_id;
+	own->joined = true;
 }
 
 /* "event: e\ndata: PUBLISHER N" */
