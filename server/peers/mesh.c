@@ -259,21 +259,6 @@ bool mesh_take(struct mesh *mesh, struct trunk *trunk, uint64_t id, size_t room,
 	return taken;
 }
 
-struct mesh_notice *mesh_take_notice(struct mesh *mesh, struct trunk *trunk)
-{
-	struct mesh_notice *notice = NULL;
-
-	lock_acquire(&mesh->lock);
-	if (mesh->trunk == trunk)
-		notice = list_first(&mesh->notices, struct mesh_notice, link);
-	if (notice) {
-		list_remove(&notice->link);
-		mesh->n_notices--;
-	}
-	lock_release(&mesh->lock);
-	return notice;
-}
-
 /* As `fail` could have made it, whatever that host says. */
 static struct failure answer_failure(const struct peer_answer *answer)
 {
@@ -325,7 +310,7 @@ void mesh_sweep(struct mesh *mesh, const struct trunk *trunk)
 			peer_put(&body, mail->id, 8);
 			if (mesh->trunk ==
 			    trunk) /* else it would go by another, where the id is another's */
-				mesh_add_notice(mesh, PEER_WITHDRAW, &body);
+				mesh_add_notice(mesh, PEER_WITHDRAW, 0, &body);
 			mesh_remove(mesh, mail, false);
 			mail_drop(mail);
 		}

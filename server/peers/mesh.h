@@ -47,8 +47,9 @@ struct mesh_mail {
 
 /* A frame that is no message; its body. */
 struct mesh_notice {
-	struct list link; /* in mesh.notices */
+	struct list link; /* in mesh.notices, or in mesh.unsure */
 	enum peer_frame_type type;
+	uint64_t id; /* of an ENDED */
 	size_t size;
 	char body[];
 };
@@ -69,7 +70,9 @@ struct mesh {
 	struct trunk
 		*left; /* whose other side takes no more messages: answers still pass; or NULL */
 	struct list waiting, sent[MESH_SLOTS], notices;
-	size_t n_waiting, n_sent, n_bytes, n_notices;
+	size_t n_waiting, n_sent, n_bytes, n_notices; /* also those in `unsure` */
+	struct list unsure; /* ENDED that were sent, and may have been heard */
+	uint64_t heard_id;  /* the last of `instance` */
 	struct list linked; /* names that the other side is linked to */
 	size_t n_linked;
 	struct list wanted; /* names that actors here are linked to */
@@ -133,7 +136,14 @@ void mesh_part(struct mesh *mesh, struct trunk *trunk);
  * the lock that this takes and gives back. */
 bool mesh_take(struct mesh *mesh, struct trunk *trunk, uint64_t id, size_t room, struct buf *out,
 	       size_t *ret_size);
-struct mesh_notice *mesh_take_notice(struct mesh *mesh, struct trunk *trunk); /* or NULL; free() */
+
+/* The same of a notice; one of an end is kept until it is noted. */
+bool mesh_take_notice(struct mesh *mesh, struct trunk *trunk, struct buf *out,
+		      enum peer_frame_type *ret_type);
+void mesh_on_noted(struct mesh *mesh, const struct trunk *trunk, uint64_t id);
+
+/* The end of that number is told by the other side: false, it was already. */
+bool mesh_hear_end(struct mesh *mesh, struct trunk *trunk, uint64_t id);
 
 void mesh_on_answer(struct mesh *mesh, const struct trunk *trunk, const struct peer_answer *answer);
 
@@ -170,7 +180,8 @@ void mesh_name_add(struct list *names, struct str text);
 void mesh_name_remove(struct mesh_name *name);
 void mesh_wake_trunk(struct mesh *mesh) HOLDS(mesh->lock);
 void mesh_fail_sent(struct mesh *mesh, const struct trunk *trunk) HOLDS(mesh->lock);
-void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, const struct buf *body)
-	HOLDS(mesh->lock);
+void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, uint64_t id,
+		     const struct buf *body) HOLDS(mesh->lock);
+void mesh_doubt_notices(struct mesh *mesh) HOLDS(mesh->lock); /* those in `unsure` wait again */
 void mesh_drop_notices(struct mesh *mesh, bool all) HOLDS(mesh->lock); /* else but ENDED */
 void mesh_names_clear(struct list *names);

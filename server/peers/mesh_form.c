@@ -13,6 +13,7 @@ static void *mesh_init(struct fellow *peer)
 	lock_init(&mesh->lock);
 	list_init(&mesh->waiting);
 	list_init(&mesh->notices);
+	list_init(&mesh->unsure);
 	list_init(&mesh->linked);
 	list_init(&mesh->wanted);
 	for (size_t i = 0; i < MESH_SLOTS; i++)
@@ -27,6 +28,7 @@ static void mesh_fini(struct fellow *peer)
 
 	check(!mesh->trunk && !mesh->next && !mesh->left && mesh->n_waiting + mesh->n_sent == 0);
 	lock_acquire(&mesh->lock);
+	mesh_doubt_notices(mesh);
 	mesh_drop_notices(mesh, true);
 	lock_release(&mesh->lock);
 	mesh_names_clear(&mesh->linked);

@@ -26,6 +26,7 @@ static void mesh_meet(struct mesh *mesh, uint64_t instance) HOLDS(mesh->lock)
 		mesh_names_clear(&mesh->linked);
 		mesh->n_linked = 0;
 		mesh_drop_notices(mesh, true);
+		mesh->heard_id = 0;
 		mesh->restarted = !mesh->told; /* those linked hear of it once */
 	}
 	mesh->instance = instance;
@@ -41,6 +42,7 @@ static void mesh_up(struct mesh *mesh, struct trunk *trunk, uint64_t instance) H
 	mesh->must_dial = mesh->proven = false;
 	mesh->problem = NULL;
 	mesh_meet(mesh, instance);
+	trunk->heard_id = mesh->heard_id;
 	mesh->lost = mesh->told = false;
 	mesh_post_home(mesh);
 	atomic_fetch_add(&mesh->peer->stats.connects, 1);
@@ -133,6 +135,7 @@ static void mesh_go_on(struct mesh *mesh, bool left) HOLDS(mesh->lock)
 	struct trunk *next = mesh->next;
 
 	mesh->trunk = mesh->next = NULL;
+	mesh_doubt_notices(mesh);
 	mesh_drop_notices(mesh, false);
 	if (next) {
 		mesh_up(mesh, next, next->instance);

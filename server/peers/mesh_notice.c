@@ -2,9 +2,12 @@
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "server/peers/mesh.h"
+#include "server/peers/peer_loop.h"
+#include "server/peers/trunk.h"
 #include <stdlib.h>
 
-void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, const struct buf *body)
+void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, uint64_t id,
+		     const struct buf *body)
 {
 	struct mesh_notice *notice;
 
@@ -14,13 +17,71 @@ void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, const struct 
 		return;
 	}
 	notice = mem_alloc(sizeof(*notice) + body->len);
-	*notice = (struct mesh_notice){ .type = type, .size = body->len };
+	*notice = (struct mesh_notice){ .type = type, .id = id, .size = body->len };
 	if (body->len)
 		memcpy(notice->body, body->data, body->len);
 	list_init(&notice->link);
 	list_add(&mesh->notices, &notice->link);
 	mesh->n_notices++;
 	mesh_wake_trunk(mesh);
+}
+
+bool mesh_take_notice(struct mesh *mesh, struct trunk *trunk, struct buf *out,
+		      enum peer_frame_type *ret_type)
+{
+	struct mesh_notice *notice = NULL;
+
+	lock_acquire(&mesh->lock);
+	if (mesh->trunk == trunk)
+		notice = list_first(&mesh->notices, struct mesh_notice, link);
+	if (notice) {
+		buf_add(out, (struct str){ notice->body, notice->size });
+		*ret_type = notice->type;
+		list_remove(&notice->link);
+		if (notice->type == PEER_ENDED) {
+			list_add(&mesh->unsure, &notice->link);
+		} else {
+			mesh->n_notices--;
+			free(notice);
+		}
+	}
+	lock_release(&mesh->lock);
+	return notice != NULL;
+}
+
+void mesh_on_noted(struct mesh *mesh, const struct trunk *trunk, uint64_t id)
+{
+	struct mesh_notice *notice;
+
+	lock_acquire(&mesh->lock);
+	while (mesh->trunk == trunk &&
+	       (notice = list_first(&mesh->unsure, struct mesh_notice, link)) && notice->id <= id) {
+		list_remove(&notice->link);
+		mesh->n_notices--;
+		free(notice);
+	}
+	lock_release(&mesh->lock);
+}
+
+bool mesh_hear_end(struct mesh *mesh, struct trunk *trunk, uint64_t id)
+{
+	bool is_new;
+
+	lock_acquire(&mesh->lock);
+	is_new = id > trunk->heard_id;
+	if (is_new)
+		trunk->heard_id = id;
+	if (is_new && mesh->trunk == trunk)
+		mesh->heard_id = id;
+	lock_release(&mesh->lock);
+	return is_new;
+}
+
+/* In front of those that were not sent. */
+void mesh_doubt_notices(struct mesh *mesh)
+{
+	list_move_all(&mesh->unsure, &mesh->notices);
+	list_move_all(&mesh->notices, &mesh->unsure);
 }
 
 void mesh_drop_notices(struct mesh *mesh, bool all)
@@ -42,7 +103,7 @@ void mesh_notice_name(struct mesh *mesh, enum peer_frame_type type, struct str n
 
 	buf_init(&body, 64 << 10);
 	peer_put_text(&body, name, 2);
-	mesh_add_notice(mesh, type, &body);
+	mesh_add_notice(mesh, type, 0, &body);
 	buf_fini(&body);
 }
 
@@ -106,12 +167,15 @@ void mesh_tell_ended(struct mesh *mesh, struct str group, struct str name, struc
 	struct buf body;
 
 	lock_acquire(&mesh->lock);
-	if (mesh_name_find(&mesh->linked, group)) {
+	if (mesh->peers && mesh_name_find(&mesh->linked, group)) {
+		uint64_t id = peers_next_end(mesh->peers);
+
 		buf_init(&body, 64 << 10);
+		peer_put(&body, id, 8);
 		peer_put_text(&body, group, 2);
 		peer_put_text(&body, name, 2);
 		peer_put_text(&body, reason, 1);
-		mesh_add_notice(mesh, PEER_ENDED, &body);
+		mesh_add_notice(mesh, PEER_ENDED, id, &body);
 		buf_fini(&body);
 	}
 	lock_release(&mesh->lock);

@@ -27,8 +27,9 @@
  *   21 PONG       stamp 64
  *   22 LINK       actor text16
  *   23 UNLINK     actor text16
- *   24 ENDED      actor text16 | whole name text16 | reason text8
+ *   24 ENDED      id 64 | actor text16 | whole name text16 | reason text8
  *   25 GOODBYE    (nothing)
+ *   26 NOTED      id 64
  *
  * Who has connected sends HELLO: `from` is its name in the other's `peers:`, `to` the other's name in its
  * own. CHALLENGE proves that the other has the key (and the old one, while keys are changed; else the second
@@ -44,7 +45,8 @@
  * may be on their way without it. ANSWER ends each: for a send when it is in the mailbox, for an ask
  * with what the handler replied; `code` is empty or what error.code is, `custom` that of a `fail:`.
  * WITHDRAW says that nobody waits for an answer. LINK asks for an ENDED whenever an actor of that name
- * (whatever its keys) has ended or failed. GOODBYE: no MESSAGE will be taken any more; answers still
+ * (whatever its keys) has ended or failed. Its ids grow for as long as that process lives; NOTED says that all up
+ * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once. GOODBYE: no MESSAGE will be taken any more; answers still
  * come. */
 #pragma once
 #include "core/base/buf.h"
@@ -80,6 +82,7 @@ enum peer_frame_type {
 	PEER_UNLINK,
 	PEER_ENDED,
 	PEER_GOODBYE,
+	PEER_NOTED,
 };
 
 /* ------------------------------------------------------------ seals */

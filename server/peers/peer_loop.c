@@ -11,6 +11,8 @@
 
 struct peers {
 	uint64_t instance;
+	_Atomic uint64_t
+		n_ends; /* that others were told of, whatever became of their entries here */
 	atomic_bool stopping;
 	struct lock lock;
 	struct fellow **at_work; /* a reference each; guarded by lock, as its number */
@@ -48,6 +50,11 @@ struct peer_loop *peers_add_loop(struct peers *peers, struct loop *loop, struct 
 uint64_t peers_instance(const struct peers *peers)
 {
 	return peers->instance;
+}
+
+uint64_t peers_next_end(struct peers *peers)
+{
+	return atomic_fetch_add(&peers->n_ends, 1) + 1;
 }
 
 bool peers_are_stopping(const struct peers *peers)

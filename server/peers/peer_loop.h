@@ -24,6 +24,8 @@ struct peer_loop *peers_add_loop(struct peers *peers, struct loop *loop, struct 
 void peers_destroy(struct peers *peers);
 
 uint64_t peers_instance(const struct peers *peers); /* a random number: this process */
+uint64_t peers_next_end(
+	struct peers *peers); /* numbers of ends that others are told of; any thread */
 bool peers_are_stopping(const struct peers *peers); /* nobody is connected to any more */
 struct peer_loop *peers_home(struct peers *peers, struct str name);
 

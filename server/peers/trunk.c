@@ -147,15 +147,23 @@ static bool trunk_send_one(struct trunk *trunk)
 	return true;
 }
 
+static void trunk_send_notices(struct trunk *trunk)
+{
+	enum peer_frame_type type;
+	struct buf body;
+
+	buf_init(&body, 64 << 10);
+	while (trunk_unsent(trunk) < TRUNK_OUT_MAX &&
+	       mesh_take_notice(mesh_of(trunk->peer), trunk, &body, &type)) {
+		trunk_put(trunk, type, buf_str(&body));
+		buf_clear(&body);
+	}
+	buf_fini(&body);
+}
+
 static void trunk_send(struct trunk *trunk)
 {
-	struct mesh_notice *notice;
-
-	while (trunk_unsent(trunk) < TRUNK_OUT_MAX &&
-	       (notice = mesh_take_notice(mesh_of(trunk->peer), trunk))) {
-		trunk_put(trunk, notice->type, (struct str){ notice->body, notice->size });
-		free(notice);
-	}
+	trunk_send_notices(trunk);
 	while (trunk_unsent(trunk) < TRUNK_OUT_MAX && trunk_window(trunk) > 0 && !trunk->out.error)
 		if (!trunk_send_one(trunk))
 			return;
@@ -185,6 +193,10 @@ static void trunk_on_turn(struct ready *ready)
 		if (trunk->in_id != trunk->told_id) {
 			trunk->told_id = trunk->in_id;
 			trunk_put_number(trunk, PEER_RECEIVED, trunk->in_id, 8);
+		}
+		if (trunk->noting_id != trunk->noted_id) {
+			trunk->noted_id = trunk->noting_id;
+			trunk_put_number(trunk, PEER_NOTED, trunk->noted_id, 8);
 		}
 	}
 	if (trunk->out.error) {
@@ -293,13 +305,17 @@ static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
 
 static void trunk_on_ended(struct trunk *trunk, struct peer_fields *fields)
 {
+	uint64_t id = peer_get(fields, 8);
 	struct str actor = peer_get_text(fields, 2), name = peer_get_text(fields, 2);
 	struct str reason = peer_get_text(fields, 1);
 
-	if (peer_fields_end(fields) && actor_name_is_canonical(name) && str_is_utf8(reason))
-		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
-	else
+	if (!peer_fields_end(fields) || !actor_name_is_canonical(name) || !str_is_utf8(reason)) {
 		trunk_fail(trunk, "a frame is not right");
+		return;
+	}
+	trunk->noting_id = MAX(trunk->noting_id, id);
+	if (mesh_hear_end(mesh_of(trunk->peer), trunk, id))
+		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
 }
 
 static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *frame)
@@ -331,6 +347,9 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		return;
 	case PEER_ENDED:
 		trunk_on_ended(trunk, &fields);
+		return;
+	case PEER_NOTED:
+		mesh_on_noted(mesh_of(trunk->peer), trunk, peer_get(&fields, 8));
 		return;
 	case PEER_GOODBYE:
 		mesh_leave(mesh_of(trunk->peer), trunk);

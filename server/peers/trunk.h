@@ -71,6 +71,9 @@ struct trunk {
 	size_t unreceived_bytes;
 	/* messages that came */
 	uint64_t in_id, told_id;
+	/* ends that the other side has told of */
+	uint64_t heard_id; /* guarded by the lock of the mesh */
+	uint64_t noting_id, noted_id;
 	struct list works[TRUNK_SLOTS]; /* of struct trunk_work.link, by their ids */
 	size_t n_works;
 	const char *problem; /* why it was closed; static */

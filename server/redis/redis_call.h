@@ -63,7 +63,7 @@ struct redis_call {
 	struct value *results;          /* of each command; null where there is none */
 	enum redis_error error;         /* the first one */
 	size_t failed;                  /* the command that has it */
-	bool sent;                      /* some of what has no reply was handed to a socket */
+	bool sent;                      /* servers may have done some of it */
 	char detail[REDIS_PROBLEM_MAX]; /* no values of requests in it */
 	struct list tickets;
 	size_t n_left; /* tickets, and one while it is being started */

@@ -233,6 +233,8 @@ static void conn_finish_ticket(struct redis_conn *conn, struct redis_ticket *tic
 	conn->oldest_ns = loop_now_ns(node->pool->rloop->loop);
 	redis_node_worked(node);
 	if (refused.len == 0) {
+		if (ticket->call)
+			ticket->call->sent = true;
 		ticket_end(ticket);
 		return;
 	}

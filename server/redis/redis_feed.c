@@ -110,6 +110,14 @@ static void feed_take(struct redis_feed *feed, struct value reply)
 	consumer_take(consumer, &message->message);
 }
 
+/* The server has ended a subscription by itself: as when the slot of a sharded channel goes to another
+ * one. It says no more of it. */
+static bool feed_is_ended(struct str word)
+{
+	return str_eq(word, STR("unsubscribe")) || str_eq(word, STR("punsubscribe")) ||
+	       str_eq(word, STR("sunsubscribe"));
+}
+
 /* What is too large, or has no room, is lost as well. */
 static void feed_on_reply(struct redis_push *push, const struct resp_reply *reply)
 {
@@ -129,6 +137,8 @@ static void feed_on_reply(struct redis_push *push, const struct resp_reply *repl
 		     (str_eq(word, STR("message")) || str_eq(word, STR("smessage")))) ||
 		    (reply->value.len == 4 && str_eq(word, STR("pmessage"))))
 			feed_take(feed, reply->value);
+		else if (feed_is_ended(word) && !feed->stopped)
+			feed_failed(feed, "the server has ended the subscription");
 	}
 	feed_drop_load(feed);
 }

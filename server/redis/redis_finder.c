@@ -110,7 +110,8 @@ static bool finder_take_master(struct redis_finder *finder, struct value answer)
 
 /* ------------------------------------------------------------ clusters */
 
-/* [from, to, [host, port, …], …replicas]: an empty or missing host is the one that was asked. */
+/* [from, to, [host, port, …], …replicas]: an empty or missing host is the one that was asked. No two have
+ * a slot: so there is as much work in an answer as there are slots, however long it is. */
 static bool finder_take_range(struct redis_finder *finder, struct value range,
 			      struct redis_node **slots)
 {
@@ -125,13 +126,16 @@ static bool finder_take_range(struct redis_finder *finder, struct value range,
 	to = range.items[1];
 	master = range.items[2];
 	if (from.kind != VALUE_INT || to.kind != VALUE_INT || from.integer < 0 ||
-	    to.integer >= COMMAND_SLOTS || master.kind != VALUE_LIST || master.len < 2 ||
-	    !value_port(master.items[1], &port))
+	    from.integer > to.integer || to.integer >= COMMAND_SLOTS || master.kind != VALUE_LIST ||
+	    master.len < 2 || !value_port(master.items[1], &port))
 		return false;
 	host = master.items[0].kind == VALUE_TEXT ? value_str(master.items[0]) : STR_NONE;
 	node = redis_pool_node(finder->pool, host.len ? host : finder->asked->server.host, port);
-	for (int64_t slot = from.integer; node && slot <= to.integer; slot++)
+	for (int64_t slot = from.integer; node && slot <= to.integer; slot++) {
+		if (slots[slot])
+			return false;
 		slots[slot] = node;
+	}
 	return node != NULL;
 }
 

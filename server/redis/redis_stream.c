@@ -4,12 +4,17 @@
  *     the group  |  \ what this consumer had before and did not acknowledge
  *                +--- also after every failure: a reply may have been lost
  *
+ * Messages that are too large together are asked for in smaller numbers; they are this consumer's by
+ * then, so that OWN has them. One that is too large alone is left where it is, pending: SKIP asks for
+ * its id, and OWN goes on behind it.
+ *
  * One call asks for messages, over connections of the source's own, and may wait at the server.
  * Acknowledgements and dead letters go over the loop's connections. A message is acknowledged after
  * its run; one that is not, for whatever reason, is pending at the server, and comes again: to this
  * consumer when it begins again, or to another by XAUTOCLAIM. So each is handled at least once. */
 #include "server/redis/redis_stream.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +136,19 @@ static ssize_t stream_on_read(struct redis_stream *stream, struct value reply)
 	return n;
 }
 
+/* XPENDING: [[id, consumer, …]], or nothing: somebody has deleted it meanwhile. */
+static ssize_t stream_on_skip(struct redis_stream *stream, struct value reply)
+{
+	if (stream_is_list(reply, 1) && stream_is_list(reply.items[0], 1) &&
+	    stream_take_id(reply.items[0].items[0], &stream->load->arena, stream->after))
+		log_error("job source leaves a message that is larger than max_reply name=%.*s "
+			  "redis=%.*s id=%s, it stays pending",
+			  STR_ARG(stream->intake.env.job), STR_ARG(stream->intake.spec.redis->name),
+			  stream->after);
+	stream->step = STREAM_OWN;
+	return 0;
+}
+
 /* XAUTOCLAIM: [cursor, entries, …]. A cursor of 0-0: it was through all. */
 static ssize_t stream_on_claim(struct redis_stream *stream, struct value reply)
 {
@@ -156,12 +174,31 @@ static void stream_failed(struct redis_stream *stream, const char *problem)
 	redis_intake_failed(&stream->intake, problem);
 }
 
+/* Fewer messages are asked for, or the one is passed over. */
+static void stream_on_too_large(struct redis_stream *stream)
+{
+	stream->n_max = MAX(stream->n_asked / 2, (size_t)1);
+	if (stream->step == STREAM_OWN) {
+		stream->step = stream->n_asked > 1 ? STREAM_OWN : STREAM_SKIP;
+		return;
+	}
+	stream->step = STREAM_OWN;
+	snprintf(stream->after, STREAM_ID_MAX, "0");
+}
+
 static bool stream_call_failed(struct redis_stream *stream)
 {
 	const struct redis_call *call = &stream->call;
 
-	if (call->error == REDIS_OK)
+	if (call->error == REDIS_OK) {
+		stream->n_max = MIN(stream->n_max + 1, (size_t)COUNT_MAX);
 		return false;
+	}
+	if (call->error == REDIS_TOO_LARGE && stream->step != STREAM_CREATE &&
+	    stream->step != STREAM_SKIP) {
+		stream_on_too_large(stream);
+		return true;
+	}
 	if (stream->step != STREAM_CREATE || strcmp(call->detail, "BUSYGROUP") != 0) {
 		stream_failed(stream, call->detail);
 		return true;
@@ -181,6 +218,8 @@ static void stream_on_reply(struct redis_call *call)
 			stream->step = STREAM_OWN, snprintf(stream->after, STREAM_ID_MAX, "0");
 		else if (stream->step == STREAM_CLAIM)
 			n = stream_on_claim(stream, call->results[0]);
+		else if (stream->step == STREAM_SKIP)
+			n = stream_on_skip(stream, call->results[0]);
 		else
 			n = stream_on_read(stream, call->results[0]);
 		if (n < 0)
@@ -252,6 +291,18 @@ static void stream_read(struct redis_stream *stream, struct str count)
 	stream_send(stream, args, ARRAY_LEN(args));
 }
 
+static void stream_skip(struct redis_stream *stream)
+{
+	const struct redis_source_spec *spec = &stream->intake.spec;
+	char behind[STREAM_ID_MAX + 1];
+	struct str args[] = { STR("XPENDING"), spec->stream, spec->group,   STR_NONE,
+			      STR("+"),        STR("1"),     spec->consumer };
+
+	snprintf(behind, sizeof(behind), "(%s", stream->after);
+	args[3] = arena_str(&stream->load->arena, str_of(behind));
+	stream_send(stream, args, ARRAY_LEN(args));
+}
+
 static void stream_ask(struct redis_stream *stream)
 {
 	size_t room = consumer_room(stream->intake.source.consumer);
@@ -266,7 +317,8 @@ static void stream_ask(struct redis_stream *stream)
 		redis_intake_failed(&stream->intake, "no memory to ask");
 		return;
 	}
-	snprintf(count, sizeof(count), "%zu", MIN(room, (size_t)COUNT_MAX));
+	stream->n_asked = MIN(room, stream->n_max);
+	snprintf(count, sizeof(count), "%zu", stream->n_asked);
 	text = arena_str(&stream->load->arena, str_of(count));
 	if (!text.ptr) {
 		redis_load_put(take(&stream->load));
@@ -282,6 +334,8 @@ static void stream_ask(struct redis_stream *stream)
 		stream_create_group(stream);
 	else if (stream->step == STREAM_CLAIM)
 		stream_claim(stream, text);
+	else if (stream->step == STREAM_SKIP)
+		stream_skip(stream);
 	else
 		stream_read(stream, text);
 }
@@ -328,6 +382,7 @@ struct job_source *redis_stream_open(const struct redis_source_spec *spec,
 		return NULL;
 	}
 	stream->intake.source.ops = &stream_ops;
+	stream->n_max = COUNT_MAX;
 	map_init(&stream->by_id);
 	redis_stream_init_settling(stream);
 	/* the consumer does not know the source yet */

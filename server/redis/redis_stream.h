@@ -14,7 +14,7 @@ struct stream_message {
 	char error[64]; /* of a dead letter: the code */
 };
 
-enum stream_step { STREAM_CREATE, STREAM_OWN, STREAM_NEW, STREAM_CLAIM };
+enum stream_step { STREAM_CREATE, STREAM_OWN, STREAM_SKIP, STREAM_NEW, STREAM_CLAIM };
 
 struct redis_stream {
 	struct redis_intake intake;
@@ -22,7 +22,8 @@ struct redis_stream {
 	bool asking, stopped;
 	struct redis_call call;
 	struct redis_load *load;    /* of the call */
-	char after[STREAM_ID_MAX];  /* of OWN: the last id that was seen */
+	char after[STREAM_ID_MAX];  /* of OWN and SKIP: the last id that was seen */
+	size_t n_asked, n_max;      /* messages: of the call, and of the next one at most */
 	char cursor[STREAM_ID_MAX]; /* of CLAIM */
 	uint64_t claim_at_ns;
 	struct map by_id;  /* all messages that are not settled and acknowledged */

@@ -137,15 +137,17 @@ static size_t stream_dead_args(struct redis_stream *stream, const struct stream_
 	args[n++] = stream->intake.spec.dead_letter;
 	args[n++] = STR("*");
 	for (size_t i = 0; i < message->fields.len; i++) {
-		struct str digits = value_str(message->fields.items[i]);
+		struct value field = message->fields.items[i];
+		struct str digits = field.kind == VALUE_TEXT ? value_str(field) : STR("");
 		char *text;
 
 		base64_strip_padding(&digits);
 		text = arena_alloc(arena, base64_size(digits.len) + 1);
 		if (!text)
 			return 0;
-		base64_decode(digits, BASE64_STANDARD, text);
-		args[n++] = (struct str){ text, base64_size(digits.len) };
+		args[n++] = base64_decode(digits, BASE64_STANDARD, text)
+				    ? (struct str){ text, base64_size(digits.len) }
+				    : STR("");
 	}
 	args[n++] = STR("leat-stream");
 	args[n++] = stream->intake.spec.stream;

@@ -225,11 +225,12 @@ class Stalling:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port, self.to, self.stalled, self.socks = self.listener.getsockname()[1], port, False, []
         self.thread = threading.Thread(target=self.run, daemon=True)
-        self.pairs, self.over, self.cutting = {}, False, False
+        self.pairs, self.over, self.cutting, self.at_rest = {}, False, False, False
         self.thread.start()
 
     def run(self):
         while not self.over:
+            self.at_rest = self.stalled
             if self.cutting:
                 for sock in self.pairs:
                     sock.close()
@@ -252,6 +253,14 @@ class Stalling:
                     del self.pairs[other]
                     sock.close()
                     other.close()
+
+    def stall(self):
+        """What comes from now on stays here."""
+        self.stalled = True
+        await_true(lambda: self.at_rest)
+
+    def has_bytes(self):
+        return bool(select.select(list(self.pairs), [], [], 0)[0])
 
     def cut(self):
         """All connections end, with what is on its way by them; others may be made."""

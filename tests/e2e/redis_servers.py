@@ -149,13 +149,14 @@ class RedisServer:
 
 
 class FalseServer:
-    """Listens on a unix socket; `serve(link)` speaks on each connection, in a thread of its own."""
+    """Listens on a unix socket, or a port; `serve(link)` speaks on each connection, in a thread of its own."""
 
-    def __init__(self, serve):
+    def __init__(self, serve, port=None):
         self.dir = tempfile.mkdtemp(prefix="leat-false-")
         self.path, self.serve, self.links, self.n_connections = os.path.join(self.dir, "s"), serve, [], 0
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(self.path)
+        self.listener = socket.socket(socket.AF_INET if port else socket.AF_UNIX)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", port) if port else self.path)
         self.listener.listen(64)
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()

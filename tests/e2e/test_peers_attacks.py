@@ -115,9 +115,9 @@ def test_the_sender_is_of_the_host_that_says_it_whatever_it_says(beta, alpha):
     (16, b"short"),
     (1, b"HELLO again"),
     (4, struct.pack(">I", 1)),
-    (24, text16(b"a") + text16(b"a@gamma") + b"\6failed"),  # of a third host
-    (24, text16(b"a") + text16(b"a") + b"\6fail"),
-    (24, text16(b"a") + text16(b"a") + b"\2\xff\xff"),
+    (24, bytes(8) + text16(b"a") + text16(b"a@gamma") + b"\6failed"),  # of a third host
+    (24, bytes(8) + text16(b"a") + text16(b"a") + b"\6fail"),
+    (24, bytes(8) + text16(b"a") + text16(b"a") + b"\2\xff\xff"),
 ])
 def test_a_frame_that_cannot_be_right_is_the_end_of_the_connection(alpha, frame):
     alpha.send(*frame)
@@ -153,11 +153,10 @@ def test_ends_that_another_host_makes_up_take_so_much_memory_and_no_more(stage):
     memory = beta.memory_kib()
     alpha = Stranger(beta.port)
     alpha.enter(key="")
-    frame = text16(b"frail") + text16(b"frail") + b"\6failed"
-    frame = struct.pack(">IB", 1 + len(frame), 24) + frame
+    body = text16(b"frail") + text16(b"frail") + b"\6failed"
     alpha.sock.settimeout(60 * SLOW)
-    for _ in range(160):
-        alpha.sock.sendall(frame * 1000)
+    for first in range(1, 160001, 1000):
+        alpha.sock.sendall(b"".join(struct.pack(">IBQ", 9 + len(body), 24, n) + body for n in range(first, first + 1000)))
     alpha.send(20, b"12345678")
     alpha.until(21)
     watcher = [one for one in beta.admin("GET", "/v1/actors").json()["actors"] if one["name"] == "watcher"][0]

@@ -7,7 +7,7 @@ import pytest
 
 from databases import free_port
 from leat import SLOW, TIMEOUT, Daemon, await_true
-from peer_hosts import KEY, Stalling, Stranger, peer
+from peer_hosts import KEY, LINKED, Pair, Stalling, Stranger, peer
 from upgrades import own_program, upgrade
 
 HERE = """
@@ -153,6 +153,27 @@ def test_the_ask_that_is_handled_while_the_connection_is_cut_is_in_doubt_and_han
     both.there.post("/go")
     await_true(lambda: both.ask("last").status == 200)
     assert both.seen() in (["first", "last"], ["first", "held", "last"])
+
+
+def test_the_end_of_an_actor_is_told_once_also_when_the_connection_is_lost_with_the_word_of_it(stage):
+    between = []
+
+    def through(port):
+        between.append(Stalling(port))
+        stage.backends.append(between[0])
+        return between[0].port
+    pair = Pair(stage, more=", heartbeat: 60s, grace: 60s", links=LINKED, through=through)
+    await_true(lambda: "nobody@beta=no_actor" in pair.told())
+    for n in (1, 2):
+        between[0].stall()
+        assert pair.beta.post_json("/frail/fall", n).json()["code"] == "fallen"
+        await_true(between[0].has_bytes, what="the word is on its way")
+        between[0].cut()
+        between[0].stalled = False
+        await_true(lambda n=n: pair.told().count("frail@beta=failed") == n, what="it is said again")
+    assert pair.beta.post_json("/frail/fall", 3).json()["code"] == "fallen"
+    await_true(lambda: pair.told().count("frail@beta=failed") == 3)
+    assert "frail@beta=no_connection" not in pair.told()
 
 
 def test_a_deadline_goes_with_the_message_and_no_clocks_are_compared(stage):

@@ -1,4 +1,5 @@
 """tests/e2e/test_redis_sources.py: jobs that run when a Redis server has messages, against real servers."""
+import contextlib
 import json
 import signal
 
@@ -6,7 +7,7 @@ import prometheus
 import pytest
 from backends import hanging, holding
 from leat import TIMEOUT, await_true, check
-from redis_servers import free_port, needs_redis
+from redis_servers import FalseServer, free_port, needs_redis
 
 pytestmark = needs_redis
 
@@ -170,6 +171,20 @@ jobs: { mails: { source: { redis: main, %s }, tasks: { t: { get: "u:/${message.f
     await_true(lambda: pending(server) == 0)
 
 
+def test_messages_that_are_too_large_together_come_in_smaller_numbers_and_one_that_is_alone_stops_nobody(leat, redis):
+    server = redis()
+    ids = [server.ask("XADD", "mails", "*", "n", n, "fill", "x" * (40000 if n == 11 else 2000)).decode() for n in range(30)]
+    conf = CONF.replace("timeouts:", "max_reply: 20k, timeouts:").replace("to_json(message)", "to_json({id: message.id, n: message.fields.n})")
+    daemon = start(leat, server, STREAM, conf=conf, more="waiting: 100")
+    await_true(lambda: len(seen(server)) == 29, what="all but the large one")
+    assert sorted(int(m["n"]) for m in seen(server)) == [n for n in range(30) if n != 11]
+    await_true(lambda: pending(server) == 1, what="the acknowledgements")
+    assert server.ask("XPENDING", "mails", "leat", "-", "+", "9")[0][0].decode() == ids[11]
+    daemon.await_line(f"larger than max_reply name=mails redis=main id={ids[11]}")
+    server.ask("XADD", "mails", "*", "n", "new")
+    await_true(lambda: len(seen(server)) == 30, what="a new one")
+
+
 def test_what_another_consumer_has_left_is_taken_over(leat, redis):
     server = redis()
     server.ask("XGROUP", "CREATE", "mails", "leat", "0", "MKSTREAM")
@@ -311,6 +326,24 @@ def test_a_subscription_comes_back_with_its_server(leat, redis):
     server.ask("PUBLISH", "news", "again")
     await_true(lambda: [m["payload"] for m in seen(server)] == ["again"])
     assert messages(daemon)["connected"] is True and messages(daemon)["problem"] is None
+
+
+def test_a_subscription_that_the_server_ends_is_made_again(leat):
+    def serve(link):
+        assert [link.read() for _ in range(3)] == [[b"MULTI"], [b"EXEC"], [b"PING"]]
+        link.sock.sendall(b"+OK\r\n*0\r\n+PONG\r\n")
+        assert link.read() == [b"SSUBSCRIBE", b"news"]
+        link.sock.sendall(b"*3\r\n$10\r\nssubscribe\r\n$4\r\nnews\r\n:1\r\n")
+        if server.n_connections == 1:  # as when the slot has gone to another server
+            link.sock.sendall(b"*3\r\n$12\r\nsunsubscribe\r\n$4\r\nnews\r\n:0\r\n")
+        while True:
+            assert link.read() == [b"PING"]
+            link.sock.sendall(b"*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+    with contextlib.closing(FalseServer(serve)) as server:
+        daemon = start(leat, server, "ssubscribe: news")
+        await_true(lambda: server.n_connections == 2, what="the next subscription")
+        await_true(lambda: messages(daemon)["connected"] is True)
+        assert "the server has ended the subscription" in daemon.stderr
 
 
 def test_a_server_that_is_silent_is_noticed(leat, redis):
