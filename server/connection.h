@@ -47,7 +47,9 @@ struct conn {
 	char *in;                  /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
 	size_t unsent_size;
-	char *unsent;                  /* a copy of what a write of scratch bytes left over */
+	char *unsent; /* a copy of what a write of scratch bytes left over */
+	char *late;   /* answers that wait for more (conn_late.h); or NULL */
+	uint16_t late_len, late_room;
 	const struct reply_file *file; /* the rest of the answer being sent; or NULL */
 	struct conn_source *source;    /* that the answer being sent comes from; or NULL */
 	size_t n_parts_sent;           /* of file->parts: those that the stream has */
@@ -69,6 +71,8 @@ struct conn {
 		*held;  /* the answer, while `resume` has something to go before it; or NULL */
 	uint8_t resume; /* in CONN_WRITE: the state to go on with, CONN_ADMIT, CONN_READ_BODY or
 			   CONN_HANDLE; 0: the answer ends the request */
+	uint64_t
+		left_ns; /* since when the client is known to have closed its side; 0: it has not */
 	uint64_t started_ns; /* the head of the request at hand was whole */
 	uint16_t addr_len;
 	char addr[54]; /* of the peer, as text; made when first asked for */

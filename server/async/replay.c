@@ -126,10 +126,17 @@ static void replay_interim(struct request *request, int status, const struct htt
 	(void)n_fields;
 }
 
+static size_t replay_unsent(const struct request *request)
+{
+	(void)request;
+	return 0; /* nobody reads it */
+}
+
 static const struct request_sink replay_sink = {
 	.reply = replay_reply,
 	.admitted = replay_never,
 	.resume_body = replay_never,
+	.unsent = replay_unsent,
 	.interim = replay_interim,
 };
 
@@ -267,7 +274,7 @@ static void replay_start(struct todo_run *run)
 	request = replay_create(worker, &record, &path, &match);
 	if (!request) {
 		run->due_wall_ns = clock_wall_ns() + SHORT_OF_MEMORY_MS * (int64_t)NS_PER_MS;
-		todo_end(run, TODO_AGAIN, STR("memory_limit"));
+		todo_end(run, TODO_NOT_BEGUN, STR("memory_limit"));
 		return;
 	}
 	request->owner = request->replays = run;

@@ -23,7 +23,51 @@ def test_what_other_systems_have_and_what_cannot_be_is_told_with_the_way_on():
         assert 'unknown key "on"' not in out and "route's path" not in out, out
 
 
+# ------------------------------------------------------------------ mailboxes
+
+BOUNDED = """
+actors:
+  a:
+    expose: true
+    mailbox: { messages: 2, bytes: 2k, full: wait }
+    state: 0
+    handlers:
+      count: { set: "${state + 1}" }
+      get: { method: GET, reply: { json: "${state}" } }
+      self:
+        timeout: 1h
+        tasks: { all: { each: "${message}", send: a, handler: count } }
+  c: { expose: true, handlers: { ask: { timeout: 100ms, tasks: { t: { ask: d, handler: ask } }, reply: "${t}" }, go: { reply: went } } }
+  d: { handlers: { ask: { timeout: 1h, tasks: { t: { ask: c, handler: ask } }, reply: "${t}" } } }
+"""
+
+
+def test_an_actor_does_not_wait_for_room_in_its_own_mailbox(leat):
+    daemon = leat(BOUNDED)
+    assert daemon.post_json("/a/self", [1, 2, 3]).json()["code"] == "queue_full"
+    assert daemon.post_json("/a/self", [1]).status == 204
+    await_true(lambda: daemon.get("/a/get").json() == 3)
+
+
+def test_a_message_larger_than_the_mailbox_is_413(leat):
+    daemon = leat(BOUNDED)
+    refused = daemon.post_json("/a/count", "x" * 3000)
+    assert (refused.status, refused.json()["code"]) == (413, "too_large")
+
+
+def test_actors_that_ask_each_other_in_a_circle_fail_in_time_and_go_on(leat):
+    daemon = leat(BOUNDED)
+    failed = daemon.post_json("/c/ask", 0)
+    assert (failed.status, failed.json()["code"]) == (504, "timeout")
+    assert daemon.post_json("/c/go", 0).text == "went"
+
+
 # ------------------------------------------------------------------ failures
+
+def test_who_wants_a_state_kept_without_a_file_is_told(leat):
+    daemon = leat("actors: { a: { persist: true, handlers: { x: { set: 1 } } } }\n")
+    daemon.await_line("actor state is lost with this process name=a: the store is in memory")
+
 
 def test_the_pause_of_resets_doubles_also_when_init_succeeds_between_them(leat):
     daemon = leat("""
@@ -150,3 +194,50 @@ def test_a_reload_ends_the_pause_after_a_failure(leat):
     assert daemon.reload(text.replace("@broken@", "false")).returncode == 0
     assert live(daemon)["a"]["pause_ms"] == 0  # it was 320 to 640 before
     assert daemon.post("/a/go").text == "ok"
+
+
+# ------------------------------------------------------------------ what people are shown
+
+MANY = """
+http: { u: { url: @url@ } }
+actors:
+  "box/{id}":
+    state: { n: 1 }
+    handlers:
+      hi: { set: { n: 2 } }
+      slow: { tasks: { t: { get: "u:/" }, u: { value: "${t.body}" } }, set: { n: "${u}" } }
+  other: { init: { tasks: { first: { log: begun } } }, handlers: { x: { reply: x } } }
+routes:
+  POST /many: { body: { type: json }, tasks: { all: { each: "${body}", send: "box/${item}", handler: hi } }, reply: ok }
+  POST /slow: { tasks: { t: { send: box/slow, handler: slow } }, reply: ok }
+"""
+
+
+def test_of_many_actors_those_at_work_are_shown_and_how_many_are_not(leat, backend):
+    up = backend(holding(1))
+    daemon = leat(MANY, url=up.url)
+    assert daemon.post("/slow").text == "ok"
+    for i in range(0, 3000, 1000):
+        assert daemon.post_json("/many", list(range(i, i + 1000))).text == "ok"
+    await_true(lambda: (box := actors(daemon)["box"])["handled"] == 3000 and box["messages"] == 1)
+    shown = daemon.admin("GET", "/v1/actors").json()
+    assert 1000 <= len(shown["live"]) <= 2000 and shown["left_out"] == 3002 - len(shown["live"])
+    assert [one["name"] for one in shown["live"] if one["in_work"]] == ["box/slow"]
+    one = daemon.admin("GET", "/v1/actors?name=box%2F17").json()
+    assert [(one["name"], one["state_bytes"]) for one in one["live"]] == [("box/17", 7)] and one["left_out"] == 0
+    assert len(daemon.admin("GET", "/v1/actors?name=other").json()["live"]) == 1
+    boxes = daemon.admin("GET", "/v1/actors?name=box").json()
+    assert boxes["left_out"] == 3001 - len(boxes["live"]) and all(one["name"].startswith("box/") for one in boxes["live"])
+    assert daemon.admin("GET", "/v1/actors?name=box%2Fnobody").json()["live"] == []
+    up.release.set()
+    await_true(lambda: not [one for one in daemon.admin("GET", "/v1/actors?name=box%2Fslow").json()["live"] if one["in_work"]])
+
+
+def test_the_graph_of_a_handler_is_shown_by_its_name(leat):
+    daemon = leat(MANY, url="http://127.0.0.1:1")
+    for more in ((), ("--running",)):
+        assert "wave 2:" in daemon.cli("graph", "box.slow", *more).out
+        assert "first: log begun" in daemon.cli("graph", "other.init", *more).out
+    assert '"t" -> "u"' in daemon.cli("graph", "box.slow", "--dot").out
+    for name in ("box.no", "box.", "no.slow", ".", "box/{id}.slow", "box.init"):
+        assert daemon.cli("graph", name).returncode == 1

@@ -19,6 +19,7 @@ struct subscriber {
 	struct timer timer;
 	unsigned topic;
 	bool joined, subscribed;
+	bool placed; /* has joined once: last_id tells where it is */
 	uint64_t last_id;
 	unsigned last[N_LOOPS]; /* of each publisher; 0: nothing yet */
 	unsigned n_rounds;
@@ -84,9 +85,16 @@ static void publish_next(struct ready *ready)
 
 /* ------------------------------------------------------------ subscribers */
 
+/* Whoever has been told where it is misses nothing behind that. */
 static void on_joined(struct subscription *subscription)
 {
-	container_of(subscription, struct subscriber, subscription)->joined = true;
+	struct subscriber *own = container_of(subscription, struct subscriber, subscription);
+
+	if (own->placed && (subscription->lost || subscription->at_id < own->last_id))
+		atomic_fetch_add(&n_wrong, 1);
+	own->last_id = subscription->at_id;
+	own->placed = true;
+	own->joined = true;
 }
 
 /* "event: e\ndata: PUBLISHER N" */
@@ -96,14 +104,16 @@ static void on_publication(struct subscription *subscription, struct publication
 	struct packet *event = publication_event(publication);
 	struct str frame = packet_bytes(publication_frame(publication));
 	unsigned publisher, number;
+	uint32_t epoch;
 	uint64_t id;
 	char text[128];
 
 	check(event && packet_bytes(event).len < sizeof(text));
 	memcpy(text, packet_bytes(event).ptr, packet_bytes(event).len);
 	text[packet_bytes(event).len] = '\0';
-	check(sscanf(text, "id: %" SCNx64 "\nevent: e\ndata: %u %u\n", &id, &publisher, &number) ==
-	      3);
+	check(sscanf(text, "id: %" SCNx32 ".%" SCNx64 "\nevent: e\ndata: %u %u\n", &epoch, &id,
+		     &publisher, &number) == 4);
+	check(epoch == topics_epoch(topics));
 	check(frame.len > 2 && strstr(text, "data: ") != NULL);
 	atomic_fetch_add(&n_got, 1);
 	if (id != publication_id(publication) || id <= own->last_id ||
@@ -117,7 +127,7 @@ static void on_publication(struct subscription *subscription, struct publication
 
 static void subscriber_go_on(struct timer *timer)
 {
-	static const struct topic_terms terms = { 1000, 1 << 20, 60000 };
+	static const struct topic_terms terms = { 1000, 1 << 20, 0, 60000 };
 	struct subscriber *own = container_of(timer, struct subscriber, timer);
 	struct place_of_loop *here = own->here;
 	char name[32];
