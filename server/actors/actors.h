@@ -211,8 +211,9 @@ void actors_cancel(struct actor_loop *from, struct str key);
 
 /* ------------------------------------------------------------ what people are shown */
 
-/* Appends a JSON object for each actor of the loop, separated by commas; at most n_max. */
-void actor_loop_write(struct actor_loop *loop, size_t n_max, struct buf *out);
+/* Appends a JSON object for each actor of the loop, separated by commas; at most n_max: those with a message in work come first.
+ * `name` (empty: all) is that of one, or without keys. Returns how many these are. */
+size_t actor_loop_write(struct actor_loop *loop, struct str name, size_t n_max, struct buf *out);
 
 struct actor_figures {
 	struct str name;

@@ -165,34 +165,40 @@ void actor_ground_leave(const struct context *context)
 
 /* ------------------------------------------------------------ what people are shown */
 
+static struct str foreign_shown_name(const struct actor_foreign *foreign)
+{
+	return foreign->name.len ? foreign->name : foreign->group->name;
+}
+
 static void foreign_write(struct actor_foreign *foreign, struct buf *out)
 {
 	struct actor_stats stats;
 
 	actor_stats(foreign->actor, &stats);
 	buf_add(out, STR("{\"name\":"));
-	json_write_text(foreign->name.len ? foreign->name : foreign->group->name, out);
+	json_write_text(foreign_shown_name(foreign), out);
 	buf_printf(out,
 		   ",\"mailbox\":%zu,\"mailbox_bytes\":%zu,\"oldest_ms\":%" PRIu64
 		   ",\"handled\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64
-		   ",\"state_bytes\":null,\"in_work\":%s,\"stopped\":false}",
+		   ",\"state_bytes\":null,\"in_work\":%s,\"pause_ms\":0,\"stopped\":false}",
 		   stats.n_messages, stats.n_bytes, stats.oldest_ns / NS_PER_MS, stats.n_handled,
 		   atomic_load_explicit(&foreign->n_failed, memory_order_relaxed), stats.n_refused,
 		   stats.in_work ? "true" : "false");
 }
 
-void actors_write_foreign(struct actors *actors, size_t n_max, struct buf *out)
+size_t actors_write_foreign(struct actors *actors, struct str name, size_t n_max, struct buf *out)
 {
 	struct actor_foreign *foreign;
 	size_t n = 0;
 
 	lock_acquire(&actors->foreigns_lock);
 	list_each(foreign, &actors->foreigns, struct actor_foreign, link) {
-		if (n == n_max)
-			break;
-		if (n++)
+		if (!actor_name_is(foreign_shown_name(foreign), name) || ++n > n_max)
+			continue;
+		if (n > 1)
 			buf_add_char(out, ',');
 		foreign_write(foreign, out);
 	}
 	lock_release(&actors->foreigns_lock);
+	return n > n_max ? n_max : n;
 }

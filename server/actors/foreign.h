@@ -109,4 +109,4 @@ struct arena_budget *actors_budget(const struct actors *actors);
 /* ------------------------------------------------------------ what people are shown */
 
 /* As actor_loop_write(), of all that are foreign; any thread. */
-void actors_write_foreign(struct actors *actors, size_t n_max, struct buf *out);
+size_t actors_write_foreign(struct actors *actors, struct str name, size_t n_max, struct buf *out);

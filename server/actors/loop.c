@@ -8,7 +8,10 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { MEMORY_AT_FIRST = 16 << 20 }; /* of one message, before there is a generation */
+enum {
+	MEMORY_AT_FIRST = 16 << 20, /* of one message, before there is a generation */
+	SCAN_MAX = 20000,           /* actors that are looked at for one answer */
+};
 
 /* ------------------------------------------------------------ making */
 
@@ -37,6 +40,7 @@ struct actor_loop *actors_add_loop(struct actors *actors, const struct actor_hos
 	loop->actors = actors;
 	loop->section = &nothing;
 	list_init(&loop->selves);
+	list_init(&loop->busy);
 	list_init(&loop->runs);
 	list_init(&loop->works);
 	list_init(&loop->laters);
@@ -156,6 +160,8 @@ void actor_loop_set(struct actor_loop *loop, void *generation, uint64_t number,
 	loop->budget = budget;
 	list_each(self, &loop->selves, struct actor_self, link)
 		actor_self_on_generation(self);
+	list_each(self, &loop->busy, struct actor_self, link)
+		actor_self_on_generation(self);
 	for (size_t i = 0; i < section->n_specs; i++)
 		loop_begin_single(loop, &section->specs[i]);
 }
@@ -170,7 +176,7 @@ static void loop_end_pauses(struct actor_loop *loop)
 {
 	struct actor_self *self;
 
-	list_each(self, &loop->selves, struct actor_self, link)
+	list_each(self, &loop->busy, struct actor_self, link)
 		if (timer_is_running(&self->pause))
 			timer_start(&self->pause, 0);
 }
@@ -195,7 +201,7 @@ void actor_loop_drain(struct actor_loop *loop, bool cancel)
 
 /* ------------------------------------------------------------ what people are shown */
 
-static void self_write(struct actor_self *self, struct buf *out)
+static void self_write(const struct actor_self *self, struct buf *out)
 {
 	const uint64_t now_ns = clock_monotonic_ns();
 	struct actor_stats stats;
@@ -214,16 +220,45 @@ static void self_write(struct actor_self *self, struct buf *out)
 		   self->stopped ? "true" : "false");
 }
 
-void actor_loop_write(struct actor_loop *loop, size_t n_max, struct buf *out)
+/* Of the first SCAN_MAX of the list: a loop must not stand still for a million actors. */
+static size_t loop_write_list(const struct list *selves, struct str name, size_t n_max, bool first,
+			      struct buf *out)
 {
 	struct actor_self *self;
-	size_t n = 0;
+	size_t n = 0, n_seen = 0;
 
-	list_each(self, &loop->selves, struct actor_self, link) {
-		if (n == n_max)
-			return;
-		if (n++)
+	list_each(self, selves, struct actor_self, link) {
+		if (n == n_max || n_seen++ == SCAN_MAX)
+			break;
+		if (!actor_name_is(self->name, name))
+			continue;
+		if (n++ || !first)
 			buf_add_char(out, ',');
 		self_write(self, out);
 	}
+	return n;
+}
+
+static size_t loop_write_one(struct actor_loop *loop, struct actor *actor, struct buf *out)
+{
+	const struct actor_self *self = actor_state(actor);
+
+	if (self->loop != loop || !self->begun || actor_end(actor) != ACTOR_LIVES)
+		return 0;
+	self_write(self, out);
+	return 1;
+}
+
+size_t actor_loop_write(struct actor_loop *loop, struct str name, size_t n_max, struct buf *out)
+{
+	struct actor *actor = name.len ? actors_find(loop->actors, name) : NULL;
+	size_t n;
+
+	if (actor) {
+		n = loop_write_one(loop, actor, out);
+		actor_unref(actor);
+		return n;
+	}
+	n = loop_write_list(&loop->busy, name, n_max, true, out);
+	return n + loop_write_list(&loop->selves, name, n_max - n, n == 0, out);
 }

@@ -22,6 +22,11 @@ size_t actor_name_n_keys(struct str name)
 	return n;
 }
 
+bool actor_name_is(struct str name, struct str asked)
+{
+	return asked.len == 0 || str_eq(name, asked) || str_eq(actor_name_first(name), asked);
+}
+
 static int hex_value(char c)
 {
 	return c >= '0' && c <= '9'   ? c - '0'
@@ -189,6 +194,19 @@ static int actors_take_place(struct actors *actors, const struct actor_spec *spe
 		return 0;
 	atomic_fetch_sub(&group->n_live, 1);
 	return -ENOMEM;
+}
+
+struct actor *actors_find(struct actors *actors, struct str name)
+{
+	struct actor_shard *shard = actors_shard(actors, name);
+	struct actor *actor;
+
+	lock_acquire(&shard->lock);
+	actor = map_find(&shard->by_name, name);
+	if (actor)
+		actor_ref(actor);
+	lock_release(&shard->lock);
+	return actor;
 }
 
 int actors_get(struct actors *actors, const struct actor_spec *spec, struct str name,

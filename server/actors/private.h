@@ -47,7 +47,8 @@ struct actor_loop {
 	uint64_t generation_number;
 	size_t memory_max;
 	struct arena_budget *budget;
-	struct list selves; /* of struct actor_self.link */
+	struct list selves; /* of struct actor_self.link; who was at work last comes first */
+	struct list busy;   /* and those with a message in work, which takes longer than a turn */
 	struct list runs;   /* of struct actor_run.link */
 	struct list works;  /* of struct actor_work.link */
 	struct list laters; /* of struct actor_later.link */
@@ -72,7 +73,8 @@ struct actor_self {
 	unsigned n_failures; /* in a row */
 	uint64_t ready_ns;   /* when the pause of a restart is over */
 	uint64_t n_handled, n_failed;
-	bool begun;   /* it is in loop->selves */
+	bool begun;   /* it is in loop->selves, or in loop->busy */
+	bool is_busy; /* it is in loop->busy */
 	bool made;    /* the generation at work has known it, and it has its first state */
 	bool unready; /* `init:` has not succeeded yet */
 	bool stopped;
@@ -115,6 +117,8 @@ int actors_get(struct actors *actors, const struct actor_spec *spec, struct str 
 bool actors_count(struct actors *actors, struct actor_group *group, size_t size);
 void actors_count_anyway(struct actors *actors, struct actor_group *group, size_t size);
 void actors_uncount(struct actors *actors, struct actor_group *group, size_t size);
+/* A handle of the actor of that name; or NULL. */
+struct actor *actors_find(struct actors *actors, struct str name);
 void actors_set_mailbox(struct actors *actors, struct actor *actor, const struct actor_spec *spec);
 
 /* The name is free, if it is still this actor's. */
@@ -134,6 +138,9 @@ void actor_laters_drop(struct actor_loop *loop);
 void actor_tell_links(struct actor_self *self, struct str reason);
 void actor_tell_linked(struct actor_loop *loop, struct str group, struct str name,
 		       struct str reason);
+
+/* It is that one, or of those that are called so without keys; an empty `asked` is all. */
+bool actor_name_is(struct str name, struct str asked);
 
 /* The value of one of the keys in a whole name, decoded, in `arena`; .ptr NULL without memory. */
 struct str actor_name_key(struct str name, size_t at, struct arena *arena);

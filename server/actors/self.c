@@ -113,10 +113,20 @@ static bool self_save(struct actor_self *self, const struct actor_spec *spec)
 
 /* ------------------------------------------------------------ idle */
 
-/* NULL: it is not in the file any more, and goes when nothing is left to do. Not before, so that there is never a second
+static void self_set_busy(struct actor_self *self, bool is_busy)
+{
+	if (self->is_busy == is_busy)
+		return;
+	self->is_busy = is_busy;
+	list_remove(&self->link);
+	list_add_first(is_busy ? &self->loop->busy : &self->loop->selves, &self->link);
+}
+
+/* Nothing is in work. NULL: it is not in the file any more, and goes when nothing is left to do. Not before, so that there is never a second
  * one with its name. */
 static void self_await_idle(struct actor_self *self, const struct actor_spec *spec)
 {
+	self_set_busy(self, false);
 	if (!spec)
 		timer_start(&self->idle, GONE_MS);
 	else if (spec->idle_ms)
@@ -160,7 +170,7 @@ static void self_begin(struct actor_self *self)
 
 	self->begun = true;
 	list_init(&self->link);
-	list_add(&self->loop->selves, &self->link);
+	list_add_first(&self->loop->selves, &self->link);
 	timer_init(&self->idle, loop, self_on_idle);
 	timer_init(&self->pause, loop, self_on_pause_end);
 }
@@ -267,7 +277,9 @@ void actor_self_handle(struct message *message, struct actor *actor)
 	timer_stop(&self->idle);
 	actor_hold(actor);
 	self_go(self);
-	if (!actor_held(actor))
+	if (actor_held(actor))
+		self_set_busy(self, true);
+	else
 		self_await_idle(self, self_spec(self));
 }
 
@@ -317,6 +329,8 @@ void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is
 		self->unready = false;
 		if (!mail->first) {
 			self_go(self);
+			if (!actor_held(self->actor))
+				self_await_idle(self, spec);
 			return;
 		}
 	}

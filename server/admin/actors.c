@@ -12,8 +12,8 @@ enum { ACTORS_SHOWN_MAX = 1000 }; /* of each loop */
 
 static void actors_ask(struct gather *gather, struct worker *worker, struct buf *out)
 {
-	(void)gather;
-	actor_loop_write(worker->actors, ACTORS_SHOWN_MAX, out);
+	gather->parts[worker->index].result =
+		(int)actor_loop_write(worker->actors, gather->name, ACTORS_SHOWN_MAX, out);
 }
 
 static void actors_write_figures(const struct actor_figures *figures, struct buf *out)
@@ -43,36 +43,64 @@ void admin_write_actors(struct server *server, struct buf *out)
 	buf_add_char(out, ']');
 }
 
+/* The actors of all loops, and those of modules. Returns how many these are. */
+static size_t actors_write_live(struct gather *gather, struct buf *json)
+{
+	struct actors *actors = admin_server(gather->request)->actors;
+	size_t n = 0, n_before;
+	struct buf foreign;
+
+	for (size_t i = 0; i < gather->n_parts; i++) {
+		if (n && gather->parts[i].out.len)
+			buf_add_char(json, ',');
+		buf_add(json, buf_str(&gather->parts[i].out));
+		n += (size_t)gather->parts[i].result;
+	}
+	n_before = n;
+	buf_init_arena(&foreign, &gather->request->arena);
+	n += actors_write_foreign(actors, gather->name, ACTORS_SHOWN_MAX, &foreign);
+	if (n_before && foreign.len)
+		buf_add_char(json, ',');
+	buf_add(json, buf_str(&foreign));
+	return n;
+}
+
+/* Of all of them, or of those with that name without keys. */
+static size_t actors_count_live(struct server *server, struct str name)
+{
+	const struct actor_section *section = &server->generation->actors;
+	size_t n = 0;
+
+	for (size_t i = 0; i < section->n_specs; i++) {
+		struct actor_figures figures;
+
+		actors_figures(server->actors, section->specs[i].name, &figures);
+		if (name.len == 0 || str_eq(name, section->specs[i].name))
+			n += figures.n_live;
+	}
+	return n;
+}
+
 static void actors_done(struct gather *gather)
 {
 	struct request *request = gather->request;
-	bool first = true;
-	struct buf json, foreign;
+	size_t n_shown, n_live;
+	struct buf json;
 
 	buf_init_arena(&json, &request->arena);
 	buf_add(&json, STR("{\"actors\":"));
 	admin_write_actors(admin_server(request), &json);
 	buf_add(&json, STR(",\"live\":["));
-	for (size_t i = 0; i < gather->n_parts; i++) {
-		if (gather->parts[i].out.len == 0)
-			continue;
-		if (!first)
-			buf_add_char(&json, ',');
-		buf_add(&json, buf_str(&gather->parts[i].out));
-		first = false;
-	}
-	buf_init_arena(&foreign, &request->arena);
-	actors_write_foreign(admin_server(request)->actors, ACTORS_SHOWN_MAX, &foreign);
-	if (!first && foreign.len)
-		buf_add_char(&json, ',');
-	buf_add(&json, buf_str(&foreign));
-	buf_add(&json, STR("]}"));
+	n_shown = actors_write_live(gather, &json);
+	n_live = actors_count_live(admin_server(request), gather->name);
+	buf_printf(&json, "],\"left_out\":%zu}", n_live > n_shown ? n_live - n_shown : 0);
 	request_reply_json(request, json.error ? 500 : 200, buf_str(&json));
 }
 
+/* `?name=`: that one, as it is shown, or all that are called so without their keys. */
 void admin_actors(struct request *request)
 {
-	gather_start(request, actors_ask, actors_done, 0, STR_NONE);
+	gather_start(request, actors_ask, actors_done, 0, request_query(request, STR("name")));
 }
 
 /* ------------------------------------------------------------ /help */

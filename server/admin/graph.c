@@ -86,6 +86,24 @@ struct picture {
 	const struct route *route; /* whose it is; or NULL */
 };
 
+/* "counter.add": a handler of an actor of the file, or its `init`. */
+static const struct flow *picture_find_handler(const struct generation *generation, struct str name)
+{
+	ptrdiff_t dot = str_find_char(name, '.');
+	struct str key = dot < 0 ? STR_NONE : str_skip(name, (size_t)dot + 1);
+	const struct actor_handler *handler = NULL;
+	const struct actor_spec *spec;
+
+	if (dot < 0)
+		return NULL;
+	spec = actor_spec_find(&generation->actors, str_first(name, (size_t)dot));
+	if (spec)
+		handler = actor_handler_find(spec, key);
+	if (spec && !handler && str_eq(key, STR("init")))
+		handler = spec->init;
+	return handler ? handler->flow : NULL;
+}
+
 static struct picture picture_find(const struct generation *generation, struct str name)
 {
 	for (size_t i = 0; i < generation->n_routes; i++)
@@ -95,6 +113,8 @@ static struct picture picture_find(const struct generation *generation, struct s
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		if (str_eq(generation->jobs[i]->name, name))
 			return (struct picture){ generation->jobs[i]->flow, NULL };
+	if (picture_find_handler(generation, name))
+		return (struct picture){ picture_find_handler(generation, name), NULL };
 	return (struct picture){ map_find(&generation->flows, name), NULL };
 }
 

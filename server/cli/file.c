@@ -158,7 +158,8 @@ int cli_graph(const struct cli *cli)
 			code = EXIT_DONE;
 		else
 			fprintf(stderr,
-				"leat: there is no route, job or flow \"%.*s\"; see leat routes\n",
+				"leat: there is no route, job, flow or handler (ACTOR.HANDLER) "
+				"\"%.*s\"; see leat routes\n",
 				STR_ARG(name));
 		fwrite(out.len ? out.data : "", 1, out.len, stdout);
 		generation_destroy(generation);

@@ -277,6 +277,6 @@ void websocket_on_timer(struct timer *timer)
 		return;
 	}
 	ws->asked_ns = now_ns;
-	websocket_put(ws, FRAME_PING, false, STR_NONE);
+	websocket_put_uncounted(ws, FRAME_PING, STR_NONE);
 	timer_start(timer, ws->spec->pong_ms);
 }

@@ -85,6 +85,7 @@ void websocket_destroy(struct websocket *ws);
 bool websocket_put(struct websocket *ws, enum frame_opcode opcode, bool compressed,
 		   struct str payload);
 bool websocket_put_message(struct websocket *ws, enum frame_opcode opcode, struct str message);
+bool websocket_put_uncounted(struct websocket *ws, enum frame_opcode opcode, struct str payload);
 void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason);
 
 /* Behind what is queued the connection ends. */

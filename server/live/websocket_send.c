@@ -22,6 +22,13 @@ bool websocket_put(struct websocket *ws, enum frame_opcode opcode, bool compress
 	return outbox_put(&ws->outbox, packet, false);
 }
 
+/* What leat says of its own accord, a ping at a time and one close, is small, and is not counted: a
+ * client is not given up, or left without a reason, since others have all of limits.total_memory. */
+bool websocket_put_uncounted(struct websocket *ws, enum frame_opcode opcode, struct str payload)
+{
+	return outbox_put(&ws->outbox, packet_create_frame(NULL, opcode, false, payload), false);
+}
+
 /* Our close frame. 1005: one without a code. */
 void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason)
 {
@@ -31,8 +38,9 @@ void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason)
 	payload[1] = (char)code;
 	if (reason.len)
 		memcpy(payload + 2, reason.ptr, reason.len);
-	websocket_put(ws, FRAME_CLOSE, false,
-		      (struct str){ payload, code == INBOX_NO_CODE ? 0 : 2 + reason.len });
+	websocket_put_uncounted(
+		ws, FRAME_CLOSE,
+		(struct str){ payload, code == INBOX_NO_CODE ? 0 : 2 + reason.len });
 }
 
 void websocket_fail(struct websocket *ws, uint16_t code, const char *detail)

@@ -150,3 +150,50 @@ def test_a_reload_ends_the_pause_after_a_failure(leat):
     assert daemon.reload(text.replace("@broken@", "false")).returncode == 0
     assert live(daemon)["a"]["pause_ms"] == 0  # it was 320 to 640 before
     assert daemon.post("/a/go").text == "ok"
+
+
+# ------------------------------------------------------------------ what people are shown
+
+MANY = """
+http: { u: { url: @url@ } }
+actors:
+  "box/{id}":
+    state: { n: 1 }
+    handlers:
+      hi: { set: { n: 2 } }
+      slow: { tasks: { t: { get: "u:/" }, u: { value: "${t.body}" } }, set: { n: "${u}" } }
+  other: { init: { tasks: { first: { log: begun } } }, handlers: { x: { reply: x } } }
+routes:
+  POST /many: { body: { type: json }, tasks: { all: { each: "${body}", send: "box/${item}", handler: hi } }, reply: ok }
+  POST /slow: { tasks: { t: { send: box/slow, handler: slow } }, reply: ok }
+"""
+
+
+def test_of_many_actors_those_at_work_are_shown_and_how_many_are_not(leat, backend):
+    up = backend(holding(1))
+    daemon = leat(MANY, url=up.url)
+    assert daemon.post("/slow").text == "ok"
+    for i in range(0, 3000, 1000):
+        assert daemon.post_json("/many", list(range(i, i + 1000))).text == "ok"
+    await_true(lambda: (box := actors(daemon)["box"])["handled"] == 3000 and box["messages"] == 1)
+    shown = daemon.admin("GET", "/v1/actors").json()
+    assert 1000 <= len(shown["live"]) <= 2000 and shown["left_out"] == 3002 - len(shown["live"])
+    assert [one["name"] for one in shown["live"] if one["in_work"]] == ["box/slow"]
+    one = daemon.admin("GET", "/v1/actors?name=box%2F17").json()
+    assert [(one["name"], one["state_bytes"]) for one in one["live"]] == [("box/17", 7)] and one["left_out"] == 0
+    assert len(daemon.admin("GET", "/v1/actors?name=other").json()["live"]) == 1
+    boxes = daemon.admin("GET", "/v1/actors?name=box").json()
+    assert boxes["left_out"] == 3001 - len(boxes["live"]) and all(one["name"].startswith("box/") for one in boxes["live"])
+    assert daemon.admin("GET", "/v1/actors?name=box%2Fnobody").json()["live"] == []
+    up.release.set()
+    await_true(lambda: not [one for one in daemon.admin("GET", "/v1/actors?name=box%2Fslow").json()["live"] if one["in_work"]])
+
+
+def test_the_graph_of_a_handler_is_shown_by_its_name(leat):
+    daemon = leat(MANY, url="http://127.0.0.1:1")
+    for more in ((), ("--running",)):
+        assert "wave 2:" in daemon.cli("graph", "box.slow", *more).out
+        assert "first: log begun" in daemon.cli("graph", "other.init", *more).out
+    assert '"t" -> "u"' in daemon.cli("graph", "box.slow", "--dot").out
+    for name in ("box.no", "box.", "no.slow", ".", "box/{id}.slow", "box.init"):
+        assert daemon.cli("graph", name).returncode == 1

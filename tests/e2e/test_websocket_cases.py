@@ -57,8 +57,8 @@ def frame(opcode, payload=b"", final=True, rsv=0):
 class Socket:
     """One connection behind its handshake."""
 
-    def __init__(self, daemon, path="/echo", offer=None):
-        self.client = daemon.connect()
+    def __init__(self, daemon, path="/echo", offer=None, **more):
+        self.client = daemon.connect(**more)
         head = (f"GET {path} HTTP/1.1\r\nHost: leat.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")
         if offer:
