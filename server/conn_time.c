@@ -72,6 +72,17 @@ static int conn_peek(struct conn *conn)
 	return r == 0 && conn->in_len == 0 ? 0 : 1;
 }
 
+/* From when it was first seen: what is sent meanwhile does not put it off. */
+static void conn_await_end(struct conn *conn)
+{
+	uint64_t now_ns = loop_now_ns(conn->worker->loop), since_ms;
+
+	if (!conn->left_ns)
+		conn->left_ns = now_ns;
+	since_ms = (now_ns - conn->left_ns) / NS_PER_MS;
+	conn_set_deadline(conn, since_ms < DISCONNECT_MS ? DISCONNECT_MS - since_ms : 0);
+}
+
 void conn_on_peer_closed(struct conn *conn)
 {
 	int r = conn_peek(conn);
@@ -79,7 +90,7 @@ void conn_on_peer_closed(struct conn *conn)
 	if (r < 0)
 		conn_close(conn);
 	else if (r == 0)
-		conn_set_deadline(conn, DISCONNECT_MS);
+		conn_await_end(conn);
 }
 
 /* ------------------------------------------------------------ time */

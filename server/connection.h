@@ -69,6 +69,8 @@ struct conn {
 		*held;  /* the answer, while `resume` has something to go before it; or NULL */
 	uint8_t resume; /* in CONN_WRITE: the state to go on with, CONN_ADMIT, CONN_READ_BODY or
 			   CONN_HANDLE; 0: the answer ends the request */
+	uint64_t
+		left_ns; /* since when the client is known to have closed its side; 0: it has not */
 	uint64_t started_ns; /* the head of the request at hand was whole */
 	uint16_t addr_len;
 	char addr[54]; /* of the peer, as text; made when first asked for */

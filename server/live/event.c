@@ -1,9 +1,5 @@
 /* server/live/event.c */
 #include "server/live/event.h"
-#include <inttypes.h>
-#include <stdio.h>
-
-enum { ID_LINE_MAX = 32 };
 
 /* The next line, whichever way it ends (\n, \r\n, \r). False: there is none; a text that ends in a line's
  * end has an empty one behind it. */
@@ -45,10 +41,10 @@ static struct str event_payload(struct str payload)
 	return payload.ptr ? payload : STR("");
 }
 
-static size_t event_size(struct str id, struct str name, struct str payload)
+static size_t event_size(struct str id_line, struct str name, struct str payload)
 {
 	struct str rest = event_payload(payload), line;
-	size_t size = id.len + 1;
+	size_t size = id_line.len + 1;
 
 	if (name.len)
 		size += name.len + strlen("event: \n");
@@ -57,15 +53,13 @@ static size_t event_size(struct str id, struct str name, struct str payload)
 	return size;
 }
 
-struct packet *event_packet(struct arena_budget *budget, const uint64_t *id, struct str name,
+struct packet *event_packet(struct arena_budget *budget, struct str id_line, struct str name,
 			    struct str payload)
 {
-	char id_text[ID_LINE_MAX], *at;
-	struct str id_line = { id_text, 0 }, rest = event_payload(payload), line;
+	struct str rest = event_payload(payload), line;
 	struct packet *packet;
+	char *at;
 
-	if (id)
-		id_line.len = (size_t)snprintf(id_text, sizeof(id_text), "id: %" PRIx64 "\n", *id);
 	packet = packet_create_empty(budget, event_size(id_line, name, payload), &at);
 	if (!packet)
 		return NULL;

@@ -13,7 +13,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ID_DIGITS = 16 };
+enum {
+	ID_DIGITS = 16,
+	EPOCH_DIGITS = 8,
+	ID_LINE_MAX = 8 + EPOCH_DIGITS + (ID_DIGITS + 1) * LIVE_TOPICS_MAX,
+};
 
 struct events {
 	struct live live;
@@ -23,40 +27,69 @@ struct events {
 	struct timer timer; /* comments */
 	struct ready turn;
 	uint64_t n_sent;    /* of outbox.n_taken when it was last looked at */
+	uint64_t n_told;    /* of live.n_dropped, by `lost` */
 	bool answered;      /* the head is out */
 	bool opened, ended; /* on_open, on_close have run, or there is none */
 };
 
 /* ------------------------------------------------------------ ids */
 
-/* "5f3a…-…": a number a topic, in their order. False: it is none that we have given to such a client. */
-static bool events_read_id(struct str text, uint64_t *ids, size_t n_ids)
+static bool events_read_number(struct str text, size_t n_digits, uint64_t *ret_number)
 {
+	uint64_t number = 0;
+
+	if (text.len == 0 || text.len > n_digits)
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		int digit = char_hex(text.ptr[i]);
+
+		if (digit < 0)
+			return false;
+		number = number << 4 | (unsigned)digit;
+	}
+	*ret_number = number;
+	return true;
+}
+
+/* What a client has seen, as it says. */
+struct events_place {
+	bool ours; /* of this process; else all that is kept is new to it */
+	uint64_t ids[LIVE_TOPICS_MAX];
+};
+
+/* "9c1b22f0.5f3a…-…": the epoch, and a number a topic, in their order. Where there are others than when it
+ * was given, the lowest number holds for all: better twice than never. False: it is no id. */
+static bool events_read_id(struct str text, const struct topics *topics, size_t n_ids,
+			   struct events_place *ret_place)
+{
+	uint64_t epoch, number, lowest = UINT64_MAX;
 	struct str part;
 	size_t n = 0;
 
-	while (str_next_part(&text, '-', &part)) {
-		if (n == n_ids || part.len == 0 || part.len > ID_DIGITS)
+	if (!str_next_part(&text, '.', &part) || !events_read_number(part, EPOCH_DIGITS, &epoch))
+		return false;
+	for (; str_next_part(&text, '-', &part); n++) {
+		if (n == LIVE_TOPICS_MAX || !events_read_number(part, ID_DIGITS, &number))
 			return false;
-		ids[n] = 0;
-		for (size_t i = 0; i < part.len; i++) {
-			int digit = char_hex(part.ptr[i]);
-
-			if (digit < 0)
-				return false;
-			ids[n] = ids[n] << 4 | (unsigned)digit;
-		}
-		n++;
+		ret_place->ids[n] = number;
+		lowest = MIN(lowest, number);
 	}
-	return n == n_ids;
+	ret_place->ours = topics && epoch == topics_epoch(topics);
+	for (size_t i = 0; i < n_ids; i++) {
+		if (!ret_place->ours)
+			ret_place->ids[i] = 0;
+		else if (n != n_ids)
+			ret_place->ids[i] = lowest;
+	}
+	return n > 0;
 }
 
-static size_t events_write_id(const struct live *live, char *out)
+static size_t events_write_id(const struct live *live, char out[ID_LINE_MAX])
 {
-	size_t len = (size_t)sprintf(out, "id: ");
+	size_t len = (size_t)sprintf(out, "id: %" PRIx32, topics_epoch(live->context.topics));
 
 	for (size_t i = 0; i < live->n_topics; i++)
-		len += (size_t)sprintf(out + len, "%s%" PRIx64, i ? "-" : "",
+		len += (size_t)sprintf(out + len, "%c%" PRIx64, i ? '-' : '.',
 				       live->topics[i].last_id);
 	return len + (size_t)sprintf(out + len, "\n");
 }
@@ -93,25 +126,28 @@ static void events_cut(struct events *events)
 	events_over(events);
 }
 
-/* With several topics the id is the client's own; with one it is everybody's. */
-static struct packet *events_make(const struct live *live, struct publication *publication)
+/* With one topic the id is everybody's; with several it is the client's own, and stands in front of what is
+ * everybody's. Where one of the two is dropped the other does no harm: of two ids the last counts. */
+static bool events_put_publication(struct events *events, struct publication *publication,
+				   bool may_drop)
 {
-	char id[8 + (ID_DIGITS + 1) * LIVE_TOPICS_MAX], *to;
-	struct packet *event = publication_event(publication), *own;
-	struct str bytes;
-	size_t len;
+	struct live *live = &events->live;
+	bool shared = live->n_topics == 1;
+	struct packet *event = shared ? publication_event(publication)
+				      : publication_event_bare(publication),
+		      *id = NULL;
+	char line[ID_LINE_MAX];
+	size_t len = shared ? 0 : events_write_id(live, line);
 
-	if (!event || live->n_topics == 1)
-		return event ? packet_ref(event) : NULL;
-	bytes = packet_bytes(event);
-	bytes = str_skip(bytes, (size_t)str_find_char(bytes, '\n') + 1);
-	len = events_write_id(live, id);
-	own = packet_create_empty(live->arena.budget, len + bytes.len, &to);
-	if (!own)
-		return NULL;
-	memcpy(to, id, len);
-	memcpy(to + len, bytes.ptr, bytes.len);
-	return own;
+	if (!event)
+		return false;
+	if (may_drop && !live_make_room(live, &events->outbox, packet_bytes(event).len + len,
+					events->spec->queue, events->spec->slow))
+		return false;
+	if (shared)
+		return outbox_put(&events->outbox, packet_ref(event), true);
+	id = packet_create(live->arena.budget, (struct str){ line, len });
+	return id && outbox_put_pair(&events->outbox, id, packet_ref(event), true);
 }
 
 /* What was missed comes before it has joined, and is bounded by what is kept. */
@@ -119,23 +155,34 @@ static void events_publish(struct live *live, struct live_topic *topic,
 			   struct publication *publication)
 {
 	struct events *events = events_of(live);
-	struct packet *event;
 
 	if (events->outbox.ended)
 		return;
 	topic->last_id = publication_id(publication);
-	event = events_make(live, publication);
-	if (event && topic->joined &&
-	    !live_make_room(live, &events->outbox, packet_bytes(event).len, events->spec->queue,
-			    events->spec->slow)) {
-		packet_unref(event);
-		events_cut(events);
-		return;
-	}
-	if (outbox_put(&events->outbox, event, true))
+	if (events_put_publication(events, publication, topic->joined))
 		atomic_fetch_add(&live->worker->stats.live_out, 1);
 	else
 		events_cut(events); /* it comes again, and gets it then */
+}
+
+static void events_put_lost(struct events *events, struct str why)
+{
+	struct str name = events->spec->lost;
+
+	if (name.len)
+		outbox_put(&events->outbox,
+			   event_packet(events->live.arena.budget, STR_NONE, name, why), false);
+}
+
+/* It has caught up. */
+static void events_on_sent(struct outbox *outbox)
+{
+	struct events *events = container_of(outbox, struct events, outbox);
+
+	if (outbox->n_items > 0 || events->n_told == events->live.n_dropped)
+		return;
+	events->n_told = events->live.n_dropped;
+	events_put_lost(events, STR("slow"));
 }
 
 /* ------------------------------------------------------------ handlers */
@@ -145,7 +192,8 @@ static void events_answer(struct events *events, const struct answer *answer)
 	struct packet *event;
 
 	if (answer->has_message && answer->opcode == FRAME_TEXT) {
-		event = event_packet(events->live.arena.budget, NULL, STR_NONE, answer->message);
+		event = event_packet(events->live.arena.budget, STR_NONE, STR_NONE,
+				     answer->message);
 		if (!outbox_put(&events->outbox, event, false))
 			events_cut(events);
 	}
@@ -238,40 +286,51 @@ static void events_on_cancel(struct request *request)
 
 /* ------------------------------------------------------------ the answer */
 
-/* The first thing tells a client the number that it is at, so that it misses nothing when it comes
- * again before it has seen an event. */
+/* Tells a client the number that it is at, so that it misses nothing when it comes again before it has seen
+ * an event. */
 static bool events_begin(struct events *events)
 {
-	char text[64 + (ID_DIGITS + 1) * LIVE_TOPICS_MAX];
+	char text[64 + ID_LINE_MAX];
 	size_t len = (size_t)sprintf(text, "retry: %" PRIu64 "\n", events->spec->retry_ms);
 
 	len += events_write_id(&events->live, text + len);
 	text[len++] = '\n';
-	return events_put(events, (struct str){ text, len });
+	if (!events_put(events, (struct str){ text, len }))
+		return false;
+	if (events->live.lost)
+		events_put_lost(events, STR("history"));
+	return true;
 }
 
-static void events_joined(struct live *live)
+static void events_reply(struct request *request, struct outbox *outbox)
 {
 	static struct http_field fields[] = {
 		{ STR_INIT("Cache-Control"), STR_INIT("no-store") },
 		{ STR_INIT("X-Accel-Buffering"), STR_INIT("no") },
 	};
-	struct events *events = events_of(live);
-	struct request *request = events->request;
-	struct reply reply = { .status = 200,
-			       .content_type = STR("text/event-stream"),
-			       .source = &events->outbox.source,
-			       .endless = true,
-			       .fields = fields,
-			       .n_fields = ARRAY_LEN(fields) };
+	const struct reply reply = { .status = 200,
+				     .content_type = STR("text/event-stream"),
+				     .source = outbox ? &outbox->source : NULL,
+				     .endless = outbox != NULL,
+				     .fields = fields,
+				     .n_fields = ARRAY_LEN(fields) };
 
-	if (!request)
+	request_reply(request, &reply);
+}
+
+static void events_joined(struct live *live)
+{
+	struct events *events = events_of(live);
+
+	if (!events->request)
 		return;
+	if (!events->outbox.ended && !events_begin(events))
+		events_cut(events);
 	events->outbox.on_close = events_on_close;
 	events->answered = true;
 	timer_start(&events->timer, events->spec->ping_ms);
 	events_go_on(events);
-	request_reply(request, &reply);
+	events_reply(events->request, &events->outbox);
 }
 
 static struct events *events_create(const struct events_spec *spec, struct request *request)
@@ -287,6 +346,7 @@ static struct events *events_create(const struct events_spec *spec, struct reque
 	events->request = request;
 	outbox_init(&events->outbox, request->worker->loop, request->arena.budget);
 	events->outbox.round = &request->worker->round;
+	events->outbox.on_sent = events_on_sent;
 	events->outbox.source.type = STR("text/event-stream");
 	timer_init(&events->timer, request->worker->loop, events_on_timer);
 	ready_init(&events->turn, events_on_turn);
@@ -294,30 +354,21 @@ static struct events *events_create(const struct events_spec *spec, struct reque
 	return events;
 }
 
-static void events_reply_head(struct request *request)
-{
-	const struct reply reply = { .status = 200, .content_type = STR("text/event-stream") };
-
-	request_reply(request, &reply);
-}
-
 /* Subscribes, with what is known of the client, then answers. */
 static void events_start(struct events *events)
 {
 	struct request *request = events->request;
 	const struct http_field *field = http_head_find(&request->head, STR("last-event-id"));
-	uint64_t after_ids[LIVE_TOPICS_MAX];
-	struct live_following following = { .terms = events->spec->terms, .after_ids = after_ids };
+	struct events_place place;
+	struct live_following following = { .terms = events->spec->terms, .after_ids = place.ids };
 	int r;
 
-	following.comes_again =
-		field && events_read_id(field->value, after_ids, events->spec->topics.n_names);
+	following.comes_again = field && events_read_id(field->value, events->live.context.topics,
+							events->spec->topics.n_names, &place);
+	events->live.lost = following.comes_again && !place.ours;
 	r = live_follow(&events->live, &events->spec->topics, flow_run_env(&request->run),
 			&following);
-	if (r == 0 && !events_begin(events))
-		r = -ENOMEM;
 	if (r < 0) {
-		live_unfollow(&events->live);
 		events_destroy(events);
 		request_fail_errno(request, r);
 		return;
@@ -332,7 +383,7 @@ void events_serve(const struct events_spec *spec, struct request *request)
 
 	flow_run_init(&request->run, request->route->flow, &request->context, NULL);
 	if (request->head.method_id == HTTP_HEAD) {
-		events_reply_head(request);
+		events_reply(request, NULL);
 		return;
 	}
 	events = events_create(spec, request);

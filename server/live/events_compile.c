@@ -23,9 +23,14 @@ const struct setting events_keys[] = {
 	  .max = 10000 },
 	{ "history_max", SETTING_SIZE, AT(kept_bytes), "256k", "The same in bytes.", .min = 0,
 	  .max = INT64_C(16) << 20 },
+	{ "history_age", SETTING_DURATION, AT(age_ms), "1d", "The same in time.", .min = 1,
+	  .max = INT64_C(365 * 86400000) },
 	{ "keep", SETTING_DURATION, AT(keep_ms), "1m",
 	  "How long they are kept when nobody subscribes to the topic any more.", .min = 0,
 	  .max = INT64_C(86400000) },
+	{ "lost", SETTING_TEXT, AT(lost),
+	  .help = "The name of an event that tells a client that it may have missed some, as "
+		  "`history` or `slow`; without it, nothing tells." },
 	{ "on_open", SETTING_MAP, AT(on_open_node),
 	  .help = "What to do when a client has connected; `reply` is the first event.",
 	  .keys = live_handler_keys },
@@ -49,7 +54,15 @@ const struct events_spec *events_compile(struct flow_compiler *compiler, struct 
 	} else if (settings_read(&part, 1, node, "events", compiler->arena, compiler->diag) > 0) {
 		return NULL;
 	}
-	spec->terms = (struct topic_terms){ (uint32_t)spec->kept, spec->kept_bytes, spec->keep_ms };
+	spec->terms = (struct topic_terms){ .n_kept = (uint32_t)spec->kept,
+					    .kept_bytes = spec->kept_bytes,
+					    .age_ms = spec->age_ms,
+					    .keep_ms = spec->keep_ms };
+	if (!str_is_utf8(spec->lost) || str_has(spec->lost, '\n') || str_has(spec->lost, '\r')) {
+		diag_error(compiler->diag, node->place,
+			   "the name of the event `lost` is one line of UTF-8");
+		return NULL;
+	}
 	ok = live_topics_compile(expr, spec->subscribe_node, &spec->topics);
 	ok &= live_handler_compile(&live, spec->on_open_node, "on_open", 0, true, &spec->on_open);
 	ok &= live_handler_compile(&live, spec->on_close_node, "on_close", 0, false,

@@ -8,7 +8,8 @@ struct events_spec {
 	int slow; /* enum live_slow */
 	uint64_t queue, ping_ms, retry_ms;
 	int64_t kept;
-	uint64_t kept_bytes, keep_ms;
+	uint64_t kept_bytes, age_ms, keep_ms;
+	struct str lost; /* or empty */
 	const struct node *on_open_node, *on_close_node;
 	/* compiled */
 	struct live_topics_spec topics;

@@ -2,6 +2,7 @@
 #include "server/live/live.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/map.h"
 #include "server/expr/json.h"
 #include "server/request_roots.h"
 #include "server/trace/trace.h"
@@ -345,18 +346,29 @@ static bool live_route_is_there(const struct generation *generation, const struc
 	return false;
 }
 
-/* Those of one route mostly stand together. */
+/* Each route is looked for once, however its connections and those of others stand mixed. */
 void lives_check_routes(struct worker *worker)
 {
-	const struct route *last = NULL;
+	static char there, gone;
 	struct live *live;
-	bool is_there = false;
+	struct map found[2]; /* of WebSockets; of event streams */
 
+	if (list_is_empty(&worker->lives))
+		return;
+	map_init(&found[0]);
+	map_init(&found[1]);
 	list_each(live, &worker->lives, struct live, link) {
-		if (live->route != last)
-			is_there = live_route_is_there(worker->generation, live->route);
-		last = live->route;
-		if (!is_there)
+		struct map *of_kind = &found[live->route->events != NULL];
+		struct str name = live->route->pattern.text;
+		char *is = map_find(of_kind, name);
+
+		if (!is) {
+			is = live_route_is_there(worker->generation, live->route) ? &there : &gone;
+			map_set(of_kind, name, is);
+		}
+		if (is == &gone)
 			live->ops->end(live);
 	}
+	map_fini(&found[0]);
+	map_fini(&found[1]);
 }

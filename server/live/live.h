@@ -117,6 +117,8 @@ struct live {
 	struct context context;
 	struct flow_run run;
 	struct value message; /* ${message} */
+	bool lost;            /* what it has missed may not be all that is kept */
+	uint64_t n_dropped;   /* publications, since it does not read */
 	size_t n_topics, n_joining;
 	struct live_topic *topics;
 };

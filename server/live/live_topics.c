@@ -1,5 +1,6 @@
 /* server/live/live_topics.c: what a live connection subscribes to. */
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "server/live/live.h"
 #include "server/worker.h"
 #include <errno.h>
@@ -64,6 +65,8 @@ static void topic_on_joined(struct subscription *subscription)
 	struct live *live = topic->live;
 
 	topic->joined = true;
+	topic->last_id = subscription->at_id;
+	live->lost |= subscription->lost;
 	if (--live->n_joining == 0)
 		live->ops->joined(live);
 }
@@ -123,6 +126,12 @@ void live_unfollow(struct live *live)
 	live->n_topics = 0;
 }
 
+static void live_log_slow(const struct live *live, const struct outbox *outbox, const char *what)
+{
+	log_info("client is slow route=%s policy=%s queued_bytes=%zu id=%.*s",
+		 LOG_QUOTE(live->route->pattern.text), what, outbox->size, STR_ARG(live->id));
+}
+
 bool live_make_room(struct live *live, struct outbox *outbox, size_t size, size_t max, int slow)
 {
 	struct worker_stats *stats = &live->worker->stats;
@@ -131,10 +140,14 @@ bool live_make_room(struct live *live, struct outbox *outbox, size_t size, size_
 	if (outbox->n_items == 0 || outbox_has_room(outbox, size, max))
 		return true;
 	if (slow == LIVE_SLOW_DISCONNECT) {
+		live_log_slow(live, outbox, live_slow_choices[slow]);
 		atomic_fetch_add_explicit(&stats->live_slow, 1, memory_order_relaxed);
 		return false;
 	}
+	if (live->n_dropped == 0) /* once a connection: the rest are counted */
+		live_log_slow(live, outbox, live_slow_choices[slow]);
 	n_dropped = outbox_drop(outbox, size, max);
+	live->n_dropped += n_dropped;
 	atomic_fetch_add_explicit(&stats->live_dropped, n_dropped, memory_order_relaxed);
 	return true;
 }

@@ -8,9 +8,14 @@ static struct outbox_item *outbox_at(const struct outbox *outbox, uint32_t at)
 	return &outbox->items[(outbox->first + at) & (outbox->n_room - 1)];
 }
 
+static size_t outbox_item_len(const struct outbox_item *item)
+{
+	return (item->prefix ? packet_bytes(item->prefix).len : 0) + packet_bytes(item->packet).len;
+}
+
 static size_t outbox_item_size(const struct outbox_item *item)
 {
-	return packet_bytes(item->packet).len + OUTBOX_ITEM;
+	return outbox_item_len(item) + OUTBOX_ITEM;
 }
 
 /* ------------------------------------------------------------ the queue */
@@ -31,20 +36,37 @@ static bool outbox_grow(struct outbox *outbox)
 	return true;
 }
 
-static struct packet *outbox_pop(struct outbox *outbox)
+/* The first, which is the caller's. */
+static struct outbox_item outbox_pop(struct outbox *outbox)
+{
+	struct outbox_item item = *outbox_at(outbox, 0);
+
+	outbox->size -= outbox_item_size(&item);
+	outbox->first = (outbox->first + 1) & (outbox->n_room - 1);
+	if (--outbox->n_items == 0) { /* an idle connection holds no queue */
+		free(take(&outbox->items));
+		outbox->n_room = outbox->first = 0;
+	}
+	return item;
+}
+
+static void outbox_forget(struct outbox_item item)
+{
+	packet_unref(item.prefix);
+	packet_unref(item.packet);
+}
+
+/* The first packet. */
+static struct packet *outbox_take(struct outbox *outbox)
 {
 	struct outbox_item *item = outbox_at(outbox, 0);
 
-	outbox->size -= outbox_item_size(item);
-	outbox->first = (outbox->first + 1) & (outbox->n_room - 1);
-	if (--outbox->n_items == 0) { /* an idle connection holds no queue */
-		struct packet *packet = item->packet;
-
-		free(take(&outbox->items));
-		outbox->n_room = outbox->first = 0;
-		return packet;
+	if (!item->prefix) {
+		outbox->n_taken++;
+		return outbox_pop(outbox).packet;
 	}
-	return item->packet;
+	outbox->size -= packet_bytes(item->prefix).len;
+	return take(&item->prefix);
 }
 
 /* The sender is told from the loop. */
@@ -58,19 +80,30 @@ static void outbox_tell(struct outbox *outbox)
 		loop_ready(outbox->loop, &outbox->ready);
 }
 
-bool outbox_put(struct outbox *outbox, struct packet *packet, bool droppable)
+static bool outbox_put_item(struct outbox *outbox, struct outbox_item item)
 {
-	if (!packet)
-		return false;
 	if (outbox->ended || outbox->closed ||
 	    (outbox->n_items == outbox->n_room && !outbox_grow(outbox))) {
-		packet_unref(packet);
+		outbox_forget(item);
 		return false;
 	}
-	*outbox_at(outbox, outbox->n_items++) = (struct outbox_item){ packet, droppable };
-	outbox->size += packet_bytes(packet).len + OUTBOX_ITEM;
+	*outbox_at(outbox, outbox->n_items++) = item;
+	outbox->size += outbox_item_size(&item);
 	outbox_tell(outbox);
 	return true;
+}
+
+bool outbox_put(struct outbox *outbox, struct packet *packet, bool droppable)
+{
+	const struct outbox_item item = { .packet = packet, .droppable = droppable };
+
+	return packet && outbox_put_item(outbox, item);
+}
+
+bool outbox_put_pair(struct outbox *outbox, struct packet *prefix, struct packet *packet,
+		     bool droppable)
+{
+	return outbox_put_item(outbox, (struct outbox_item){ prefix, packet, droppable });
 }
 
 size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
@@ -80,14 +113,14 @@ size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
 	/* mostly there is nothing but what may be dropped: then nothing is moved */
 	while (outbox->n_items > 0 && outbox_at(outbox, 0)->droppable &&
 	       !outbox_has_room(outbox, size, max))
-		packet_unref(outbox_pop(outbox));
+		outbox_forget(outbox_pop(outbox));
 	n_items = outbox_has_room(outbox, size, max) ? 0 : outbox->n_items;
 	for (uint32_t i = 0; i < n_items; i++) {
 		struct outbox_item item = *outbox_at(outbox, i);
 
 		if (item.droppable && !outbox_has_room(outbox, size, max)) {
 			outbox->size -= outbox_item_size(&item);
-			packet_unref(item.packet);
+			outbox_forget(item);
 		} else {
 			*outbox_at(outbox, n_kept++) = item;
 		}
@@ -100,7 +133,7 @@ size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
 void outbox_clear(struct outbox *outbox)
 {
 	while (outbox->n_items > 0)
-		packet_unref(outbox_pop(outbox));
+		outbox_forget(outbox_pop(outbox));
 }
 
 void outbox_end(struct outbox *outbox)
@@ -128,7 +161,7 @@ static uint32_t outbox_n_joined(const struct outbox *outbox, size_t *ret_size)
 
 	*ret_size = 0;
 	for (; n < outbox->n_items; n++) {
-		size_t len = packet_bytes(outbox_at(outbox, n)->packet).len;
+		size_t len = outbox_item_len(outbox_at(outbox, n));
 
 		if (*ret_size + len > OUTBOX_JOIN_MAX)
 			break;
@@ -146,17 +179,17 @@ static struct packet *outbox_join(struct outbox *outbox)
 	uint32_t n = outbox_n_joined(outbox, &size);
 	char *to;
 
-	if (n < 2 || !(joined = packet_create_empty(outbox->budget, size, &to)))
+	if (n == 0 || (n == 1 && !outbox_at(outbox, 0)->prefix) ||
+	    !(joined = packet_create_empty(outbox->budget, size, &to)))
 		return NULL;
-	for (uint32_t i = 0; i < n; i++) {
-		struct packet *packet = outbox_pop(outbox);
+	for (uint64_t until = outbox->n_taken + n; outbox->n_taken < until;) {
+		struct packet *packet = outbox_take(outbox);
 		struct str bytes = packet_bytes(packet);
 
 		memcpy(to, bytes.ptr, bytes.len);
 		to += bytes.len;
 		packet_unref(packet);
 	}
-	outbox->n_taken += n;
 	return joined;
 }
 
@@ -172,10 +205,8 @@ static int outbox_read(struct body_source *source, struct str *ret_bytes)
 		return -EAGAIN;
 	}
 	outbox->sending = outbox_join(outbox);
-	if (!outbox->sending) {
-		outbox->sending = outbox_pop(outbox);
-		outbox->n_taken++;
-	}
+	if (!outbox->sending)
+		outbox->sending = outbox_take(outbox);
 	*ret_bytes = packet_bytes(outbox->sending);
 	if (outbox->round)
 		round_count(outbox->round, ret_bytes->len);

@@ -16,6 +16,7 @@ enum {
 };
 
 struct outbox_item {
+	struct packet *prefix; /* goes before it; or NULL */
 	struct packet *packet;
 	bool droppable;
 };
@@ -44,6 +45,11 @@ void outbox_fini(struct outbox *outbox); /* it is closed, or was never read */
 
 /* Takes the reference, also when it fails: false without memory, or when it has ended. */
 bool outbox_put(struct outbox *outbox, struct packet *packet, bool droppable);
+
+/* The same for two that are one, of which the first is not NULL: what is the client's own before what
+ * is everybody's. */
+bool outbox_put_pair(struct outbox *outbox, struct packet *prefix, struct packet *packet,
+		     bool droppable);
 
 /* Drops packets that may be, oldest first, until there is room for `size` bytes within `max`. Returns how
  * many. */

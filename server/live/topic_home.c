@@ -9,18 +9,23 @@
 enum { SWEEP_MS = 1000 };
 
 struct topic {
+	struct topic_loop *home;
 	struct list link; /* in home->idle */
 	struct str name;
 	struct list kept; /* of struct publication.link, in their order */
 	uint32_t n_kept;
 	size_t kept_bytes;
 	struct topic_terms terms;
+	struct timer aging; /* while something is kept, and terms.age_ms bounds for how long */
+	uint64_t since_id;  /* everything published behind that number is kept */
 	uint64_t idle_until_ns;
 	uint64_t n_subscribers;
 	uint32_t n_by_loop[]; /* subscribers; then the name */
 };
 
 /* ------------------------------------------------------------ making and freeing */
+
+static void topic_on_aged(struct timer *timer);
 
 static struct topic *topic_create(struct topic_loop *home, struct str name)
 {
@@ -32,6 +37,9 @@ static struct topic *topic_create(struct topic_loop *home, struct str name)
 	memcpy(&topic->n_by_loop[n_loops], name.ptr, name.len);
 	list_init(&topic->link);
 	list_init(&topic->kept);
+	topic->home = home;
+	topic->since_id = home->last_id;
+	timer_init(&topic->aging, home->loop, topic_on_aged);
 	map_set(&home->homes, topic->name, topic);
 	atomic_fetch_add(&home->topics->n_topics, 1);
 	return topic;
@@ -43,6 +51,7 @@ static void topic_drop(struct topic_loop *home, struct topic *topic)
 
 	list_remove(&oldest->link);
 	list_remove(&oldest->age);
+	topic->since_id = oldest->id;
 	topic->n_kept--;
 	topic->kept_bytes -= oldest->size;
 	home->kept_bytes -= oldest->size;
@@ -61,6 +70,7 @@ static void topic_unlink_idle(struct topic_loop *home, struct topic *topic)
 static void topic_destroy(struct topic_loop *home, struct topic *topic)
 {
 	topic_unlink_idle(home, topic);
+	timer_stop(&topic->aging);
 	while (topic->n_kept > 0)
 		topic_drop(home, topic);
 	map_remove(&home->homes, topic->name);
@@ -121,12 +131,37 @@ static bool topic_is_over(const struct topic *topic)
 	return topic->n_kept > topic->terms.n_kept || topic->kept_bytes > topic->terms.kept_bytes;
 }
 
+/* The oldest goes when its time is over; then the next one is waited for. */
+static void topic_age(struct topic *topic)
+{
+	uint64_t age_ns = topic->terms.age_ms * NS_PER_MS, now_ns = loop_now_ns(topic->home->loop);
+
+	while (topic->n_kept > 0 && age_ns > 0) {
+		struct publication *oldest =
+			container_of(topic->kept.next, struct publication, link);
+
+		if (now_ns < oldest->kept_ns + age_ns) {
+			timer_start_at(&topic->aging, oldest->kept_ns + age_ns);
+			return;
+		}
+		topic_drop(topic->home, topic);
+	}
+}
+
+static void topic_on_aged(struct timer *timer)
+{
+	topic_age(container_of(timer, struct topic, aging));
+}
+
 static void topic_keep(struct topic_loop *home, struct topic *topic,
 		       struct publication *publication)
 {
-	if (topic->terms.n_kept == 0)
+	if (topic->terms.n_kept == 0) {
+		topic->since_id = publication->id;
 		return;
+	}
 	publication_ref(publication);
+	publication->kept_ns = loop_now_ns(home->loop);
 	list_add(&topic->kept, &publication->link);
 	list_add(&home->kept, &publication->age);
 	topic->n_kept++;
@@ -140,6 +175,8 @@ static void topic_keep(struct topic_loop *home, struct topic *topic,
 
 		topic_drop(home, map_find(&home->homes, oldest->topic));
 	}
+	if (!timer_is_running(&topic->aging))
+		topic_age(topic);
 }
 
 static uint64_t home_now_us(void)
@@ -187,11 +224,15 @@ static void topic_collect(const struct topic_loop *home, const struct topic *top
 	uint64_t after_id = join->after_id > newest ? 0 : join->after_id;
 	struct publication *publication;
 
+	join->at_id = home->last_id;
+	join->lost = join->asks_kept && after_id < topic->since_id;
 	if (!join->asks_kept || topic->n_kept == 0)
 		return;
 	join->missed = malloc(topic->n_kept * sizeof(struct publication *));
-	if (!join->missed)
-		return; /* it joins without: better than not at all */
+	if (!join->missed) { /* it joins without: better than not at all */
+		join->lost = true;
+		return;
+	}
 	list_each(publication, &topic->kept, struct publication, link)
 		if (publication->id > after_id)
 			join->missed[join->n_missed++] = publication_ref(publication);
@@ -202,6 +243,7 @@ static void topic_widen(struct topic_terms *terms, const struct topic_terms *mor
 	terms->n_kept = MAX(terms->n_kept, more->n_kept);
 	terms->kept_bytes = MAX(terms->kept_bytes, more->kept_bytes);
 	terms->keep_ms = MAX(terms->keep_ms, more->keep_ms);
+	terms->age_ms = MAX(terms->age_ms, more->age_ms);
 }
 
 void topic_home_join(struct topic_loop *home, struct joining *join)

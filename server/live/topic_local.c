@@ -120,6 +120,8 @@ static void join_on_joined(struct post *post)
 	if (join->subscription) {
 		struct subscription *subscription = join->subscription;
 
+		subscription->at_id = join->at_id;
+		subscription->lost = join->lost;
 		subscription->local = local_find(here, join_name(join));
 		list_add(&subscription->local->subscriptions, &subscription->link);
 		subscription->on_joined(subscription);

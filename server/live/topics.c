@@ -4,9 +4,12 @@
 #include "server/live/event.h"
 #include "server/live/topics_private.h"
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
-enum { SETTLE_ROUNDS = 10000 };
+enum { SETTLE_ROUNDS = 10000, TOPIC_ID_LINE_MAX = 32 };
 
 struct topics *topics_create(struct loop *const loops[], size_t n_loops,
 			     struct arena_budget *budget)
@@ -14,6 +17,7 @@ struct topics *topics_create(struct loop *const loops[], size_t n_loops,
 	struct topics *topics = mem_zalloc(sizeof(*topics) + n_loops * sizeof(struct topic_loop));
 
 	topics->budget = budget;
+	check(getrandom(&topics->epoch, sizeof(topics->epoch), 0) == sizeof(topics->epoch));
 	topics->n_loops = n_loops;
 	for (size_t i = 0; i < n_loops; i++) {
 		struct topic_loop *own = &topics->loops[i];
@@ -98,6 +102,7 @@ void publication_unref(struct publication *publication)
 		return;
 	packet_unref(publication->frame);
 	packet_unref(atomic_load(&publication->as_event));
+	packet_unref(atomic_load(&publication->as_bare));
 	packet_unref(atomic_load(&publication->deflated));
 	arena_budget_give_back(publication->topics->budget, publication->size);
 	free(publication);
@@ -120,20 +125,45 @@ static char *text_put(char *at, struct str text)
 	return at + text.len;
 }
 
-/* Two loops may make it at once: one of them is kept. */
-struct packet *publication_event(struct publication *publication)
+uint32_t topics_epoch(const struct topics *topics)
 {
-	struct packet *there = atomic_load(&publication->as_event), *made;
+	return topics->epoch;
+}
 
-	if (there)
-		return there;
-	made = event_packet(publication->topics->budget, &publication->id, publication->event,
-			    publication->payload);
-	if (made && !atomic_compare_exchange_strong(&publication->as_event, &there, made)) {
+/* Two loops may make it at once: one of them is kept. */
+static struct packet *publication_make_event(struct publication *publication, struct str id_line,
+					     _Atomic(struct packet *) *place)
+{
+	struct packet *there = NULL;
+	struct packet *made = event_packet(publication->topics->budget, id_line, publication->event,
+					   publication->payload);
+
+	if (made && !atomic_compare_exchange_strong(place, &there, made)) {
 		packet_unref(made);
 		return there;
 	}
 	return made;
+}
+
+struct packet *publication_event(struct publication *publication)
+{
+	struct packet *there = atomic_load(&publication->as_event);
+	char line[TOPIC_ID_LINE_MAX];
+	int len;
+
+	if (there)
+		return there;
+	len = snprintf(line, sizeof(line), "id: %" PRIx32 ".%" PRIx64 "\n",
+		       publication->topics->epoch, publication->id);
+	return publication_make_event(publication, (struct str){ line, (size_t)len },
+				      &publication->as_event);
+}
+
+struct packet *publication_event_bare(struct publication *publication)
+{
+	struct packet *there = atomic_load(&publication->as_bare);
+
+	return there ? there : publication_make_event(publication, STR_NONE, &publication->as_bare);
 }
 
 /* NULL: it is not worth it, or there is no memory. A loop's deflater is as its scratch: not counted. */

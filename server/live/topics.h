@@ -56,6 +56,9 @@ struct publication_text {
 
 uint64_t publication_id(const struct publication *publication); /* grows, in a topic */
 
+/* What ids belong to: another process has another, and so knows nothing of theirs. */
+uint32_t topics_epoch(const struct topics *topics);
+
 /* As one frame of WebSocket; the publication's. */
 struct packet *publication_frame(const struct publication *publication);
 
@@ -63,9 +66,10 @@ struct packet *publication_frame(const struct publication *publication);
  * bits); made when first asked for, once. It is publication_frame() when compressing is not worth it. */
 struct packet *publication_deflated(struct publication *publication);
 
-/* As an event, with its id in front; made when first asked for. The publication's; NULL without
- * memory. */
+/* As an event, with its id in front ("id: EPOCH.ID"); made when first asked for. The publication's; NULL
+ * without memory. */
 struct packet *publication_event(struct publication *publication);
+struct packet *publication_event_bare(struct publication *publication); /* without the id */
 
 /* Embedded in who publishes. */
 struct publish {
@@ -85,6 +89,7 @@ void publish_leave(struct publish *publish); /* it is published all the same */
 struct topic_terms {
 	uint32_t n_kept; /* 0: nothing */
 	uint64_t kept_bytes;
+	uint64_t age_ms;  /* for how long; 0: for as long as there is room */
 	uint64_t keep_ms; /* behind its last subscriber */
 };
 
@@ -96,6 +101,11 @@ struct subscription {
 	struct list link; /* in the topic of its loop */
 	struct joining *join;
 	struct topic_local *local; /* NULL: it has not joined yet */
+
+	/* From on_joined() on. It has been given, or has missed for good, what has a number up to that;
+	 * and whether something between its `after_id` and what it has been given may be missing. */
+	uint64_t at_id;
+	bool lost;
 
 	/* It has joined; what was missed has been given before. */
 	void (*on_joined)(struct subscription *subscription);

@@ -23,6 +23,7 @@ struct topic_loop {
 
 struct topics {
 	struct arena_budget *budget;
+	uint32_t epoch;
 	atomic_size_t n_in_flight; /* blocks on their way to a loop */
 	atomic_size_t n_topics, n_subscriptions, kept_bytes;
 	_Atomic uint64_t n_published, n_delivered;
@@ -46,10 +47,11 @@ struct publication {
 	uint64_t id;
 	struct list link; /* in topic->kept; the home's */
 	struct list age;  /* in topic_loop->kept */
+	uint64_t kept_ns; /* since when it is */
 	struct str topic, event, payload;
 	size_t size; /* of all of it, as it is counted */
 	struct packet *frame;
-	_Atomic(struct packet *) as_event, deflated;
+	_Atomic(struct packet *) as_event, as_bare, deflated;
 	struct delivery deliveries[]; /* one a loop, then the texts */
 };
 
@@ -62,6 +64,8 @@ struct joining {
 	struct topic_terms terms;
 	bool asks_kept;
 	uint64_t after_id;
+	uint64_t at_id; /* the home's answer, as in struct subscription */
+	bool lost;
 	size_t n_missed;
 	struct publication **missed; /* references; or NULL */
 	size_t name_len;

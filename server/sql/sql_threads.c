@@ -140,13 +140,57 @@ static bool thread_open(struct sql_session *session, struct sql_job *job)
 	return session->is_open;
 }
 
-static void thread_run(struct sql_session *session, struct sql_job *job)
+static bool lane_is_open(const struct sql_lane *lane)
+{
+	struct sql_session *session;
+
+	list_each(session, &lane->sessions, struct sql_session, link)
+		if (session->is_open)
+			return true;
+	return false;
+}
+
+/* Others of the lane have a connection: the server has too many, perhaps, and the job waits for one of
+ * theirs. True: it is theirs, and the thread ends. */
+static bool thread_give_back(struct sql_session *session, struct sql_job *job)
 {
 	struct sql_db *db = session->db;
+	struct sql_lane *lane = session->lane;
+	bool theirs;
+
+	lock_acquire(&db->lock);
+	theirs = lane_is_open(lane) && !db->stopping && !atomic_load(&job->cancelled);
+	if (theirs) {
+		job->code = ERROR_NONE;
+		session->job = NULL;
+		list_remove(&session->link);
+		lane->n_threads--;
+		list_add_first(&lane->waiting, &job->link);
+		job->queued = true;
+		lane->n_waiting++;
+		atomic_fetch_add(&db->stats.waiting, 1);
+		pthread_cond_signal(&lane->wake);
+	}
+	lock_release(&db->lock);
+	return theirs;
+}
+
+/* False: the thread is not wanted any more. */
+static bool thread_run(struct sql_session *session, struct sql_job *job)
+{
+	struct sql_db *db = session->db;
+	bool opened = false;
 
 	atomic_fetch_add(&db->stats.in_use, 1);
 	/* asked again: who interrupts cuts only what is open */
-	if (!sql_job_is_over(job) && thread_open(session, job) && !sql_job_is_over(job))
+	if (!sql_job_is_over(job)) {
+		opened = thread_open(session, job);
+		if (!opened && !sql_job_is_over(job) && thread_give_back(session, job)) {
+			atomic_fetch_sub(&db->stats.in_use, 1);
+			return false;
+		}
+	}
+	if (opened && !sql_job_is_over(job))
 		db->driver->run(session, job);
 	lock_acquire(&db->lock);
 	session->job = NULL;
@@ -156,6 +200,7 @@ static void thread_run(struct sql_session *session, struct sql_job *job)
 	sql_db_finish(db, job);
 	if (session->broken)
 		thread_close(session);
+	return true;
 }
 
 static void *thread_main(void *arg)
@@ -167,8 +212,9 @@ static void *thread_main(void *arg)
 
 	snprintf(name, sizeof(name), "sql-%.*s", STR_ARG(str_first(db->name, 11)));
 	pthread_setname_np(pthread_self(), name);
-	while ((job = thread_wait(session)))
-		thread_run(session, job);
+	do
+		job = thread_wait(session);
+	while (job && thread_run(session, job));
 	thread_close(session);
 	if (atomic_load(&db->stats.open) == 0 && atomic_load(&db->stats.state) == SQL_DB_UP)
 		atomic_store(&db->stats.state, SQL_DB_IDLE);
@@ -212,7 +258,8 @@ static int lane_make_room(struct sql_db *db, unsigned number) HOLDS(db->lock)
 	if (db->stopping)
 		return -ESHUTDOWN;
 	lane->n_max = db->driver->lane_max(db, number);
-	if (lane->n_waiting >= lane->n_idle && lane->n_threads < lane->n_max)
+	if (lane->n_waiting >= lane->n_idle && lane->n_threads < lane->n_max &&
+	    (lane->n_threads == 0 || clock_monotonic_ns() >= db->down_until_ns))
 		r = thread_start(db, number);
 	if (lane->n_threads == 0)
 		return r;

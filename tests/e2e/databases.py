@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import pytest
@@ -19,6 +20,23 @@ from leat import SLOW
 
 def sql_status(daemon, name="shop"):
     return next(database for database in daemon.status()["sql"] if database["name"] == name)
+
+
+def ask_in_a_crowd(daemon, target, n_threads=30, n_times=10):
+    """All at once; the answers that are not 200."""
+    failures = []
+
+    def ask():
+        for _ in range(n_times):
+            answer = daemon.get(target)
+            if answer.status != 200:
+                failures.append(answer)
+    threads = [threading.Thread(target=ask) for _ in range(n_threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failures
 
 
 def free_port():

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from leat import FLAVOR, TIMEOUT, await_true
+from leat import FLAVOR, TIMEOUT, Closed, await_true, check
 from test_websocket import closes, talk, websockets
 
 CONF = """
@@ -29,8 +29,8 @@ routes:
 class Stream:
     """An event stream, read event by event."""
 
-    def __init__(self, daemon, path, last_id=None):
-        self.client = daemon.connect()
+    def __init__(self, daemon, path, last_id=None, **more):
+        self.client = daemon.connect(**more)
         last = f"Last-Event-ID: {last_id}\r\n" if last_id else ""
         self.client.send(f"GET {path} HTTP/1.1\r\nHost: leat.test\r\nAccept: text/event-stream\r\n{last}\r\n")
         self.head = self.client.head()
@@ -38,8 +38,9 @@ class Stream:
         assert self.head.get("content-type") == "text/event-stream"
         assert self.head.get("transfer-encoding") == "chunked"
         self.text, self.id = "", None
-        first = self.block()  # tells where the client is
-        assert first["retry"] == "3000" and "data" not in first
+        if not last_id:  # else what was missed comes first
+            first = self.block()  # tells where the client is
+            assert first["retry"] == "3000" and "data" not in first
 
     def block(self):
         """The next block as it came: field to value."""
@@ -57,7 +58,11 @@ class Stream:
         return fields
 
     def event(self):
-        return self.block()["data"]
+        """The data of the next one that has some."""
+        while True:
+            block = self.block()
+            if "data" in block:
+                return block["data"]
 
 
 def publish(daemon, topic, text, event=None):
@@ -126,7 +131,7 @@ def test_of_several_topics_each_has_its_own_place_in_the_id(leat):
     publish(daemon, "a", "a1")
     publish(daemon, "b", "b1")
     assert {stream.event(), stream.event()} == {"a1", "b1"}
-    assert re.fullmatch("[0-9a-f]+-[0-9a-f]+", stream.id)
+    assert re.fullmatch("[0-9a-f]+[.][0-9a-f]+-[0-9a-f]+", stream.id)
     stream.client.close()
     await_true(lambda: publish(daemon, "a", "a2") == 0, what="the end of the first one")
     publish(daemon, "b", "b2")
@@ -137,7 +142,9 @@ def test_of_several_topics_each_has_its_own_place_in_the_id(leat):
     assert missed == {"a2", "b2"}
 
 
-@pytest.mark.parametrize("last_id", ["", "x", "-", "1-2-3", "5" * 17, "zz-zz"])
+@pytest.mark.parametrize("last_id", [
+    "", "x", "-", "1-2-3", "5" * 17, "zz-zz", ".", "1.", "1.x", "1.-", "1.1-", ".1", "123456789.1", "1." + "5" * 17,
+    "1." + "-".join("1" * 17), "1.1\xff", "1" * 5000])
 def test_an_id_that_is_none_of_ours_is_as_good_as_none(leat, last_id):
     daemon = leat(CONF)
     Stream(daemon, "/both").client.close()
@@ -153,7 +160,7 @@ def test_the_history_is_bounded(leat):
     for n in range(10):
         publish(daemon, "t", str(n))
     assert [stream.event() for _ in range(10)] == [str(n) for n in range(10)]
-    again = Stream(daemon, "/events/t", last_id="1")
+    again = Stream(daemon, "/events/t", last_id="0.1")
     assert [again.event() for _ in range(3)] == ["7", "8", "9"]
 
 
@@ -295,7 +302,7 @@ def test_a_million_names_leave_nothing_behind(leat):
     assert daemon.status()["live"]["topics"] == 0
 
 
-@pytest.mark.parametrize("leave", ["close", "half-close"])
+@pytest.mark.parametrize("leave", ["close", "half-close", "half-close while events come"])
 def test_a_client_that_leaves_behind_something_unread_is_found_gone_at_once(leat, leave):
     daemon = leat(CONF)  # pings once an hour
     stream = Stream(daemon, "/events/t")
@@ -306,7 +313,8 @@ def test_a_client_that_leaves_behind_something_unread_is_found_gone_at_once(leat
         stream.client.close()
     else:
         stream.client.sock.shutdown(socket.SHUT_WR)
-    await_true(lambda: publish(daemon, "t", "y") == 0, what="its end")
+    if leave == "half-close while events come":
+        await_true(lambda: publish(daemon, "t", "y") == 0, what="its end")
     live = await_true(lambda: daemon.status()["live"] if not daemon.status()["live"]["event_streams"] else None)
     assert live["subscribers"] == 0
 
@@ -404,3 +412,123 @@ def test_a_publication_that_is_larger_than_the_queue_reaches_who_reads(leat):
         assert publish(daemon, "t", BIG) == 1
         assert stream.event() == BIG
     assert daemon.status()["live"]["slow"] == 0
+
+
+# ------------------------------------------------------------ what may be missing is told
+
+LOST = CONF.replace("ping: 1h }", "ping: 1h, lost: lost, history: 3, queue: 64k }", 1).replace(
+    "subscribe: [a, b], ping: 1h", "subscribe: [a, b], ping: 1h, lost: lost, slow: drop_oldest, queue: 64k")
+
+
+def test_an_id_of_another_process_is_not_taken_for_one_of_this(leat):
+    daemon = leat(LOST)
+    stream = Stream(daemon, "/events/t")
+    for n in range(3):
+        publish(daemon, "t", str(n))
+    epoch = stream.id.split(".")[0]
+    other = "1" if epoch != "1" else "2"
+    # as after a restart, with a clock that was behind or before
+    for number in ("1", stream.id.split(".")[1], "7fffffffffffffff"):
+        again = Stream(daemon, "/events/t", last_id=f"{other}.{number}")
+        assert [again.event() for _ in range(3)] == ["0", "1", "2"]
+        assert again.block()["id"].split(".")[0] == epoch
+        assert again.block() == {"event": "lost", "data": "history"}
+
+
+def test_who_comes_back_too_late_is_told_and_who_does_not_is_not(leat):
+    daemon = leat(LOST)
+    stream = Stream(daemon, "/events/t")
+    seen = [stream.id]
+    for n in range(5):
+        publish(daemon, "t", str(n))
+        assert stream.event() == str(n)
+        seen.append(stream.id)
+    for behind, last_id in enumerate(seen):
+        again = Stream(daemon, "/events/t", last_id=last_id)
+        assert [again.event() for _ in range(min(3, 5 - behind))] == [str(n) for n in range(max(2, behind), 5)]
+        assert again.block()["retry"] == "3000"
+        if behind < 2:
+            assert again.block() == {"event": "lost", "data": "history"}
+    publish(daemon, "t", "end")
+    assert again.block()["data"] == "end"  # nothing in between
+
+
+def test_who_loses_events_by_not_reading_is_told_when_it_has_caught_up(leat):
+    daemon = leat(LOST)
+    slow = Stream(daemon, "/both", receive_buffer=4096)
+    for n in range(2000):
+        publish(daemon, "ab"[n % 2], f"{n} {BIG}")
+        if daemon.status()["live"]["dropped"]:
+            break
+    publish(daemon, "a", "last")
+    blocks = [slow.block()]
+    while blocks[-1].get("event") != "lost":
+        blocks.append(slow.block())
+    assert blocks[-1]["data"] == "slow" and blocks[-2]["data"] == "last"
+    numbers = [int(block["data"].split()[0]) for block in blocks[:-2]]
+    assert numbers == sorted(set(numbers)) and len(numbers) < n + 1
+    daemon.await_line("client is slow route=.GET /both. policy=drop_oldest")
+    again = Stream(daemon, "/both", last_id=slow.id)  # the ids of several topics are right behind that, too
+    publish(daemon, "b", "new")
+    assert again.event() == "new"
+
+
+def test_what_is_kept_is_bounded_in_time(leat):
+    daemon = leat(CONF.replace("ping: 1h }", "ping: 1h, lost: lost, history_age: 100ms }", 1))
+    stream = Stream(daemon, "/events/t")
+    first = stream.id
+    publish(daemon, "t", "old")
+    assert stream.event() == "old"
+    await_true(lambda: daemon.status()["live"]["history_bytes"] == 0)
+    again = Stream(daemon, "/events/t", last_id=first)
+    assert again.block()["retry"] == "3000"
+    assert again.block() == {"event": "lost", "data": "history"}
+
+
+def test_a_client_that_knew_other_topics_gets_all_behind_what_it_has_seen(leat):
+    daemon = leat(CONF)
+    stream = Stream(daemon, "/both")
+    publish(daemon, "a", "a1")
+    publish(daemon, "b", "b1")
+    assert {stream.event(), stream.event()} == {"a1", "b1"}
+    assert daemon.reload(CONF.replace("[a, b]", "[b, c, a]")).returncode == 0
+    publish(daemon, "b", "b2")
+    again = Stream(daemon, "/both", last_id=stream.id)
+    missed = []
+    while "b2" not in missed:
+        missed.append(again.event())
+    assert set(missed) <= {"a1", "b1", "b2"}
+
+
+def test_the_name_of_the_event_that_tells_is_one_line():
+    code, out = check('routes: { GET /e: { events: { subscribe: t, lost: "a\\nb" } } }\n')
+    assert code == 1 and "the name of the event `lost` is one line of UTF-8" in out
+
+
+def test_head_says_what_get_does_and_a_client_of_http_1_0_reads_to_the_end(leat):
+    daemon = leat(CONF)
+    head = daemon.raw("HEAD /events/t HTTP/1.1\r\nHost: leat.test\r\n\r\n", head=True)
+    get = Stream(daemon, "/events/t").head
+    for name in ("content-type", "cache-control", "x-accel-buffering"):
+        assert head.get(name) == get.get(name) is not None
+    client = daemon.connect()
+    client.send("GET /events/t HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    assert client.head().get("transfer-encoding") is None
+    client._until(b"\n\n")
+    publish(daemon, "t", "x\ny")
+    assert client._until(b"\n\n").split(b"\n")[1:] == [b"data: x", b"data: y"]
+    assert daemon.reload("routes: { GET /hello: { reply: hello } }").returncode == 0
+    with pytest.raises(Closed):
+        client._fill()
+
+
+def test_a_stream_asks_who_comes_as_other_routes_do(leat):
+    daemon = leat("""
+routes:
+  GET /e: { auth: { api_key: { keys: { ci: sesame-open-yourself } } }, events: t }
+""")
+    assert daemon.get("/e").status == 401
+    with daemon.connect() as client:
+        client.send("GET /e HTTP/1.1\r\nHost: leat.test\r\nX-Api-Key: sesame-open-yourself\r\n\r\n")
+        assert client.head().status == 200
+    assert daemon.raw("GET /e HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1.\x01\r\n\r\n").status == 400

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from certs import Certs
-from databases import MariaDB, sql_status
+from databases import MariaDB, ask_in_a_crowd, sql_status
 from leat import await_true, check
 
 pytestmark = pytest.mark.skipif(os.environ.get("WITH_MYSQL") == "no", reason="built without MySQL")
@@ -277,6 +277,14 @@ def test_a_wrong_password_is_refused_and_not_shown(leat, server):
     daemon.write("secrets/pw", "right#p@ss/\n")
     assert daemon.reload().returncode == 0
     assert daemon.get("/items").status == 200
+
+
+def test_too_many_connections_of_the_server_are_waited_for(leat, server):
+    daemon = start(leat, server, CONF.replace("pool: { max: 4 }", "pool: { max: 40 }"))
+    assert daemon.get("/items").status == 200
+    failures = ask_in_a_crowd(daemon, "/items")
+    assert not failures, failures[0]
+    assert sql_status(daemon)["open"] <= 13
 
 
 def test_prepared_statements_are_bounded(leat, server):

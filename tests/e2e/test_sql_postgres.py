@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from certs import Certs
-from databases import Postgres, sql_status
+from databases import Postgres, ask_in_a_crowd, sql_status
 from leat import await_true, check
 
 pytestmark = pytest.mark.skipif(os.environ.get("WITH_POSTGRES") == "no", reason="built without PostgreSQL")
@@ -321,18 +321,7 @@ def test_too_many_connections_of_the_server_are_waited_for(leat, server):
     daemon = start(leat, server, CONF.replace("pool: { max: 4 }", "pool: { max: 40 }").replace('"@URL@"', '"@URL@", user: plain'))
     server.sql("drop role if exists plain; create role plain login; grant all on all tables in schema public to plain")
     assert daemon.get("/items").status == 200
-    failures = []
-
-    def ask():
-        for _ in range(10):
-            answer = daemon.get("/items")
-            if answer.status != 200:
-                failures.append(answer)
-    threads = [threading.Thread(target=ask) for _ in range(30)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    failures = ask_in_a_crowd(daemon, "/items")
     assert not failures, failures[0]
     assert sql_status(daemon)["open"] <= 17
 

@@ -110,7 +110,7 @@ static const char routes_text[] =
 	"[\"https://a.test\"], "
 	"subscribe: t, on_message: { reply: { json: { m: \"${message.json}\" } } } } }\n"
 	"  GET /ev: { events: { subscribe: [t, \"${query.u ?? 'u'}\"], queue: 1k, history: 3, "
-	"history_max: 1k, keep: 1s, ping: 300ms,\n"
+	"history_max: 1k, history_age: 2s, keep: 1s, ping: 300ms, lost: lost,\n"
 	"    on_open: { tasks: { w: { wait: 5ms } }, reply: \"${query.o}\" }, on_close: { tasks: { "
 	"p: "
 	"{ publish: u, message: gone } } } } }\n"

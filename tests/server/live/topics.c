@@ -96,14 +96,16 @@ static void on_publication(struct subscription *subscription, struct publication
 	struct packet *event = publication_event(publication);
 	struct str frame = packet_bytes(publication_frame(publication));
 	unsigned publisher, number;
+	uint32_t epoch;
 	uint64_t id;
 	char text[128];
 
 	check(event && packet_bytes(event).len < sizeof(text));
 	memcpy(text, packet_bytes(event).ptr, packet_bytes(event).len);
 	text[packet_bytes(event).len] = '\0';
-	check(sscanf(text, "id: %" SCNx64 "\nevent: e\ndata: %u %u\n", &id, &publisher, &number) ==
-	      3);
+	check(sscanf(text, "id: %" SCNx32 ".%" SCNx64 "\nevent: e\ndata: %u %u\n", &epoch, &id,
+		     &publisher, &number) == 4);
+	check(epoch == topics_epoch(topics));
 	check(frame.len > 2 && strstr(text, "data: ") != NULL);
 	atomic_fetch_add(&n_got, 1);
 	if (id != publication_id(publication) || id <= own->last_id ||
@@ -117,7 +119,7 @@ static void on_publication(struct subscription *subscription, struct publication
 
 static void subscriber_go_on(struct timer *timer)
 {
-	static const struct topic_terms terms = { 1000, 1 << 20, 60000 };
+	static const struct topic_terms terms = { 1000, 1 << 20, 0, 60000 };
 	struct subscriber *own = container_of(timer, struct subscriber, timer);
 	struct place_of_loop *here = own->here;
 	char name[32];
