@@ -184,7 +184,8 @@ def test_an_end_that_is_said_again_is_heard_once(stage):
 
 
 def test_so_many_messages_of_another_host_are_in_work_and_no_more(stage):
-    beta = stage.leat(BETA.replace("shutdown: 5s", "shutdown: 100ms"), PORT=free_port(), KEY=KEY, MORE=", messages: 6")
+    conf = BETA.replace("shutdown: 5s", "shutdown: 100ms").replace("  counter:\n", "  counter:\n    mailbox: { messages: 5000 }\n")
+    beta = stage.leat(conf, PORT=free_port(), KEY=KEY, MORE=", messages: 6")
     alpha = Stranger(beta.port)
     alpha.enter()
     for number in range(1, 1034):
