@@ -69,7 +69,8 @@
  *
  * Versions. Within one LEAT_ABI_MAJOR the structs of this header stay as they are, but two: functions are
  * added to the end of struct leat_api, and tables to the end of struct leat_module, by which LEAT_ABI_MINOR
- * grows. What a module of an older minor version does not have is not looked for. 1.1: actors. */
+ * grows. What a module of an older minor version does not have is not looked for. 1.1: actors. 1.2: defer(),
+ * associate(). */
 #ifndef LEAT_H
 #define LEAT_H
 
@@ -82,7 +83,7 @@ extern "C" {
 #endif
 
 #define LEAT_ABI_MAJOR 1
-#define LEAT_ABI_MINOR 1
+#define LEAT_ABI_MINOR 2
 #define LEAT_ABI (((uint32_t)LEAT_ABI_MAJOR << 16) | LEAT_ABI_MINOR)
 
 struct leat_actor;   /* state, and a mailbox; a handle of one */
@@ -659,7 +660,7 @@ struct leat_api {
 	/* LEAT_LIVES, or why it has ended. Any thread. */
 	enum leat_exit (*ended)(struct leat_actor *actor);
 
-	/* Ends, OK, when the actor has ended. */
+	/* Ends, OK, when the actor has ended. One that joins itself would wait for ever, and is told `unavailable`. */
 	struct leat_task *(*join)(struct leat_call *call, struct leat_actor *actor,
 				  leat_task_fn *on_end);
 
@@ -696,6 +697,33 @@ struct leat_api {
 	void (*link)(struct leat_call *call, struct leat_actor *other);
 	void (*unlink)(struct leat_call *call,
 		       struct leat_actor *other); /* a notice on its way still comes */
+
+	/* -------------------------------------------------------- answers that are messages (since 1.2)
+	 *
+	 * A handler that awaits tasks keeps its message in work, and its actor handles no other meanwhile. Where it
+	 * should go on, what it waits for comes as a message of its own:
+	 *
+	 * 	struct leat_mail then = { .actor = leat->self(call), .handler = "counted" };
+	 * 	struct leat_mail mail = { .actor = other, .handler = "count" };
+	 * 	struct leat_promise *promise = leat->defer(&then);
+	 *
+	 * 	if (promise)
+	 * 		leat->associate(promise, &mail);
+	 *
+	 * is libprocess' dispatch(other, &Other::count).onAny(defer(self(), &Self::counted, lambda::_1)). */
+
+	/* A promise, the caller's, whose end is a message to mail->actor: mail->handler gets { "value": …, "with": … } of
+	 * promise_set(); or { "error": code, "detail": text, "with": … } of promise_fail() and promise_drop(). `with` is mail->json: what
+	 * it is about. It comes before the messages that wait, however full the mailbox is; therefore it counts in
+	 * `limits.total_memory` from now on. When the actor has ended by then nobody hears of it: promise_is_cancelled() says so.
+	 * NULL: "not_found" (it has no such handler), "invalid_input" (that is no JSON), or there is no memory. Any thread. */
+	struct leat_promise *(*defer)(const struct leat_mail *mail);
+
+	/* Sends it to mail->actor, as dispatch(), and the handler's reply completes the promise, which is used up: libprocess'
+	 * Promise::associate(). It fails as ask() does, always: when the message cannot be sent, when the actor ends before it
+	 * has answered. Also from handlers on the pool, and to oneself. The message is handled all the same when nobody waits any more. Any
+	 * thread. */
+	void (*associate)(struct leat_promise *promise, const struct leat_mail *mail);
 };
 
 #ifdef __cplusplus

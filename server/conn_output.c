@@ -6,6 +6,7 @@
 #include "server/conn_output.h"
 #include "server/access.h"
 #include "server/conn_input.h"
+#include "server/conn_late.h"
 #include "server/conn_source.h"
 #include "server/conn_time.h"
 #include "server/http/status.h"
@@ -43,6 +44,8 @@ static inline void conn_put(struct conn *conn, struct str bytes)
 {
 	struct worker *worker = conn->worker;
 
+	if (unlikely(conn->late) && !conn->is_message) /* those come first */
+		check(conn_take_late(conn));           /* into an empty scratch */
 	check_that(bytes.len <= WORKER_OUT_SIZE - worker->out_len, "len=%zu out_len=%zu", bytes.len,
 		   worker->out_len);
 	if (bytes.len)
@@ -246,7 +249,7 @@ void conn_refuse_plain(struct conn *conn)
 
 void conn_refuse_head(struct conn *conn, int status)
 {
-	conn->is_head = conn->http10 = false;
+	conn->is_head = conn->http10 = conn->is_message = false;
 	conn->started_ns = loop_now_ns(conn->worker->loop);
 	conn_refuse(conn, status);
 }
@@ -428,8 +431,15 @@ static size_t conn_own_parts(const struct conn *conn, struct iovec parts[3])
 int conn_send(struct conn *conn)
 {
 	struct iovec parts[3 + BODY_PIECE_PARTS];
-	size_t n_parts = conn_own_parts(conn, parts);
-	int r = conn->source ? conn_source_first(conn, parts + n_parts) : 0;
+	size_t n_parts;
+	int r;
+
+	if (!conn_take_late(conn)) {
+		conn_forget_output(conn);
+		return -ENOBUFS;
+	}
+	n_parts = conn_own_parts(conn, parts);
+	r = conn->source ? conn_source_first(conn, parts + n_parts) : 0;
 
 	if (conn->file && conn->file->size > 0)
 		stream_cork(&conn->stream);

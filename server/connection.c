@@ -24,6 +24,7 @@
 #include "server/access.h"
 #include "server/conn_body.h"
 #include "server/conn_input.h"
+#include "server/conn_late.h"
 #include "server/conn_output.h"
 #include "server/conn_proxy.h"
 #include "server/conn_source.h"
@@ -57,6 +58,7 @@ static void conn_check(const struct conn *conn)
 	check(!conn->source || conn->state == CONN_WRITE);
 	check(!conn->paused || conn->state == CONN_READ_BODY || conn->duplex || conn->resume);
 	check(!conn->duplex || conn->state == CONN_WRITE);
+	check(!conn->late || conn->state == CONN_HANDLE || conn->state == CONN_ADMIT);
 }
 
 /* ------------------------------------------------------------ opening and closing */
@@ -80,7 +82,7 @@ static bool conn_make_room(struct worker *worker)
 	for (unsigned n = 0; n < IDLE_LOOKED_AT && !list_is_empty(&worker->conns); n++) {
 		struct conn *conn = container_of(worker->conns.next, struct conn, link);
 
-		if (conn_is_idle(conn)) {
+		if (conn_is_idle(conn) && !conn_is_link(conn)) {
 			stream_end(&conn->stream);
 			conn_close(conn);
 			return true;
@@ -170,6 +172,7 @@ void conn_close(struct conn *conn)
 	tls_info_unref(conn->tls_info);
 	conn_forget_input(conn);
 	conn_forget_unsent(conn);
+	conn_forget_late(conn);
 	list_remove(&conn->link);
 	server_conn_closed(worker);
 	if (!conn->processing)
@@ -287,9 +290,12 @@ static int conn_send_if_heard(struct conn *conn)
 	int r;
 
 	if (conn->unheard) {
+		conn_forget_late(conn);
 		conn_forget_output(conn);
 		return 1;
 	}
+	if (conn->is_message && conn_put_late(conn))
+		return 1;
 	r = conn_send(conn);
 	return r < 0 && conn_goes_on_unheard(conn) ? 1 : r;
 }
@@ -330,7 +336,8 @@ void conn_flush_alone(struct conn *conn)
  * that was closed has left there would go to the next one's client. */
 static void conn_put_out(struct conn *conn)
 {
-	bool unsent = conn_has_output(conn) || (conn->state == CONN_WRITE && !conn->source);
+	bool unsent = conn_has_output(conn) || conn_late_is_due(conn) ||
+		      (conn->state == CONN_WRITE && !conn->source);
 
 	if (conn->state == CONN_CLOSED)
 		conn_forget_output(conn);

@@ -47,7 +47,9 @@ struct conn {
 	char *in;                  /* bytes that were read and not used: NULL while idle */
 	size_t in_len, in_room;
 	size_t unsent_size;
-	char *unsent;                  /* a copy of what a write of scratch bytes left over */
+	char *unsent; /* a copy of what a write of scratch bytes left over */
+	char *late;   /* answers that wait for more (conn_late.h); or NULL */
+	uint16_t late_len, late_room;
 	const struct reply_file *file; /* the rest of the answer being sent; or NULL */
 	struct conn_source *source;    /* that the answer being sent comes from; or NULL */
 	size_t n_parts_sent;           /* of file->parts: those that the stream has */

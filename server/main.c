@@ -10,7 +10,8 @@
 const struct command commands[] = {
 	{ "run", cli_run, "", "serve, in the foreground" },
 	{ "check", cli_check, "[--strict]", "check the configuration and print all errors" },
-	{ "reload", cli_reload, "", "have the running daemon reload; fails when it refuses" },
+	{ "reload", cli_reload, "[--json]",
+	  "have the running daemon reload; fails when it refuses" },
 	{ "upgrade", cli_upgrade, "[--json]",
 	  "have a new process, of the program as it is now, take the running one's place" },
 	{ "status", cli_status, "[--json]", "what is running" },

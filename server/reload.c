@@ -237,6 +237,23 @@ static struct loop *server_outbox_home(void *arg, struct str name)
 }
 #endif
 
+/* Who writes `persist: true` thinks of a disk. */
+static void server_warn_of_store(struct server *server, const struct actor_section *section)
+{
+	struct store_stats stats = { .in_memory = false };
+
+	if (server->store)
+		store_stats(server->store, &stats);
+	for (size_t i = 0; stats.in_memory && i < section->n_specs; i++) {
+		if (!section->specs[i].persists)
+			continue;
+		log_warning("actor state is lost with this process name=%s: the store is in "
+			    "memory; say store: {path: FILE}",
+			    LOG_QUOTE(section->specs[i].name));
+		return;
+	}
+}
+
 void server_apply_generation(struct server *server, struct generation *generation)
 {
 	struct generation *before = server->generation;
@@ -258,6 +275,7 @@ void server_apply_generation(struct server *server, struct generation *generatio
 			   server_outbox_home, server);
 #endif
 	server_apply_settings(server);
+	server_warn_of_store(server, &generation->actors);
 	worker_set_generation(server->main, generation);
 	server->n_unswapped = (unsigned)server->n_workers;
 	for (size_t i = 0; i < server->n_workers; i++) {

@@ -3,6 +3,7 @@
 #include "server/inherited.h"
 #include "server/notify.h"
 #include "server/server.h"
+#include "server/store/store.h"
 #include "server/upgrade/takeover.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -61,5 +62,6 @@ void server_confirm(struct server *server)
 void server_on_alone(struct server *server)
 {
 	server->predecessor = false;
+	store_set_alone(server->store);
 	server_check_ended(server);
 }

@@ -9,7 +9,7 @@ struct room {
 };
 
 struct hall {
-	int64_t n_rooms, n_gone;
+	int64_t n_rooms, n_gone, n_guests;
 };
 
 static const struct leat_kind kinds[3];
@@ -78,6 +78,41 @@ static void hall_open(struct leat_call *call)
 	leat->fail(call, "aborted", 409, "there is such a room, or no room for it");
 }
 
+/* message: the name of a room. A guest is sent there; what the room says of it comes as a message of its own, and until then
+ * the hall does other things. */
+static void hall_guide(struct leat_call *call)
+{
+	const struct leat_mail then = { .actor = leat->self(call), .handler = "entered" };
+	struct leat_mail mail = { .handler = "enter" };
+	struct leat_text text = leat->text(leat->input(call));
+	struct leat_promise *promise;
+	char name[128] = "room/";
+
+	if (text.len > 0 && text.len < 100) {
+		memcpy(name + 5, text.ptr, text.len);
+		mail.actor = leat->find(&leat_module, name);
+	}
+	if (!mail.actor) {
+		leat->fail(call, "not_found", 0, "there is no such room");
+		return;
+	}
+	promise = leat->defer(&then);
+	if (promise)
+		leat->associate(promise, &mail);
+	else
+		leat->fail(call, "memory_limit", 0, "there is no memory");
+	leat->actor_unref(mail.actor);
+}
+
+/* message: { "value": how many are there now }, or { "error": … } */
+static void hall_entered(struct leat_call *call)
+{
+	struct hall *hall = leat->state(call);
+
+	if (leat->type(leat->member(leat->input(call), "value")) == LEAT_NUMBER)
+		hall->n_guests++;
+}
+
 /* A room has ended. */
 static void hall_on_exit(struct leat_call *call)
 {
@@ -96,12 +131,17 @@ static void hall_count(struct leat_call *call)
 	leat->json_int(json, hall->n_rooms);
 	leat->json_key(json, "gone");
 	leat->json_int(json, hall->n_gone);
+	leat->json_key(json, "guests");
+	leat->json_int(json, hall->n_guests);
 	leat->json_end(json);
 }
 
 static const struct leat_handler hall_handlers[] = {
 	{ "open", "Makes a room.", hall_open, 0 },
-	{ "count", "How many were made, and have gone.", hall_count, LEAT_GET },
+	{ "guide", "Sends a guest to a room.", hall_guide, 0 },
+	{ "entered", "What the room says of him.", hall_entered, 0 },
+	{ "count", "How many rooms were made, and have gone; how many guests were sent.",
+	  hall_count, LEAT_GET },
 	LEAT_END,
 };
 

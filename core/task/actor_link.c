@@ -84,6 +84,7 @@ struct link *actor_take_notice(struct actor *actor)
 
 	if (link && list_is_linked(&link->out)) {
 		list_remove(&link->out);
+		actor->n_links--;
 		atomic_fetch_sub_explicit(&link->refs, 1, memory_order_relaxed);
 	}
 	return link;
@@ -98,7 +99,7 @@ void link_tell(struct link *link, struct actor *self)
 
 /* ------------------------------------------------------------ linking */
 
-static struct link *actor_find_link(struct actor *self, const struct actor *other) HOLDS(self->lock)
+static struct link *actor_find_out(struct actor *self, const struct actor *other) HOLDS(self->lock)
 {
 	struct link *link;
 
@@ -108,24 +109,58 @@ static struct link *actor_find_link(struct actor *self, const struct actor *othe
 	return NULL;
 }
 
+static struct link *actor_find_in(struct actor *other, const struct actor *self) HOLDS(other->lock)
+{
+	struct link *link;
+
+	list_each(link, &other->watchers, struct link, in)
+		if (link->from == self)
+			return link;
+	return NULL;
+}
+
+/* From the watcher's own code, so that what is found stays. Looks through the shorter of the two lists:
+ * who is linked to many, and who is watched by many, does not pay for that with each one more. */
+static struct link *actor_find_link(struct actor *self, struct actor *other)
+{
+	struct link *link = NULL;
+	uint32_t n_links;
+	bool looked;
+
+	lock_acquire(&self->lock);
+	n_links = self->n_links;
+	lock_release(&self->lock);
+	lock_acquire(&other->lock);
+	looked = other->n_watchers <= n_links;
+	if (looked)
+		link = actor_find_in(other, self);
+	lock_release(&other->lock);
+	if (looked)
+		return link;
+	lock_acquire(&self->lock);
+	link = actor_find_out(self, other);
+	lock_release(&self->lock);
+	return link;
+}
+
 void actor_link(struct actor *self, struct actor *other)
 {
 	struct link *link;
 	bool ended;
 
-	lock_acquire(&self->lock);
-	link = actor_find_link(self, other);
-	lock_release(&self->lock);
-	if (link)
+	if (actor_find_link(self, other))
 		return;
 	link = link_create(self, other);
 	lock_acquire(&self->lock);
 	list_add(&self->links, &link->out);
+	self->n_links++;
 	lock_release(&self->lock);
 	lock_acquire(&other->lock);
 	ended = other->state == ACTOR_ENDED;
-	if (!ended)
+	if (!ended) {
 		list_add(&other->watchers, &link->in);
+		other->n_watchers++;
+	}
 	lock_release(&other->lock);
 	if (ended)
 		link_notify(link, ACTOR_END_NO_ACTOR);
@@ -138,8 +173,10 @@ static void link_leave(struct link *link)
 
 	lock_acquire(&link->to->lock);
 	watched = list_is_linked(&link->in);
-	if (watched)
+	if (watched) {
 		list_remove(&link->in);
+		link->to->n_watchers--;
+	}
 	lock_release(&link->to->lock);
 	if (watched)
 		link_unref(link);
@@ -148,15 +185,15 @@ static void link_leave(struct link *link)
 
 void actor_unlink(struct actor *self, struct actor *other)
 {
-	struct link *link;
+	struct link *link = actor_find_link(self, other);
 
+	if (!link)
+		return;
 	lock_acquire(&self->lock);
-	link = actor_find_link(self, other);
-	if (link)
-		list_remove(&link->out);
+	list_remove(&link->out);
+	self->n_links--;
 	lock_release(&self->lock);
-	if (link)
-		link_leave(link);
+	link_leave(link);
 }
 
 static struct link *actor_pop_watcher(struct actor *actor)
@@ -165,6 +202,7 @@ static struct link *actor_pop_watcher(struct actor *actor)
 
 	lock_acquire(&actor->lock);
 	node = list_pop(&actor->watchers);
+	actor->n_watchers -= node != NULL;
 	lock_release(&actor->lock);
 	return node ? container_of(node, struct link, in) : NULL;
 }

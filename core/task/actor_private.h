@@ -34,9 +34,10 @@ struct actor {
 	struct message_fifo told, inbox, putting; /* words; the mailbox; waiting for room in it */
 	size_t n_bytes;                           /* of the inbox */
 	struct mailbox_limits limits;
-	struct list notices;  /* of struct link.notice */
-	struct list links;    /* of struct link.out */
-	struct list watchers; /* of struct link.in */
+	struct list notices;          /* of struct link.notice */
+	struct list links;            /* of struct link.out */
+	struct list watchers;         /* of struct link.in */
+	uint32_t n_links, n_watchers; /* in these lists */
 	struct actor_waiter *waiters;
 	size_t n_waiters, prune_waiters_at;
 	struct message

@@ -204,6 +204,7 @@ static struct failure run_evaluation_failure(struct actor_run *run, int error)
 {
 	if (error == -EFBIG)
 		return (struct failure){ .code = ERROR_TOO_LARGE,
+					 .status = 500,
 					 .detail = STR("the state or the reply is too large") };
 	return (struct failure){ .code = error_of_evaluation(error),
 				 .detail = str_of(flow_run_env(&run->flow)->message) };

@@ -155,10 +155,23 @@ static void jobs_wait(struct request *request, int command, int status)
 	request_reply(request, reply_refusal(503));
 }
 
+static void jobs_refuse(struct request *request, int result)
+{
+	bool busy = result == -EBUSY || result == -EOPNOTSUPP;
+	struct reply reply = reply_problem(
+		&request->arena, busy ? 409 : 503, STR("unavailable"), STR_NONE, STR_NONE,
+		result == -EOPNOTSUPP
+			? STR("the job runs when messages come from its source, not by hand")
+		: result == -EBUSY
+			? STR("the job is running, and its overlap: does not allow another run now")
+			: STR("the store does not work: what it knows of the job is not read yet"));
+
+	request_reply(request, &reply);
+}
+
 static void jobs_command_done(struct gather *gather)
 {
 	struct request *request = gather->request;
-	struct reply reply;
 
 	for (size_t i = 0; i < gather->n_parts; i++) {
 		int result = gather->parts[i].result;
@@ -173,15 +186,7 @@ static void jobs_command_done(struct gather *gather)
 			jobs_wait(request, gather->command, result < 0 ? 0 : 200);
 			return;
 		}
-		reply = reply_problem(
-			&request->arena, result == -EBUSY || result == -EOPNOTSUPP ? 409 : 500,
-			STR("unavailable"), STR_NONE, STR_NONE,
-			result == -EOPNOTSUPP
-				? STR("the job runs when messages come from its source, not by "
-				      "hand")
-				: STR("the job is running, and its overlap: does not allow another "
-				      "run now"));
-		request_reply(request, &reply);
+		jobs_refuse(request, result);
 		return;
 	}
 	jobs_no_such(gather->request, gather->name);
@@ -243,8 +248,9 @@ static const char *jobs_read_time(struct request *request, struct value body, st
 		return NULL;
 	}
 	text = value_text(at);
-	if (fn_parse_time(&env, &text, 1, &ms) < 0)
-		return "at is a time as RFC 3339 writes it: 2026-01-31T23:59:59Z";
+	if (fn_parse_time(&env, &text, 1, &ms) < 0 || ms.integer < 0 ||
+	    ms.integer > INT64_MAX / (int64_t)NS_PER_MS)
+		return "at is a time as RFC 3339 writes it, up to 2262: 2026-01-31T23:59:59Z";
 	todo->due_wall_ns = ms.integer * (int64_t)NS_PER_MS;
 	return NULL;
 }

@@ -292,14 +292,17 @@ static void admin_on_reloaded(struct reload *reload, bool accepted, struct str t
 {
 	struct admin_reload *asked = container_of(reload, struct admin_reload, reload);
 	struct request *request = asked->request;
+	const struct server *server;
 	struct buf json;
 
 	free(asked);
 	if (!request)
 		return;
+	server = admin_server(request);
 	buf_init_arena(&json, &request->arena);
-	buf_printf(&json, "{\"accepted\":%s,\"generation\":%" PRIu64 ",\"diagnostics\":",
-		   accepted ? "true" : "false", admin_server(request)->generation->number);
+	buf_printf(&json, "{\"accepted\":%s,\"generation\":%" PRIu64 "%s,\"diagnostics\":",
+		   accepted ? "true" : "false", server->generation->number,
+		   !accepted && server->handed_over ? ",\"again\":true" : "");
 	json_write_text(text, &json);
 	buf_add_char(&json, '}');
 	request_reply_json(request, json.error ? 500 : accepted ? 200 : 422, buf_str(&json));

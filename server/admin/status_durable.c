@@ -21,8 +21,11 @@ void admin_write_store(struct store *store, struct buf *out)
 		   ",\"state\":\"%s\",\"waiting\":%zu,\"ops\":%" PRIu64 ",\"commits\":%" PRIu64
 		   ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"size_bytes\":%" PRIu64
 		   ",\"problem\":",
-		   stats.degraded ? "degraded" : "ok", stats.n_waiting, stats.n_ops,
-		   stats.n_commits, stats.n_failed, stats.n_refused, stats.size_bytes);
+		   stats.degraded         ? "degraded"
+		   : store_is_open(store) ? "ok"
+					  : "waiting", /* for the process before */
+		   stats.n_waiting, stats.n_ops, stats.n_commits, stats.n_failed, stats.n_refused,
+		   stats.size_bytes);
 	json_write_text(str_of(stats.problem), out);
 	buf_add_char(out, '}');
 }

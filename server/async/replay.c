@@ -267,7 +267,7 @@ static void replay_start(struct todo_run *run)
 	request = replay_create(worker, &record, &path, &match);
 	if (!request) {
 		run->due_wall_ns = clock_wall_ns() + SHORT_OF_MEMORY_MS * (int64_t)NS_PER_MS;
-		todo_end(run, TODO_AGAIN, STR("memory_limit"));
+		todo_end(run, TODO_NOT_BEGUN, STR("memory_limit"));
 		return;
 	}
 	request->owner = request->replays = run;

@@ -3,6 +3,7 @@
 #include "conf/load.h"
 #include "core/io/net.h"
 #include "server/cli/cli.h"
+#include "server/expr/json.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -12,6 +13,9 @@
 
 #define ADMIN_DEFAULT "unix:/run/leat/admin.sock"
 enum { ANSWER_MAX = 256 << 20, CONNECT_MS = 5000 };
+
+/* Another process has taken the place of who was asked, and is asked now; not for ever. */
+enum { ASK_AGAIN = -1, ASK_TRIES = 5 };
 
 /* The value behind "listen:" below a line "admin:", for a file that has become unreadable as
  * YAML: then above all `leat reload` must reach the daemon, to be told so by it. */
@@ -177,6 +181,60 @@ int cli_ask_with(const struct cli *cli, const char *method, const char *target, 
 		fprintf(stderr,
 			"leat: run this command as root, or as a member of the daemon's group\n");
 	return EXIT_UNREACHABLE;
+}
+
+/* 404: it is not the admin listener, or a leat that has no such command yet. */
+static int ask_explain(int status, struct str body, struct arena *arena)
+{
+	if (status != 404) {
+		cli_print_problem(body, arena);
+		return EXIT_REFUSED;
+	}
+	fprintf(stderr, "leat: what answers there does not know this command: it is not the admin "
+			"listener, or the leat that runs is too old; restart that\n");
+	return EXIT_UNREACHABLE;
+}
+
+static int ask_print(const struct cli *cli, int status, struct str body, struct arena *arena,
+		     cli_print_fn *print)
+{
+	struct value answer;
+	bool readable = json_read(body, arena, &answer, NULL) == 0;
+	bool done = readable && status == 200,
+	     refused = readable && status != 200 &&
+		       !value_is_null(cli_member(answer, "diagnostics", arena));
+
+	if (refused && !value_is_null(cli_member(answer, "again", arena)))
+		return ASK_AGAIN;
+	if (!done && !refused)
+		return ask_explain(status, body, arena);
+	if (cli->json)
+		printf("%.*s\n", STR_ARG(body));
+	else
+		print(answer, refused, arena);
+	return done ? EXIT_DONE : EXIT_REFUSED;
+}
+
+int cli_ask_and_print(const struct cli *cli, const char *method, const char *target,
+		      cli_print_fn *print)
+{
+	int code = ASK_AGAIN;
+
+	if (cli->n_args)
+		return cli_usage("this command takes no arguments");
+	for (int tries = ASK_TRIES; tries > 0 && code == ASK_AGAIN; tries--) {
+		struct arena arena;
+		struct buf body;
+		int status = 0;
+
+		code = cli_ask(cli, method, target, &status, &body);
+		arena_init_required(&arena);
+		if (code == EXIT_DONE)
+			code = ask_print(cli, status, buf_str(&body), &arena, print);
+		arena_fini(&arena);
+		buf_fini(&body);
+	}
+	return code == ASK_AGAIN ? EXIT_REFUSED : code;
 }
 
 void cli_encode(struct str text, struct buf *out)

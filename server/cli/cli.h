@@ -49,6 +49,12 @@ int cli_ask(const struct cli *cli, const char *method, const char *target, int *
 int cli_ask_with(const struct cli *cli, const char *method, const char *target, struct str content,
 		 int *ret_status, struct buf *body);
 
+/* A command that takes no arguments: asks, and prints the answer, by `print` or as it came (--json). It is what was
+ * done, or `refused` with why (`diagnostics`); anything else is explained on stderr. */
+typedef void cli_print_fn(struct value answer, bool refused, struct arena *arena);
+int cli_ask_and_print(const struct cli *cli, const char *method, const char *target,
+		      cli_print_fn *print);
+
 /* Percent-encodes a segment or a query value into `out`. */
 void cli_encode(struct str text, struct buf *out);
 

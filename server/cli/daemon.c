@@ -17,31 +17,21 @@ void cli_print_problem(struct str body, struct arena *arena)
 		fprintf(stderr, "leat: the daemon answered: %.*s\n", STR_ARG(body));
 }
 
+static void reload_print(struct value answer, bool refused, struct arena *arena)
+{
+	struct str text = cli_text(answer, "diagnostics", arena),
+		   generation = cli_text(answer, "generation", arena);
+
+	fprintf(stderr, "%.*s", STR_ARG(text));
+	if (refused)
+		fprintf(stderr, "leat: reload refused; generation %s goes on\n", generation.ptr);
+	else
+		printf("reloaded: generation %s is at work\n", generation.ptr);
+}
+
 int cli_reload(const struct cli *cli)
 {
-	struct value answer;
-	struct arena arena;
-	struct buf body;
-	int status = 0, code;
-
-	if (cli->n_args)
-		return cli_usage("reload takes no arguments");
-	code = cli_ask(cli, "POST", "/v1/reload", &status, &body);
-	arena_init_required(&arena);
-	if (code == EXIT_DONE && json_read(buf_str(&body), &arena, &answer, NULL) == 0) {
-		struct str text = cli_text(answer, "diagnostics", &arena);
-
-		fprintf(stderr, "%.*s", STR_ARG(text));
-		if (status == 200)
-			printf("reloaded: generation %.*s is at work\n",
-			       STR_ARG(cli_text(answer, "generation", &arena)));
-		else
-			fprintf(stderr, "leat: reload refused; generation %.*s goes on\n",
-				STR_ARG(cli_text(answer, "generation", &arena)));
-	}
-	arena_fini(&arena);
-	buf_fini(&body);
-	return code != EXIT_DONE ? code : status == 200 ? EXIT_DONE : EXIT_REFUSED;
+	return cli_ask_and_print(cli, "POST", "/v1/reload", reload_print);
 }
 
 /* "              10.0.0.1:9002 up, breaker closed: 12 calls, 0 failed, 1 in flight, 2 open" */
@@ -227,10 +217,11 @@ static void status_print_live(struct value live, struct arena *arena)
 		       cli_text(live, "published", arena).ptr);
 }
 
-static void status_print(struct value status, struct arena *arena)
+static void status_print(struct value status, bool refused, struct arena *arena)
 {
 	long long uptime_s = atoll(cli_text(status, "uptime_ms", arena).ptr) / 1000;
 
+	(void)refused; /* nobody is */
 	printf("leat        %s, pid %s, %s\n", cli_text(status, "version", arena).ptr,
 	       cli_text(status, "pid", arena).ptr, cli_text(status, "state", arena).ptr);
 	printf("uptime      %lldd %02lld:%02lld:%02lld\n", uptime_s / 86400, uptime_s / 3600 % 24,
@@ -260,20 +251,5 @@ static void status_print(struct value status, struct arena *arena)
 
 int cli_status(const struct cli *cli)
 {
-	struct value answer;
-	struct arena arena;
-	struct buf body;
-	int status = 0, code;
-
-	if (cli->n_args)
-		return cli_usage("status takes no arguments");
-	code = cli_ask(cli, "GET", "/v1/status", &status, &body);
-	arena_init_required(&arena);
-	if (code == EXIT_DONE && cli->json)
-		printf("%.*s\n", STR_ARG(buf_str(&body)));
-	else if (code == EXIT_DONE && json_read(buf_str(&body), &arena, &answer, NULL) == 0)
-		status_print(answer, &arena);
-	arena_fini(&arena);
-	buf_fini(&body);
-	return code;
+	return cli_ask_and_print(cli, "GET", "/v1/status", status_print);
 }

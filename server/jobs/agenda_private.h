@@ -71,7 +71,13 @@ enum todo_state {
 	TODO_ENDING, /* the store is being told how it ended; the timer tries again */
 };
 
-enum todo_end { TODO_OK, TODO_AGAIN, TODO_DEAD, TODO_CANCELLED };
+enum todo_end {
+	TODO_OK,
+	TODO_AGAIN,
+	TODO_NOT_BEGUN, /* again, as if it had not been tried */
+	TODO_DEAD,
+	TODO_CANCELLED,
+};
 
 struct todo_run {
 	struct list link;
@@ -84,7 +90,7 @@ struct todo_run {
 	struct todo_next next; /* of its key */
 	struct timer timer;
 	enum todo_end end;
-	int64_t due_wall_ns; /* of TODO_AGAIN */
+	int64_t due_wall_ns; /* of TODO_AGAIN and TODO_NOT_BEGUN */
 	char error[HISTORY_ERROR_MAX];
 	/* of a flow */
 	struct arena arena;

@@ -237,7 +237,7 @@ static bool consumer_is_wanted(const struct consumer *consumer)
 {
 	const struct job *job = consumer->job;
 
-	return job->spec && job->spec->kind == JOB_SOURCE && !job->paused && !job->record &&
+	return job->spec && job->spec->kind == JOB_SOURCE && !job->paused && !job_is_unknown(job) &&
 	       !job->scheduler->stopped;
 }
 

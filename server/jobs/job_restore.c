@@ -149,9 +149,7 @@ void job_on_record(struct job *job, struct record *record)
 	if (job->scheduler->stopped || !job->spec)
 		return;
 	if (record->op.result < 0) {
-		log_warning("job is not known to the store name=%s error=%s, its runs are not "
-			    "recorded",
-			    job->name, strerrorname_np(-record->op.result));
+		(void)job_ask_later(job);
 	} else {
 		job->recorded = true;
 		job_restore(job, record);

@@ -111,6 +111,6 @@ void scheduler_write_list(struct scheduler *scheduler, struct buf *out);
  * "times":n,"id":…,"generation":n,"retry":RFC 3339,"log":[LINE…]}; what does not apply is null or absent. */
 bool scheduler_write_history(struct scheduler *scheduler, struct str name, struct buf *out);
 enum job_command { JOB_RUN_NOW, JOB_MAY_RUN, JOB_PAUSE, JOB_RESUME };
-/* 0; -ENOENT; -EAGAIN: what is known of the job is still being read; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans
+/* 0; -ENOENT; -EAGAIN: what is known of the job is still being read; -EIO: it cannot be read now; -EBUSY for JOB_RUN_NOW that overlap (skip, or a bound) refuses. A paused job plans
  * no runs; those in progress and those that wait go on, and JOB_RUN_NOW works. */
 int scheduler_command(struct scheduler *scheduler, struct str name, enum job_command command);

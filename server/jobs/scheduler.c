@@ -11,6 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum {
+	ASK_AGAIN_MS = 1000, /* when the store does not work */
+	ASKS_MAX = 30,
+};
+
 static void job_destroy(struct job *job);
 
 /* ------------------------------------------------------------ runs that are due */
@@ -161,9 +166,11 @@ static int job_due(struct job *job, int64_t planned_wall_ns)
 void job_arm(struct job *job)
 {
 	uint64_t wake_ns = UINT64_MAX;
+	bool lives = job->spec && !job->scheduler->stopped;
 
-	if (job->spec && job->spec->kind != JOB_SOURCE && !job->paused && !job->record &&
-	    !job->scheduler->stopped)
+	if (lives && job->asks_again)
+		wake_ns = loop_now_ns(job->scheduler->loop) + ASK_AGAIN_MS * NS_PER_MS;
+	else if (lives && job->spec->kind != JOB_SOURCE && !job->paused && !job->record)
 		wake_ns = timetable_wake_ns(&job->timetable, job->spec, timetable_clock());
 	if (wake_ns == UINT64_MAX)
 		timer_stop(&job->timer);
@@ -171,9 +178,8 @@ void job_arm(struct job *job)
 		timer_start_at(&job->timer, wake_ns);
 }
 
-static void job_on_timer(struct timer *timer)
+static void job_take_due(struct job *job)
 {
-	struct job *job = container_of(timer, struct job, timer);
 	int64_t planned_wall_ns;
 	enum timetable_due due =
 		timetable_take(&job->timetable, job->spec, timetable_clock(), &planned_wall_ns);
@@ -190,6 +196,37 @@ static void job_on_timer(struct timer *timer)
 		job_skip(job, planned_wall_ns, "skipped", "missed");
 		break;
 	}
+}
+
+bool job_ask_later(struct job *job)
+{
+	job->asks_again = ++job->n_asked < ASKS_MAX;
+	if (job->n_asked == 1)
+		log_warning("what the store knows of a job cannot be read name=%s, asking again; "
+			    "nothing of it runs meanwhile",
+			    job->name);
+	if (!job->asks_again)
+		log_warning("job is not known to the store name=%s, going on without its record",
+			    job->name);
+	return job->asks_again;
+}
+
+static void job_ask(struct job *job)
+{
+	job->asks_again = false;
+	job->record = record_ask(job);
+	if (!job->record && !job_ask_later(job) && job->consumer)
+		consumer_set(job->consumer);
+}
+
+static void job_on_timer(struct timer *timer)
+{
+	struct job *job = container_of(timer, struct job, timer);
+
+	if (job->asks_again)
+		job_ask(job);
+	else
+		job_take_due(job);
 	job_arm(job);
 }
 
@@ -266,8 +303,9 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 	history_resize(&job->history, spec->history_max);
 	if (changed)
 		job_plan(job);
-	if (!job->recorded && !job->record && job->scheduler->store && job->history.n_added == 0)
-		job->record = record_ask(job);
+	if (!job->recorded && !job_is_unknown(job) && job->scheduler->store &&
+	    job->history.n_added == 0)
+		job_ask(job);
 	if (spec->kind == JOB_SOURCE && !job->consumer)
 		job->consumer = consumer_create(job);
 	if (job->consumer)
@@ -278,6 +316,9 @@ static void job_set(struct job *job, const struct job_spec *spec, void *generati
 /* It is no more in the configuration. */
 static void job_leave(struct job *job)
 {
+	free(job->schedule);
+	job->schedule = mem_strdup(""); /* what is due until it is back it has not missed */
+	record_state(job);
 	job->spec = NULL;
 	if (job->consumer)
 		consumer_set(job->consumer);
@@ -392,7 +433,7 @@ int scheduler_run_once(struct scheduler *scheduler, struct str name, struct todo
 
 	if (!job || job->spec->kind == JOB_SOURCE)
 		return -ENOENT;
-	if (job->record || job->n_waiting >= JOB_WAITING_MAX)
+	if (job_is_unknown(job) || job->n_waiting >= JOB_WAITING_MAX)
 		return -EAGAIN;
 	run = job_run_create(job, clock_wall_ns());
 	if (!run)
@@ -430,8 +471,8 @@ int scheduler_command(struct scheduler *scheduler, struct str name, enum job_com
 
 	if (!job)
 		return -ENOENT;
-	if (job->record)
-		return -EAGAIN;
+	if (job_is_unknown(job))
+		return job->record ? -EAGAIN : -EIO;
 	switch (command) {
 	case JOB_MAY_RUN:
 		if (job->spec->kind == JOB_SOURCE)

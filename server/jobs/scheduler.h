@@ -59,6 +59,8 @@ struct job {
 	bool paused;
 	bool recorded;         /* the store knows it, and is told what it does */
 	struct record *record; /* what the store is being asked; until then nothing is due */
+	bool asks_again;       /* it could not say: the timer asks it again; the same holds */
+	unsigned n_asked;      /* in vain */
 	int64_t after_wall_ns; /* the last planned time that is done with */
 	struct history history;
 };
@@ -125,6 +127,12 @@ extern const struct context_ops job_run_ops;
 /* What the store knows has come: the history, what was missed meanwhile, and what was cut. */
 void job_on_record(struct job *job, struct record *record);
 
+/* What the store knows of it has not come yet. */
+static inline bool job_is_unknown(const struct job *job)
+{
+	return job->record || job->asks_again;
+}
+
 /* ---- scheduler_tell.c */
 
 /* NULL: no such job here, or it is no more in the configuration. */
@@ -136,6 +144,9 @@ struct job *scheduler_find(struct scheduler *scheduler, struct str name);
 void job_wait(struct job *job, struct job_run *run);
 void job_skip(struct job *job, int64_t planned_wall_ns, const char *outcome, const char *why);
 void job_arm(struct job *job);
+
+/* The store could not say what it knows. False: it is asked no more, and the job goes on without. */
+bool job_ask_later(struct job *job);
 
 /* Nothing runs any more: the next may, or the job goes. */
 void job_check_idle(struct job *job);

@@ -311,6 +311,15 @@ int todo_put_back(struct store_db *db, int64_t id, int64_t due_wall_ns, struct s
 		STORE_ARGS(store_int(id), store_int(due_wall_ns), store_text(error))));
 }
 
+int todo_not_begun(struct store_db *db, int64_t id, int64_t due_wall_ns, struct str error)
+{
+	int r = todo_errno(store_write(
+		db, "update todo set starts = max(starts - 1, 0) where id = ?1 and state = 1",
+		STORE_ARGS(store_int(id))));
+
+	return r < 0 ? r : todo_put_back(db, id, due_wall_ns, error);
+}
+
 int todo_bury(struct store_db *db, int64_t id, struct str key, int64_t now_wall_ns,
 	      struct str error, struct todo_next *ret_next)
 {

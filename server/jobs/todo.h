@@ -72,6 +72,8 @@ int todo_finish(struct store_db *db, int64_t id, struct str key, int64_t now_wal
 		struct todo_next *ret_next);
 /* It waits again, until then. */
 int todo_put_back(struct store_db *db, int64_t id, int64_t due_wall_ns, struct str error);
+/* The same, of one that could not begin: that was no start. */
+int todo_not_begun(struct store_db *db, int64_t id, int64_t due_wall_ns, struct str error);
 /* It was cancelled while it ran. */
 int todo_cancelled(struct store_db *db, int64_t id, int64_t now_wall_ns);
 /* It is given up; the next of its key may begin. */

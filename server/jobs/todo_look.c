@@ -26,8 +26,10 @@ void todo_look_fini(struct todo_look *look)
 static void todo_look_take(struct sqlite3_stmt *row, struct todo_look *look)
 {
 	struct str error = store_row_text(row, 7);
+	int64_t state = store_row_int(row, 0);
 
-	look->state = (enum todo_is)store_row_int(row, 0);
+	look->state = state >= TODO_IS_WAITING && state <= TODO_IS_CANCELLED ? (enum todo_is)state
+									     : TODO_IS_DEAD;
 	look->id = store_row_int(row, 1);
 	look->asked_wall_ns = store_row_int(row, 2);
 	look->begun_wall_ns = store_row_int(row, 3);

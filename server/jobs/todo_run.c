@@ -72,6 +72,8 @@ static int todo_end_run(struct store_op *op, struct store_db *db)
 		return todo_finish(db, run->id, key, now_wall_ns, &run->next);
 	case TODO_AGAIN:
 		return todo_put_back(db, run->id, run->due_wall_ns, error);
+	case TODO_NOT_BEGUN:
+		return todo_not_begun(db, run->id, run->due_wall_ns, error);
 	case TODO_DEAD:
 		return todo_bury(db, run->id, key, now_wall_ns, error, &run->next);
 	case TODO_CANCELLED:
@@ -90,7 +92,7 @@ static void todo_end_done(struct store_op *op)
 		timer_start(&run->timer, AGENDA_PAUSE_MS); /* until the store works */
 		return;
 	}
-	if (op->result == 0 && run->end == TODO_AGAIN)
+	if (op->result == 0 && (run->end == TODO_AGAIN || run->end == TODO_NOT_BEGUN))
 		agenda_add_near(agenda, run->id, run->due_wall_ns);
 	else if (op->result == 0 && run->next.id)
 		agenda_add_near(agenda, run->next.id, run->next.due_wall_ns);
@@ -223,7 +225,7 @@ static void todo_start_job(struct todo_run *run)
 	if (r ==
 	    -EAGAIN) { /* not now: what is known of the job is still being read, or too many wait */
 		run->due_wall_ns = clock_wall_ns() + (int64_t)(100 * NS_PER_MS);
-		todo_end(run, TODO_AGAIN, STR(""));
+		todo_end(run, TODO_NOT_BEGUN, STR(""));
 	} else if (r == -ENOENT) {
 		todo_end(run, TODO_DEAD, STR("not_found"));
 	} else if (r < 0) {

@@ -10,7 +10,7 @@ enum { SWEEP_MS = 1000 };
 
 struct topic {
 	struct topic_loop *home;
-	struct list link; /* in home->idle */
+	struct list link; /* in home->idle or home->empty */
 	struct str name;
 	struct list kept; /* of struct publication.link, in their order */
 	uint32_t n_kept;
@@ -80,17 +80,32 @@ static void topic_destroy(struct topic_loop *home, struct topic *topic)
 
 /* ------------------------------------------------------------ those that nobody subscribes to */
 
-static void home_on_sweep(struct timer *timer)
+static void home_sweep(struct topic_loop *home, struct list *topics)
 {
-	struct topic_loop *home = container_of(timer, struct topic_loop, sweep);
 	uint64_t now_ns = loop_now_ns(home->loop);
 	struct topic *topic;
 
-	list_each(topic, &home->idle, struct topic, link)
+	list_each(topic, topics, struct topic, link)
 		if (topic->idle_until_ns <= now_ns)
 			topic_destroy(home, topic);
+}
+
+static void home_on_sweep(struct timer *timer)
+{
+	struct topic_loop *home = container_of(timer, struct topic_loop, sweep);
+
+	home_sweep(home, &home->idle);
+	home_sweep(home, &home->empty);
 	if (home->n_idle > 0)
 		timer_start(timer, SWEEP_MS);
+}
+
+/* Whoever may name topics, and only subscribe to them, takes nothing from those that have something. */
+static void home_make_room(struct topic_loop *home)
+{
+	struct list *from = list_is_empty(&home->empty) ? &home->idle : &home->empty;
+
+	topic_destroy(home, container_of(from->next, struct topic, link));
 }
 
 static void topic_rest(struct topic_loop *home, struct topic *topic)
@@ -100,10 +115,10 @@ static void topic_rest(struct topic_loop *home, struct topic *topic)
 		return;
 	}
 	topic->idle_until_ns = loop_now_ns(home->loop) + topic->terms.keep_ms * NS_PER_MS;
-	list_add(&home->idle, &topic->link);
+	list_add(topic->n_kept > 0 ? &home->idle : &home->empty, &topic->link);
 	home->n_idle++;
 	if (home->n_idle > TOPICS_IDLE_MAX / home->topics->n_loops)
-		topic_destroy(home, container_of(home->idle.next, struct topic, link));
+		home_make_room(home);
 	if (!timer_is_running(&home->sweep))
 		timer_start(&home->sweep, SWEEP_MS);
 }
@@ -111,6 +126,7 @@ static void topic_rest(struct topic_loop *home, struct topic *topic)
 void topic_home_init(struct topic_loop *home)
 {
 	list_init(&home->idle);
+	list_init(&home->empty);
 	list_init(&home->kept);
 	timer_init(&home->sweep, home->loop, home_on_sweep);
 }
@@ -164,7 +180,10 @@ static void topic_keep(struct topic_loop *home, struct topic *topic,
 	publication->kept_ns = loop_now_ns(home->loop);
 	list_add(&topic->kept, &publication->link);
 	list_add(&home->kept, &publication->age);
-	topic->n_kept++;
+	if (topic->n_kept++ == 0 && list_is_linked(&topic->link)) {
+		list_remove(&topic->link);
+		list_add(&home->idle, &topic->link);
+	}
 	topic->kept_bytes += publication->size;
 	home->kept_bytes += publication->size;
 	atomic_fetch_add(&home->topics->kept_bytes, publication->size);

@@ -14,7 +14,9 @@ struct topic_loop {
 	struct map homes;  /* of struct topic, whose home this is */
 	struct map locals; /* of struct topic_local, with subscribers on this loop */
 	struct list idle;  /* of struct topic: without subscribers, the oldest first */
-	struct list kept;  /* of struct publication.age: all that topics keep, the oldest first */
+	struct list
+		empty; /* those of them that keep nothing: the first to go where there are too many */
+	struct list kept; /* of struct publication.age: all that topics keep, the oldest first */
 	size_t n_idle, kept_bytes;
 	struct timer sweep;
 	uint64_t last_id;

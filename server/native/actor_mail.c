@@ -16,12 +16,12 @@ struct leat_delayed {
 	size_t size;
 };
 
-static bool kind_handles(const struct leat_kind *kind, struct str handler)
+struct str native_handler_name(const struct leat_kind *kind, struct str name)
 {
 	for (const struct leat_handler *row = kind->handlers; row->name; row++)
-		if (str_eq(handler, str_of(row->name)))
-			return true;
-	return false;
+		if (str_eq(name, str_of(row->name)))
+			return str_of(row->name);
+	return STR_NONE;
 }
 
 struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *function,
@@ -36,8 +36,10 @@ struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *fu
 		   "a message has an actor and a handler");
 	send.handler = str_of(mail->handler);
 	*ret_error = NULL;
-	if (!kind_handles(mail->actor->kind, send.handler))
+	if (!native_handler_name(mail->actor->kind, send.handler).ptr)
 		*ret_error = "not_found";
+	else if (json.len > UINT32_MAX)
+		*ret_error = "too_large";
 	else if (json.len && !json_check(json, &error))
 		*ret_error = "invalid_input";
 	if (*ret_error)

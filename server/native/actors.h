@@ -65,11 +65,13 @@ bool native_message_is_unwanted(const struct leat_call *call);
 void native_actor_interrupt(struct actor *actor);
 void native_actor_on_end(struct actor *actor, struct actor *other, enum actor_end end);
 
-/* ---- actor_mail.c: on the way to an actor */
+/* ---- actor_mail.c: on the way to an actor; defer.c: answers that are messages */
 
 /* A mail for it; NULL, with *ret_error a code. */
 struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *function,
 				    const char **ret_error);
+/* As the module's table has it; .ptr NULL: the kind has no such handler. */
+struct str native_handler_name(const struct leat_kind *kind, struct str name);
 /* In its mailbox: 0, or a negative errno, and the mail is the caller's still. */
 int native_mail_send(struct leat_actor *actor, struct actor_mail *mail);
 void native_delays_end(struct leat_actor *actor); /* which is not in the library's list any more */

@@ -95,4 +95,6 @@ const struct leat_api native_api = {
 	.delayed_drop = native_delayed_drop,
 	.link = native_link,
 	.unlink = native_unlink,
+	.defer = native_defer,
+	.associate = native_associate,
 };

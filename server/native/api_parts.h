@@ -133,6 +133,10 @@ struct leat_delayed *native_delay(const struct leat_mail *mail, uint64_t delay_m
 bool native_delayed_cancel(struct leat_delayed *delayed);
 void native_delayed_drop(struct leat_delayed *delayed);
 
+/* defer.c */
+struct leat_promise *native_defer(const struct leat_mail *mail);
+void native_associate(struct leat_promise *promise, const struct leat_mail *mail);
+
 /* task_post.c */
 struct leat_task *native_send(struct leat_call *call, const struct leat_mail *mail,
 			      leat_task_fn *on_end);

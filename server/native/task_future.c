@@ -7,6 +7,8 @@
  *   OPEN --> SENT   the producer has completed it: the core carries it to the loop
  *      \---> LEFT   nobody waits any more: the loop has taken the core's promise away
  *
+ * One that was deferred is LEFT from the beginning: it has no future, and its end is a message (defer.c).
+ *
  * Locking: promise->lock guards its state and the core's promise, and is held while that is
  * completed, which calls nobody: so the loop, which leaves its promises before it ends, is there.
  * The library's lock guards its list of promises. Neither is taken with the other held.
@@ -33,21 +35,13 @@ enum promise_state {
 struct leat_promise {
 	struct list link; /* in promises->open */
 	struct lock lock;
-	struct promise promise;   /* the core's; while OPEN */
-	struct library *library;  /* lives longer: it ends after fini() */
-	enum promise_state state; /* guarded by lock */
-	bool is_used_up;          /* by its producer; guarded by lock */
-	bool has_task;            /* the future still looks at it; guarded by lock */
-};
-
-/* What is carried to the loop. */
-struct delivery {
-	enum error_code code; /* ERROR_NONE: there is a value */
-	char *custom_code, *detail;
-	char *json;
-	size_t json_len;
-	void *data;
-	leat_free_fn *free_data;
+	struct promise promise;           /* the core's; while OPEN */
+	struct library *library;          /* lives longer: it ends after fini() */
+	enum promise_state state;         /* guarded by lock */
+	bool is_used_up;                  /* by its producer; guarded by lock */
+	bool has_task;                    /* the future still looks at it; guarded by lock */
+	bool is_deferred;                 /* fixed */
+	struct native_deferred *deferred; /* until it is completed; guarded by lock */
 };
 
 static void delivery_free(void *value)
@@ -76,8 +70,11 @@ size_t promises_fini(struct promises *promises)
 	struct list *link;
 
 	while ((link = list_pop(&promises->open))) {
+		struct leat_promise *promise = container_of(link, struct leat_promise, link);
+
 		n_open++;
-		free(container_of(link, struct leat_promise, link));
+		deferred_free(promise->deferred);
+		free(promise);
 	}
 	lock_fini(&promises->lock);
 	return n_open;
@@ -111,9 +108,11 @@ static void promise_check(const struct leat_promise *promise, bool holds, const 
 static void promise_complete(struct leat_promise *promise, struct delivery *delivery,
 			     const char *function)
 {
+	struct native_deferred *deferred;
 	bool is_last, was_used_up, was_open;
 
 	lock_acquire(&promise->lock);
+	deferred = take(&promise->deferred);
 	was_used_up = promise->is_used_up;
 	was_open = promise->state == PROMISE_OPEN;
 	promise->is_used_up = true;
@@ -124,6 +123,8 @@ static void promise_complete(struct leat_promise *promise, struct delivery *deli
 	is_last = !promise->has_task;
 	lock_release(&promise->lock);
 	promise_check(promise, !was_used_up, function, "a promise is completed once");
+	if (deferred)
+		deferred_send(deferred, delivery);
 	if (!was_open)
 		delivery_free(delivery);
 	if (is_last)
@@ -154,6 +155,8 @@ void native_promise_set_data(struct leat_promise *promise, void *data, leat_free
 	struct delivery *delivery;
 
 	promise_check(promise, promise, "promise_set_data", "the promise is there");
+	promise_check(promise, !promise->is_deferred, "promise_set_data",
+		      "what is deferred becomes a message, which is JSON");
 	delivery = mem_zalloc(sizeof(*delivery));
 	delivery->data = data;
 	delivery->free_data = free_data;
@@ -199,7 +202,8 @@ bool native_promise_is_cancelled(struct leat_promise *promise)
 	promise_check(promise, promise, "promise_is_cancelled", "the promise is there");
 	lock_acquire(&promise->lock);
 	is_used_up = promise->is_used_up;
-	is_left = promise->state == PROMISE_LEFT;
+	is_left = promise->deferred ? !deferred_is_wanted(promise->deferred)
+				    : promise->state == PROMISE_LEFT;
 	lock_release(&promise->lock);
 	promise_check(promise, !is_used_up, "promise_is_cancelled",
 		      "the promise has not been used up");
@@ -305,13 +309,13 @@ void native_future_fini(struct leat_task *task)
 }
 
 /* A promise whose future nobody has: it can be completed, to no effect. */
-static struct leat_promise *promise_make(struct leat_call *call)
+static struct leat_promise *promise_make(struct library *library)
 {
 	struct leat_promise *promise = mem_zalloc(sizeof(*promise));
-	struct promises *promises = &call->target.library->promises;
+	struct promises *promises = &library->promises;
 
 	lock_init(&promise->lock);
-	promise->library = call->target.library;
+	promise->library = library;
 	promise->state = PROMISE_LEFT;
 	lock_acquire(&promises->lock);
 	list_add(&promises->open, &promise->link);
@@ -319,11 +323,20 @@ static struct leat_promise *promise_make(struct leat_call *call)
 	return promise;
 }
 
+struct leat_promise *promise_defer(struct library *library, struct native_deferred *deferred)
+{
+	struct leat_promise *promise = promise_make(library);
+
+	promise->is_deferred = true;
+	promise->deferred = deferred;
+	return promise;
+}
+
 struct leat_task *native_future(struct leat_call *call, struct leat_promise **ret_promise,
 				leat_task_fn *on_end)
 {
 	struct leat_task *task = native_task_make(call, "future", NATIVE_FUTURE, on_end);
-	struct leat_promise *promise = promise_make(call);
+	struct leat_promise *promise = promise_make(call->target.library);
 
 	*ret_promise = promise;
 	if (task->kind == NATIVE_SPARE)

@@ -83,7 +83,7 @@ static bool post_is_to_itself(const struct leat_task *task)
 	const struct native_post *post = &task->post;
 	const struct leat_actor *self = task->call->self;
 
-	return self && post->asks &&
+	return self && (post->asks || post->joins) &&
 	       (self == post->actor || (!post->actor && self->foreign.name.len &&
 					str_eq(self->foreign.name, post->send.name)));
 }
@@ -96,7 +96,7 @@ static void post_start(struct task *core)
 	const char *detail = "there are no actors here";
 
 	if (post_is_to_itself(task)) {
-		post_fail(task, code, "an actor cannot wait for its own answer");
+		post_fail(task, code, "an actor cannot wait for its own answer, or end");
 		return;
 	}
 	if (post->joins)
@@ -165,6 +165,10 @@ static struct leat_task *post_make(struct leat_call *call, const struct leat_mai
 	if (task->kind == NATIVE_SPARE)
 		return task;
 	json = (struct str){ mail->json, mail->json_len };
+	if (json.len > UINT32_MAX) {
+		native_task_break(task, ERROR_TOO_LARGE, "its value is larger than 4 GiB");
+		return task;
+	}
 	if (json.len && !json_check(json, &error)) {
 		native_task_break(task, ERROR_INVALID_INPUT, "its value is no JSON");
 		return task;

@@ -1,51 +1,21 @@
-/* server/store/store.c: the thread that writes, and what waits for it.
- *
- * Locking: store.lock guards what says so below, nothing else; no op runs, and nothing is written,
- * with it held. The file is the thread's from store_create() to store_stop(). */
+/* server/store/store.c: the thread that writes, and what waits for it. */
 #include "server/store/store.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
-#include "core/thread/lock.h"
 #include "server/logger.h"
-#include "server/store/store_db.h"
+#include "server/store/store_private.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-	BATCH_MAX = 1000, /* ops of one transaction */
-	TAKE_OVER_MS =
-		20,      /* how often it is tried whether another process has let go of the file */
-	PROBE_MS = 1000, /* how often a store that does not work is tried */
-};
-
-struct store {
-	char *path;
-	struct store_settings settings; /* `path` of it is the one above */
-	bool in_memory;
-	struct store_db db; /* the thread's */
-	pthread_t thread;
-	struct lock lock;
-	pthread_cond_t wake, told;
-	struct list waiting;  /* of struct store_op; guarded by lock */
-	size_t n_waiting;     /* of them and of the batch at hand; guarded by lock */
-	size_t waiting_bytes; /* the same */
-	size_t n_telling;     /* that are over, and whose loops are being told; guarded by lock */
-	bool stopping;        /* guarded by lock */
-	atomic_bool open;     /* nobody is waited for */
-	int trouble;          /* 0 or what the file fails with; guarded by lock */
-	char problem[160];    /* of it; guarded by lock */
-	bool broken;          /* the thread's: trouble != 0 */
-	uint64_t probe_ns;    /* the thread's: when to try it next */
-	_Atomic uint64_t n_ops, n_failed, n_commits, n_refused, size_bytes;
-};
+enum { BATCH_MAX = 1000 }; /* ops of one transaction */
 
 /* ------------------------------------------------------------ whether it works */
 
-static void store_note_trouble(struct store *store, int trouble)
+void store_note_trouble(struct store *store, int trouble)
 {
 	char problem[160] = "";
 	int before;
@@ -72,7 +42,7 @@ static void store_note_trouble(struct store *store, int trouble)
 }
 
 /* After a commit that has worked. */
-static void store_measure(struct store *store)
+void store_measure(struct store *store)
 {
 	int64_t n_pages = store_number(&store->db, "pragma page_count", STORE_NO_ARGS, 0, NULL);
 	int64_t size = store_number(&store->db, "pragma page_size", STORE_NO_ARGS, 0, NULL);
@@ -169,8 +139,18 @@ static void store_run_alone(struct store *store, struct store_op *op)
 	store_tell(store, &alone);
 }
 
+static void store_fail(struct store *store, struct list *ops, int error)
+{
+	struct store_op *op;
+
+	store_note_trouble(store, error);
+	list_each(op, ops, struct store_op, link)
+		op->result = error;
+	store_tell(store, ops);
+}
+
 /* When they fail together, each has its own chance: what is too large for the disk does not take
- * the others with it. */
+ * the others with it. But when another program writes, each would wait as long for it. */
 static void store_run_batch(struct store *store, struct list *ops)
 {
 	struct list *link;
@@ -180,6 +160,10 @@ static void store_run_batch(struct store *store, struct list *ops)
 	if (store_transaction(store, ops) == 0) {
 		store_measure(store);
 		store_tell(store, ops);
+		return;
+	}
+	if (store->db.trouble == -EBUSY) {
+		store_fail(store, ops, -EBUSY);
 		return;
 	}
 	while ((link = list_pop(ops)))
@@ -252,7 +236,7 @@ static bool store_take(struct store *store, struct list *ret_ops)
 }
 
 /* Nobody gets an answer from a file that cannot be had. */
-static void store_fail_waiting(struct store *store, int error)
+void store_fail_waiting(struct store *store, int error)
 {
 	struct list ops = LIST_INIT(ops);
 	struct store_op *op;
@@ -263,67 +247,6 @@ static void store_fail_waiting(struct store *store, int error)
 	list_each(op, &ops, struct store_op, link)
 		op->result = error;
 	store_tell(store, &ops);
-}
-
-/* What store_note_trouble() does, of a file that is not open. */
-static void store_note_closed(struct store *store, const struct diag *diag)
-{
-	const char *problem = diag->n_entries ? diag->entries[0].message : "";
-	int before;
-
-	lock_acquire(&store->lock);
-	before = store->trouble;
-	store->trouble = -EIO;
-	snprintf(store->problem, sizeof(store->problem), "%s", problem);
-	lock_release(&store->lock);
-	if (!before)
-		log_error("store cannot be opened path=%s problem=%s, going on without it, trying "
-			  "again",
-			  LOG_QUOTE(str_of(store->path)), LOG_QUOTE(str_of(problem)));
-}
-
-/* One try. 0: it is open; else what store_db_open() says, and for how long to wait. */
-static int store_try_to_open(struct store *store, unsigned *ret_wait_ms)
-{
-	struct diag diag;
-	int r;
-
-	diag_init(&diag);
-	r = store_db_open(&store->db, &store->settings, &diag);
-	*ret_wait_ms = r == -EBUSY ? TAKE_OVER_MS : PROBE_MS;
-	if (r < 0)
-		store_db_close(&store->db);
-	if (r < 0 && r != -EBUSY) {
-		store_note_closed(store, &diag);
-		store_fail_waiting(store, -EIO);
-	}
-	diag_fini(&diag);
-	return r;
-}
-
-/* False: it is to end before another process has let go of the file. */
-static bool store_open_late(struct store *store)
-{
-	unsigned wait_ms;
-	bool stopping = false;
-
-	while (!stopping && store_try_to_open(store, &wait_ms) < 0) {
-		lock_acquire(&store->lock);
-		if (!store->stopping)
-			lock_wait_ms(&store->lock, &store->wake, wait_ms);
-		stopping = store->stopping;
-		lock_release(&store->lock);
-	}
-	if (stopping) {
-		store_fail_waiting(store, -EIO);
-		return false;
-	}
-	if (store->trouble)
-		store_note_trouble(store, 0);
-	log_info("store taken over path=%s", LOG_QUOTE(str_of(store->path)));
-	store_measure(store);
-	atomic_store(&store->open, true);
-	return true;
 }
 
 static void *store_thread(void *arg)
@@ -357,8 +280,7 @@ static int store_start(struct store *store)
 struct store *store_create(const struct store_settings *settings, struct diag *diag)
 {
 	struct store *store = mem_zalloc(sizeof(*store));
-	bool in_memory = strcmp(settings->path, ":memory:") == 0,
-	     later = settings->wait && !in_memory;
+	bool in_memory = strcmp(settings->path, ":memory:") == 0, later = settings->wait;
 	int r = later ? store_db_look(settings->path, diag)
 		      : store_db_open(&store->db, settings, diag);
 

@@ -43,14 +43,15 @@ struct store_settings {
 	const char *path; /* or ":memory:" */
 	uint64_t size_max;
 	bool move_corrupt; /* a broken file is moved aside; else it is an error */
-	bool wait;         /* for another leat that has it and is about to end */
+	bool wait; /* for another leat that has it (in memory: of its own) and is about to end */
 };
 
 enum { STORE_WAITING_MAX = 20000, STORE_WAITING_BYTES_MAX = 64 << 20 };
 
 /* Opens the file, brings its schema to this version, starts the thread. NULL with an error that
  * says the way on: another daemon has it, it is broken, it is of a newer leat. */
-/* With `wait` the store is there at once, and what is submitted waits, until the other one has let go of the file;
+/* With `wait` the store is there at once, and what is submitted waits, until the other one has let go of the file
+ * (in memory: until store_set_alone(), so that neither does what the other is at);
  * then it is as if this process had just started. An error is then only what can be seen before. */
 struct store *store_create(const struct store_settings *settings, struct diag *diag);
 
@@ -126,4 +127,5 @@ struct store_stats {
 void store_stats(struct store *store, struct store_stats *ret_stats);
 const char *store_path(const struct store *store);
 bool store_is_open(struct store *store);    /* it waits for nobody */
+void store_set_alone(struct store *store);  /* nobody is waited for any more: one in memory opens */
 bool store_has_waited(struct store *store); /* it was taken from a leat that was running */

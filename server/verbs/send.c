@@ -175,10 +175,16 @@ static int send_make(struct step_run *run)
 	return r;
 }
 
+/* A message that is too large came from here: it is no answer of a server that is (502). */
 static void send_end(struct send_state *state, enum error_code code, const char *detail)
 {
+	const struct failure failure = { .code = code, .status = 413, .detail = str_of(detail) };
+
 	blob_unref(take(&state->send.value));
-	step_done(state->step, code, str_of(detail));
+	if (code == ERROR_TOO_LARGE)
+		step_fail(state->step, &failure);
+	else
+		step_done(state->step, code, failure.detail);
 }
 
 static void ask_end(struct send_state *state, const struct actor_answer *answer)
@@ -220,6 +226,20 @@ static void send_on_future(struct future_watch *watch, struct future *future)
 	send_end(state, code, detail);
 }
 
+/* Its own mailbox is full, with `full: wait`: there is no room before this message's end, which would wait for it. */
+static bool send_waits_for_itself(const struct send_state *state, bool asks)
+{
+	return !asks && send_is_to_itself(state->step, state) &&
+	       future_state(state->future) == FUTURE_PENDING;
+}
+
+static void send_withdraw(struct send_state *state)
+{
+	future_discard(state->future);
+	future_unref(take(&state->future));
+	send_end(state, ERROR_QUEUE_FULL, "the actor's own mailbox is full");
+}
+
 static void send_go(struct send_state *state, bool asks)
 {
 	struct step_run *run = state->step;
@@ -228,10 +248,12 @@ static void send_go(struct send_state *state, bool asks)
 
 	state->future = actors_send(run->run->context->actors, &state->send, asks, &code, &detail);
 	run->sent |= state->future != NULL;
-	if (state->future)
-		future_on_any(state->future, &state->watch, send_on_future);
-	else
+	if (!state->future)
 		send_end(state, code, detail);
+	else if (send_waits_for_itself(state, asks))
+		send_withdraw(state);
+	else
+		future_on_any(state->future, &state->watch, send_on_future);
 }
 
 static void send_on_kept(struct todo_ask *ask)

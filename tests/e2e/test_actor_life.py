@@ -23,7 +23,51 @@ def test_what_other_systems_have_and_what_cannot_be_is_told_with_the_way_on():
         assert 'unknown key "on"' not in out and "route's path" not in out, out
 
 
+# ------------------------------------------------------------------ mailboxes
+
+BOUNDED = """
+actors:
+  a:
+    expose: true
+    mailbox: { messages: 2, bytes: 2k, full: wait }
+    state: 0
+    handlers:
+      count: { set: "${state + 1}" }
+      get: { method: GET, reply: { json: "${state}" } }
+      self:
+        timeout: 1h
+        tasks: { all: { each: "${message}", send: a, handler: count } }
+  c: { expose: true, handlers: { ask: { timeout: 100ms, tasks: { t: { ask: d, handler: ask } }, reply: "${t}" }, go: { reply: went } } }
+  d: { handlers: { ask: { timeout: 1h, tasks: { t: { ask: c, handler: ask } }, reply: "${t}" } } }
+"""
+
+
+def test_an_actor_does_not_wait_for_room_in_its_own_mailbox(leat):
+    daemon = leat(BOUNDED)
+    assert daemon.post_json("/a/self", [1, 2, 3]).json()["code"] == "queue_full"
+    assert daemon.post_json("/a/self", [1]).status == 204
+    await_true(lambda: daemon.get("/a/get").json() == 3)
+
+
+def test_a_message_larger_than_the_mailbox_is_413(leat):
+    daemon = leat(BOUNDED)
+    refused = daemon.post_json("/a/count", "x" * 3000)
+    assert (refused.status, refused.json()["code"]) == (413, "too_large")
+
+
+def test_actors_that_ask_each_other_in_a_circle_fail_in_time_and_go_on(leat):
+    daemon = leat(BOUNDED)
+    failed = daemon.post_json("/c/ask", 0)
+    assert (failed.status, failed.json()["code"]) == (504, "timeout")
+    assert daemon.post_json("/c/go", 0).text == "went"
+
+
 # ------------------------------------------------------------------ failures
+
+def test_who_wants_a_state_kept_without_a_file_is_told(leat):
+    daemon = leat("actors: { a: { persist: true, handlers: { x: { set: 1 } } } }\n")
+    daemon.await_line("actor state is lost with this process name=a: the store is in memory")
+
 
 def test_the_pause_of_resets_doubles_also_when_init_succeeds_between_them(leat):
     daemon = leat("""

@@ -43,6 +43,21 @@ def test_help_version_and_wrong_commands(tmp_path):
         assert done.out == "" and done.err != ""
 
 
+def test_who_is_not_the_admin_listener_is_not_taken_for_it(daemon):
+    host, port = daemon.addresses[0]
+    for command in ("status", "reload", "upgrade"):
+        done = cli(command, "--admin", f"{host}:{port}")
+        assert done.returncode == 3 and done.out == "" and "it is not the admin listener" in done.err, (command, done.out, done.err)
+
+
+def test_reload_is_told_as_json_too(leat):
+    daemon = leat("routes: { GET /: { reply: x } }\n")
+    assert json.loads(daemon.cli("reload", "--json").out)["generation"] == 2
+    daemon.write_conf("routes: { GET /: { rply: x } }\n")
+    done = daemon.cli("reload", "--json")
+    assert done.returncode == 1 and 'unknown key "rply"' in json.loads(done.out)["diagnostics"]
+
+
 def test_check_says_ok(daemon):
     done = daemon.cli("check")
     assert done.returncode == 0 and done.err == ""

@@ -3,11 +3,13 @@ import asyncio
 import contextlib
 import re
 import socket
+import zlib
 
 import pytest
 
-from leat import FLAVOR, TIMEOUT, Closed, await_true, check
+from leat import FLAVOR, TIMEOUT, Closed, Daemon, await_true, check
 from test_websocket import closes, talk, websockets
+from upgrades import own_program, upgrade
 
 CONF = """
 server: { threads: 4, compute_threads: 1 }
@@ -383,7 +385,6 @@ routes:
         head = client.head()
         assert head.get("access-control-allow-origin") == "https://app.example.org"
         assert head.get("content-encoding") == "gzip"
-        import zlib
         size = int(client._until(b"\r\n"), 16)
         assert b"retry: 3000\n" in zlib.decompressobj(31).decompress(client._exactly(size))
 
@@ -532,3 +533,35 @@ routes:
         client.send("GET /e HTTP/1.1\r\nHost: leat.test\r\nX-Api-Key: sesame-open-yourself\r\n\r\n")
         assert client.head().status == 200
     assert daemon.raw("GET /e HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1.\x01\r\n\r\n").status == 400
+
+
+def test_in_an_upgrade_a_stream_ends_in_good_order_and_its_client_comes_again_to_the_new_process():
+    daemon = own_program(Daemon, LOST)
+    try:
+        stream = Stream(daemon, "/events/t")
+        publish(daemon, "t", "old")
+        assert stream.event() == "old"
+        upgrade(daemon)
+        assert stream.client._until(b"\r\n") == b"0"
+        there = Stream(daemon, "/events/t")  # of the new process: its history begins here
+        publish(daemon, "t", "new")
+        assert there.event() == "new"
+        again = Stream(daemon, "/events/t", last_id=stream.id)
+        assert again.block()["data"] == "new"
+        assert again.block()["retry"] == "3000"
+        assert again.block() == {"event": "lost", "data": "history"}
+    finally:
+        daemon.stop()
+
+
+def test_each_event_that_is_compressed_is_there_at_once(leat):
+    daemon = leat(CONF.replace("GET /events/{topic}: {", "GET /events/{topic}: { compress: { types: [text/event-stream] },"))
+    client, inflate = daemon.connect(), zlib.decompressobj(31)
+    client.send("GET /events/t HTTP/1.1\r\nHost: leat.test\r\nAccept-Encoding: gzip\r\n\r\n")
+    assert client.head().get("content-encoding") == "gzip"
+    text = b""
+    for event in (b"one", b"two" * 10000, b"three"):
+        publish(daemon, "t", event)
+        while not text.endswith(b"data: " + event + b"\n\n"):
+            text += inflate.decompress(client._exactly(int(client._until(b"\r\n"), 16)))
+            client._exactly(2)

@@ -6,7 +6,8 @@ import threading
 
 import pytest
 from kafka_servers import PRODUCE, TOO_LARGE, needs_kafka
-from leat import Client, Closed, await_true
+from leat import SLOW, Client, Closed, await_true
+from upgrades import upgrade
 
 pytestmark = needs_kafka
 
@@ -92,6 +93,25 @@ def test_what_is_kept_outlives_a_stop_and_a_kill(daemon, cluster):
     daemon.restart(9)
     await_true(lambda: kafka(daemon)["spooled"] == 20)
     cluster.up()
+    await_sent(daemon)
+    assert [int(m.value) for m in cluster.read("t", 20)] == list(range(20))
+
+
+def test_what_is_kept_is_sent_once_and_in_order_whichever_process_of_an_upgrade_sends_it(daemon, cluster):
+    cluster.topic("t")
+    cluster.down()
+    for i in range(5):
+        assert keep(daemon, i, key="k").status == 200
+    old = upgrade(daemon, wait=False)
+    for i in range(5, 10):  # to the new process: the store is the old one's until that has ended
+        assert keep(daemon, i, key="k").status == 200
+    assert old.wait(15 * SLOW) == 0
+    await_true(lambda: kafka(daemon)["spooled"] == 10)
+    cluster.up()
+    for i in range(10, 20):  # while what is older is on its way
+        assert keep(daemon, i, key="k").status == 200
+        if i == 14:
+            upgrade(daemon)
     await_sent(daemon)
     assert [int(m.value) for m in cluster.read("t", 20)] == list(range(20))
 

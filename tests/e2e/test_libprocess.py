@@ -1,6 +1,8 @@
 """tests/e2e/test_libprocess.py: messages from and to programs of libprocess, in their own form."""
 import gzip
 import json
+import socket
+import struct
 import threading
 
 import pytest
@@ -226,6 +228,25 @@ routes:
     await_true(lambda: daemon.get("/got").text == " ".join(map(str, range(50))) + " ")
 
 
+def test_messages_that_come_together_are_answered_together_in_their_order(leat, peer):
+    one = peer()
+    daemon = start(leat, one, more=", body: text")
+    host = f"127.0.0.1:{daemon.port}"
+    burst = b"".join(letter(to, "pong", one.pid("a"), host, body)
+                     for to, body in [("me", b"1"), ("nobody", b"2"), ("me", b"\xff"), ("me", b"4")] * 12)
+
+    def packets(more, statuses):
+        with daemon.connect() as client:
+            client.send(burst + more)
+            assert [client.response().status for _ in range(48 + len(statuses))] == [202, 404, 500, 202] * 12 + statuses
+            info = client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+            return struct.unpack_from("I", info, 152)[0]  # tcpi_data_segs_in
+    await_true(lambda: packets(b"", []) <= 24)  # most of those that take no time
+    packets(b"GET /got HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\n" + letter("me", "pong", "a", "a"), [200, 404, 202])
+    packets(b"GET / HTTP/9\r\n\r\n", [400])
+    packets(letter("me", "pong", "a", "a", b"5").replace(b"Keep-Alive", b"close"), [202])
+
+
 def test_a_link_stays_open_though_it_is_silent(leat, peer):
     one = peer()
     daemon = start(leat, one, ACTORS + "timeouts: { idle: 50ms, shutdown: 5s }\n")
@@ -235,6 +256,20 @@ def test_a_link_stays_open_though_it_is_silent(leat, peer):
     assert link.is_silent(0.5)
     link.send(letter("me", "pong", one.pid("a"), "a"))
     assert link.response().status == 202
+
+
+def test_who_opens_many_connections_ends_no_link(leat, peer):
+    daemon = start(leat, peer(), ACTORS + "server: { threads: 1 }\ntimeouts: { idle: 4s }\nlimits: { connections: 3 }\n",
+                   more=", from: [127.0.0.2]")
+    link = socket.create_connection(("127.0.0.1", daemon.port), TIMEOUT, ("127.0.0.2", 0))
+    idle = daemon.connect()
+    assert idle.is_silent(1.2)  # longer than a quarter of `idle`: it is closed to make room, and the link is not
+    others = [daemon.connect().send("GET /got HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)]
+    assert 200 in [client.response().status for client in others]
+    assert idle.is_closed()
+    link.sendall(letter("me", "pong", "a@127.0.0.2:1", "a"))
+    assert link.recv(4096).startswith(b"HTTP/1.1 202 ")
+    link.close()
 
 
 # ------------------------------------------------------------------ what goes

@@ -162,6 +162,10 @@ def test_the_example_with_rooms_counts_guests(leat):
     assert daemon.post_json("/hall/open", "blue").json() is None
     assert daemon.post_json("/hall/open", "blue").status == 409
     assert [daemon.post("/rooms/blue/guests").json() for _ in range(3)] == [1, 2, 3]
+    assert daemon.post_json("/hall/guide", "blue").json() is None
+    assert daemon.post_json("/hall/guide", "red").status == 404
+    await_true(lambda: daemon.get("/hall/count").json() == {"rooms": 1, "gone": 0, "guests": 1})
+    assert daemon.post("/rooms/blue/guests").json() == 5
     assert daemon.request("DELETE", "/rooms/blue").status == 204
-    await_true(lambda: daemon.get("/hall/count").json() == {"rooms": 1, "gone": 1})
+    await_true(lambda: daemon.get("/hall/count").json() == {"rooms": 1, "gone": 1, "guests": 1})
     await_true(lambda: daemon.get("/diary").json() == "room/blue")

@@ -203,7 +203,7 @@ def test_an_idempotency_key_runs_a_job_once(leat):
 def test_what_a_run_is_asked_by_is_checked(leat):
     daemon = leat(JOBS)
     assert post_run(daemon, "k").status == 404
-    for body in [[], {"args": 1}, {"in": "soon"}, {"at": "soon"}, {"in": "1s", "at": "2099-01-01T00:00:00Z"}, {"x": 1},
+    for body in [[], {"args": 1}, {"in": "soon"}, {"at": "soon"}, {"at": "2300-01-01T00:00:00Z"}, {"in": "1s", "at": "2099-01-01T00:00:00Z"}, {"x": 1},
                  {"key": ""}]:
         assert post_run(daemon, "j", body).status == 400, body
     assert post_run(daemon, "k", {"key": "a"}).status == 404

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from backends import answering
-from leat import SLOW
+from leat import SLOW, await_true
 
 CONF = """
 admin: { listen: 127.0.0.1:0 }
@@ -22,6 +22,7 @@ routes:
       last: { value: 1, after: [group] }
     reply: ok
   'GET /<img src=x onerror=alert(1)>': { reply: x }
+  POST /later: { async: true, tasks: { t: { fail: no_luck, when: "query.fails == '1'" } }, reply: ok }
 jobs:
   tidy: { every: 1h, tasks: { t: { value: 1 } } }
 """
@@ -115,11 +116,22 @@ def browse(daemon, tmp_path):
     return re.sub(r"<script>.*</script>", "", done.stdout.decode(), flags=re.S), said
 
 
+def test_a_browser_shows_what_becomes_of_requests_that_run_later(seen, tmp_path):
+    answers = [seen.request("POST", target, body="") for target in ("/later", "/later", "/later?fails=1")]
+    await_true(lambda: all(seen.get(answer.get("Location")).json()["state"] in ("ok", "failed") for answer in answers), 20)
+    document, complaints = browse(seen, tmp_path)
+    assert complaints == []
+    part = re.search(r'<div id="async-part">.*?</table>', document, re.S)[0]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", part)
+    assert cells == ["POST /later", "0", "0", "2", "1", "0"], cells
+
+
 def test_a_browser_shows_traffic_routes_jobs_upstreams_and_the_graph(seen, tmp_path):
     document, complaints = browse(seen, tmp_path)
     assert complaints == []
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", document))
     assert int(re.search(r'data-looks="(\d+)"', document)[1]) >= 2  # it goes on looking
+    assert '<div id="async-part" hidden' in document  # there are none
     for part in ("serving", "requests a second", "GET /hello", "GET /user/{id}", "tidy", "every 1h", "up", seen.names["up"]):
         assert part in text, part
     drawn = re.search(r"<svg[^>]*aria-label=\"Tasks of GET /user/\{id\}\".*?</svg>", document, re.S)[0]

@@ -1,6 +1,7 @@
 """tests/e2e/test_upgrade.py: `leat upgrade`: another process takes the daemon's place, and nobody notices."""
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -11,7 +12,7 @@ import pytest
 from backends import holding
 from leat import BINARY, SLOW, Client, Daemon, await_true
 from notify import Notify
-from upgrades import Load, own_program, replace_program, upgrade
+from upgrades import Adopted, Load, own_program, replace_program, upgrade
 
 ROUTES = "routes: { GET /: { reply: x } }\n"
 LONG = """
@@ -204,6 +205,23 @@ def test_a_job_is_run_by_one_process_at_a_time_and_what_came_due_meanwhile_is_ru
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_a_job_is_run_by_one_process_at_a_time_without_a_store_of_files_too(leat, stage):
+    backend = stage.backend(holding("done"))
+    daemon = leat('http: { b: { url: "@URL@" } }\ntimeouts: { shutdown: 5m }\n' + ROUTES +
+                  "jobs: { j: { every: 1h, at_start: true, tasks: { s: { get: 'b:/', timeout: 5m } } } }\n", URL=backend.url)
+    job = lambda: daemon.admin("GET", "/v1/jobs").json()["jobs"][0]
+    await_true(lambda: job()["running"] == 1)
+    old = upgrade(daemon, wait=False)
+    second = daemon.cli("status", "--json")  # by the new process, whose loops have all had a turn
+    assert json.loads(second.out)["pid"] == daemon.pid
+    assert json.loads(second.out)["store"]["state"] == "waiting"
+    assert job()["running"] == job()["runs"] == 0 and old.poll() is None
+    backend.release.set()
+    assert old.wait(15 * SLOW) == 0
+    await_true(lambda: job()["runs"] == 1)
+    assert daemon.status()["store"]["state"] == "ok"
+
+
 def test_what_was_scheduled_is_done_once_whoever_does_it(leat):
     daemon = leat(SCHEDULE)
     ids, stopping, failures = [], threading.Event(), []
@@ -247,6 +265,38 @@ def test_a_reload_and_a_stop_during_an_upgrade_are_not_lost(program):
     assert daemon.wait() == 0
     asked.join(10 * SLOW)
     assert results[0].returncode in (1, 3)  # told so, or cut by the end
+
+
+def test_a_reload_that_waits_for_an_upgrade_is_done_by_the_new_process(program, stage):
+    daemon = program(ROUTES)
+    shutil.copy(daemon.program, daemon.program + "-real")
+    replace_program(daemon, """#!/bin/sh
+echo started >"${0%/*}/started"
+while [ ! -e "${0%/*}/go" ]; do sleep 0.02; done
+exec "$0-real" "$@"
+""")
+    done = []
+    asked = threading.Thread(target=lambda: done.append(daemon.cli("upgrade", "--json")))
+    asked.start()
+    await_true(lambda: os.path.exists(daemon.dir + "/started"))
+    with Client(daemon.admin_address) as client:
+        client.send("POST /v1/reload HTTP/1.1\r\nHost: leat\r\nContent-Length: 0\r\n\r\n")
+        assert daemon.status()["pid"] == daemon.pid  # after that, it has come
+        daemon.write("go", "")
+        answer = client.response()
+        assert answer.status == 422 and answer.json()["again"] is True
+    asked.join(10 * SLOW)
+    old, daemon.process = daemon.process, Adopted(json.loads(done[0].out)["pid"], daemon.process.stderr)
+    assert old.wait(15 * SLOW) == 0 and daemon.reload().returncode == 0
+    answers = [(422, {"accepted": False, "generation": 1, "again": True, "diagnostics": "upgraded"}),
+               (200, {"accepted": True, "generation": 2, "diagnostics": ""})]
+
+    def answer_next(call):
+        status, value = answers.pop(0)
+        call.json(value, status=status, close=True)
+    fake = stage.backend(answer_next)  # `leat reload` asks again
+    told = daemon.cli("reload", "--admin", fake.address)
+    assert told.returncode == 0 and told.out == "reloaded: generation 2 is at work\n" and told.err == "" and not answers
 
 
 def test_only_root_and_the_daemons_own_user_may_upgrade_it(leat):

@@ -164,8 +164,8 @@ static void child(struct leat_call *call)
 	struct leat_text how = leat->text(leat->input(call));
 	struct own *own = own_create();
 	struct leat_actor *actor = leat->spawn(&leat_module, &kinds[0], NULL, own);
-	struct leat_mail mail = { actor, NULL, how.ptr && how.ptr[0] == 'f' ? "end" : "add", NULL,
-				  0 };
+	bool fails = how.len && how.ptr[0] == 'f', kills = how.len && how.ptr[0] == 'k';
+	struct leat_mail mail = { actor, NULL, fails ? "end" : "add", NULL, 0 };
 
 	if (!actor) {
 		own_free(own);
@@ -174,8 +174,8 @@ static void child(struct leat_call *call)
 	leat->link(call, actor);
 	if (leat->dispatch(&mail))
 		leat->fail(call, "not_dispatched", 0, " ");
-	if (how.ptr[0] != 'f')
-		leat->terminate(actor, how.ptr[0] == 'k');
+	if (!fails)
+		leat->terminate(actor, kills);
 	leat->start(leat->join(call, actor, on_joined));
 	leat->actor_unref(actor);
 }

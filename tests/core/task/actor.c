@@ -522,6 +522,34 @@ static void who_is_linked_is_told_once_why_the_other_ended(void)
 	over(actor);
 }
 
+/* Without looking through all of them for each one more: that would be seconds. */
+static void one_may_be_linked_to_very_many_and_very_many_to_one(void)
+{
+	enum { N = 20000 };
+	struct actor *hub = spawn(), **others = calloc(N, sizeof(struct actor *));
+	unsigned n_wrong = 0;
+
+	for (size_t i = 0; i < N; i++) {
+		others[i] = actor_spawn(&kind, NULL, loop, NULL);
+		actor_link(hub, others[i]);
+		actor_link(hub, others[i]);
+		actor_link(others[i], hub);
+		if (i % 4 == 0)
+			actor_unlink(hub, others[i]);
+	}
+	for (size_t i = 0; i < N; i++) {
+		actor_terminate(others[i], true);
+		actor_unref(others[i]);
+		settle();
+		n_wrong += told_of != (i % 4 ? others[i] : NULL);
+		told_of = NULL;
+	}
+	is_int(n_wrong, 0);
+	free(others);
+	n_finis = 0;
+	over(hub);
+}
+
 static void a_link_to_one_that_has_ended_tells_so(void)
 {
 	struct actor *actor = spawn(), *other = actor_spawn(&kind, NULL, loop, NULL);
@@ -731,6 +759,7 @@ int main(void)
 	TRY(who_waits_for_one_that_has_ended_is_told_at_once);
 	TRY(only_an_idle_one_ends_as_idle);
 	TRY(who_is_linked_is_told_once_why_the_other_ended);
+	TRY(one_may_be_linked_to_very_many_and_very_many_to_one);
 	TRY(a_link_to_one_that_has_ended_tells_so);
 	TRY(a_notice_does_not_wait_behind_messages);
 	TRY(who_is_unlinked_is_not_told);

@@ -223,6 +223,84 @@ static void a_pause_outlives_the_process(void)
 	end();
 }
 
+static const char *statement; /* of sql() */
+
+static int sql_run(struct store_op *op, struct store_db *db)
+{
+	(void)op;
+	return (int)MIN(store_write(db, statement, STORE_NO_ARGS), INT64_C(0));
+}
+
+static void sql(const char *text)
+{
+	struct store_op op = { .loop = loop, .run = sql_run, .on_done = flush_done };
+
+	statement = text;
+	check(store_submit(store, &op, 0) == 0);
+	loop_run(loop);
+	is_int(op.result, 0);
+}
+
+static void a_pause_is_known_also_when_the_store_does_not_work_at_first(void)
+{
+	begin();
+	load("a: {every: 1s, tasks: {}}");
+	settle();
+	pass_s(3);
+	is_int(scheduler_command(scheduler, STR("a"), JOB_PAUSE), 0);
+	settle();
+	sql("alter table job rename to job_away");
+	restart_after(1, "a: {every: 1s, tasks: {}}");
+	is_int(scheduler_command(scheduler, STR("a"), JOB_RESUME), -EIO);
+	pass_s(5);
+	settle();
+	is_int(fake.n_started, 0);
+	sql("alter table job_away rename to job");
+	pass_s(2);
+	settle();
+	is_true(has(list(), "\"paused\":true"));
+	is_int(count(history("a"), "\"outcome\":\"ok\""), 3);
+	is_int(scheduler_command(scheduler, STR("a"), JOB_RESUME), 0);
+	pass_s(2);
+	is_int(fake.n_started, 2);
+	end();
+}
+
+static void a_store_that_does_not_work_for_long_stops_no_job(void)
+{
+	begin();
+	sql("alter table job rename to job_away");
+	load("a: {every: 1s, tasks: {}}");
+	for (int i = 0; i < 40; i++) {
+		pass_s(1);
+		settle();
+	}
+	is_true(fake.n_started > 5 && fake.n_started < 20);
+	end();
+}
+
+static void what_a_job_was_away_for_it_has_not_missed(void)
+{
+	static const char *const yaml =
+		"a: {cron: 0 * * * *, timezone: UTC, missed: all, tasks: {}}";
+
+	begin();
+	load(yaml);
+	settle();
+	pass_s(3600);
+	is_int(fake.n_started, 1);
+	load("b: {every: 1d, tasks: {}}"); /* a reload without it, and one with it */
+	settle();
+	clock_advance(5 * 3600 * NS_PER_S);
+	fake.n_started = 0;
+	load(yaml);
+	settle();
+	settle();
+	is_int(fake.n_started, 0);
+	is_int(count(history("a"), "\"outcome\":\"ok\""), 1);
+	end();
+}
+
 static void commands_wait_until_the_job_is_known(void)
 {
 	begin();
@@ -374,6 +452,9 @@ int main(void)
 	TEST(another_schedule_has_missed_nothing);
 	TEST(a_clock_that_was_set_back_meanwhile_runs_nothing_twice);
 	TEST(a_pause_outlives_the_process);
+	TEST(a_pause_is_known_also_when_the_store_does_not_work_at_first);
+	TEST(a_store_that_does_not_work_for_long_stops_no_job);
+	TEST(what_a_job_was_away_for_it_has_not_missed);
 	TEST(commands_wait_until_the_job_is_known);
 	TEST(a_run_that_was_cut_stays_so_without_retry);
 	TEST(a_run_that_was_cut_follows_retry);

@@ -231,6 +231,25 @@ static void one_that_is_cut_begins_again_five_times(void)
 	in_store(cuts);
 }
 
+static void not_begun(struct store_db *db)
+{
+	int64_t a = add(db, "k", 1);
+
+	for (int i = 0; i < 10; i++) { /* its job could not take it yet */
+		is_int(start(db, a), 0);
+		is_int(todo_not_begun(db, a, 1 * S, STR("")), 0);
+		is_true(is_near(db, a));
+	}
+	is_int(start(db, a), 0);
+	is_int(todo_recover(db, &all, 0), 0); /* the process has ended once */
+	is_true(is_near(db, a));
+}
+
+static void one_that_could_not_begin_has_not_used_up_a_start(void)
+{
+	in_store(not_begun);
+}
+
 static void slots(struct store_db *db)
 {
 	const struct todo_slots first = { 2, 0 }, second = { 2, 1 };
@@ -328,6 +347,27 @@ static void answers(struct store_db *db)
 	todo_look_fini(&look);
 }
 
+static void strange(struct store_db *db)
+{
+	struct todo_look look;
+	struct buf out;
+
+	add_request(db, TOKEN_A, 10);
+	is_int(store_write(db, "update todo set state = 1000000", STORE_NO_ARGS), 1);
+	todo_look_init(&look);
+	buf_init(&out, 1000);
+	is_int(todo_look_token(db, STR(TOKEN_A), &look), 0);
+	todo_look_write(&look, &out);
+	is_true(str_starts_with(buf_str(&out), STR("\"state\":\"failed\"")));
+	buf_fini(&out);
+	todo_look_fini(&look);
+}
+
+static void a_state_that_is_none_is_no_crash(void)
+{
+	in_store(strange);
+}
+
 static void an_answer_is_known_until_it_is_forgotten_with_its_request(void)
 {
 	in_store(answers);
@@ -408,8 +448,10 @@ int main(void)
 	TEST(a_name_is_taken_until_it_begins);
 	TEST(the_same_is_not_added_twice_within_a_day_after_its_end);
 	TEST(one_that_is_cut_begins_again_five_times);
+	TEST(one_that_could_not_begin_has_not_used_up_a_start);
 	TEST(each_is_done_by_one_loop);
 	TEST(requests_are_in_a_lane_of_their_own);
+	TEST(a_state_that_is_none_is_no_crash);
 	TEST(an_answer_is_known_until_it_is_forgotten_with_its_request);
 	TEST(no_more_requests_of_a_route_wait_than_may);
 	TEST(one_that_is_cancelled_does_not_begin_again);

@@ -19,6 +19,7 @@ struct subscriber {
 	struct timer timer;
 	unsigned topic;
 	bool joined, subscribed;
+	bool placed; /* has joined once: last_id tells where it is */
 	uint64_t last_id;
 	unsigned last[N_LOOPS]; /* of each publisher; 0: nothing yet */
 	unsigned n_rounds;
@@ -84,9 +85,16 @@ static void publish_next(struct ready *ready)
 
 /* ------------------------------------------------------------ subscribers */
 
+/* Whoever has been told where it is misses nothing behind that. */
 static void on_joined(struct subscription *subscription)
 {
-	container_of(subscription, struct subscriber, subscription)->joined = true;
+	struct subscriber *own = container_of(subscription, struct subscriber, subscription);
+
+	if (own->placed && (subscription->lost || subscription->at_id < own->last_id))
+		atomic_fetch_add(&n_wrong, 1);
+	own->last_id = subscription->at_id;
+	own->placed = true;
+	own->joined = true;
 }
 
 /* "event: e\ndata: PUBLISHER N" */

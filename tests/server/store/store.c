@@ -563,6 +563,74 @@ static void who_waits_says_at_once_that_a_schema_is_too_new(void)
 	forget_files();
 }
 
+/* The first who finds the file busy waits until the others have been submitted. */
+static struct busy {
+	int gate[2];
+	int n_calls;
+} busy;
+
+static int busy_call(void *arg, int n)
+{
+	char byte;
+
+	(void)arg;
+	(void)n;
+	if (++busy.n_calls == 1)
+		check(read(busy.gate[0], &byte, 1) == 1);
+	return 0; /* as after two seconds */
+}
+
+static int busy_set_run(struct store_op *op, struct store_db *db)
+{
+	(void)op;
+	return sqlite3_busy_handler(db->sqlite, busy_call, NULL);
+}
+
+static void who_looks_into_the_file_holds_up_all_that_wait_at_most_once(void)
+{
+	struct write set = { .op.run = busy_set_run }, writes[20] = { 0 };
+	sqlite3 *sqlite = NULL;
+
+	is_true(open_store(path));
+	is_int(write_now(1000, 1), 0);
+	submit(&set);
+	is_int(finish(&set), 0);
+	check(pipe(busy.gate) == 0);
+	check(sqlite3_open(path, &sqlite) == SQLITE_OK);
+	check(sqlite3_exec(sqlite, "begin immediate", NULL, NULL, NULL) == SQLITE_OK);
+	for (size_t i = 0; i < ARRAY_LEN(writes); i++) {
+		writes[i].number = (int)i;
+		submit(&writes[i]);
+	}
+	check(write(busy.gate[1], "", 1) == 1);
+	for (size_t i = 0; i < ARRAY_LEN(writes); i++)
+		is_int(finish(&writes[i]), -EBUSY);
+	is_true(busy.n_calls <=
+		3); /* with the first one alone, and a look whether it works again */
+	sqlite3_close(sqlite);
+	close(busy.gate[0]);
+	close(busy.gate[1]);
+	close_store();
+	forget_files();
+}
+
+static void one_in_memory_waits_until_it_is_said_that_nobody_is_before_it(void)
+{
+	const struct store_settings settings = {
+		.path = ":memory:", .size_max = 1 << 30, .wait = true
+	};
+	struct write write = { .number = 2 };
+
+	is_true(open_with(&settings));
+	submit(&write);
+	is_false(store_is_open(store));
+	is_false(write.done);
+	store_set_alone(store);
+	is_int(finish(&write), 0);
+	is_true(store_is_open(store));
+	close_store();
+}
+
 static void a_folder_that_is_not_there_is_an_error(void)
 {
 	is_false(open_store("/nonexistent/leat.db"));
@@ -590,6 +658,8 @@ int main(void)
 	TEST(one_process_a_file);
 	TEST(who_waits_has_the_file_when_another_has_let_go);
 	TEST(who_must_end_before_that_fails_what_waits);
+	TEST(one_in_memory_waits_until_it_is_said_that_nobody_is_before_it);
+	TEST(who_looks_into_the_file_holds_up_all_that_wait_at_most_once);
 	TEST(what_was_acknowledged_is_there_after_a_new_start);
 	TEST(many_are_one_transaction_and_told_in_order);
 	TEST(one_that_fails_is_undone_alone);
