@@ -64,10 +64,16 @@ static void conn_interim(struct request *request, int status, const struct http_
 	conn_move_on(conn);
 }
 
+static size_t conn_unsent_of(const struct request *request)
+{
+	return conn_unsent(request->owner);
+}
+
 const struct request_sink conn_sink = {
 	.reply = conn_reply,
 	.admitted = conn_on_admitted,
 	.resume_body = conn_on_resume_body,
+	.unsent = conn_unsent_of,
 	.interim = conn_interim,
 };
 

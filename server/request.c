@@ -340,6 +340,12 @@ void request_resume_body(struct request *request)
 	request->sink->resume_body(request);
 }
 
+size_t request_unsent(const struct request *request)
+{
+	check(request->owner);
+	return request->sink->unsent(request);
+}
+
 void request_start(struct request *request)
 {
 	const struct route *route = request->route;

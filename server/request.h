@@ -27,6 +27,9 @@ struct request_sink {
 	/* The intake takes bytes again. */
 	void (*resume_body)(struct request *request);
 
+	/* Bytes of the answer that were taken from its source, and that the client has not taken yet. */
+	size_t (*unsent)(const struct request *request);
+
 	/* Something to be told before the answer (RFC 9110 §15.2), where that can be. The texts do not stay. */
 	void (*interim)(struct request *request, int status, const struct http_field *fields,
 			size_t n_fields);
@@ -91,6 +94,9 @@ void request_admitted(struct request *request);
 
 /* After INTAKE_PAUSED, on its loop. Not after the intake was closed. */
 void request_resume_body(struct request *request);
+
+/* Bytes of its answer that are on their way, here or in the system. */
+size_t request_unsent(const struct request *request);
 
 /* Runs the route: when the body is whole, or, of a route that passes it on (route_is_early()), before
  * it comes. */

@@ -24,6 +24,7 @@ struct actor_waiter {
 	struct promise promise;
 };
 
+/* There may be millions: its size is a figure of the README. */
 struct actor {
 	const struct actor_kind *kind;
 	struct loop *loop;
@@ -39,7 +40,7 @@ struct actor {
 	struct list watchers;         /* of struct link.in */
 	uint32_t n_links, n_watchers; /* in these lists */
 	struct actor_waiter *waiters;
-	size_t n_waiters, prune_waiters_at;
+	uint32_t n_waiters, prune_waiters_at;
 	struct message
 		*held; /* read by its own thread without the lock, too: only that writes it */
 	uint64_t n_refused;

@@ -126,10 +126,17 @@ static void replay_interim(struct request *request, int status, const struct htt
 	(void)n_fields;
 }
 
+static size_t replay_unsent(const struct request *request)
+{
+	(void)request;
+	return 0; /* nobody reads it */
+}
+
 static const struct request_sink replay_sink = {
 	.reply = replay_reply,
 	.admitted = replay_never,
 	.resume_body = replay_never,
+	.unsent = replay_unsent,
 	.interim = replay_interim,
 };
 

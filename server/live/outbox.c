@@ -208,6 +208,7 @@ static int outbox_read(struct body_source *source, struct str *ret_bytes)
 	if (!outbox->sending)
 		outbox->sending = outbox_take(outbox);
 	*ret_bytes = packet_bytes(outbox->sending);
+	outbox->taken_size += ret_bytes->len;
 	if (outbox->round)
 		round_count(outbox->round, ret_bytes->len);
 	if (outbox->on_sent)

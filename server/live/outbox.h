@@ -35,6 +35,7 @@ struct outbox {
 	void (*on_sent)(struct outbox *outbox);  /* a piece was taken: there is more room */
 	void (*on_close)(struct outbox *outbox); /* nothing is sent any more; once */
 	uint64_t n_taken;                        /* packets that the sender has taken */
+	uint64_t taken_size;                     /* bytes of them */
 	bool waiting;                            /* the sender, for more */
 	bool ended;                              /* nothing comes behind what is there */
 	bool closed;

@@ -255,6 +255,33 @@ static void websocket_forget_codecs(struct websocket *ws)
 	inbox_rest(&ws->inbox);
 }
 
+/* What the client has taken of what was sent; with TLS less than that, by what it adds. It only grows. */
+static int64_t websocket_delivered(const struct websocket *ws)
+{
+	return (int64_t)ws->outbox.taken_size - (int64_t)request_unsent(ws->request);
+}
+
+/* A ping comes behind what is on its way already, so that a client which still takes that is there. */
+static bool websocket_is_taking(struct websocket *ws)
+{
+	int64_t delivered = websocket_delivered(ws);
+
+	if (delivered <= ws->delivered)
+		return false;
+	ws->delivered = delivered;
+	return true;
+}
+
+static void websocket_ask(struct websocket *ws)
+{
+	bool is_first = ws->outbox.n_items == 0 && request_unsent(ws->request) == 0;
+
+	ws->asked_ns = loop_now_ns(ws->live.worker->loop);
+	ws->delivered = is_first ? INT64_MAX : websocket_delivered(ws);
+	websocket_put_uncounted(ws, FRAME_PING, STR_NONE);
+	timer_start(&ws->timer, ws->spec->pong_ms);
+}
+
 void websocket_on_timer(struct timer *timer)
 {
 	struct websocket *ws = container_of(timer, struct websocket, timer);
@@ -271,12 +298,14 @@ void websocket_on_timer(struct timer *timer)
 		return;
 	}
 	websocket_forget_codecs(ws);
+	if (ws->asked_ns > ws->heard_ns && websocket_is_taking(ws)) {
+		timer_start(timer, ws->spec->pong_ms);
+		return;
+	}
 	if (ws->asked_ns > ws->heard_ns) {
 		live_close_as(&ws->live, CODE_GONE, STR("no pong in time"));
 		websocket_over(ws);
 		return;
 	}
-	ws->asked_ns = now_ns;
-	websocket_put_uncounted(ws, FRAME_PING, STR_NONE);
-	timer_start(timer, ws->spec->pong_ms);
+	websocket_ask(ws);
 }

@@ -49,6 +49,7 @@ struct websocket {
 	size_t rest_at, rest_len, rest_size;
 	uint64_t heard_ns;  /* when bytes came last */
 	uint64_t asked_ns;  /* when it was pinged; 0: it is not waited for */
+	int64_t delivered;  /* websocket_delivered() then; INT64_MAX: nothing was before the ping */
 	uint64_t began_ns;  /* when the message that is coming began; 0: none is */
 	unsigned turn_cost; /* messages and control frames that were taken in this turn */
 	uint8_t state;      /* enum websocket_state */

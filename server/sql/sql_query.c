@@ -120,10 +120,11 @@ static bool query_refuse_first(struct query_maker *maker, struct str word)
 						   "end",   "rollback", "savepoint",
 						   "abort", "release",  NULL };
 	static const char *const connection[] = {
-		"set",      "reset",  "use",      "lock",       "unlock",  "discard", "attach",
-		"detach",   "listen", "unlisten", "deallocate", "prepare", "execute", "pragma",
-		"declare",  "fetch",  "close",    "handler",    "copy",    "load",    "kill",
-		"shutdown", "vacuum", "change",   "delimiter",  "install", "purge",   NULL
+		"set",       "reset",   "use",     "lock",     "unlock",     "discard",
+		"attach",    "detach",  "listen",  "unlisten", "deallocate", "prepare",
+		"execute",   "pragma",  "declare", "fetch",    "close",      "handler",
+		"copy",      "load",    "kill",    "shutdown", "vacuum",     "change",
+		"delimiter", "install", "purge",   "flush",    "xa",         NULL
 	};
 
 	if (word_is_in(word, transaction))

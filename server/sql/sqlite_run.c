@@ -228,15 +228,20 @@ static int sqlite_rows(struct sql_job *job, struct sql_statement *statement, sql
 	return r;
 }
 
+/* SQLite tells of the last statement that changed rows, whoever's it was: `before` is how many had
+ * been changed on this connection. */
 static void sqlite_count(struct sqlite_session *own, struct sql_statement *statement,
-			 sqlite3_stmt *stmt)
+			 sqlite3_stmt *stmt, int64_t before)
 {
+	bool changed = sqlite3_total_changes64(own->db) != before;
+
 	if (sqlite3_stmt_readonly(stmt))
 		return;
 	statement->has_affected = true;
-	statement->affected = sqlite3_changes64(own->db);
+	statement->affected = changed ? sqlite3_changes64(own->db) : 0;
 	statement->last_id = sqlite3_last_insert_rowid(own->db);
-	statement->has_last_id = statement->inserts && statement->affected > 0;
+	statement->has_last_id = statement->inserts && statement->affected > 0 &&
+				 statement->last_id != 0;
 }
 
 static bool sqlite_statement(struct sqlite_session *own, struct sql_job *job,
@@ -244,6 +249,7 @@ static bool sqlite_statement(struct sqlite_session *own, struct sql_job *job,
 {
 	bool kept;
 	sqlite3_stmt *stmt = sqlite_prepare(own, job, statement->text, &kept);
+	int64_t before = sqlite3_total_changes64(own->db);
 	int r = SQLITE_ABORT;
 
 	if (!stmt)
@@ -251,7 +257,7 @@ static bool sqlite_statement(struct sqlite_session *own, struct sql_job *job,
 	if (sqlite_bind(own, job, stmt, statement))
 		r = sqlite_rows(job, statement, stmt);
 	if (r == SQLITE_DONE && sql_statement_end(job, statement))
-		sqlite_count(own, statement, stmt);
+		sqlite_count(own, statement, stmt, before);
 	else if (r != SQLITE_DONE)
 		sqlite_fail(own, job, r);
 	if (kept) {
@@ -296,6 +302,7 @@ void sqlite_run(struct sql_session *session, struct sql_job *job)
 	bool begins = job->transaction || !job->reads, ok = true;
 
 	job->sent = true;
+	sqlite3_set_last_insert_rowid(own->db, 0); /* a table without them leaves it as it is */
 	if (begins)
 		ok = sqlite_own(own, job, job->reads ? "begin" : "begin immediate");
 	for (size_t i = 0; ok && i < job->n_statements; i++) {

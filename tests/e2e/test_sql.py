@@ -34,6 +34,8 @@ routes:
     reply: { status: 201, json: { row: "${q.row}", affected: "${q.affected}", last_id: "${q.last_id}" } }
     on_error:
       sql_error: { status: 409, json: { code: "${error.code}", state: "${error.sqlstate}", task: "${error.task}" } }
+  POST /table: { tasks: { q: { sql: shop, query: "create table if not exists other (a primary key) without rowid" } }, reply: { json: { affected: "${q.affected}", last_id: "${q.last_id}" } } }
+  POST /other/{a}: { tasks: { q: { sql: shop, query: "insert into other values (:a)", args: { a: "${path.a}" } } }, reply: { json: { affected: "${q.affected}", last_id: "${q.last_id}" } } }
   GET /error: { tasks: { q: { sql: shop, query: select * from nowhere } }, reply: ok }
   GET /twice: { tasks: { q: { sql: shop, query: "select 1 as a, 2 as a" } }, reply: ok, on_error: { sql_error: "${error.detail}" } }
   GET /many: { tasks: { q: { sql: shop, max_rows: 10, query: "with recursive n (i) as (select 1 union all select i + 1 from n limit 11) select * from n" } }, reply: ok }
@@ -95,6 +97,13 @@ def test_a_row_is_the_first_and_null_without_one(leat):
     assert daemon.get("/item/2").json() == {"row": {"id": 2, "name": "pear"}, "rows": [{"id": 2, "name": "pear"}],
                                             "name": "pear", "n": 1, "affected": None, "last_id": None}
     assert daemon.get("/item/3").json() == {"row": None, "rows": [], "name": None, "n": 0, "affected": None, "last_id": None}
+
+
+def test_what_a_statement_has_done_is_not_what_the_one_before_it_has(leat):
+    daemon = start(leat)
+    assert daemon.post_json("/item", {"name": "plum"}).json()["affected"] == 1
+    assert daemon.post("/table").json() == {"affected": 0, "last_id": None}
+    assert daemon.post("/other/x").json() == {"affected": 1, "last_id": None}  # its table has no numbers
 
 
 def test_values_are_bound_and_never_sql(leat):

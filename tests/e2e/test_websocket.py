@@ -234,6 +234,32 @@ routes:
         usual.close()
 
 
+def test_a_client_that_takes_long_to_read_a_message_is_not_given_up_since_the_ping_is_behind_it(leat):
+    daemon = leat("routes: { GET /ws: { websocket: { max: 8m, ping: 300ms, pong: 3s, on_message: { reply: '${message.text}' } } } }")
+    client = daemon.connect(receive_buffer=65536)
+    client.send(HANDSHAKE.format(path="/ws"))
+    assert client.head().status == 101
+
+    def next_head():
+        while (head := client._exactly(2)) == b"\x89\x00":
+            client.send(b"\x8a\x80" + bytes(4))
+        return head
+
+    size = 6 << 20
+    client.send(b"\x81\xff" + size.to_bytes(8, "big") + bytes(4) + b"z" * size)
+    assert next_head() == b"\x81\x7f"
+    left, end = size - len(client.buf) + 8, time.monotonic() + 3.5
+    client.buf = b""
+    while time.monotonic() < end:  # a little now and then, for longer than ping and pong
+        left -= len(client.sock.recv(8192))
+        time.sleep(0.01)
+    while left > 0:
+        left -= len(client.sock.recv(min(left, 262144)))
+    client.send(b"\x81\x81" + bytes(4) + b"x")
+    assert next_head() == b"\x81\x01"
+    client.close()
+
+
 HANDSHAKE = ("GET {path} HTTP/1.1\r\nHost: leat.test\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 

@@ -114,6 +114,8 @@ static void what_changes_the_connection_is_refused(void)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		refuses(SQL_POSTGRES, texts[i], "would change");
 	refuses(SQL_POSTGRES, "pragma x", "would change");
+	refuses(SQL_MYSQL, "xa begin 'a'", "would change");
+	refuses(SQL_MYSQL, "flush tables with read lock", "would change");
 	is_true(compile(SQL_SQLITE, "pragma table_info(x)"));
 	refuses(SQL_MYSQL, "select 1 /*! into outfile 'x' */", "is run by the server");
 }
