@@ -7,11 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum {
-	SEND_TRIES = 4, /* an actor that ends while it is sent to is made anew */
-	LINK_WAITING_MAX =
-		100000, /* messages of an actor, where ends on other hosts are told no more */
-};
+enum { SEND_TRIES = 4 }; /* an actor that ends while it is sent to is made anew */
 
 /* ------------------------------------------------------------ one message */
 
@@ -244,12 +240,12 @@ enum error_code actor_error(int error, const char **ret_detail)
 
 /* ------------------------------------------------------------ links */
 
-/* What is told waits beyond the mailbox's bounds: how much of it, no other host decides. */
+/* What is told waits beyond the mailbox's bounds: that much and no more of what other hosts tell. */
 static bool link_is_flooded(struct actors *actors, const struct actor_spec *spec)
 {
 	struct actor_group *group = actors_group(actors, spec->name);
 	bool flooded = atomic_load_explicit(&group->n_messages, memory_order_relaxed) >=
-		       LINK_WAITING_MAX;
+		       ACTOR_MESSAGES_MAX;
 
 	if (flooded)
 		atomic_fetch_add_explicit(&group->n_refused, 1, memory_order_relaxed);

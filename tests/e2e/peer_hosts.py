@@ -211,9 +211,11 @@ class Stranger:
         return struct.pack(">QIB", number, timeout_ms, 1) + text(actor) + text(handler) + text(b"") + text(b"") + value
 
     def is_refused(self):
+        """The connection ends; and before there is a heartbeat, whose silence would end any."""
         try:
-            while True:
-                self.frame()
+            while self.frame()[0] != 20:
+                pass
+            return False
         except (Closed, ConnectionError):
             return True
 

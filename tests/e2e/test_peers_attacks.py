@@ -7,12 +7,16 @@ import threading
 import pytest
 
 from databases import free_port
-from leat import SLOW, TIMEOUT, await_true
+from leat import FLAVOR, SLOW, TIMEOUT, await_true
 from peer_hosts import BETA, KEY, LINKED, Pair, Stranger, peer
 
 SHAKING_MAX = 256  # TRUNK_SHAKING_MAX
 
 ASKING = BETA + "  POST /ask: { tasks: { t: { ask: x@alpha, handler: y } }, reply: { json: \"${t}\" } }\n"
+
+
+def grown(daemon, memory_kib):
+    return daemon.memory_kib() - memory_kib if FLAVOR == "release" else 0  # sanitizers keep what was freed
 
 
 def text16(one):
@@ -85,7 +89,7 @@ def test_another_host_is_linked_to_so_many_actors_and_no_more(beta, alpha):
     for n in range(1001):
         alpha.send(22, text16(b"a%d" % n))
     assert alpha.is_refused()
-    assert beta.memory_kib() < memory + 8192
+    assert grown(beta, memory) < 8192
 
 
 def test_a_message_is_withdrawn_by_its_number_and_the_others_are_answered(beta, alpha):
@@ -141,7 +145,7 @@ def test_who_reads_no_answers_is_let_go_with_what_he_would_read(stage):
             if "does not read what it is sent" in beta.stderr:
                 break
             alpha.send(16, alpha.message(n + 1, b"counter", b"twice", b'"' + b"x" * 600 + b'"'))
-    assert beta.memory_kib() < memory + 32768
+    assert grown(beta, memory) < 32768
     beta.await_line("does not read what it is sent")
     alpha.sock.close()
 
@@ -155,14 +159,62 @@ def test_ends_that_another_host_makes_up_take_so_much_memory_and_no_more(stage):
     alpha.enter(key="")
     body = text16(b"frail") + text16(b"frail") + b"\6failed"
     alpha.sock.settimeout(60 * SLOW)
-    for first in range(1, 160001, 1000):
+    for first in range(1, 16001, 1000):
         alpha.sock.sendall(b"".join(struct.pack(">IBQ", 9 + len(body), 24, n) + body for n in range(first, first + 1000)))
     alpha.send(20, b"12345678")
     alpha.until(21)
     watcher = [one for one in beta.admin("GET", "/v1/actors").json()["actors"] if one["name"] == "watcher"][0]
-    assert watcher["refused"] >= 50000
-    assert beta.memory_kib() < memory + 65536
+    assert watcher["refused"] >= 5000
+    assert grown(beta, memory) < 16384
     alpha.sock.close()
+
+
+def test_an_end_that_is_said_again_is_heard_once(stage):
+    beta = stage.leat(BETA.replace("routes:", LINKED.replace("beta", "alpha") + "routes:"), PORT=free_port(), KEY=KEY, MORE="")
+    for numbers in ((1, 1, 2), (1, 2, 3)):  # the same process, connected again
+        alpha = Stranger(beta.port)
+        alpha.enter()
+        for number in numbers:
+            alpha.send(24, struct.pack(">Q", number) + text16(b"frail") + text16(b"frail/%d" % number) + b"\6failed")
+        assert struct.unpack(">Q", alpha.until(26)[1])[0] <= numbers[-1]
+        alpha.send(20, b"12345678")
+        alpha.until(21)
+        alpha.sock.close()
+    await_true(lambda: beta.get("/watcher/get").json() == "".join(f"frail/{n}@alpha=failed " for n in (1, 2, 3)))
+
+
+def test_so_many_messages_of_another_host_are_in_work_and_no_more(stage):
+    conf = BETA.replace("shutdown: 5s", "shutdown: 100ms").replace("  counter:\n", "  counter:\n    mailbox: { messages: 5000 }\n")
+    beta = stage.leat(conf, PORT=free_port(), KEY=KEY, MORE=", messages: 6")
+    alpha = Stranger(beta.port)
+    alpha.enter()
+    for number in range(1, 1034):
+        alpha.send(16, alpha.message(number, b"counter", b"await"))
+    answers = [alpha.until(18)[1] for _ in range(3)]
+    assert [struct.unpack(">Q", one[:8])[0] for one in answers] == [1031, 1032, 1033]
+    assert all(b"queue_full" in one for one in answers)
+    alpha.sock.close()
+
+
+def test_no_more_messages_are_on_their_way_than_the_window_has(stage):
+    conf = BETA + "  POST /many: { body: { type: json }, timeout: 60s, tasks: { t: { send: x@alpha, handler: y, each: \"${body}\", concurrency: 256 } } }\n"
+    beta = stage.leat(conf, PORT=free_port(), KEY=KEY, MORE="")
+    alpha = Stranger(beta.port)
+    alpha.enter()
+    threads = [threading.Thread(target=lambda: beta.post_json("/many", list(range(256)))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 1025):
+        assert alpha.until(16)[1][:8] == struct.pack(">Q", number)
+    await_true(lambda: peer(beta, "alpha")["queued"] == 256)
+    alpha.send(20, b"12345678")
+    assert alpha.frame()[0] == 21  # and no message before it
+    alpha.send(17, struct.pack(">Q", 1024))
+    for number in range(1025, 1281):
+        assert alpha.until(16)[1][:8] == struct.pack(">Q", number)
+    alpha.sock.close()
+    for thread in threads:
+        thread.join(TIMEOUT)
 
 
 def test_a_long_text_of_a_failure_does_not_end_the_connection(stage):

@@ -1,5 +1,8 @@
 """tests/e2e/test_peers_loss.py: at most once, in order, and nothing lost unsaid: whatever becomes of the connection, and
 of the processes at its ends."""
+import hashlib
+import hmac
+import socket
 import struct
 import threading
 
@@ -151,7 +154,7 @@ def test_the_ask_that_is_handled_while_the_connection_is_cut_is_in_doubt_and_han
     assert answers[0].json()["code"] == "unavailable"
     assert peer(both.here, "there")["lost"] == 1
     both.there.post("/go")
-    await_true(lambda: both.ask("last").status == 200)
+    assert both.ask("last").status == 200  # it waits for the next try
     assert both.seen() in (["first", "last"], ["first", "held", "last"])
 
 
@@ -174,6 +177,50 @@ def test_the_end_of_an_actor_is_told_once_also_when_the_connection_is_lost_with_
     assert pair.beta.post_json("/frail/fall", 3).json()["code"] == "fallen"
     await_true(lambda: pair.told().count("frail@beta=failed") == 3)
     assert "frail@beta=no_connection" not in pair.told()
+
+
+def dialled_and_proven(listener, key):
+    """Takes a connection of a daemon, and lets it prove itself; says no WELCOME."""
+    sock = listener.accept()[0]
+    sock.settimeout(TIMEOUT)
+    data = sock.makefile("rb")
+    while data.readline() != b"\r\n":
+        pass
+    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: leat-peer/1\r\n\r\n")
+    hello = data.read(struct.unpack(">I", data.read(4))[0])
+    ours, names = bytes(40), hello[42:]
+    said = b"\x0bleat-peer/1\x07accepts" + names + hello[34:42] + hello[2:34] + ours[32:] + ours[:32]
+    proof = hmac.new(key.encode(), said, hashlib.sha256).digest()
+    sock.sendall(struct.pack(">IB", 105, 2) + ours + proof + bytes(32))
+    assert data.read(5) == struct.pack(">IB", 33, 3)
+    return sock, data
+
+
+@pytest.mark.parametrize("ours, theirs, answer", [(b"a", b"b", 5), (b"b", b"a", 4)])
+def test_of_two_connections_at_the_same_time_the_one_that_the_lesser_name_makes_is_left(stage, ours, theirs, answer):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(TIMEOUT)
+        daemon = stage.leat(f"""
+listen: 127.0.0.1:@PORT@
+peers: {{ {theirs.decode()}: {{ as: {ours.decode()}, key: {KEY}, address: "127.0.0.1:{listener.getsockname()[1]}", connect: always }} }}
+""", PORT=free_port())
+        sock, data = dialled_and_proven(listener, KEY)
+        stranger = Stranger(daemon.port, name=theirs, to=ours)
+        stranger.hello()
+        stranger.send(3, stranger.proof(b"connects"))
+        stranger.keys = [stranger.proof(b"seals of who connects"), stranger.proof(b"seals of who accepts")]
+        assert stranger.frame()[0] == answer  # REFUSED, or WELCOME
+        for one in (stranger.sock, data, sock):
+            one.close()
+
+
+def test_another_process_in_the_place_of_a_host_is_told_of_before_its_grace_is_over(stage):
+    pair = Pair(stage, more=", heartbeat: 60s, grace: 60s", links=LINKED)
+    await_true(lambda: "nobody@beta=no_actor" in pair.told())
+    pair.beta.restart()
+    await_true(lambda: "frail@beta=no_connection" in pair.told())
+    await_true(lambda: pair.told().count("nobody@beta=no_actor") == 2, what="and asked anew")
+    assert pair.told().count("frail@beta=no_connection") == 1
 
 
 def test_a_deadline_goes_with_the_message_and_no_clocks_are_compared(stage):
