@@ -166,7 +166,8 @@ static void producer_end(void *arg)
 					       ? producer->end_ns
 					       : kept_ns))
 		producer_poll(producer, 50);
-	n_left = atomic_load(&stats->queued) - atomic_load(&stats->kept);
+	n_left = MIN(atomic_load(&stats->queued) - atomic_load(&stats->kept),
+		     rd_kafka_outq_len(producer->client));
 	if (n_left > 0)
 		log_warning("kafka messages are given up name=%s messages=%d",
 			    producer->kafka->name.ptr, n_left);
@@ -188,12 +189,20 @@ static void producer_retire(struct kafka_producer *producer, uint64_t end_ms)
 	kafka_end_start(producer_end, producer);
 }
 
-/* A topic that the producer knows from now on. NULL: it knows too many. */
+/* librdkafka forgets no topic, and asks brokers about all of them: one whose names come from requests is
+ * of no use any more when it knows as many as it may. What it was given has to be out first, or newer
+ * messages would pass older ones. */
+static bool producer_is_full(const struct kafka_producer *producer)
+{
+	return producer->topics.n_items >= KAFKA_TOPICS_MAX;
+}
+
+/* A topic that the producer knows from now on. NULL: it is full. */
 static rd_kafka_topic_t *producer_topic(struct kafka_producer *producer, struct str name)
 {
 	rd_kafka_topic_t *topic = map_find(&producer->topics, name);
 
-	if (topic || producer->topics.n_items >= KAFKA_TOPICS_MAX)
+	if (topic || producer_is_full(producer))
 		return topic;
 	topic = rd_kafka_topic_new(producer->client, name.ptr, NULL);
 	if (topic)
@@ -211,16 +220,18 @@ static void producer_listen(struct kafka_producer *producer, int wake_fd)
 	rd_kafka_queue_io_event_enable(producer->queue, wake_fd, &one, sizeof(one));
 }
 
-/* A producer that librdkafka has declared of no use (a broker has lost what it had acknowledged):
- * another takes its place, with the messages that come from now on. */
-static void kafka_replace_fatal(struct kafka *kafka, enum kafka_acks acks)
+/* Another takes its place, with the messages that come from now on: of one that librdkafka has declared
+ * of no use (a broker has lost what it had acknowledged), or that is full and has nothing to do. */
+static void kafka_replace(struct kafka *kafka, enum kafka_acks acks, bool failed)
 {
-	struct kafka_producer *producer, *before;
+	struct kafka_producer *producer = NULL, *before;
 	char why[KAFKA_PROBLEM_MAX];
 
 	lock_acquire(&kafka->lock);
 	before = kafka->producers[acks];
-	producer = kafka->stopping ? NULL : producer_create(kafka, acks, why, sizeof(why));
+	if (!kafka->stopping &&
+	    (failed || (producer_is_full(before) && rd_kafka_outq_len(before->client) == 0)))
+		producer = producer_create(kafka, acks, why, sizeof(why));
 	if (producer) {
 		kafka->producers[acks] = producer;
 		producer_listen(producer, kafka->wake_fd);
@@ -228,8 +239,13 @@ static void kafka_replace_fatal(struct kafka *kafka, enum kafka_acks acks)
 	lock_release(&kafka->lock);
 	if (!producer)
 		return;
-	log_warning("kafka producer has failed for good name=%s, going on with another",
-		    kafka->name.ptr);
+	if (failed)
+		log_warning("kafka producer has failed for good name=%s, going on with another",
+			    kafka->name.ptr);
+	else
+		log_info("kafka producer knows too many topics name=%s topics=%d, going on with "
+			 "another",
+			 kafka->name.ptr, KAFKA_TOPICS_MAX);
 	producer_retire(before, 0);
 }
 
@@ -256,8 +272,8 @@ static void kafka_drain(struct kafka *kafka)
 			continue;
 		while (n_left > 0 && producer_poll(producer, 0))
 			n_left--;
-		if (rd_kafka_fatal_error(producer->client, why, sizeof(why)))
-			kafka_replace_fatal(kafka, (enum kafka_acks)i);
+		kafka_replace(kafka, (enum kafka_acks)i,
+			      rd_kafka_fatal_error(producer->client, why, sizeof(why)));
 	}
 	if (n_left == 0)
 		loop_ready_next(atomic_load(&kafka->home), &kafka->more);
@@ -429,8 +445,10 @@ static bool kafka_produce_locked(struct kafka *kafka, enum kafka_acks acks,
 	if (kafka_settle(kafka, send->loop) < 0)
 		return send_refuse(send, ERROR_UNAVAILABLE, "there is no descriptor for it");
 	topic = producer_topic(producer, message->topic);
-	if (!topic)
-		return send_refuse(send, ERROR_UNAVAILABLE, "there are too many topics");
+	if (!topic) {
+		eventfd_write(kafka->wake_fd, 1); /* it may have nothing to do by now */
+		return send_refuse(send, ERROR_UNAVAILABLE, "there are too many topics at once");
+	}
 	count_queued(kafka, send, 1);
 	error = producer_give(producer, topic, message, send);
 	if (!error)

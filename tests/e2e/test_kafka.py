@@ -292,3 +292,23 @@ def test_options_reach_librdkafka(leat, cluster):
     daemon = leat(CONF.replace("timeout: @TIMEOUT@", "compression: gzip, options: { batch.num.messages: 1 }"), BROKERS=cluster.bootstrap)
     assert send(daemon, "t", "x" * 1000).status == 200
     assert cluster.read("t", 1)[0].value == b"x" * 1000
+
+
+def test_names_that_requests_make_up_do_not_use_a_producer_up(leat, cluster):
+    """librdkafka forgets no topic: a producer that knows a thousand makes room for another, when it has nothing to do."""
+    daemon = leat('''
+kafka: { bus: { brokers: ["@BROKERS@"], timeout: @TIMEOUT@ } }
+routes:
+  POST /each/{word}:
+    body: { type: json }
+    tasks: { all: { kafka: bus, topic: "${path.word}${item}", message: "${item}", each: "${body}", concurrency: 100 } }
+    reply: { json: "${len(all.results)}" }
+''', BROKERS=cluster.bootstrap, TIMEOUT=f"{30 * SLOW}s")
+
+    def send_to(word, numbers):
+        return daemon.post(f"/each/{word}", json.dumps(list(numbers)), headers=JSON)
+    assert send_to("made", range(1000)).json() == 1000
+    daemon.await_line("kafka producer knows too many topics name=bus topics=1000, going on with another")
+    assert send_to("real", range(3)).json() == 3
+    assert [m.value for m in cluster.read("real2", 1)] == [b"2"]
+    assert "given up" not in daemon.stderr
