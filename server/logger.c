@@ -291,13 +291,20 @@ int logger_start(const struct logger_settings *settings)
 	return 0;
 }
 
-void logger_stop(void)
+void logger_end(void)
 {
 	if (!logger.started)
 		return;
 	atomic_store(&logger.stopping, true);
 	logger_wake();
 	logger_thread_join();
+}
+
+void logger_stop(void)
+{
+	if (!logger.started)
+		return;
+	logger_end();
 	log_set_sink(NULL);
 	logger_fini();
 	logger.started = false;

@@ -23,8 +23,11 @@ int logger_start(const struct logger_settings *settings);
  * stays and the error is returned. Main thread. */
 int logger_set(const struct logger_settings *settings);
 void logger_reopen(void); /* SIGUSR1: opens the access file anew. Main thread */
-void logger_stop(
-	void); /* writes what is in the rings, ends the thread. Main thread, loops are gone */
+
+/* Writes what is in the rings, and ends the thread. Main thread; others may still write lines, which
+ * nobody reads any more, so that the process has to end. */
+void logger_end(void);
+void logger_stop(void); /* the same, and frees all of it. Main thread, loops are gone */
 
 /* Gives this thread a ring; at the start of each loop thread. */
 void logger_attach(void);

@@ -146,7 +146,7 @@ static void server_give_up(struct timer *timer)
 {
 	(void)timer;
 	log_warning("shutdown not clean, leaving what is left behind");
-	logger_stop();
+	logger_end(); /* its locks are in use by the loops, which go on */
 	_exit(1);
 }
 
