@@ -24,7 +24,7 @@ const struct setting events_keys[] = {
 	{ "history_max", SETTING_SIZE, AT(kept_bytes), "256k", "The same in bytes.", .min = 0,
 	  .max = INT64_C(16) << 20 },
 	{ "history_age", SETTING_DURATION, AT(age_ms), "1d", "The same in time.", .min = 1,
-	  .max = INT64_C(365 * 86400000) },
+	  .max = INT64_C(365) * 86400000 },
 	{ "keep", SETTING_DURATION, AT(keep_ms), "1m",
 	  "How long they are kept when nobody subscribes to the topic any more.", .min = 0,
 	  .max = INT64_C(86400000) },

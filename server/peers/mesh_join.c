@@ -118,7 +118,7 @@ static void mesh_after_loss(struct mesh *mesh, bool left) HOLDS(mesh->lock)
 		mesh->n_failed = 0;
 	else
 		mesh->n_failed++;
-	mesh->retry_ns = mesh->n_failed > left
+	mesh->retry_ns = mesh->n_failed > (left ? 1u : 0u)
 				 ? now_ns + backoff_ns(MESH_RETRY_FIRST_MS, MESH_RETRY_MAX_MS,
 						       mesh->n_failed)
 				 : 0;
