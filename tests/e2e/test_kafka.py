@@ -305,6 +305,8 @@ routes:
     reply: { json: "${len(all.results)}" }
 ''', BROKERS=cluster.bootstrap, TIMEOUT=f"{30 * SLOW}s")
 
+    cluster.topic("real2")  # one partition
+
     def send_to(word, numbers):
         return daemon.post(f"/each/{word}", json.dumps(list(numbers)), headers=JSON)
     assert send_to("made", range(1000)).json() == 1000
