@@ -301,10 +301,12 @@ static void self_on_failure(struct actor_self *self, const struct actor_spec *sp
 	self->n_failures++;
 	self->ready_ns =
 		clock_monotonic_ns() + backoff_ns(PAUSE_FIRST_MS, PAUSE_MAX_MS, self->n_failures);
-	if (spec->restart == RESTART_STOP)
+	if (spec->restart == RESTART_STOP) {
 		self->stopped = true;
-	else if (!is_init)
-		self_reset(self, spec), self->unsaved = !spec->persists;
+	} else if (!is_init) {
+		self_reset(self, spec);
+		self->unsaved = !spec->persists;
+	}
 	log_warning("actor %s name=%s failures=%u",
 		    self->stopped ? "stopped"
 		    : is_init     ? "not ready"
