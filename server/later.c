@@ -4,13 +4,11 @@
 #define AT(field) offsetof(struct later_config, field)
 const struct setting later_sections[] = {
 	{ "queues", SETTING_NODE, AT(ignored),
-	  .help = "there is no section queues: queues for computing are declared in compute, "
-		  "queues "
-		  "of messages in shared" },
+	  .help = "there is no section queues: queues for computing are declared in "
+		  "compute, queues of messages in shared" },
 	{ "metrics", SETTING_NODE, AT(ignored),
-	  .help = "there is no section metrics: GET /metrics on the admin listener has them; "
-		  "remove "
-		  "it" },
+	  .help = "there is no section metrics: GET /metrics on the admin listener has "
+		  "them; remove it" },
 	{ "tests", SETTING_NODE, AT(ignored),
 	  .help = "the section tests is not in this version of leat yet; remove it" },
 	SETTINGS_END

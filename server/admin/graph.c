@@ -106,6 +106,8 @@ static const struct flow *picture_find_handler(const struct generation *generati
 
 static struct picture picture_find(const struct generation *generation, struct str name)
 {
+	const struct flow *handler = picture_find_handler(generation, name);
+
 	for (size_t i = 0; i < generation->n_routes; i++)
 		if (str_eq(generation->routes[i]->pattern.text, name))
 			return (struct picture){ generation->routes[i]->flow,
@@ -113,9 +115,7 @@ static struct picture picture_find(const struct generation *generation, struct s
 	for (size_t i = 0; i < generation->n_jobs; i++)
 		if (str_eq(generation->jobs[i]->name, name))
 			return (struct picture){ generation->jobs[i]->flow, NULL };
-	if (picture_find_handler(generation, name))
-		return (struct picture){ picture_find_handler(generation, name), NULL };
-	return (struct picture){ map_find(&generation->flows, name), NULL };
+	return (struct picture){ handler ? handler : map_find(&generation->flows, name), NULL };
 }
 
 static struct live_view picture_view(const struct picture *picture)

@@ -28,6 +28,7 @@ struct kafka_producer {
 	rd_kafka_t *client;
 	rd_kafka_queue_t *queue; /* of its events */
 	struct map topics;       /* name to rd_kafka_topic_t * */
+	atomic_bool full;        /* it knows as many as it may */
 	uint64_t end_ns;         /* of its thread at the end */
 };
 
@@ -194,7 +195,7 @@ static void producer_retire(struct kafka_producer *producer, uint64_t end_ms)
  * messages would pass older ones. */
 static bool producer_is_full(const struct kafka_producer *producer)
 {
-	return producer->topics.n_items >= KAFKA_TOPICS_MAX;
+	return atomic_load_explicit(&producer->full, memory_order_relaxed);
 }
 
 /* A topic that the producer knows from now on. NULL: it is full. */
@@ -208,6 +209,8 @@ static rd_kafka_topic_t *producer_topic(struct kafka_producer *producer, struct 
 	if (topic)
 		map_set(&producer->topics,
 			(struct str){ mem_strndup(name.ptr, name.len), name.len }, topic);
+	if (producer->topics.n_items >= KAFKA_TOPICS_MAX)
+		atomic_store(&producer->full, true);
 	return topic;
 }
 
@@ -266,14 +269,16 @@ static void kafka_drain(struct kafka *kafka)
 
 	for (size_t i = 0; i < KAFKA_N_ACKS; i++) {
 		struct kafka_producer *producer = kafka_producer_of(kafka, i);
+		bool failed;
 		char why[8];
 
 		if (!producer)
 			continue;
 		while (n_left > 0 && producer_poll(producer, 0))
 			n_left--;
-		kafka_replace(kafka, (enum kafka_acks)i,
-			      rd_kafka_fatal_error(producer->client, why, sizeof(why)));
+		failed = rd_kafka_fatal_error(producer->client, why, sizeof(why));
+		if (failed || producer_is_full(producer))
+			kafka_replace(kafka, (enum kafka_acks)i, failed);
 	}
 	if (n_left == 0)
 		loop_ready_next(atomic_load(&kafka->home), &kafka->more);

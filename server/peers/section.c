@@ -42,13 +42,11 @@ const struct setting peer_keys[] = {
 	  "whoever says its name is believed.",
 	  .choices = auth_choices },
 	{ "subject", SETTING_TEXT, AT(subject),
-	  .help = "With auth: tls, the subject of the certificate that it shows when it connects, "
-		  "as "
-		  "${tls.client.subject} tells it: CN=shop,O=Example." },
+	  .help = "With auth: tls, the subject of the certificate that it shows when it "
+		  "connects, as ${tls.client.subject} tells it: CN=shop,O=Example." },
 	{ "actors", SETTING_TEXTS, AT(actors),
-	  .help = "The names (without keys) of those of our actors that it may send to and be "
-		  "linked "
-		  "to; all when not said, none with []." },
+	  .help = "The names (without keys) of those of our actors that it may send to and "
+		  "be linked to; all when not said, none with []." },
 	{ "tls", SETTING_MAP, AT(tls),
 	  .help = "Its address is of a listener with TLS: how it is believed.",
 	  .keys = upstream_tls_keys },

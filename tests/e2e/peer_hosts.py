@@ -308,3 +308,14 @@ class Networks:
         ending = [subprocess.Popen(["ip", "netns", "del", name], stderr=subprocess.DEVNULL) for name in self.names]
         for one in ending:  # each waits for the kernel
             one.wait()
+
+
+def stalls(stage):
+    """What bytes pass through, in a list when it is there; and what puts it in front of a port."""
+    between = []
+
+    def through(port):
+        between.append(Stalling(port))
+        stage.backends.append(between[0])
+        return between[0].port
+    return between, through

@@ -11,7 +11,7 @@ import pytest
 from certs import Certs
 from databases import free_port
 from leat import SLOW, TIMEOUT, await_true, check
-from peer_hosts import ALPHA, BEAT, BETA, GRACE, KEY, LINKED, Networks, Pair, Stalling, Stranger, peer
+from peer_hosts import ALPHA, BEAT, BETA, GRACE, KEY, LINKED, Networks, Pair, Stranger, peer, stalls
 
 # ------------------------------------------------------------------ messages and answers
 
@@ -201,12 +201,7 @@ def test_a_host_that_is_killed_fails_what_was_asked_tells_the_linked_and_comes_b
 
 
 def test_a_connection_that_stalls_is_noticed_and_made_anew(stage):
-    between = []
-
-    def through(port):
-        between.append(Stalling(port))
-        stage.backends.append(between[0])
-        return between[0].port
+    between, through = stalls(stage)
     pair = Pair(stage, more=f", heartbeat: {BEAT}, grace: {GRACE}, timeout: {BEAT}", links=LINKED, through=through)
     await_true(lambda: pair.code("add", 1) is None)
     await_true(lambda: "nobody@beta=no_actor" in pair.told())

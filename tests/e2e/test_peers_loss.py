@@ -10,7 +10,7 @@ import pytest
 
 from databases import free_port
 from leat import SLOW, TIMEOUT, Daemon, await_true
-from peer_hosts import KEY, LINKED, Pair, Stalling, Stranger, peer
+from peer_hosts import KEY, LINKED, Pair, Stranger, peer, stalls
 from upgrades import own_program, upgrade
 
 HERE = """
@@ -118,12 +118,7 @@ def run(both, turns, during, path="ask/put", n=4):
 
 
 def test_what_is_asked_while_the_connection_is_cut_is_handled_once_or_not_and_in_order(stage):
-    between = []
-
-    def through(port):
-        between.append(Stalling(port))
-        stage.backends.append(between[0])
-        return between[0].port
+    between, through = stalls(stage)
     both = Both(stage, through)
     threads = run(both, 3, lambda _: between[0].cut())
     assert peer(both.here, "there")["connects"] >= 3
@@ -137,12 +132,7 @@ def test_what_is_asked_while_the_connection_is_cut_is_handled_once_or_not_and_in
 
 
 def test_the_ask_that_is_handled_while_the_connection_is_cut_is_in_doubt_and_handled_at_most_once(stage):
-    between = []
-
-    def through(port):
-        between.append(Stalling(port))
-        stage.backends.append(between[0])
-        return between[0].port
+    between, through = stalls(stage)
     both = Both(stage, through)
     assert both.ask("first").status == 200
     answers = []
@@ -159,12 +149,7 @@ def test_the_ask_that_is_handled_while_the_connection_is_cut_is_in_doubt_and_han
 
 
 def test_the_end_of_an_actor_is_told_once_also_when_the_connection_is_lost_with_the_word_of_it(stage):
-    between = []
-
-    def through(port):
-        between.append(Stalling(port))
-        stage.backends.append(between[0])
-        return between[0].port
+    between, through = stalls(stage)
     pair = Pair(stage, more=", heartbeat: 60s, grace: 60s", links=LINKED, through=through)
     await_true(lambda: "nobody@beta=no_actor" in pair.told())
     for n in (1, 2):

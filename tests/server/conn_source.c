@@ -6,6 +6,7 @@
 #include "server/connection.h"
 #include "server/server.h"
 #include "tests/lib/tap.h"
+#include "tests/server/one_file.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -35,8 +36,8 @@ static struct told {
 
 static struct server server;
 static struct worker *worker;
-static struct generation *generation;
-static char folder[64], path[96], piece[PIECE_MAX];
+static struct one_file one;
+static char piece[PIECE_MAX];
 static int client_fd;
 static struct buf got;
 static bool ended;
@@ -105,32 +106,18 @@ static void serve(struct request *request)
 
 /* ------------------------------------------------------------ the server */
 
+static const char conf_text[] =
+	"log: { access: off }\nlimits: { total_memory: 64m }\ntimeouts: { write: 50ms }\n"
+	"routes:\n  /told: { tasks: { w: { wait: 1s } } }\n  GET /hello: { reply: hello }\n";
+
 static void make_server(void)
 {
-	struct diag diag;
-	FILE *file;
+	struct generation *generation;
 
 	log_set_level(LOG_ERROR);
 	signal(SIGPIPE, SIG_IGN);
-	snprintf(folder, sizeof(folder), "/tmp/leat-test-XXXXXX");
-	check(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/leat.yaml", folder);
-	file = fopen(path, "we");
-	check(file);
-	fprintf(file,
-		"listen: unix:%s/socket\nlog: { access: off }\nlimits: { total_memory: 64m }\n"
-		"timeouts: { write: 50ms }\n"
-		"routes:\n  /told: { tasks: { w: { wait: 1s } } }\n  GET /hello: { reply: hello "
-		"}\n",
-		folder);
-	fclose(file);
-	diag_init(&diag);
-	generation = generation_load(path, NULL, false, false, &diag);
-	diag_print(&diag, stderr);
-	check(generation);
-	diag_fini(&diag);
-	generation->listens[0].number = 1;
-	generation->n_refs = mem_zalloc(2 * sizeof(size_t));
+	one_file_load(&one, conf_text, 1);
+	generation = one.generation;
 	for (size_t i = 0; i < generation->n_routes; i++)
 		if (str_eq(generation->routes[i]->pattern.text, STR("/told")))
 			generation->routes[i]->native = serve;
@@ -150,9 +137,7 @@ static void forget_server(void)
 	homes_destroy(server.homes);
 	worker_destroy(worker);
 	free(server.workers);
-	generation_destroy(generation);
-	unlink(path);
-	rmdir(folder);
+	one_file_forget(&one);
 }
 
 /* ------------------------------------------------------------ the client */

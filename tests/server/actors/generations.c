@@ -27,7 +27,8 @@ static void section_make(struct actor_section *section, struct actor_spec *spec)
 	*section = (struct actor_section){ .n_specs = 1, .n_own = 1, .specs = spec };
 }
 
-static void setup(void)
+/* One loop has the generation, the other has not. */
+static void setup(struct actor_section *section, struct actor_spec *spec)
 {
 	world_init(&world);
 	actors = actors_create(2, NULL);
@@ -35,6 +36,8 @@ static void setup(void)
 		is_int(loop_create(&loops[i]), 0);
 	ahead = actors_add_loop(actors, &(const struct actor_host){ .loop = loops[0] });
 	behind = actors_add_loop(actors, &(const struct actor_host){ .loop = loops[1] });
+	section_make(section, spec);
+	actor_loop_set(ahead, NULL, NUMBER, section, 1 << 20, NULL);
 }
 
 static void teardown(void)
@@ -64,31 +67,40 @@ static bool shown(const char *text)
 	return is;
 }
 
+static struct future *ask_from_ahead(const struct actor_spec *spec)
+{
+	const struct actor_send send = { .name = spec->name, .handler = STR("none") };
+	enum error_code code = ERROR_NONE;
+	const char *detail;
+	struct future *future = actors_send(ahead, &send, true, &code, &detail);
+
+	is_true(future != NULL);
+	return future;
+}
+
+static void is_not_found(struct future *future)
+{
+	while (future_state(future) == FUTURE_PENDING)
+		turn();
+	is_int(((const struct actor_answer *)future_value(future))->code, ERROR_NOT_FOUND);
+	future_unref(future);
+}
+
 static void one_that_a_message_of_a_newer_loop_makes_has_its_state(void)
 {
 	struct actor_section section;
 	struct actor_spec spec;
-	struct actor_send send = { .handler = STR("none") };
-	enum error_code code = ERROR_NONE;
-	const char *detail;
 	struct future *future;
 
-	setup();
-	section_make(&section, &spec);
-	send.name = spec.name;
-	actor_loop_set(ahead, NULL, NUMBER, &section, 1 << 20, NULL);
-	future = actors_send(ahead, &send, true, &code, &detail);
-	is_true(future != NULL);
+	setup(&section, &spec);
+	future = ask_from_ahead(&spec);
 	for (unsigned i = 0; !shown("\"in_work\":true") && i < 1000; i++)
 		turn();
 	is_true(shown("\"in_work\":true")); /* it waits for its loop to know it */
 	is_true(shown("\"state_bytes\":0"));
 	actor_loop_set(behind, NULL, NUMBER, &section, 1 << 20, NULL);
-	while (future_state(future) == FUTURE_PENDING)
-		turn();
-	is_int(((const struct actor_answer *)future_value(future))->code, ERROR_NOT_FOUND);
+	is_not_found(future);
 	is_true(shown("\"state_bytes\":4,"));
-	future_unref(future);
 	teardown();
 }
 
@@ -97,21 +109,12 @@ static void one_that_no_generation_knows_any_more_goes(void)
 	static const struct actor_section nothing;
 	struct actor_section section;
 	struct actor_spec spec;
-	struct actor_send send = { .handler = STR("none") };
-	enum error_code code = ERROR_NONE;
-	const char *detail;
 	struct future *future;
 
-	setup();
-	section_make(&section, &spec);
-	send.name = spec.name;
-	actor_loop_set(ahead, NULL, NUMBER, &section, 1 << 20, NULL);
+	setup(&section, &spec);
 	actor_loop_set(behind, NULL, NUMBER + 1, &nothing, 1 << 20, NULL);
-	future = actors_send(ahead, &send, true, &code, &detail); /* it does not know that yet */
-	while (future_state(future) == FUTURE_PENDING)
-		turn();
-	is_int(((const struct actor_answer *)future_value(future))->code, ERROR_NOT_FOUND);
-	future_unref(future);
+	future = ask_from_ahead(&spec); /* it does not know that yet */
+	is_not_found(future);
 	for (uint64_t end_ns = clock_monotonic_ns() + 60 * NS_PER_S;
 	     shown("name") && clock_monotonic_ns() < end_ns;)
 		turn();

@@ -6,18 +6,17 @@
  * reads, so these have a pair each. */
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/memory.h"
 #include "core/task/home.h"
 #include "server/conn_source.h"
 #include "server/connection.h"
 #include "server/live/topics.h"
 #include "server/server.h"
 #include "tests/lib/tap.h"
+#include "tests/server/one_file.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,47 +33,26 @@ enum {
 };
 
 static struct server server;
-static struct generation *generation;
-static char folder[64], path[96];
+static struct one_file one;
 static unsigned n_streams, n_clients; /* the others are WebSockets */
 static int fds[N_SUBSCRIBERS];        /* what the clients read: first the streams' */
 
 /* ------------------------------------------------------------ the server */
 
-static void load(void)
-{
-	FILE *file;
-	struct diag diag;
-
-	snprintf(folder, sizeof(folder), "/tmp/leat-test-XXXXXX");
-	check(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/leat.yaml", folder);
-	file = fopen(path, "we");
-	check(file);
-	fprintf(file,
-		"listen: unix:%s/socket\nlog: { access: off }\nlimits: { total_memory: 1g }\n"
-		"timeouts: { idle: 10m, write: 10m }\nroutes:\n"
-		"  GET /events: { events: { subscribe: all, ping: 1h } }\n"
-		"  GET /ws: { websocket: { subscribe: all, ping: 1h } }\n"
-		"  GET /hello: { reply: hello }\n"
-		"  POST /publish: { body: { type: text }, tasks: { p: { publish: all, message: "
-		"\"${body}\" } }, reply: \"${p}\" }\n",
-		folder);
-	fclose(file);
-	diag_init(&diag);
-	generation = generation_load(path, NULL, false, false, &diag);
-	diag_print(&diag, stderr);
-	check(generation);
-	diag_fini(&diag);
-	generation->listens[0].number = 1;
-}
+static const char conf_text[] =
+	"log: { access: off }\nlimits: { total_memory: 1g }\n"
+	"timeouts: { idle: 10m, write: 10m }\nroutes:\n"
+	"  GET /events: { events: { subscribe: all, ping: 1h } }\n"
+	"  GET /ws: { websocket: { subscribe: all, ping: 1h } }\n"
+	"  GET /hello: { reply: hello }\n"
+	"  POST /publish: { body: { type: text }, tasks: { p: { publish: all, message: "
+	"\"${body}\" } }, reply: \"${p}\" }\n";
 
 static void make_server(size_t n_loops)
 {
 	struct loop *loops[N_LOOPS_MAX];
 
-	load();
-	generation->n_refs = mem_zalloc((n_loops + 1) * sizeof(size_t));
+	one_file_load(&one, conf_text, n_loops);
 	server = (struct server){ .n_workers = n_loops };
 	server.workers = mem_zalloc((n_loops + 1) * sizeof(struct worker *));
 	atomic_store(&server.memory.max, SIZE_MAX);
@@ -87,7 +65,7 @@ static void make_server(size_t n_loops)
 	server.topics = topics_create(loops, n_loops, &server.memory);
 	for (size_t i = 0; i < n_loops; i++) {
 		scheduler_set_homes(server.workers[i]->scheduler, server.homes);
-		worker_set_generation(server.workers[i], generation);
+		worker_set_generation(server.workers[i], one.generation);
 	}
 }
 
@@ -100,9 +78,7 @@ static void forget_server(void)
 		worker_destroy(server.workers[i]);
 	is_int((int64_t)atomic_load(&server.memory.used), 0);
 	free(server.workers);
-	generation_destroy(generation);
-	unlink(path);
-	rmdir(folder);
+	one_file_forget(&one);
 }
 
 static void turn(void)
