@@ -181,17 +181,19 @@ static void associated_begin(struct post *post)
 }
 
 /* The message is sent here and now, so that it stays in order; its answer is waited for on the actor's
- * loop. False: it was not sent. */
+ * loop. False: it was not sent. Once posted, `own` is the loop's: the answer may be there already, and
+ * `own` gone, before this has returned. */
 static bool associated_send(struct associated *own, struct leat_actor *actor,
 			    struct actor_mail *mail)
 {
 	struct loop *loop = actor_loop_loop(actor->foreign.home);
+	struct native_actors *actors = &own->library->actors;
 	bool sent = false;
 	int r;
 
-	lock_acquire(&own->library->actors.lock);
-	if (!own->library->actors.closing) {
-		own->library->actors.n_live++;
+	lock_acquire(&actors->lock);
+	if (!actors->closing) {
+		actors->n_live++;
 		own->future = promise_init(&mail->message.reply, loop);
 		actor_mail_count(mail);
 		r = actor_dispatch(actor->foreign.actor, &mail->message);
@@ -202,7 +204,7 @@ static bool associated_send(struct associated *own, struct leat_actor *actor,
 		loop_post(loop, &own->post);
 		sent = true;
 	}
-	lock_release(&own->library->actors.lock);
+	lock_release(&actors->lock);
 	return sent;
 }
 
