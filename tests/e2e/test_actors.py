@@ -511,6 +511,8 @@ def test_what_is_wrong_with_actors_is_told_with_its_place():
              'leat.yaml:2:39: error: there is no actor "b" in `actors:`'),
             ("actors: { a: { handlers: { x: { reply: 1 } } } }\nroutes: { GET /: { tasks: { t: { ask: a, handler: y } } } }",
              'the actor "a" has no handler "y"'),
+            ("actors: { a: { handlers: { leave: { reply: 1 } } } }\nroutes: { GET /: { tasks: { t: { ask: a, handler: leav } } } }",
+             'leat.yaml:2:51: error: the actor "a" has no handler "leav"; did you mean "leave"?'),
             ('actors: { "a/{k}": { handlers: { x: { reply: 1 } } } }\nroutes: { GET /: { tasks: { t: { ask: a, handler: x } } } }',
              "the actor is called a/{k}; write it with as many keys"),
             ("actors: { A: { handlers: { x: { reply: 1 } } } }", '"A" cannot be the name of an actor'),
