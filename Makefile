@@ -7,7 +7,7 @@ PREFIX ?= /usr
 DESTDIR ?=
 VERSION := $(shell sed -n 's/^.define LEAT_VERSION "\(.*\)"/\1/p' core/base/version.h)
 
-OUT := build/$(FLAVOR)
+OUT := build/$(FLAVOR)$(if $(SHAKE),-shaken)
 
 # ------------------------------------------------------------------ flags
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
@@ -107,6 +107,12 @@ ifeq ($(FLAVOR),tsan)
 SHIM := $(OUT)/tests/tsan/c11_threads.o
 endif
 endif
+# `make asan SHAKE=yes`, `make tsan SHAKE=yes`: threads pause at random after what they hand over (tests/shake).
+ifneq ($(SHAKE),)
+export SHAKE
+ALL_CFLAGS += -include tests/shake/shake.h
+SHIM += $(OUT)/tests/shake/shake.o
+endif
 # the sources that ask for one of these are compiled anew when it has changed
 FEATURES := $(OUT)/features-jq-$(WITH_JQ)-gpu-$(WITH_GPU)-postgres-$(WITH_POSTGRES)-mysql-$(WITH_MYSQL)-kafka-$(WITH_KAFKA)
 
@@ -179,13 +185,13 @@ fuzzers: $(FUZZERS)
 
 # each fuzzer's corpus is fed to it here, too
 unit: $(TESTS) $(FUZZERS) $(BINARY) $(MODULES)
-	@scripts/unit-tests $(FLAVOR) $(TESTS) $(FUZZERS)
+	@scripts/unit-tests $(notdir $(OUT)) $(TESTS) $(FUZZERS)
 
 e2e: $(BINARY) $(MODULES) $(EXAMPLES) $(TOOLS)
-	@scripts/e2e-tests $(FLAVOR)
+	@scripts/e2e-tests $(notdir $(OUT))
 
 #: make asan         all tests with address and undefined-behaviour sanitizers
-#: make tsan         all tests with the thread sanitizer
+#: make tsan         all tests with the thread sanitizer; SHAKE=yes for either: threads pause where they hand over
 asan tsan:
 	@scripts/deps build test
 	$(call run_tests,$@)
