@@ -169,7 +169,7 @@ struct actor_send {
 /* What an ask is answered with: the value of its future. */
 struct actor_answer {
 	enum error_code code;
-	struct str custom_code, detail;
+	struct str custom_code, task, detail; /* `task`: of the handler; or empty */
 	int status;
 	struct blob *value; /* JSON; NULL: null */
 };

@@ -200,6 +200,7 @@ static void ask_end(struct send_state *state, const struct actor_answer *answer)
 		r = message_read(run, answer->value, &state->result);
 	} else {
 		failure.custom_code = arena_str(arena, answer->custom_code);
+		failure.task = arena_str(arena, answer->task);
 		failure.detail = arena_str(arena, answer->detail);
 	}
 	future_unref(take(&state->future));
