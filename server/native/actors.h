@@ -86,5 +86,8 @@ int native_mail_put(struct leat_actor *actor, struct actor_mail *mail);
 void native_mail_refuse(struct actor_mail *mail, int error);
 void native_delays_end(struct leat_actor *actor); /* which is not in the library's list any more */
 
+/* It was sent by associate(), and nobody waits for its promise. Until it is answered. */
+bool associated_is_unwanted(const struct actor_mail *mail);
+
 /* One of n_live is no more: when it was the last, the module may be unloaded. */
 void native_actor_leave(struct library *library);

@@ -191,6 +191,24 @@ static void associated_send(struct associated *own, struct leat_actor *actor,
 	loop_post(loop, &own->post);
 }
 
+/* The promise is there as long as the message is: what the message is answered with completes it. */
+static void associated_handle(struct message *message, struct actor *actor)
+{
+	static const struct failure unwanted = { .code = ERROR_CANCELLED };
+	struct actor_mail *mail = container_of(message, struct actor_mail, message);
+
+	if (associated_is_unwanted(mail))
+		actor_mail_fail(mail, &unwanted);
+	else
+		native_actor_handle(message, actor);
+}
+
+bool associated_is_unwanted(const struct actor_mail *mail)
+{
+	return mail->message.handle == associated_handle &&
+	       native_promise_is_cancelled(mail->attached);
+}
+
 void native_associate(struct leat_promise *promise, const struct leat_mail *mail)
 {
 	struct actor_mail *message;
@@ -212,6 +230,8 @@ void native_associate(struct leat_promise *promise, const struct leat_mail *mail
 	own = mem_alloc(sizeof(*own));
 	*own = (struct associated){ .promise = promise, .library = mail->actor->library };
 	own->post.run = associated_begin;
+	message->message.handle = associated_handle;
+	message->attached = promise;
 	associated_send(own, mail->actor, message);
 	native_leave(mail->actor);
 }

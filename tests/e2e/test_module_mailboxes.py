@@ -201,6 +201,15 @@ def test_a_future_whose_target_has_gone_fails(leat):
     assert daemon.post_json("/waits/now", {"name": "large", "handler": "refuse"}).json()["code"] == "no_way"
 
 
+def test_what_is_associated_is_not_handled_when_nobody_waits_for_it_any_more(leat):
+    daemon = held(begin(leat), "large", 0)
+    later(daemon, None, {"name": "large", "handler": "add"}, of="waits/now")
+    await_true(lambda: live(daemon, "large")["mailbox"] == 1)
+    assert daemon.post_json("/drops_newest/end", "waits").status == 200
+    await_true(lambda: live(daemon, "waits") is None)
+    opened(daemon, "large", 0)
+
+
 HERE = """
 listen: 127.0.0.1:@PORT@
 modules: ["@DIR@/m.so"]
