@@ -196,9 +196,10 @@ static void associated_handle(struct message *message, struct actor *actor)
 {
 	static const struct failure unwanted = { .code = ERROR_CANCELLED };
 	struct actor_mail *mail = container_of(message, struct actor_mail, message);
+	const struct leat_actor *self = actor_state(actor);
 
 	if (associated_is_unwanted(mail))
-		actor_mail_fail(mail, &unwanted);
+		actor_mail_fail(mail, self->foreign.name, &unwanted);
 	else
 		native_actor_handle(message, actor);
 }
