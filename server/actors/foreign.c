@@ -101,10 +101,16 @@ static void foreign_post_news(const struct actor_foreign *foreign, enum actor_en
 	loop_post(foreign->home->host.loop, &news->post);
 }
 
+void actor_foreign_unname(struct actor_foreign *foreign, enum actor_end end)
+{
+	actor_links_tell(foreign->actors, NULL, foreign->name, end);
+}
+
 void actor_foreign_end(struct actor_foreign *foreign, enum actor_end end)
 {
 	struct actors *actors = foreign->actors;
 
+	actor_links_drop_foreign(foreign);
 	if (foreign->name.len && !atomic_load(&actors->stopping))
 		foreign_post_news(foreign, end);
 	lock_acquire(&actors->foreigns_lock);

@@ -43,8 +43,10 @@ static void native_actor_fini(struct actor *actor, enum actor_end end)
 
 	lock_acquire(&library->actors.lock);
 	list_remove(&self->link);
-	if (self->foreign.name.len)
+	if (self->foreign.name.len) {
+		actor_foreign_unname(&self->foreign, end);
 		map_remove(&library->actors.by_name, self->foreign.name);
+	}
 	lock_release(&library->actors.lock);
 	native_delays_end(self);
 	if (self->kind->release && self->state)
