@@ -106,6 +106,8 @@ const struct actor_handler *actor_handler_find(const struct actor_spec *spec, st
 /* As many keys as the whole name has. And, before the handlers are compiled: there will be one. */
 bool actor_spec_takes(const struct actor_spec *spec, struct str name);
 bool actor_spec_declares(const struct actor_spec *spec, struct str handler);
+const char *actor_spec_nearest(const struct actor_spec *spec, struct str handler,
+			       struct arena *arena); /* as diag_nearest() */
 
 /* What a handler with `expose: true` would be as an entry of `routes:`: NULL when it is not. */
 struct node_entry *actor_route(const struct actor_spec *spec, const struct actor_handler *handler,
@@ -180,7 +182,7 @@ struct actor_send {
 /* What an ask is answered with: the value of its future. */
 struct actor_answer {
 	enum error_code code;
-	struct str custom_code, detail;
+	struct str custom_code, task, detail; /* `task`: of the handler; or empty */
 	int status;
 	struct blob *value; /* JSON; NULL: null */
 };

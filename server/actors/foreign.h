@@ -34,8 +34,9 @@ struct actor_mail *actor_mail_create(struct actor_loop *home, struct actor_group
 /* It is on its way: the loop is not quiet before its release. */
 void actor_mail_count(struct actor_mail *mail);
 
-/* What comes of it is its answer; or, when nobody waits for that, a line of the log. */
-void actor_mail_fail(struct actor_mail *mail, const struct failure *failure);
+/* What comes of it is its answer; or, when nobody waits for that, a line of the log, about that actor (its whole
+ * name; or none). */
+void actor_mail_fail(struct actor_mail *mail, struct str actor, const struct failure *failure);
 void actor_mail_answer(struct actor_mail *mail, struct blob *value); /* takes the reference */
 
 /* ------------------------------------------------------------ kinds */

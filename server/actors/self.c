@@ -159,7 +159,7 @@ static void self_refuse(struct actor_self *self, enum error_code code, struct st
 	struct actor_mail *mail = self_mail(self);
 
 	if (!mail->first)
-		actor_mail_fail(mail, &failure);
+		actor_mail_fail(mail, self->name, &failure);
 	actor_resume(self->actor);
 }
 

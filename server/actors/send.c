@@ -37,7 +37,7 @@ static void mail_release(struct message *message, int error)
 {
 	struct actor_mail *mail = container_of(message, struct actor_mail, message);
 
-	if (error == -ENOBUFS || error == -EMSGSIZE || error == -ENOMEM)
+	if (error == -ENOBUFS || error == -EMSGSIZE || error == -ENOMEM || error == -EMFILE)
 		atomic_fetch_add_explicit(&mail->group->n_refused, 1, memory_order_relaxed);
 	if (mail->counted)
 		mail_uncount(mail);

@@ -191,6 +191,24 @@ bool actor_spec_declares(const struct actor_spec *spec, struct str handler)
 	return false;
 }
 
+const char *actor_spec_nearest(const struct actor_spec *spec, struct str handler,
+			       struct arena *arena)
+{
+	const struct node *map = spec->foreign ? NULL : node_find(spec->node, "handlers");
+	size_t n = spec->foreign                  ? spec->n_handlers
+		   : map && map->kind == NODE_MAP ? map->n_entries
+						  : 0;
+	const char **names = arena_alloc_array(arena, n + 1, sizeof(*names));
+
+	for (size_t i = 0; i < n; i++) {
+		struct str name = spec->foreign ? spec->handlers[i].name : map->entries[i].key;
+
+		names[i] = arena_printf(arena, "%.*s", STR_ARG(name)).ptr;
+	}
+	names[n] = NULL;
+	return diag_nearest(handler, names);
+}
+
 /* ------------------------------------------------------------ handlers */
 
 static struct template_tree *actor_compile_tree(struct expr_compiler *expr, const struct node *node,

@@ -89,7 +89,7 @@ static bool turn_conclude(struct leat_call *call, struct actor_mail *mail)
 		reply = turn_reply(call);
 	failed = call->failure.code != ERROR_NONE;
 	if (failed)
-		actor_mail_fail(mail, &call->failure);
+		actor_mail_fail(mail, self->foreign.name, &call->failure);
 	else
 		actor_mail_answer(mail, reply);
 	actor_foreign_count(&self->foreign, failed);
@@ -99,12 +99,13 @@ static bool turn_conclude(struct leat_call *call, struct actor_mail *mail)
 	return failed;
 }
 
-static void turn_refuse(struct actor_mail *mail, enum error_code code, struct str detail)
+static void turn_refuse(struct leat_actor *self, struct actor_mail *mail, enum error_code code,
+			struct str detail)
 {
 	const struct failure failure = { .code = code, .detail = detail };
 
 	if (!mail->first)
-		actor_mail_fail(mail, &failure);
+		actor_mail_fail(mail, self->foreign.name, &failure);
 }
 
 /* ------------------------------------------------------------ on the pool */
@@ -209,9 +210,9 @@ void native_actor_handle(struct message *message, struct actor *actor)
 	if (!mail->counted)
 		actor_mail_count(mail);
 	if (actors_are_stopping(self->foreign.actors))
-		turn_refuse(mail, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
+		turn_refuse(self, mail, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
 	else if (!fn)
-		turn_refuse(mail, ERROR_NOT_FOUND, STR("the actor has no such handler"));
+		turn_refuse(self, mail, ERROR_NOT_FOUND, STR("the actor has no such handler"));
 	else if (self->kind->flags & LEAT_ON_POOL)
 		turn_on_pool(self, mail, fn);
 	else

@@ -122,9 +122,11 @@ static bool send_check_name(struct verb_compiler *compiler, const struct node *v
 	if (!spec || !template_is_constant(config->handler, &handler) ||
 	    actor_spec_declares(spec, handler))
 		return true;
+	nearest = actor_spec_nearest(spec, handler, compiler->flow->arena);
 	diag_error(compiler->flow->diag, config->handler_node->place,
-		   "the actor \"%.*s\" has no handler \"%.*s\"", STR_ARG(spec->name),
-		   STR_ARG(str_first(handler, 80)));
+		   "the actor \"%.*s\" has no handler \"%.*s\"%s%s%s", STR_ARG(spec->name),
+		   STR_ARG(str_first(handler, 80)), nearest ? "; did you mean \"" : "",
+		   nearest ? nearest : "", nearest ? "\"?" : "");
 	return false;
 }
 
@@ -211,6 +213,7 @@ static void ask_end(struct send_state *state, const struct actor_answer *answer)
 		r = message_read(run, answer->value, &state->result);
 	} else {
 		failure.custom_code = arena_str(arena, answer->custom_code);
+		failure.task = arena_str(arena, answer->task);
 		failure.detail = arena_str(arena, answer->detail);
 	}
 	future_unref(take(&state->future));

@@ -1,5 +1,6 @@
 """tests/e2e/test_cli.py: the commands: what they print, and their exit codes."""
 import json
+import os
 import re
 
 import pytest
@@ -278,3 +279,29 @@ def test_the_schema_is_a_json_schema():
     assert done.returncode == 0
     schema = json.loads(done.out)
     assert "$schema" in schema and {"listen", "routes", "jobs", "flows", "http"} <= set(schema["properties"])
+
+
+def keys_of(part, keys):
+    """The keys of all maps of a schema."""
+    if isinstance(part, dict):
+        if isinstance(part.get("properties"), dict):
+            keys.update(part["properties"])
+        for inner in part.values():
+            keys_of(inner, keys)
+    elif isinstance(part, list):
+        for inner in part:
+            keys_of(inner, keys)
+    return keys
+
+
+def test_the_manual_has_each_key_and_an_entry_for_each_verb():
+    schema = json.loads(cli("schema").out)
+    with open(os.path.join(os.path.dirname(__file__), "../../packaging/leat.yaml.5"), encoding="utf-8") as file:
+        manual = file.read()
+    keys = keys_of(schema, set())
+    assert len(keys) > 250
+    assert [key for key in sorted(keys) if not re.search(f"(?<![a-z_]){key}(?![a-z_])", manual)] == []
+    tasks = schema["$defs"]["tasks"]["additionalProperties"]["properties"]
+    verbs = [name for name, task in tasks.items() if task.get("$comment") == "a verb"]
+    heads = re.findall(r"^\.TP\n(.*)", re.search(r"^\.SH TASKS$(.*?)^\.SH ", manual, re.S | re.M)[1], re.M)
+    assert len(verbs) > 40 and set(verbs) - set(re.findall("[a-z_]+", " ".join(heads))) == set()

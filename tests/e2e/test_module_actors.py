@@ -148,7 +148,7 @@ def test_what_the_file_says_of_actors_of_modules_is_checked():
     for text, message in (
             ("actors: { soft: { handlers: { x: { reply: 1 } } } }", 'there is an actor "soft" already'),
             ("routes: { GET /: { tasks: { t: { ask: sofd, handler: add } } } }", 'did you mean "soft"?'),
-            ("routes: { GET /: { tasks: { t: { ask: soft, handler: ad } } } }", 'has no handler "ad"'),
+            ("routes: { GET /: { tasks: { t: { ask: soft, handler: ad } } } }", 'has no handler "ad"; did you mean "add"?'),
             ("routes: { GET /: { tasks: { t: { ask: soft/x, handler: add } } } }", "write it with as many keys")):
         code, out = check(f"modules: [{MODULE}]\n{text}\n")
         assert code == 1 and message in out, (text, out)

@@ -26,6 +26,10 @@ routes:
 jobs:
   tidy: { every: 1h, tasks: { t: { value: 1 } } }
 """
+ACTORS = """
+actors:
+  basket/{user}: { expose: true, handlers: { put: { tasks: { t: { fail: no_luck, when: "message == 3" } }, set: "${message}" } } }
+"""
 
 
 @pytest.fixture
@@ -126,12 +130,23 @@ def test_a_browser_shows_what_becomes_of_requests_that_run_later(seen, tmp_path)
     assert cells == ["POST /later", "0", "0", "2", "1", "0"], cells
 
 
+def test_a_browser_shows_what_actors_do(leat, tmp_path):
+    daemon = leat(CONF + ACTORS, up="127.0.0.1:1")
+    for n, status in ((1, 204), (2, 204), (3, 500)):
+        assert daemon.post_json(f"/basket/{n}/put", n).status == status
+    document, complaints = browse(daemon, tmp_path)
+    assert complaints == []
+    part = re.search(r'<div id="actors-part">.*?</table>', document, re.S)[0]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", part)
+    assert cells[:3] == ["basket", "3", "0"] and cells[4:7] == ["3", "1", "0"] and re.fullmatch(r"[0-9.]+ k?B", cells[7]), cells
+
+
 def test_a_browser_shows_traffic_routes_jobs_upstreams_and_the_graph(seen, tmp_path):
     document, complaints = browse(seen, tmp_path)
     assert complaints == []
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", document))
     assert int(re.search(r'data-looks="(\d+)"', document)[1]) >= 2  # it goes on looking
-    assert '<div id="async-part" hidden' in document  # there are none
+    assert '<div id="async-part" hidden' in document and '<div id="actors-part" hidden' in document  # there are none
     for part in ("serving", "requests a second", "GET /hello", "GET /user/{id}", "tidy", "every 1h", "up", seen.names["up"]):
         assert part in text, part
     drawn = re.search(r"<svg[^>]*aria-label=\"Tasks of GET /user/\{id\}\".*?</svg>", document, re.S)[0]
