@@ -186,10 +186,11 @@ static void foreign_write(struct actor_foreign *foreign, struct buf *out)
 	buf_printf(out,
 		   ",\"mailbox\":%zu,\"mailbox_bytes\":%zu,\"oldest_ms\":%" PRIu64
 		   ",\"handled\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64
-		   ",\"state_bytes\":null,\"in_work\":%s,\"pause_ms\":0,\"stopped\":false}",
+		   ",\"state_bytes\":null,\"in_work\":%s,\"pause_ms\":0,\"stopped\":false,"
+		   "\"links\":%zu}",
 		   stats.n_messages, stats.n_bytes, stats.oldest_ns / NS_PER_MS, stats.n_handled,
 		   atomic_load_explicit(&foreign->n_failed, memory_order_relaxed), stats.n_refused,
-		   stats.in_work ? "true" : "false");
+		   stats.in_work ? "true" : "false", actor_links_count_foreign(foreign));
 }
 
 size_t actors_write_foreign(struct actors *actors, struct str name, size_t n_max, struct buf *out)

@@ -39,6 +39,9 @@ void actor_mail_count(struct actor_mail *mail);
 void actor_mail_fail(struct actor_mail *mail, struct str actor, const struct failure *failure);
 void actor_mail_answer(struct actor_mail *mail, struct blob *value); /* takes the reference */
 
+/* What those that are linked to it are told: {actor, reason}. */
+struct blob *actor_end_value(struct str name, struct str reason);
+
 /* ------------------------------------------------------------ kinds */
 
 struct actor_foreign_kind {

@@ -328,3 +328,14 @@ size_t actor_links_count(struct actors *actors, struct str self)
 	lock_release(&links->lock);
 	return n_links;
 }
+
+size_t actor_links_count_foreign(const struct actor_foreign *self)
+{
+	struct actor_links *links = &self->actors->links;
+	size_t n_links;
+
+	lock_acquire(&links->lock);
+	n_links = self->links ? self->links->n_links : 0;
+	lock_release(&links->lock);
+	return n_links;
+}

@@ -64,3 +64,4 @@ void actor_links_drop_foreign(struct actor_foreign *self);
 void actor_links_sweep(struct actor_loop *loop);
 
 size_t actor_links_count(struct actors *actors, struct str self); /* LINKED and OWED */
+size_t actor_links_count_foreign(const struct actor_foreign *self);

@@ -137,7 +137,6 @@ bool actor_spec_read_name(struct flow_compiler *compiler, const struct node_entr
 /* ---- send.c */
 const struct actor_spec *actor_send_find(struct actor_loop *from, const struct actor_send *send,
 					 enum error_code *ret_code, const char **ret_detail);
-struct blob *actor_end_value(struct str name, struct str reason); /* {actor, reason} */
 void actor_laters_drop(struct actor_loop *loop);
 
 /* Tells those that are linked to it; and to one of that name, in the loop's generation. */

@@ -305,18 +305,3 @@ enum leat_exit native_ended(struct leat_actor *actor)
 	}
 	unreachable();
 }
-
-void native_link(struct leat_call *call, struct leat_actor *other)
-{
-	call_enter(call, "link");
-	call_check(call, call->self && other, "link", "the call handles a message");
-	call_check(call, call->self->kind->on_exit, "link", "the actor's kind has an on_exit");
-	actor_link(call->self->foreign.actor, other->foreign.actor);
-}
-
-void native_unlink(struct leat_call *call, struct leat_actor *other)
-{
-	call_enter(call, "unlink");
-	call_check(call, call->self && other, "unlink", "the call handles a message");
-	actor_unlink(call->self->foreign.actor, other->foreign.actor);
-}
