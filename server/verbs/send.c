@@ -114,6 +114,7 @@ static bool send_check_name(struct verb_compiler *compiler, const struct node *v
 {
 	const struct actor_spec *spec;
 	struct str constant, handler;
+	const char *nearest;
 
 	if (!verb_check_actor(compiler, value, config->name, &spec))
 		return false;

@@ -101,10 +101,7 @@ static void last(struct leat_call *call)
 
 static void end(struct leat_call *call)
 {
-	bool broken = false;
-
-	broken = leat->boolean(leat->input(call));
-	leat->exit(call, broken);
+	leat->exit(call, leat->boolean(leat->input(call)));
 }
 
 static const struct leat_handler watching[] = {
@@ -124,16 +121,22 @@ static const struct leat_handler things[] = {
 
 static const struct leat_kind kinds[4] = {
 	{ .name = "looped",
+	  .help = "Is linked, on a loop.",
 	  .handlers = watching,
 	  .on_exit = on_exit_of,
 	  .release = free,
 	  .flags = LEAT_EXPOSE },
 	{ .name = "pooled",
+	  .help = "Is linked, on the pool.",
 	  .handlers = watching,
 	  .on_exit = on_exit_of,
 	  .release = free,
 	  .flags = LEAT_EXPOSE | LEAT_ON_POOL },
-	{ .name = "thing/{id}", .handlers = things, .release = free, .flags = LEAT_EXPOSE },
+	{ .name = "thing/{id}",
+	  .help = "Ends.",
+	  .handlers = things,
+	  .release = free,
+	  .flags = LEAT_EXPOSE },
 	LEAT_END,
 };
 
