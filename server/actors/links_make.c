@@ -273,6 +273,7 @@ static enum error_code link_make(struct link_ask *ask, struct str name, const ch
 		link_check(ask, host, ACTOR_END_NO_CONNECTION);
 	else if (code == ERROR_NONE && !host && !spec_lives(ask->actors, aim.spec, aim.name))
 		link_check(ask, NULL, ACTOR_END_NO_ACTOR);
+	ask->aim = NULL; /* it is over */
 	return code;
 }
 
