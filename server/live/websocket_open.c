@@ -107,6 +107,9 @@ static struct websocket *websocket_create(const struct websocket_spec *spec,
 	outbox_init(&ws->outbox, request->worker->loop, request->arena.budget);
 	ws->outbox.round = &request->worker->round;
 	ws->outbox.on_sent = websocket_on_sent;
+	if (spec->on_open
+		    .reply) /* which is first: no state that is older than a publication before it */
+		outbox_hold(&ws->outbox);
 	inbox_init(&ws->inbox, &limits, &ws->deflate, request->arena.budget);
 	timer_init(&ws->timer, request->worker->loop, websocket_on_timer);
 	ready_init(&ws->turn, websocket_on_turn);

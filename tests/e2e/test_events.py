@@ -565,3 +565,61 @@ def test_each_event_that_is_compressed_is_there_at_once(leat):
         while not text.endswith(b"data: " + event + b"\n\n"):
             text += inflate.decompress(client._exactly(int(client._until(b"\r\n"), 16)))
             client._exactly(2)
+
+
+# ------------------------------------------------------------------ what on_open says, and what is published meanwhile
+
+OPENING = """
+server: { threads: 1 }
+routes:
+  GET /stream:
+    events: { subscribe: news, ping: 1h, on_open: { tasks: { g: { await: "go:${query.n}", wait: 20s } }, reply: "${g}" } }
+  GET /quiet: { events: { subscribe: news, ping: 1h, on_open: { tasks: { g: { await: never, wait: 20s } } } } }
+  GET /full: { events: { subscribe: news, ping: 1h, queue: 1k, on_open: { tasks: { g: { await: never, wait: 20s } }, reply: x } } }
+  GET /ws:
+    websocket:
+      subscribe: news
+      deflate: { takeover: true }
+      on_open: { tasks: { g: { await: "go:${query.n}", wait: 20s } }, reply: "${g}" }
+      on_message: { reply: "${message.text}" }
+  POST /publish: { body: { type: text }, tasks: { p: { publish: news, message: "${body}" } }, reply: "${p}" }
+  POST /go/{n}: { body: { type: text }, tasks: { s: { signal: "go:${path.n}", message: "${body}", keep: 1m } } }
+"""
+
+
+def test_what_is_published_while_on_open_runs_comes_behind_what_it_says(leat):
+    daemon = leat(OPENING)
+    stream = Stream(daemon, "/stream?n=1")
+    assert [daemon.post("/publish", text).text for text in ("1", "2")] == ["1", "1"]
+    assert daemon.post("/go/1", "state").status == 204
+    assert [stream.event() for _ in range(3)] == ["state", "1", "2"]
+    stream.client.close()
+    assert daemon.post("/publish", "3").status == 200
+    again = Stream(daemon, "/stream?n=2", last_id=stream.id)
+    assert again.event() == "3" and again.block()["retry"] == "3000"
+    assert daemon.post("/publish", "4").status == daemon.post("/go/2", "newer").status - 4 == 200
+    assert [again.event() for _ in range(2)] == ["newer", "4"]
+
+
+def test_publications_do_not_wait_where_on_open_says_nothing_or_more_comes_than_has_room(leat):
+    daemon = leat(OPENING)
+    for path in ("/quiet", "/full"):
+        stream = Stream(daemon, path)
+        for n in range(20):
+            assert int(daemon.post("/publish", f"{n} {'x' * 100}").text) >= 1
+        assert stream.event().startswith("0 ")
+
+
+def test_a_websocket_has_what_on_open_says_before_what_was_published_compressed_or_not(leat):
+    daemon = leat(OPENING)
+    words, others = (" ".join(f"{word}-{n}" for n in range(60)) for word in ("word", "other"))
+
+    async def conversation(socket):
+        loop = asyncio.get_running_loop()
+        assert (await loop.run_in_executor(None, daemon.post, "/publish", others)).text == "1"
+        await loop.run_in_executor(None, daemon.post, "/go/3", words)
+        assert [await socket.recv() for _ in range(2)] == [words, others]
+        for _ in range(2):  # which refers to what it was sent
+            await socket.send(words)
+            assert await socket.recv() == words
+    talk(daemon, "/ws?n=3", conversation)
