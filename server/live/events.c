@@ -339,7 +339,8 @@ static void events_joined(struct live *live)
 
 static struct events *events_create(const struct events_spec *spec, struct request *request)
 {
-	static const struct live_ops ops = { events_end_live, events_joined, events_publish };
+	static const struct live_ops ops = { events_end_live, events_end_live, events_joined,
+					     events_publish };
 	struct events *events = calloc(1, sizeof(*events));
 
 	if (!events || !live_init(&events->live, &ops, request, spec->roots_used)) {

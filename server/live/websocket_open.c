@@ -61,6 +61,11 @@ static void websocket_end_live(struct live *live)
 	websocket_close(websocket_of(live), CODE_GOING, STR_NONE);
 }
 
+static void websocket_expire(struct live *live)
+{
+	websocket_close(websocket_of(live), CODE_POLICY, STR("the token has expired"));
+}
+
 /* It gets what is published from here on: now it may be told that it is there. */
 static void websocket_joined(struct live *live)
 {
@@ -88,7 +93,7 @@ static void websocket_joined(struct live *live)
 static struct websocket *websocket_create(const struct websocket_spec *spec,
 					  struct request *request, struct handshake *handshake)
 {
-	static const struct live_ops ops = { websocket_end_live, websocket_joined,
+	static const struct live_ops ops = { websocket_end_live, websocket_expire, websocket_joined,
 					     websocket_publish };
 	const struct inbox_limits limits = { spec->max, spec->max_frame };
 	struct websocket *ws = calloc(1, sizeof(*ws));

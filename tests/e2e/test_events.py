@@ -3,12 +3,14 @@ import asyncio
 import contextlib
 import re
 import socket
+import time
 import zlib
 
 import pytest
 
-from leat import FLAVOR, TIMEOUT, Closed, Daemon, await_true, check
+from leat import FLAVOR, SLOW, TIMEOUT, Closed, Daemon, await_true, check
 from test_websocket import closes, talk, websockets
+from tokens import Secret, bearer
 from upgrades import own_program, upgrade
 
 CONF = """
@@ -31,9 +33,10 @@ routes:
 class Stream:
     """An event stream, read event by event."""
 
-    def __init__(self, daemon, path, last_id=None, **more):
+    def __init__(self, daemon, path, last_id=None, headers=None, **more):
         self.client = daemon.connect(**more)
         last = f"Last-Event-ID: {last_id}\r\n" if last_id else ""
+        last += "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         self.client.send(f"GET {path} HTTP/1.1\r\nHost: leat.test\r\nAccept: text/event-stream\r\n{last}\r\n")
         self.head = self.client.head()
         assert self.head.status == 200, self.head
@@ -623,3 +626,44 @@ def test_a_websocket_has_what_on_open_says_before_what_was_published_compressed_
             await socket.send(words)
             assert await socket.recv() == words
     talk(daemon, "/ws?n=3", conversation)
+
+
+# ------------------------------------------------------------------ what opened it has an end
+
+GUARDED = """
+secrets: { dir: "@DIR@/secrets" }
+routes:
+  GET /e: { auth: { jwt: { secret: "${secret.jwt}" } }, events: { subscribe: news, ping: 1h } }
+  GET /stay: { auth: { jwt: { secret: "${secret.jwt}", live: any } }, events: { subscribe: news, ping: 1h } }
+  GET /ws: { auth: { jwt: { secret: "${secret.jwt}" } }, websocket: { subscribe: news } }
+  GET /to: { auth: { jwt: { secret: "${secret.jwt}" } }, reply: "${auth.exp}" }
+  POST /publish: { body: { type: text }, tasks: { p: { publish: news, message: "${body}" } }, reply: "${p}" }
+"""
+
+
+def expired(stream):
+    """Its end, in good order."""
+    with contextlib.suppress(AssertionError):
+        stream.block()
+    assert stream.text == ""
+
+
+def test_what_a_token_has_opened_ends_with_it_unless_it_may_go_on(leat):
+    secret = Secret()
+    daemon = leat(GUARDED, start=False)
+    daemon.write("secrets/jwt", secret.text)
+    daemon.start()
+
+    def for_seconds(seconds):
+        return bearer(secret.token({"exp": time.time() + seconds}))
+    lasting = Stream(daemon, "/e", headers=for_seconds(3600))
+    short = for_seconds(3 * SLOW)
+    ending, staying = (Stream(daemon, path, headers=short) for path in ("/e", "/stay"))
+
+    async def conversation(socket):
+        await closes(socket, 1008, "the token has expired")
+    talk(daemon, "/ws", conversation, extra_headers=short)
+    expired(ending)
+    assert daemon.get("/to", headers=short).status == 401
+    await_true(lambda: daemon.post("/publish", "on").text == "2")
+    assert staying.event() == lasting.event() == "on"
