@@ -36,6 +36,7 @@ def daemon(module_stage):
 
 def test_help_version_and_wrong_commands(tmp_path):
     assert cli("--help").returncode == 0 and "usage: leat COMMAND" in cli("--help").out
+    assert cli("help").returncode == 0 and cli("help").out == cli("--help").out
     assert re.fullmatch(r"leat \d+\.\d+\.\d+\n", cli("--version").out)
     for wrong in ([], ["nonsense"], ["check", "--nonsense"], ["check", "a", "b"], ["run", "x"], ["explain"], ["graph"],
                   ["jobs", "dance"], ["jobs", "run"], ["reload", "x"], ["status", "x"], ["check", "-c"]):
