@@ -69,10 +69,10 @@ void mesh_fail_sent(struct mesh *mesh, const struct trunk *trunk)
 				continue;
 			mesh_remove(mesh, mail, false);
 			n_lost++;
+			atomic_fetch_add(&mesh->peer->stats.lost, 1); /* before it is told */
 			mail_fail(mail, "the connection was lost before there was an answer");
 		}
 	}
-	atomic_fetch_add(&mesh->peer->stats.lost, n_lost);
 	if (n_lost)
 		log_warning("messages in doubt peer=%.*s messages=%zu, their senders are told",
 			    STR_ARG(mesh->peer->conf.name), n_lost);

@@ -152,7 +152,7 @@ void mesh_leave(struct mesh *mesh, struct trunk *trunk)
 		if (mesh->left)
 			trunk_wake(mesh->left); /* which sees that there is a later one */
 		mesh->left = trunk;
-		if (mesh->dialer == trunk) /* then this is the home loop */
+		if (trunk->dialled && mesh->dialer == trunk) /* on the home loop, whose it is */
 			mesh->dialer = NULL;
 		mesh_go_on(mesh, true);
 	}
@@ -188,12 +188,12 @@ void mesh_on_dial_failed(struct mesh *mesh, const char *problem, bool refused)
 	if (!mesh->trunk && !mesh->next) {
 		mesh->problem = problem;
 		mesh->n_failed++;
+		atomic_fetch_add(&mesh->peer->stats.fails, 1);
 		mesh->retry_ns = clock_monotonic_ns() +
 				 backoff_ns(MESH_RETRY_FIRST_MS, MESH_RETRY_MAX_MS, mesh->n_failed);
 		if (!refused || mesh->n_failed > MESH_REFUSALS || !mesh_may_dial(mesh))
 			mesh_fail_waiting(mesh, problem);
 		mesh->lost |= !list_is_empty(&mesh->wanted);
-		atomic_fetch_add(&mesh->peer->stats.fails, 1);
 	}
 	mesh_post_home(mesh);
 	lock_release(&mesh->lock);

@@ -33,11 +33,15 @@ static void trunk_log_end(const struct trunk *trunk, uint8_t state)
 			    STR_ARG(trunk->peer->conf.name), LOG_QUOTE(str_of(trunk->problem)));
 }
 
-static void trunk_flush(struct trunk *trunk)
+/* False: what was to go out did not, and nothing may go out behind it. */
+static bool trunk_flush(struct trunk *trunk)
 {
-	if (trunk->out.len && trunk->carried && !trunk->out.error)
-		trunk->carrier->write(trunk, buf_str(&trunk->out));
+	bool ok = !trunk->out.error;
+
+	if (trunk->out.len && trunk->carried && ok)
+		ok = trunk->carrier->write(trunk, buf_str(&trunk->out));
 	buf_clear(&trunk->out);
+	return ok;
 }
 
 void trunk_close(struct trunk *trunk, const char *problem)
@@ -172,7 +176,7 @@ static void trunk_send(struct trunk *trunk)
 /* Nothing of either side is in work. */
 static bool trunk_is_done(struct trunk *trunk)
 {
-	return trunk->said_goodbye && trunk->n_works == 0 && !trunk->dialled &&
+	return trunk->left && trunk->n_works == 0 && !trunk->dialled &&
 	       mesh_is_quiet(mesh_of(trunk->peer));
 }
 
@@ -199,11 +203,10 @@ static void trunk_on_turn(struct ready *ready)
 			trunk_put_number(trunk, PEER_NOTED, trunk->noted_id, 8);
 		}
 	}
-	if (trunk->out.error) {
-		trunk_fail(trunk, "no memory for what is to be sent");
+	if (!trunk_flush(trunk)) {
+		trunk_fail(trunk, "what is to be sent cannot be written");
 		return;
 	}
-	trunk_flush(trunk);
 	loop_ready_cancel(&trunk->turn); /* what was put asked for this one */
 	if (trunk->state == TRUNK_UP && trunk_is_done(trunk))
 		trunk_close(trunk, "this host is stopping");
@@ -243,6 +246,7 @@ static void trunk_beat(struct trunk *trunk)
 		trunk_fail(trunk, "there is no sign of life");
 		return;
 	}
+	trunk->left = trunk->said_goodbye; /* it has had its time to hear it */
 	mesh_sweep(mesh_of(trunk->peer), trunk);
 	trunk_put_number(trunk, PEER_PING, now_ns, 8);
 	timer_start(&trunk->timer, beat_ms);
@@ -299,7 +303,9 @@ static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
 {
 	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
 
-	if (stamp <= now_ns)
+	if (stamp == TRUNK_GOODBYE_STAMP)
+		trunk->left = trunk->said_goodbye;
+	else if (stamp <= now_ns)
 		atomic_store(&trunk->peer->stats.rtt_ns, MAX(now_ns - stamp, UINT64_C(1)));
 }
 
