@@ -49,13 +49,14 @@
  * with what the handler replied; `code` is empty or what error.code is, `custom` that of a `fail:`.
  * WITHDRAW says that nobody waits for an answer. LINK asks for an ENDED whenever an actor of that name
  * (whatever its keys) has ended or failed. Its ids grow for as long as that process lives; NOTED says that all up
- * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once. WATCH asks for one DOWN, of a single
+ * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once.
+ * WATCH asks for one DOWN, of a single
  * actor: when it has ended or failed next, or at once (no_actor) when it does not live; its ids are those of ENDED.
  * What was watched by the connection before, by the same process, is said again by this one; UNWATCH with an empty
  * name ends what was not. Only who has said in a PING that it knows them gets these frames: the first PING comes
  * before all else behind WELCOME, and who answers one without having said so is older, and cuts what is behind the
- * stamp. GOODBYE: no MESSAGE will be taken any more; answers still
- * come. */
+ * stamp. GOODBYE: who hears it sends no MESSAGE any more; answers still come. What was on its way is taken: the PING
+ * behind it tells, by its PONG, that nothing is. */
 #pragma once
 #include "core/base/buf.h"
 
