@@ -721,8 +721,8 @@ struct leat_api {
 
 	/* Sends it to mail->actor, as dispatch(), and the handler's reply completes the promise, which is used up: libprocess'
 	 * Promise::associate(). It fails as ask() does, always: when the message cannot be sent, when the actor ends before it
-	 * has answered. Also from handlers on the pool, and to oneself. The message is handled all the same when nobody waits any more. Any
-	 * thread. */
+	 * has answered. Also from handlers on the pool, and to oneself. A message that still waits when nobody waits for the promise any more is
+	 * not handled. Any thread. */
 	void (*associate)(struct leat_promise *promise, const struct leat_mail *mail);
 };
 

@@ -33,6 +33,16 @@ bool actors_admit(struct actors *actors, struct str group, size_t size)
 	return true;
 }
 
+void actors_enter(struct actors *actors)
+{
+	atomic_fetch_add(&actors->n_live, 1);
+}
+
+void actors_leave(struct actors *actors)
+{
+	atomic_fetch_sub(&actors->n_live, 1);
+}
+
 bool actors_take_memory(struct actors *actors, size_t size)
 {
 	return arena_budget_take(actors->budget, size);

@@ -80,6 +80,11 @@ void actor_foreign_count(struct actor_foreign *foreign, bool failed); /* one mes
 bool actors_take_memory(struct actors *actors, size_t size);
 void actors_give_memory(struct actors *actors, size_t size);
 
+/* Whoever sends from a thread that is no loop's. From the one to the other the end waits for it, so that the loops
+ * are there; the last word. Entered while an actor lives. */
+void actors_enter(struct actors *actors);
+void actors_leave(struct actors *actors);
+
 /* Nothing is begun any more. Any thread. */
 bool actors_are_stopping(const struct actors *actors);
 

@@ -27,9 +27,9 @@ struct actor_shard {
 struct actors {
 	struct actor_shard shards[ACTOR_SHARDS];
 	struct lock groups_lock;
-	struct actor_group *groups;  /* guarded by groups_lock; never freed before the end */
-	struct arena_budget *budget; /* of limits.total_memory; or NULL */
-	atomic_size_t n_live;
+	struct actor_group *groups;      /* guarded by groups_lock; never freed before the end */
+	struct arena_budget *budget;     /* of limits.total_memory; or NULL */
+	atomic_size_t n_live;            /* and who has entered: actors_enter() */
 	atomic_bool stopping, cancelled; /* nothing is sent any more; nothing is begun any more */
 	struct lock foreigns_lock;
 	struct list foreigns;   /* of struct actor_foreign.link; guarded by foreigns_lock */

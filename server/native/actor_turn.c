@@ -116,7 +116,7 @@ bool native_message_is_unwanted(const struct leat_call *call)
 
 	return actors_are_stopping(call->self->foreign.actors) ||
 	       actor_is_stopping(call->self->foreign.actor) ||
-	       (reply->future && promise_is_discarded(reply));
+	       (reply->future && promise_is_discarded(reply)) || associated_is_unwanted(call->mail);
 }
 
 static void turn_on_pool(struct leat_actor *self, struct actor_mail *mail, leat_fn *fn)

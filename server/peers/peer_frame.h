@@ -46,8 +46,9 @@
  * with what the handler replied; `code` is empty or what error.code is, `custom` that of a `fail:`.
  * WITHDRAW says that nobody waits for an answer. LINK asks for an ENDED whenever an actor of that name
  * (whatever its keys) has ended or failed. Its ids grow for as long as that process lives; NOTED says that all up
- * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once. GOODBYE: no MESSAGE will be taken any more; answers still
- * come. */
+ * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once. GOODBYE: who
+ * hears it sends no MESSAGE any more; answers still come. What was on its way is taken: the PING behind it tells, by
+ * its PONG, that nothing is. */
 #pragma once
 #include "core/base/buf.h"
 

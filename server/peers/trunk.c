@@ -176,7 +176,7 @@ static void trunk_send(struct trunk *trunk)
 /* Nothing of either side is in work. */
 static bool trunk_is_done(struct trunk *trunk)
 {
-	return trunk->said_goodbye && trunk->n_works == 0 && !trunk->dialled &&
+	return trunk->left && trunk->n_works == 0 && !trunk->dialled &&
 	       mesh_is_quiet(mesh_of(trunk->peer));
 }
 
@@ -246,6 +246,7 @@ static void trunk_beat(struct trunk *trunk)
 		trunk_fail(trunk, "there is no sign of life");
 		return;
 	}
+	trunk->left = trunk->said_goodbye; /* it has had its time to hear it */
 	mesh_sweep(mesh_of(trunk->peer), trunk);
 	trunk_put_number(trunk, PEER_PING, now_ns, 8);
 	timer_start(&trunk->timer, beat_ms);
@@ -302,7 +303,9 @@ static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
 {
 	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
 
-	if (stamp <= now_ns)
+	if (stamp == TRUNK_GOODBYE_STAMP)
+		trunk->left = trunk->said_goodbye;
+	else if (stamp <= now_ns)
 		atomic_store(&trunk->peer->stats.rtt_ns, MAX(now_ns - stamp, UINT64_C(1)));
 }
 
