@@ -64,6 +64,8 @@ void native_actor_handle(struct message *message, struct actor *actor);
 /* Of a call on the pool: nobody waits for its answer, its actor ends at once, or the daemon stops. */
 bool native_message_is_unwanted(const struct leat_call *call);
 void native_actor_interrupt(struct actor *actor);
+/* It was linked, from the pool, to a name that is none, or for which there was no room. */
+void native_actor_on_no_name(struct leat_actor *self, struct str name);
 void native_actor_on_end(struct actor *actor, struct actor *other, enum actor_end end);
 
 /* ---- actor_mail.c: on the way to an actor; defer.c: answers that are messages */
