@@ -116,7 +116,7 @@ bool native_message_is_unwanted(const struct leat_call *call)
 
 	return actors_are_stopping(call->self->foreign.actors) ||
 	       actor_is_stopping(call->self->foreign.actor) ||
-	       (reply->future && promise_is_discarded(reply));
+	       (reply->future && promise_is_discarded(reply)) || associated_is_unwanted(call->mail);
 }
 
 static void turn_on_pool(struct leat_actor *self, struct actor_mail *mail, leat_fn *fn)
@@ -253,6 +253,25 @@ static struct blob *notice_value(const struct leat_actor *other, enum actor_end 
 	return blob;
 }
 
+static void notice_tell(struct leat_actor *self, struct actor_mail *mail)
+{
+	mail->first = true;
+	mail->message.handle = native_actor_handle;
+	actor_mail_count(mail);
+	if (actor_tell(self->foreign.actor, &mail->message) < 0)
+		mail->message.release(&mail->message, -ESRCH);
+}
+
+void native_actor_on_no_name(struct leat_actor *self, struct str name)
+{
+	const struct actor_send send = {
+		.value = actor_end_value(name, str_of(actor_end_name(ACTOR_END_NO_ACTOR)))
+	};
+
+	notice_tell(self, actor_mail_create(self->foreign.home, self->foreign.group, &send));
+	blob_unref(send.value);
+}
+
 /* It becomes a message before all others, so that its handler may take its time. */
 void native_actor_on_end(struct actor *actor, struct actor *other_actor, enum actor_end end)
 {
@@ -261,12 +280,8 @@ void native_actor_on_end(struct actor *actor, struct actor *other_actor, enum ac
 	struct actor_mail *mail = actor_mail_create(self->foreign.home, self->foreign.group, &send);
 
 	blob_unref(send.value);
-	mail->first = true;
-	mail->message.handle = native_actor_handle;
 	mail->attached = other;
 	mail->on_release = notice_release;
 	actor_ref(other_actor);
-	actor_mail_count(mail);
-	if (actor_tell(actor, &mail->message) < 0)
-		mail->message.release(&mail->message, -ESRCH);
+	notice_tell(self, mail);
 }

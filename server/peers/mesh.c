@@ -91,7 +91,8 @@ void mesh_post_home(struct mesh *mesh)
 
 bool mesh_is_wanted(const struct mesh *mesh)
 {
-	return mesh->peer->conf.always || !list_is_empty(&mesh->wanted) || mesh->n_waiting > 0;
+	return mesh->peer->conf.always || !list_is_empty(&mesh->wanted) ||
+	       mesh->watches.n_items > 0 || mesh->n_waiting > 0;
 }
 
 bool mesh_may_dial(const struct mesh *mesh)

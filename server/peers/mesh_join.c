@@ -22,7 +22,9 @@ static void mesh_meet(struct mesh *mesh, uint64_t instance) HOLDS(mesh->lock)
 {
 	struct mesh_name *name;
 
-	if (mesh->instance && mesh->instance != instance) {
+	bool other = mesh->instance && mesh->instance != instance;
+
+	if (other) {
 		mesh_names_clear(&mesh->linked);
 		mesh->n_linked = 0;
 		mesh_drop_notices(mesh, true);
@@ -33,6 +35,7 @@ static void mesh_meet(struct mesh *mesh, uint64_t instance) HOLDS(mesh->lock)
 	mesh_drop_notices(mesh, false);
 	list_each(name, &mesh->wanted, struct mesh_name, link)
 		mesh_notice_name(mesh, PEER_LINK, name->text);
+	mesh_meet_watches(mesh, other);
 }
 
 static void mesh_up(struct mesh *mesh, struct trunk *trunk, uint64_t instance) HOLDS(mesh->lock)
@@ -137,6 +140,7 @@ static void mesh_go_on(struct mesh *mesh, bool left) HOLDS(mesh->lock)
 	mesh->trunk = mesh->next = NULL;
 	mesh_doubt_notices(mesh);
 	mesh_drop_notices(mesh, false);
+	mesh_part_watches(mesh);
 	if (next) {
 		mesh_up(mesh, next, next->instance);
 		trunk_wake(next);

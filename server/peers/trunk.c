@@ -158,7 +158,8 @@ static void trunk_send_notices(struct trunk *trunk)
 
 	buf_init(&body, 64 << 10);
 	while (trunk_unsent(trunk) < TRUNK_OUT_MAX &&
-	       mesh_take_notice(mesh_of(trunk->peer), trunk, &body, &type)) {
+	       (mesh_take_notice(mesh_of(trunk->peer), trunk, &body, &type) ||
+		(trunk->watches && mesh_take_watch(mesh_of(trunk->peer), trunk, &body, &type)))) {
 		trunk_put(trunk, type, buf_str(&body));
 		buf_clear(&body);
 	}
@@ -237,6 +238,16 @@ void trunk_on_sent(struct trunk *trunk)
 
 /* ------------------------------------------------------------ time */
 
+void trunk_ping(struct trunk *trunk)
+{
+	char bytes[9];
+	struct buf body = { .data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes) };
+
+	peer_put(&body, loop_now_ns(trunk->loop->loop), 8);
+	peer_put(&body, PEER_KNOWS_WATCH, 1);
+	trunk_put(trunk, PEER_PING, buf_str(&body));
+}
+
 static void trunk_beat(struct trunk *trunk)
 {
 	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
@@ -248,7 +259,7 @@ static void trunk_beat(struct trunk *trunk)
 	}
 	trunk->left = trunk->said_goodbye; /* it has had its time to hear it */
 	mesh_sweep(mesh_of(trunk->peer), trunk);
-	trunk_put_number(trunk, PEER_PING, now_ns, 8);
+	trunk_ping(trunk);
 	timer_start(&trunk->timer, beat_ms);
 }
 
@@ -299,10 +310,34 @@ static void trunk_on_link(struct trunk *trunk, struct str name, bool linked)
 		mesh_tell_ended(mesh, name, name, str_of(actor_end_name(ACTOR_END_NO_ACTOR)));
 }
 
+static void trunk_on_watch(struct trunk *trunk, struct peer_fields *fields, bool on)
+{
+	struct mesh *mesh = mesh_of(trunk->peer);
+	struct str name = peer_get_text(fields, 2);
+
+	if (!peer_fields_end(fields) || !actor_name_is_canonical(name) || (on && name.len == 0))
+		trunk_fail(trunk, "a frame is not right");
+	else if (!mesh_set_watched(mesh, trunk, name, on))
+		trunk_fail(trunk, "it is linked to too many actors");
+	else if (on && (!peer_may_reach(&trunk->peer->conf.reach, name) ||
+			!actor_loop_has(trunk->loop->actors, name)))
+		mesh_tell_down(mesh, name, ACTOR_END_NO_ACTOR);
+}
+
+static void trunk_on_ping(struct trunk *trunk, struct str body)
+{
+	trunk_put(trunk, PEER_PONG, str_first(body, 8));
+	if (body.len > 8)
+		trunk->watches |= body.ptr[8] & PEER_KNOWS_WATCH;
+}
+
+/* What the other side has sent before it has answered says what it knows. */
 static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
 {
 	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
 
+	if (!trunk->watches)
+		mesh_on_old(mesh_of(trunk->peer), trunk);
 	if (stamp == TRUNK_GOODBYE_STAMP)
 		trunk->left = trunk->said_goodbye;
 	else if (stamp <= now_ns)
@@ -324,6 +359,20 @@ static void trunk_on_ended(struct trunk *trunk, struct peer_fields *fields)
 		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
 }
 
+static void trunk_on_down(struct trunk *trunk, struct peer_fields *fields)
+{
+	uint64_t id = peer_get(fields, 8);
+	struct str name = peer_get_text(fields, 2), reason = peer_get_text(fields, 1);
+
+	if (!peer_fields_end(fields) || !actor_name_is_canonical(name)) {
+		trunk_fail(trunk, "a frame is not right");
+		return;
+	}
+	trunk->noting_id = MAX(trunk->noting_id, id);
+	if (mesh_hear_end(mesh_of(trunk->peer), trunk, id))
+		actor_loop_tell_end(trunk->loop->actors, trunk->peer, name, actor_end_of(reason));
+}
+
 static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *frame)
 {
 	struct peer_fields fields = { frame->body, false };
@@ -342,7 +391,7 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		trunk_on_withdraw(trunk, peer_get(&fields, 8));
 		return;
 	case PEER_PING:
-		trunk_put(trunk, PEER_PONG, str_first(frame->body, 8));
+		trunk_on_ping(trunk, frame->body);
 		return;
 	case PEER_PONG:
 		trunk_on_pong(trunk, peer_get(&fields, 8));
@@ -353,6 +402,13 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		return;
 	case PEER_ENDED:
 		trunk_on_ended(trunk, &fields);
+		return;
+	case PEER_WATCH:
+	case PEER_UNWATCH:
+		trunk_on_watch(trunk, &fields, frame->type == PEER_WATCH);
+		return;
+	case PEER_DOWN:
+		trunk_on_down(trunk, &fields);
 		return;
 	case PEER_NOTED:
 		mesh_on_noted(mesh_of(trunk->peer), trunk, peer_get(&fields, 8));

@@ -66,6 +66,7 @@ struct trunk {
 	bool said_goodbye, failed;
 	bool left; /* the other side has heard that, or had its time: none of its messages comes */
 	bool refused;      /* there is, or will be, another */
+	bool watches;      /* the other side knows of WATCH */
 	uint64_t instance; /* of the other process */
 	uint64_t heard_ns;
 	size_t peer_message_max;
@@ -109,6 +110,7 @@ void trunk_drain(struct trunk *trunk, bool now);
 void trunk_init(struct trunk *trunk, struct peer_loop *loop);
 void trunk_fail(struct trunk *trunk,
 		const char *problem); /* as trunk_close(), and it is the other's fault */
+void trunk_ping(struct trunk *trunk);
 void trunk_put_number(struct trunk *trunk, enum peer_frame_type type, uint64_t number,
 		      unsigned n_bytes);
 

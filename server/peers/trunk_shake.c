@@ -18,6 +18,7 @@ static void trunk_go_up(struct trunk *trunk)
 	timer_start(&trunk->timer, trunk->peer->conf.heartbeat_ms);
 	log_info("peer connected name=%.*s by=%s", STR_ARG(trunk->peer->conf.name),
 		 trunk->dialled ? "us" : "them");
+	trunk_ping(trunk); /* first: it says what we know */
 	loop_ready(trunk->loop->loop, &trunk->turn);
 	if (trunk->loop->draining)
 		trunk_drain(trunk, trunk->loop->cancelled);
