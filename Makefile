@@ -79,7 +79,7 @@ export WITH_POSTGRES ?= yes
 ifeq ($(WITH_POSTGRES),no)
 CPPFLAGS += -DWITH_POSTGRES=0
 NOT_BUILT += server/sql/pg_cancel.c server/sql/pg_conn.c server/sql/pg_params.c server/sql/pg_pool.c \
-	server/sql/pg_run.c
+	server/sql/pg_run.c tests/server/sql/pg_pool.c
 else
 CPPFLAGS += -DWITH_POSTGRES=1 $(subst -I,-isystem ,$(shell pkg-config --cflags libpq 2>/dev/null))
 PKG_LIBS += $(shell pkg-config --libs libpq 2>/dev/null)

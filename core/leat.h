@@ -70,7 +70,7 @@
  * Versions. Within one LEAT_ABI_MAJOR the structs of this header stay as they are, but two: functions are
  * added to the end of struct leat_api, and tables to the end of struct leat_module, by which LEAT_ABI_MINOR
  * grows. What a module of an older minor version does not have is not looked for. 1.1: actors. 1.2: defer(),
- * associate(). */
+ * associate(). 1.3: link_name(), unlink_name(). */
 #ifndef LEAT_H
 #define LEAT_H
 
@@ -83,7 +83,7 @@ extern "C" {
 #endif
 
 #define LEAT_ABI_MAJOR 1
-#define LEAT_ABI_MINOR 2
+#define LEAT_ABI_MINOR 3
 #define LEAT_ABI (((uint32_t)LEAT_ABI_MAJOR << 16) | LEAT_ABI_MINOR)
 
 struct leat_actor;   /* state, and a mailbox; a handle of one */
@@ -207,7 +207,8 @@ struct leat_kind {
 	const char *help;
 	const struct leat_handler *handlers; /* at least one */
 	/* NULL, or handles the notice that an actor has ended to which this one is linked: leat->input() is
-	 * { "actor": its name or null, "reason": "normal" … }, leat->subject() is that actor. It comes before all messages. */
+	 * { "actor": its name or null, "reason": "normal" … }, leat->subject() is that actor; NULL when it was linked to by
+	 * its name. It comes before all messages. */
 	leat_fn *on_exit;
 	/* NULL, or called once with the state of each actor when it has ended: on its loop, or any thread
 	 * of the pool. */
@@ -647,7 +648,7 @@ struct leat_api {
 	/* The actor whose message this call handles; NULL: it is no such call. Lent, for the call. */
 	struct leat_actor *(*self)(struct leat_call *call);
 
-	/* In on_exit: the actor that has ended; else NULL. Lent, for the call. */
+	/* In on_exit: the actor that has ended, of link(); else NULL. Lent, for the call. */
 	struct leat_actor *(*subject)(struct leat_call *call);
 
 	/* Ends it: in order, when all messages that it has are handled (LEAT_NORMAL); at once, when the one in work
@@ -721,9 +722,24 @@ struct leat_api {
 
 	/* Sends it to mail->actor, as dispatch(), and the handler's reply completes the promise, which is used up: libprocess'
 	 * Promise::associate(). It fails as ask() does, always: when the message cannot be sent, when the actor ends before it
-	 * has answered. Also from handlers on the pool, and to oneself. The message is handled all the same when nobody waits any more. Any
-	 * thread. */
+	 * has answered. Also from handlers on the pool, and to oneself. A message that still waits when nobody waits for the promise any more is
+	 * not handled. Any thread. */
 	void (*associate)(struct leat_promise *promise, const struct leat_mail *mail);
+
+	/* -------------------------------------------------------- links to any actor, by its name (since 1.3) */
+
+	/* From a handler: its actor's on_exit is called once when the actor of that name has ended: one of `actors:` ("cart/7",
+	 * keys percent-encoded where they have / % : or @), of any module ("room/blue"), of another host ("cart/7@there",
+	 * "slave(1)@mesos"): libprocess' link(UPID). leat->input() is { "actor": name, "reason": … } there, with the host's name
+	 * in `peers:` in the place of its address, leat->subject() is NULL. The reason is one of those of `link:` in leat.yaml(5),
+	 * whose rules these links follow: "no_actor" soon when it does not live, "no_connection" when its host is lost. A second link
+	 * to the same has no effect; one by a handle is another. NULL, or why not: "not_found" (no actor can have that name),
+	 * "invalid_input", "queue_full" (it is linked to 10,000 already), "memory_limit", "unavailable". With LEAT_ON_POOL it is
+	 * NULL always, and what would have been such a reason comes as "no_actor". */
+	const char *(*link_name)(struct leat_call *call, const char *name);
+
+	/* Takes it back: no on_exit comes for it but one that is in the mailbox already. */
+	void (*unlink_name)(struct leat_call *call, const char *name);
 };
 
 #ifdef __cplusplus

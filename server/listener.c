@@ -200,8 +200,11 @@ static void listener_stop_here(struct post *post)
 	struct listener *listener = container_of(post, struct listener, stop_post);
 
 	loop_remove(listener->worker->loop, &listener->watch);
-	/* whom the kernel has connected already would be reset, if nobody else accepts */
-	for (unsigned n = 0; n < BACKLOG && !listener->handed_over && listener_accept_one(listener);
+	/* Whom the kernel has connected already would be reset, if nobody else accepts. Of one that was never
+	 * started (it belongs to a configuration that was refused) nobody here knows what holds for them; where
+	 * systemd has the socket, too, they wait for the next start. */
+	for (unsigned n = 0; n < BACKLOG && listener->started && !listener->handed_over &&
+			     listener_accept_one(listener);
 	     n++)
 		;
 	timer_stop(&listener->backoff);

@@ -153,6 +153,10 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
+	if (strcmp(argv[optind], "help") == 0) { /* what many try first */
+		print_help(stdout);
+		return EXIT_DONE;
+	}
 	cli.n_args = argc - optind - 1;
 	cli.args = argv + optind + 1;
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)

@@ -152,7 +152,8 @@ static void server_forget(struct server *server, struct generation *generation)
 			continue;
 		server->old[i] = server->old[--server->n_old];
 		generation_destroy(generation);
-		for (size_t j = 0; j < server->n_workers; j++)
+		/* at the end of the process the main loop is the last: the workers are gone, or about to go */
+		for (size_t j = 0; j < server->n_workers && !server->stopping; j++)
 			worker_sweep(server->workers[j]);
 		return;
 	}

@@ -326,7 +326,7 @@ void worker_drain(struct worker *worker, bool cancel)
 	struct conn *conn;
 
 	worker->draining = true;
-	worker->cancelling = cancel;
+	worker->cancelling |= cancel; /* asked twice, the second may come here first */
 	key_fetches_stop(&worker->fetches);
 	client_stop_checks(worker->client);
 	if (cancel)

@@ -46,6 +46,7 @@ enum actor_end {
 	ACTOR_END_NO_CONNECTION, /* its host cannot be reached (any more) */
 };
 const char *actor_end_name(enum actor_end end);
+enum actor_end actor_end_of(struct str name); /* one of a later version: failed */
 
 /* What becomes of a message when the mailbox has no room for it. */
 enum mailbox_policy {

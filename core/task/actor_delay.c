@@ -98,13 +98,14 @@ bool delayed_cancel(struct delayed *delayed)
 
 	if (!atomic_compare_exchange_strong(&delayed->state, &state, DELAYED_CANCELLED))
 		return false;
-	message_drop(delayed->message, -ECANCELED);
 	if (loop_is_current(delayed->actor->loop)) {
 		delayed_stop(delayed);
 	} else {
 		atomic_fetch_add_explicit(&delayed->refs, 1, memory_order_relaxed);
 		loop_post(delayed->actor->loop, &delayed->stop);
 	}
+	message_drop(delayed->message,
+		     -ECANCELED); /* last: who counts messages ends its loop then */
 	return true;
 }
 

@@ -31,6 +31,14 @@ const char *actor_end_name(enum actor_end end)
 	return names[end];
 }
 
+enum actor_end actor_end_of(struct str name)
+{
+	for (enum actor_end end = ACTOR_END_NORMAL; end <= ACTOR_END_NO_CONNECTION; end++)
+		if (str_eq(name, str_of(actor_end_name(end))))
+			return end;
+	return ACTOR_END_FAILED;
+}
+
 static struct link *link_create(struct actor *from, struct actor *to)
 {
 	struct link *link = mem_zalloc(sizeof(*link));

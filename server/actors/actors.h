@@ -121,6 +121,19 @@ struct actor_remote {
 	struct future *(*send)(struct actor_loop *from, const struct actor_send *send, bool asks,
 			       enum error_code *ret_code, const char **ret_detail);
 
+	/* The host that the name of one of its actors (ACTOR@HOST) says, counted, with its own name and what the actor
+	 * is called there. NULL, with *ret_code and *ret_detail. */
+	void *(*find)(struct actor_loop *from, struct str name, struct str *ret_there,
+		      struct str *ret_host, enum error_code *ret_code, const char **ret_detail);
+	void (*leave)(void *host);
+
+	/* From now on the end of that actor there is to be told by actors_tell_end(), once, as is the loss of the
+	 * host; or not any more. False: it cannot be. Any thread; it calls nobody back. */
+	bool (*watch)(void *host, struct str there, bool on);
+
+	/* One of ours has, by its whole name: for who watches it. Any thread, with the lock of its name held. */
+	void (*on_down)(struct actor_loop *any, struct str name, enum actor_end end);
+
 	/* One of ours has ended, or failed: `name` is its whole name, `group` that without keys. */
 	void (*on_end)(struct actor_loop *on, struct str group, struct str name, struct str reason);
 };
@@ -169,7 +182,7 @@ struct actor_send {
 /* What an ask is answered with: the value of its future. */
 struct actor_answer {
 	enum error_code code;
-	struct str custom_code, detail;
+	struct str custom_code, task, detail; /* `task`: of the handler; or empty */
 	int status;
 	struct blob *value; /* JSON; NULL: null */
 };
@@ -192,6 +205,13 @@ bool actor_loop_knows(const struct actor_loop *loop, struct str name);
  * ended. On the loop. */
 void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str actor,
 			    struct str name, struct str reason);
+
+/* That single actor of a host has ended, or its host is lost: see struct actor_remote. Any thread. */
+void actor_loop_tell_end(struct actor_loop *loop, const void *host, struct str there,
+			 enum actor_end end);
+
+/* There is one of that whole name, or it rests in the store. On the loop. */
+bool actor_loop_has(struct actor_loop *loop, struct str name);
 
 /* A whole name as TEMPLATE_ACTOR writes its values, of whoever may have written it otherwise: each key has one
  * text. */

@@ -33,6 +33,16 @@ bool actors_admit(struct actors *actors, struct str group, size_t size)
 	return true;
 }
 
+void actors_enter(struct actors *actors)
+{
+	atomic_fetch_add(&actors->n_live, 1);
+}
+
+void actors_leave(struct actors *actors)
+{
+	atomic_fetch_sub(&actors->n_live, 1);
+}
+
 bool actors_take_memory(struct actors *actors, size_t size)
 {
 	return arena_budget_take(actors->budget, size);
@@ -101,10 +111,16 @@ static void foreign_post_news(const struct actor_foreign *foreign, enum actor_en
 	loop_post(foreign->home->host.loop, &news->post);
 }
 
+void actor_foreign_unname(struct actor_foreign *foreign, enum actor_end end)
+{
+	actor_links_tell(foreign->actors, NULL, foreign->name, end);
+}
+
 void actor_foreign_end(struct actor_foreign *foreign, enum actor_end end)
 {
 	struct actors *actors = foreign->actors;
 
+	actor_links_drop_foreign(foreign);
 	if (foreign->name.len && !atomic_load(&actors->stopping))
 		foreign_post_news(foreign, end);
 	lock_acquire(&actors->foreigns_lock);
@@ -180,10 +196,11 @@ static void foreign_write(struct actor_foreign *foreign, struct buf *out)
 	buf_printf(out,
 		   ",\"mailbox\":%zu,\"mailbox_bytes\":%zu,\"oldest_ms\":%" PRIu64
 		   ",\"handled\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64
-		   ",\"state_bytes\":null,\"in_work\":%s,\"pause_ms\":0,\"stopped\":false}",
+		   ",\"state_bytes\":null,\"in_work\":%s,\"pause_ms\":0,\"stopped\":false,"
+		   "\"links\":%zu}",
 		   stats.n_messages, stats.n_bytes, stats.oldest_ns / NS_PER_MS, stats.n_handled,
 		   atomic_load_explicit(&foreign->n_failed, memory_order_relaxed), stats.n_refused,
-		   stats.in_work ? "true" : "false");
+		   stats.in_work ? "true" : "false", actor_links_count_foreign(foreign));
 }
 
 size_t actors_write_foreign(struct actors *actors, struct str name, size_t n_max, struct buf *out)

@@ -34,9 +34,13 @@ struct actor_mail *actor_mail_create(struct actor_loop *home, struct actor_group
 /* It is on its way: the loop is not quiet before its release. */
 void actor_mail_count(struct actor_mail *mail);
 
-/* What comes of it is its answer; or, when nobody waits for that, a line of the log. */
-void actor_mail_fail(struct actor_mail *mail, const struct failure *failure);
+/* What comes of it is its answer; or, when nobody waits for that, a line of the log, about that actor (its whole
+ * name; or none). */
+void actor_mail_fail(struct actor_mail *mail, struct str actor, const struct failure *failure);
 void actor_mail_answer(struct actor_mail *mail, struct blob *value); /* takes the reference */
+
+/* What those that are linked to it are told: {actor, reason}. */
+struct blob *actor_end_value(struct str name, struct str reason);
 
 /* ------------------------------------------------------------ kinds */
 
@@ -58,6 +62,8 @@ struct actor_foreign {
 	struct str name; /* whole; .len 0: it has none */
 	size_t size;     /* what it counts in limits.total_memory */
 	_Atomic uint64_t n_failed;
+	struct link_owner *links; /* links.c; NULL: it has none. Guarded by its lock, as: */
+	bool unlinked;            /* and it will have none */
 };
 
 /* Where one lives: a name has a home, and others take turns. */
@@ -70,6 +76,9 @@ bool actors_admit(struct actors *actors, struct str group, size_t size);
 /* One that was admitted begins; its `home`, `name` and `size` are set. It is ended with the daemon. */
 void actor_foreign_begin(struct actor_foreign *foreign, struct actors *actors, struct str group);
 
+/* Its name is another's from now on: before that those that are linked to it hear of it. */
+void actor_foreign_unname(struct actor_foreign *foreign, enum actor_end end);
+
 /* Its last word, on its own thread: those that are linked to its name hear of it. */
 void actor_foreign_end(struct actor_foreign *foreign, enum actor_end end);
 
@@ -78,6 +87,11 @@ void actor_foreign_count(struct actor_foreign *foreign, bool failed); /* one mes
 /* Memory that belongs to it besides: false when there is no more. */
 bool actors_take_memory(struct actors *actors, size_t size);
 void actors_give_memory(struct actors *actors, size_t size);
+
+/* Whoever sends from a thread that is no loop's. From the one to the other the end waits for it, so that the loops
+ * are there; the last word. Entered while an actor lives. */
+void actors_enter(struct actors *actors);
+void actors_leave(struct actors *actors);
 
 /* Nothing is begun any more. Any thread. */
 bool actors_are_stopping(const struct actors *actors);

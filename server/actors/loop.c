@@ -26,6 +26,7 @@ struct actors *actors_create(size_t n_loops, struct arena_budget *budget)
 	lock_init(&actors->groups_lock);
 	lock_init(&actors->foreigns_lock);
 	list_init(&actors->foreigns);
+	actor_links_init(&actors->links);
 	actors->budget = budget;
 	atomic_init(&actors->memory_max, MEMORY_AT_FIRST);
 	return actors;
@@ -89,6 +90,7 @@ void actors_end(struct actors *actors)
 	while (!actors_turn(actors))
 		sched_yield(); /* the pool has its part of it */
 	actors_turn(actors);   /* what was posted last */
+	actor_links_stop(&actors->links);
 }
 
 void actors_destroy(struct actors *actors)
@@ -101,6 +103,7 @@ void actors_destroy(struct actors *actors)
 		map_fini(&actors->shards[i].by_name);
 		lock_fini(&actors->shards[i].lock);
 	}
+	actor_links_fini(&actors->links); /* first: links count in their groups */
 	for (; actors->groups; actors->groups = next) {
 		next = actors->groups->next;
 		free(actors->groups);
@@ -162,6 +165,7 @@ void actor_loop_set(struct actor_loop *loop, void *generation, uint64_t number,
 		actor_self_on_generation(self);
 	list_each(self, &loop->busy, struct actor_self, link)
 		actor_self_on_generation(self);
+	actor_links_sweep(loop);
 	for (size_t i = 0; i < section->n_specs; i++)
 		loop_begin_single(loop, &section->specs[i]);
 }
@@ -212,12 +216,14 @@ static void self_write(const struct actor_self *self, struct buf *out)
 	buf_printf(out,
 		   ",\"mailbox\":%zu,\"mailbox_bytes\":%zu,\"oldest_ms\":%" PRIu64
 		   ",\"handled\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"refused\":%" PRIu64
-		   ",\"state_bytes\":%zu,\"in_work\":%s,\"pause_ms\":%" PRIu64 ",\"stopped\":%s}",
+		   ",\"state_bytes\":%zu,\"in_work\":%s,\"pause_ms\":%" PRIu64
+		   ",\"stopped\":%s,\"links\":%zu}",
 		   stats.n_messages, stats.n_bytes, stats.oldest_ns / NS_PER_MS, self->n_handled,
 		   self->n_failed, stats.n_refused, blob_str(self->state).len,
 		   actor_held(self->actor) ? "true" : "false",
 		   self->ready_ns > now_ns ? (self->ready_ns - now_ns) / NS_PER_MS : 0,
-		   self->stopped ? "true" : "false");
+		   self->stopped ? "true" : "false",
+		   actor_links_count(self->loop->actors, self->name));
 }
 
 /* Of the first SCAN_MAX of the list: a loop must not stand still for a million actors. */

@@ -244,7 +244,7 @@ void actors_forget(struct actors *actors, struct str name, const struct actor *a
 		actor_unref(found);
 }
 
-bool actors_retire(struct actors *actors, struct actor_self *self)
+bool actors_retire(struct actors *actors, struct actor_self *self, bool rests)
 {
 	struct actor_shard *shard = actors_shard(actors, self->name);
 	struct actor *actor = self->actor, *found;
@@ -255,6 +255,10 @@ bool actors_retire(struct actors *actors, struct actor_self *self)
 	idle = found == actor && actor_terminate_idle(actor);
 	if (idle)
 		map_remove(&shard->by_name, self->name);
+	if (idle && !rests) { /* before there is another one of that name */
+		actor_links_tell(actors, NULL, self->name, ACTOR_END_NORMAL);
+		actor_links_drop(actors, self->name);
+	}
 	lock_release(&shard->lock);
 	if (idle)
 		actor_unref(actor);

@@ -7,6 +7,7 @@
 #include "core/base/map.h"
 #include "core/thread/lock.h"
 #include "server/actors/foreign.h"
+#include "server/actors/links.h"
 #include <stdatomic.h>
 
 enum { ACTOR_SHARDS = 16 };
@@ -27,14 +28,15 @@ struct actor_shard {
 struct actors {
 	struct actor_shard shards[ACTOR_SHARDS];
 	struct lock groups_lock;
-	struct actor_group *groups;  /* guarded by groups_lock; never freed before the end */
-	struct arena_budget *budget; /* of limits.total_memory; or NULL */
-	atomic_size_t n_live;
+	struct actor_group *groups;      /* guarded by groups_lock; never freed before the end */
+	struct arena_budget *budget;     /* of limits.total_memory; or NULL */
+	atomic_size_t n_live;            /* and who has entered: actors_enter() */
 	atomic_bool stopping, cancelled; /* nothing is sent any more; nothing is begun any more */
 	struct lock foreigns_lock;
 	struct list foreigns;   /* of struct actor_foreign.link; guarded by foreigns_lock */
 	atomic_size_t n_placed; /* those without a name */
 	atomic_size_t memory_max;
+	struct actor_links links;
 	size_t n_loops;
 	struct actor_loop *loops[];
 };
@@ -124,14 +126,17 @@ void actors_set_mailbox(struct actors *actors, struct actor *actor, const struct
 /* The name is free, if it is still this actor's. */
 void actors_forget(struct actors *actors, struct str name, const struct actor *actor);
 
-/* Ends it, if it has nothing to do, and frees the name in one. */
-bool actors_retire(struct actors *actors, struct actor_self *self);
+/* Ends it, if it has nothing to do, and frees the name in one; and those that are linked to it are told, and it
+ * has no links any more, unless it `rests`: in the store. */
+bool actors_retire(struct actors *actors, struct actor_self *self, bool rests);
 
 /* ---- spec_name.c: what the key of an entry of `actors:` says. False: an error at its place. */
 bool actor_spec_read_name(struct flow_compiler *compiler, const struct node_entry *entry,
 			  struct actor_spec *spec);
 
 /* ---- send.c */
+const struct actor_spec *actor_send_find(struct actor_loop *from, const struct actor_send *send,
+					 enum error_code *ret_code, const char **ret_detail);
 void actor_laters_drop(struct actor_loop *loop);
 
 /* Tells those that are linked to it; and to one of that name, in the loop's generation. */

@@ -114,27 +114,29 @@ static struct str answer_copy(char **at, struct str text)
 
 struct actor_answer *actor_answer_create(const struct failure *failure, struct blob *value)
 {
-	struct actor_answer *answer =
-		mem_zalloc(sizeof(*answer) + failure->custom_code.len + failure->detail.len + 1);
+	size_t size = failure->custom_code.len + failure->task.len + failure->detail.len;
+	struct actor_answer *answer = mem_zalloc(sizeof(*answer) + size + 1);
 	char *at = (char *)(answer + 1);
 
 	answer->code = failure->code;
 	answer->status = failure->status;
 	answer->custom_code = answer_copy(&at, failure->custom_code);
+	answer->task = answer_copy(&at, failure->task);
 	answer->detail = answer_copy(&at, failure->detail);
 	answer->value = value;
 	return answer;
 }
 
-void actor_mail_fail(struct actor_mail *mail, const struct failure *failure)
+void actor_mail_fail(struct actor_mail *mail, struct str actor, const struct failure *failure)
 {
 	if (mail->message.reply.future)
 		promise_set(&mail->message.reply, actor_answer_create(failure, NULL),
 			    actor_answer_free);
 	else
-		log_warning("actor message failed name=%s handler=%s code=%.*s detail=%s; nobody "
-			    "waits for it, ignoring",
-			    LOG_QUOTE(mail->group->name), LOG_QUOTE(mail->handler),
+		log_warning("actor message failed name=%s handler=%s task=%s code=%.*s detail=%s; "
+			    "nobody waits for it, ignoring",
+			    LOG_QUOTE(actor.len ? actor : mail->group->name),
+			    LOG_QUOTE(mail->handler), LOG_QUOTE(failure->task),
 			    STR_ARG(failure_code(failure)), LOG_QUOTE(failure->detail));
 }
 
@@ -222,7 +224,8 @@ static void run_succeed(struct actor_run *run)
 
 static void run_log_init(const struct actor_run *run, const struct failure *failure)
 {
-	log_warning("actor init failed name=%s code=%.*s detail=%s", LOG_QUOTE(run->self->name),
+	log_warning("actor init failed name=%s task=%s code=%.*s detail=%s",
+		    LOG_QUOTE(run->self->name), LOG_QUOTE(failure->task),
 		    STR_ARG(failure_code(failure)), LOG_QUOTE(failure->detail));
 }
 
@@ -243,7 +246,7 @@ static void run_finish(struct actor_run *run, struct failure failure)
 	if (failure.code == ERROR_NONE)
 		run_succeed(run);
 	else if (!mail->first)
-		actor_mail_fail(mail, &failure);
+		actor_mail_fail(mail, self->name, &failure);
 	if (failure.code != ERROR_NONE && is_init)
 		run_log_init(run, &failure);
 	self->run = NULL;

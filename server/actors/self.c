@@ -146,7 +146,8 @@ static void self_on_idle(struct timer *timer)
 	struct actor_self *self = container_of(timer, struct actor_self, idle);
 	const struct actor_spec *spec = self_spec(self);
 
-	if (!self_save(self, spec) || !actors_retire(self->loop->actors, self))
+	if (!self_save(self, spec) ||
+	    !actors_retire(self->loop->actors, self, spec && spec->persists))
 		self_await_idle(self, spec);
 }
 
@@ -158,7 +159,7 @@ static void self_refuse(struct actor_self *self, enum error_code code, struct st
 	struct actor_mail *mail = self_mail(self);
 
 	if (!mail->first)
-		actor_mail_fail(mail, &failure);
+		actor_mail_fail(mail, self->name, &failure);
 	actor_resume(self->actor);
 }
 
@@ -313,6 +314,9 @@ static void self_on_failure(struct actor_self *self, const struct actor_spec *sp
 				  : "reset",
 		    LOG_QUOTE(self->name), self->n_failures);
 	actor_tell_links(self, STR("failed"));
+	actor_links_tell(self->loop->actors, NULL, self->name, ACTOR_END_FAILED);
+	if (!is_init || self->stopped)
+		actor_links_drop(self->loop->actors, self->name);
 }
 
 void actor_self_on_run(struct actor_self *self, struct actor_mail *mail, bool is_init,

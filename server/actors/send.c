@@ -37,7 +37,7 @@ static void mail_release(struct message *message, int error)
 {
 	struct actor_mail *mail = container_of(message, struct actor_mail, message);
 
-	if (error == -ENOBUFS || error == -EMSGSIZE || error == -ENOMEM)
+	if (error == -ENOBUFS || error == -EMSGSIZE || error == -ENOMEM || error == -EMFILE)
 		atomic_fetch_add_explicit(&mail->group->n_refused, 1, memory_order_relaxed);
 	if (mail->counted)
 		mail_uncount(mail);
@@ -98,8 +98,8 @@ static bool send_name_is_right(const struct actor_send *send, const struct actor
 	return true;
 }
 
-static const struct actor_spec *send_find(struct actor_loop *from, const struct actor_send *send,
-					  enum error_code *ret_code, const char **ret_detail)
+const struct actor_spec *actor_send_find(struct actor_loop *from, const struct actor_send *send,
+					 enum error_code *ret_code, const char **ret_detail)
 {
 	const struct actor_spec *spec =
 		actor_spec_find(from->section, actor_name_first(send->name));
@@ -131,7 +131,7 @@ enum error_code actors_look(struct actor_loop *from, const struct actor_send *se
 	*ret_persists = false;
 	if (str_has(send->name, '@')) /* what is kept there is not known here */
 		return ERROR_NONE;
-	spec = send_find(from, send, &code, ret_detail);
+	spec = actor_send_find(from, send, &code, ret_detail);
 	*ret_persists = spec && spec->persists;
 	return code;
 }
@@ -194,7 +194,7 @@ struct future *actors_send(struct actor_loop *from, const struct actor_send *sen
 
 	if (str_has(send->name, '@'))
 		return send_remote(from, send, asks, ret_code, ret_detail);
-	spec = send_find(from, send, ret_code, ret_detail);
+	spec = actor_send_find(from, send, ret_code, ret_detail);
 	if (!spec)
 		return NULL;
 	mail = actor_mail_create(actors_home(actors, send->name), actors_group(actors, spec->name),
@@ -268,7 +268,7 @@ static void link_tell_one(struct actors *actors, const struct actor_spec *spec,
 	actor_unref(actor);
 }
 
-static struct blob *link_value(struct str name, struct str reason)
+struct blob *actor_end_value(struct str name, struct str reason)
 {
 	struct blob *blob;
 	struct buf json;
@@ -304,7 +304,7 @@ static void links_tell(struct actor_loop *loop, struct str peer, struct str acto
 				continue;
 			send.handler = link->handler;
 			if (!send.value)
-				send.value = link_value(name, reason);
+				send.value = actor_end_value(name, reason);
 			link_tell_one(loop->actors, spec, &send);
 		}
 	}

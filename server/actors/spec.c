@@ -469,12 +469,14 @@ static void actor_compile(struct actor_section *section, struct flow_compiler *c
 	spec->idle_ms = config.idle_ms ? config.idle_ms : spec->n_keys ? IDLE_DEFAULT_MS : 0;
 	spec->n_max = (size_t)config.n_max;
 	compiler->path_names = spec->keys;
+	compiler->actor = spec;
 	actor_compile_mailbox(compiler, spec, config.mailbox);
 	actor_compile_state(compiler, spec, config.state);
 	actor_compile_handlers(compiler, spec, &config);
 	if (config.init)
 		actor_compile_init(compiler, spec, config.init);
 	compiler->path_names = NULL;
+	compiler->actor = NULL;
 	actor_compile_links(section, compiler, spec, config.links);
 }
 

@@ -43,9 +43,11 @@ static enum verdict asking_judge(struct asking *asking)
 		return asking_fault(asking, fault);
 	if (value_member(asking->jwt.claims, STR("sub"), &value) && value.kind == VALUE_TEXT)
 		sub = value_str(value);
-	asking->identity = (struct identity){ .kind = IDENTITY_JWT,
-					      .user = sub,
-					      .claims = asking->jwt.claims };
+	asking->identity =
+		(struct identity){ .kind = IDENTITY_JWT,
+				   .user = sub,
+				   .claims = asking->jwt.claims,
+				   .until_wall_ns = jwt->outlived ? 0 : asking->jwt.until_wall_ns };
 	return VERDICT_GOOD;
 }
 

@@ -163,8 +163,14 @@ static bool claims_date(struct value claims, struct str name, bool *ret_has, dou
 	return true;
 }
 
+/* 0: in no time that there is. */
+static int64_t claims_until_ns(double until)
+{
+	return until < (double)INT64_MAX / 1e9 ? (int64_t)(until * 1e9) : 0;
+}
+
 static enum jwt_fault claims_judge_times(struct value claims, const struct jwt_rules *rules,
-					 double now)
+					 double now, int64_t *ret_until_ns)
 {
 	double leeway = (double)rules->leeway_ms / 1e3, exp = 0, nbf = 0, iat = 0;
 	bool has_exp, has_nbf, has_iat;
@@ -177,6 +183,7 @@ static enum jwt_fault claims_judge_times(struct value claims, const struct jwt_r
 		return JWT_EXP_MISSING;
 	if (has_exp && now >= exp + leeway)
 		return JWT_EXPIRED;
+	*ret_until_ns = has_exp ? claims_until_ns(exp + leeway) : 0;
 	if (has_nbf && now < nbf - leeway)
 		return JWT_NOT_YET;
 	if (has_iat && now < iat - leeway)
@@ -227,7 +234,8 @@ enum jwt_fault jwt_judge(struct jwt *jwt, const struct jwt_rules *rules, int64_t
 
 	if (r < 0)
 		return r == -ENOMEM ? JWT_MEMORY : JWT_CLAIMS;
-	fault = claims_judge_times(jwt->claims, rules, (double)now_wall_ns / 1e9);
+	fault = claims_judge_times(jwt->claims, rules, (double)now_wall_ns / 1e9,
+				   &jwt->until_wall_ns);
 	if (fault == JWT_FINE)
 		fault = claims_judge_issuer(jwt->claims, rules);
 	if (fault == JWT_FINE)

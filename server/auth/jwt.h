@@ -55,11 +55,12 @@ struct jwt_rules {
 struct jwt {
 	struct str token;
 	const struct alg *alg;
-	struct str kid;       /* .ptr NULL: none */
-	struct str input;     /* what is signed: slices of the token */
-	struct str payload;   /* still encoded */
-	struct str signature; /* decoded */
-	struct value claims;  /* after jwt_judge(): an object */
+	struct str kid;        /* .ptr NULL: none */
+	struct str input;      /* what is signed: slices of the token */
+	struct str payload;    /* still encoded */
+	struct str signature;  /* decoded */
+	struct value claims;   /* after jwt_judge(): an object */
+	int64_t until_wall_ns; /* then: its exp, with leeway; 0: it has no end */
 };
 
 /* The token must live as long as the jwt; the rest is in `arena`. */

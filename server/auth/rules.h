@@ -25,6 +25,7 @@ struct auth_api_key {
 struct auth_jwt {
 	struct credential_place from;
 	struct jwt_rules rules;
+	bool outlived;             /* by what it has opened */
 	struct jwks *jwks;         /* of a file or a secret; or NULL */
 	struct key_source *source; /* of a URL; or NULL */
 	struct key_times times;

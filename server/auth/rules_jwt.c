@@ -9,10 +9,11 @@ struct jwt_config {
 	const struct node *secret;
 	struct setting_texts algorithms, issuer, audience;
 	uint64_t leeway_ms, refresh_ms, retry_ms;
-	int exp;
+	int exp, live;
 };
 
 static const char *const exp_choices[] = { "required", "optional", NULL };
+static const char *const live_choices[] = { "until_exp", "any", NULL };
 
 #define AT(field) offsetof(struct jwt_config, field)
 const struct setting auth_jwt_keys[] = {
@@ -35,6 +36,10 @@ const struct setting auth_jwt_keys[] = {
 	  "How far clocks may be apart for exp, nbf and iat.", 0, 3600000 },
 	{ "exp", SETTING_CHOICE, AT(exp), "required", "Whether a token may be without an end.",
 	  .choices = exp_choices },
+	{ "live", SETTING_CHOICE, AT(live), "until_exp",
+	  "Whether a WebSocket or an event stream that it has opened ends with its exp, or may go "
+	  "on.",
+	  .choices = live_choices },
 	{ "from", SETTING_TEXT, AT(from), "header",
 	  "Where the token is: header (Authorization: Bearer), header:NAME, cookie:NAME or "
 	  "query:NAME." },
@@ -233,6 +238,7 @@ void auth_jwt_compile(struct policy_compiler *compiler, const struct node *node,
 		.leeway_ms = config.leeway_ms,
 		.exp_optional = config.exp == 1,
 	};
+	jwt->outlived = config.live == 1;
 	jwt->times = (struct key_times){ config.refresh_ms, config.retry_ms };
 	auth_place(compiler, node, config.from, &jwt->from);
 	jwt_compile_keys(compiler, node, &config, jwt);

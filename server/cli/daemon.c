@@ -217,6 +217,23 @@ static void status_print_live(struct value live, struct arena *arena)
 		       cli_text(live, "published", arena).ptr);
 }
 
+/* A file, or one that does not work: what is in memory says nothing else. */
+static void status_print_store(struct value store, struct arena *arena)
+{
+	struct str state = cli_text(store, "state", arena), path = cli_text(store, "path", arena);
+	struct str problem = cli_text(store, "problem", arena);
+
+	if (store.kind != VALUE_OBJECT ||
+	    (str_eq(path, STR(":memory:")) && str_eq(state, STR("ok"))))
+		return;
+	printf("store       %.*s: %.*s, %s bytes, %s waiting, %s commits, %s failed, %s "
+	       "refused%s%.*s\n",
+	       STR_ARG(path), STR_ARG(state), cli_text(store, "size_bytes", arena).ptr,
+	       cli_text(store, "waiting", arena).ptr, cli_text(store, "commits", arena).ptr,
+	       cli_text(store, "failed", arena).ptr, cli_text(store, "refused", arena).ptr,
+	       problem.len ? ": " : "", STR_ARG(problem));
+}
+
 static void status_print(struct value status, bool refused, struct arena *arena)
 {
 	long long uptime_s = atoll(cli_text(status, "uptime_ms", arena).ptr) / 1000;
@@ -239,6 +256,7 @@ static void status_print(struct value status, bool refused, struct arena *arena)
 	status_print_live(cli_member(status, "live", arena), arena);
 	status_print_refused(status, arena);
 	status_print_listeners(status, arena);
+	status_print_store(cli_member(status, "store", arena), arena);
 	status_print_upstreams(status, arena);
 	status_print_redises(status, arena);
 	status_print_sqls(status, arena);

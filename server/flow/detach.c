@@ -75,9 +75,11 @@ static int detached_create(struct detached **ret_detached, struct step_run *step
 	detached->context.degraded = false;
 	detached->context.open = NULL;
 	detached->context.id = arena_str(&detached->arena, context->id);
+	detached->context.actor =
+		arena_str(&detached->arena, context->actor); /* it may outlive it */
 	detached->context.trace = trace_copy(context->trace, &detached->arena);
 	r = capture_create(&detached->inputs, &detached->arena, step->run, step->step);
-	if (r < 0 || !detached->context.id.ptr) {
+	if (r < 0 || !detached->context.id.ptr || !detached->context.actor.ptr) {
 		arena_fini(&detached->arena);
 		free(detached);
 		return -ENOMEM;

@@ -18,6 +18,7 @@ enum {
 };
 
 struct actor_section;
+struct actor_spec;
 struct cache_list;
 struct capture;
 struct compute_queues;
@@ -64,6 +65,7 @@ struct flow_compiler {
 	struct data_root *data_root;            /* of tasks on files; NULL: there are none */
 	struct gpu_set *gpu; /* `gpu:` and the programs of kernels; NULL: there can be none */
 	const struct actor_section *actors; /* `actors:`; NULL: nothing is declared */
+	const struct actor_spec *actor;     /* whose handler is compiled; NULL: nobody's */
 	const struct peer_section *peers;   /* `peers:`; NULL: nothing is declared */
 	const struct natives *natives;      /* of `modules:`; NULL: there are none */
 	struct cache_list *caches;          /* NULL: nothing is kept */

@@ -375,9 +375,11 @@ static void CL_CALLBACK run_on_event(cl_event event, cl_int status, void *data)
 	call->on_device(call);
 }
 
-/* Nothing may touch the call when this was true: it may be over. */
+/* Nothing may touch the call when this was true: it may be over. Nor may the event go with it while the
+ * driver still is in clSetEventCallback(). */
 static bool run_send_all(struct gpu_call *call)
 {
+	cl_event done;
 	cl_int error;
 
 	if (!run_send_input(call) || !run_send_kernel(call) || !run_send_output(call))
@@ -388,7 +390,10 @@ static bool run_send_all(struct gpu_call *call)
 	if (error)
 		return run_fail_cl(call, error, "it cannot be sent");
 	atomic_store(&call->sent, true);
-	error = clSetEventCallback(call->done, CL_COMPLETE, run_on_event, call);
+	done = call->done;
+	clRetainEvent(done);
+	error = clSetEventCallback(done, CL_COMPLETE, run_on_event, call);
+	clReleaseEvent(done);
 	return error == CL_SUCCESS || run_fail_cl(call, error, "its end is not told");
 }
 

@@ -5,3 +5,6 @@
 
 /* Runs it on a thread of its own; at once where there is none to be had. Any thread. */
 void kafka_end_start(void (*run)(void *arg), void *arg);
+
+/* The earlier of `end_ns` and the time that the process, which has come to its end, leaves them. */
+uint64_t kafka_end_due_ns(uint64_t end_ns);

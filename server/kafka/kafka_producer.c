@@ -163,9 +163,10 @@ static void producer_end(void *arg)
 
 	/* what is in the store as well need not go out now */
 	while (rd_kafka_outq_len(producer->client) > 0 &&
-	       clock_monotonic_ns() < (atomic_load(&stats->queued) > atomic_load(&stats->kept)
-					       ? producer->end_ns
-					       : kept_ns))
+	       clock_monotonic_ns() <
+		       kafka_end_due_ns(atomic_load(&stats->queued) > atomic_load(&stats->kept)
+						? producer->end_ns
+						: kept_ns))
 		producer_poll(producer, 50);
 	n_left = MIN(atomic_load(&stats->queued) - atomic_load(&stats->kept),
 		     rd_kafka_outq_len(producer->client));

@@ -210,6 +210,7 @@ static void events_on_run_end(struct live *live)
 		events_over(events);
 	else if (events->request)
 		events_answer(events, &answer);
+	outbox_release(&events->outbox);
 	live_run_end(live);
 	events_go_on(events);
 }
@@ -326,6 +327,9 @@ static void events_joined(struct live *live)
 		return;
 	if (!events->outbox.ended && !events_begin(events))
 		events_cut(events);
+	if (events->spec->on_open
+		    .reply) /* which is first: no state that is older than an event before it */
+		outbox_hold(&events->outbox);
 	events->outbox.on_close = events_on_close;
 	events->answered = true;
 	timer_start(&events->timer, events->spec->ping_ms);
@@ -335,7 +339,8 @@ static void events_joined(struct live *live)
 
 static struct events *events_create(const struct events_spec *spec, struct request *request)
 {
-	static const struct live_ops ops = { events_end_live, events_joined, events_publish };
+	static const struct live_ops ops = { events_end_live, events_end_live, events_joined,
+					     events_publish };
 	struct events *events = calloc(1, sizeof(*events));
 
 	if (!events || !live_init(&events->live, &ops, request, spec->roots_used)) {

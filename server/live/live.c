@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/map.h"
+#include "server/auth/identity.h"
 #include "server/expr/json.h"
 #include "server/request_roots.h"
 #include "server/trace/trace.h"
@@ -194,6 +195,28 @@ static bool live_keep_roots(struct live *live, struct request *request, uint64_t
 
 /* ------------------------------------------------------------ life */
 
+/* By the clock of the wall, which may be set meanwhile: it is looked at again now and then. */
+static void live_await_expiry(struct live *live)
+{
+	enum { LOOK_MS = 60000 };
+	int64_t left_ns = live->until_wall_ns - clock_wall_ns();
+
+	if (live->until_wall_ns)
+		timer_start(&live->until,
+			    left_ns > 0 ? MIN((uint64_t)left_ns / NS_PER_MS + 1, (uint64_t)LOOK_MS)
+					: 0);
+}
+
+static void live_on_until(struct timer *timer)
+{
+	struct live *live = container_of(timer, struct live, until);
+
+	if (clock_wall_ns() < live->until_wall_ns)
+		live_await_expiry(live);
+	else
+		live->ops->expire(live);
+}
+
 static void live_init_context(struct live *live, struct request *request)
 {
 	live->context = request->context;
@@ -223,6 +246,9 @@ bool live_init(struct live *live, const struct live_ops *ops, struct request *re
 		arena_fini(&live->arena);
 		return false;
 	}
+	timer_init(&live->until, worker->loop, live_on_until);
+	live->until_wall_ns = request->identity ? request->identity->until_wall_ns : 0;
+	live_await_expiry(live);
 	list_add(&worker->lives, &live->link);
 	worker->detacher.begin(&worker->detacher, live->generation);
 	return true;
@@ -234,6 +260,7 @@ void live_fini(struct live *live)
 
 	check(!live->running && live->n_topics == 0);
 	list_remove(&live->link);
+	timer_stop(&live->until);
 	arena_fini(&live->arena);
 	arena_fini(&live->run_arena);
 	worker->detacher.end(&worker->detacher, live->generation);

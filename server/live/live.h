@@ -86,6 +86,9 @@ struct live_ops {
 	/* It should end soon, in good order: leat stops, or its route is gone. */
 	void (*end)(struct live *live);
 
+	/* The token that it was opened with has expired. */
+	void (*expire)(struct live *live);
+
 	/* All topics of live_follow() are joined. */
 	void (*joined)(struct live *live);
 
@@ -101,6 +104,8 @@ struct live {
 	struct worker *worker;
 	const struct route *route;
 	struct generation *generation;
+	int64_t until_wall_ns; /* 0: it may stay */
+	struct timer until;
 	struct arena arena; /* what is kept of the request */
 	struct live_root *roots;
 	size_t n_roots;

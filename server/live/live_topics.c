@@ -139,6 +139,10 @@ bool live_make_room(struct live *live, struct outbox *outbox, size_t size, size_
 
 	if (outbox->n_items == 0 || outbox_has_room(outbox, size, max))
 		return true;
+	if (outbox->held) { /* by us: it is not the client that is slow */
+		outbox_release(outbox);
+		return true;
+	}
 	if (slow == LIVE_SLOW_DISCONNECT) {
 		live_log_slow(live, outbox, live_slow_choices[slow]);
 		atomic_fetch_add_explicit(&stats->live_slow, 1, memory_order_relaxed);

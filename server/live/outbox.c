@@ -43,6 +43,7 @@ static struct outbox_item outbox_pop(struct outbox *outbox)
 
 	outbox->size -= outbox_item_size(&item);
 	outbox->first = (outbox->first + 1) & (outbox->n_room - 1);
+	outbox->n_held = MIN(outbox->n_held, outbox->n_items - 1);
 	if (--outbox->n_items == 0) { /* an idle connection holds no queue */
 		free(take(&outbox->items));
 		outbox->n_room = outbox->first = 0;
@@ -80,6 +81,19 @@ static void outbox_tell(struct outbox *outbox)
 		loop_ready(outbox->loop, &outbox->ready);
 }
 
+/* What is held makes room before it. */
+static void outbox_insert(struct outbox *outbox, struct outbox_item item)
+{
+	uint32_t at = outbox->n_items++;
+
+	if (outbox->held && item.droppable)
+		outbox->n_held++;
+	else
+		for (uint32_t i = 0; i < outbox->n_held; i++, at--)
+			*outbox_at(outbox, at) = *outbox_at(outbox, at - 1);
+	*outbox_at(outbox, at) = item;
+}
+
 static bool outbox_put_item(struct outbox *outbox, struct outbox_item item)
 {
 	if (outbox->ended || outbox->closed ||
@@ -87,9 +101,10 @@ static bool outbox_put_item(struct outbox *outbox, struct outbox_item item)
 		outbox_forget(item);
 		return false;
 	}
-	*outbox_at(outbox, outbox->n_items++) = item;
+	outbox_insert(outbox, item);
 	outbox->size += outbox_item_size(&item);
-	outbox_tell(outbox);
+	if (outbox->n_items > outbox->n_held)
+		outbox_tell(outbox);
 	return true;
 }
 
@@ -108,18 +123,20 @@ bool outbox_put_pair(struct outbox *outbox, struct packet *prefix, struct packet
 
 size_t outbox_drop(struct outbox *outbox, size_t size, size_t max)
 {
-	uint32_t n_before = outbox->n_items, n_items, n_kept = 0;
+	uint32_t n_before = outbox->n_items, n_items, n_kept = 0, n_free;
 
 	/* mostly there is nothing but what may be dropped: then nothing is moved */
 	while (outbox->n_items > 0 && outbox_at(outbox, 0)->droppable &&
 	       !outbox_has_room(outbox, size, max))
 		outbox_forget(outbox_pop(outbox));
 	n_items = outbox_has_room(outbox, size, max) ? 0 : outbox->n_items;
+	n_free = outbox->n_items - outbox->n_held;
 	for (uint32_t i = 0; i < n_items; i++) {
 		struct outbox_item item = *outbox_at(outbox, i);
 
 		if (item.droppable && !outbox_has_room(outbox, size, max)) {
 			outbox->size -= outbox_item_size(&item);
+			outbox->n_held -= i >= n_free;
 			outbox_forget(item);
 		} else {
 			*outbox_at(outbox, n_kept++) = item;
@@ -136,9 +153,26 @@ void outbox_clear(struct outbox *outbox)
 		outbox_forget(outbox_pop(outbox));
 }
 
+void outbox_hold(struct outbox *outbox)
+{
+	outbox->held = true;
+}
+
+bool outbox_release(struct outbox *outbox)
+{
+	bool any = outbox->n_held > 0;
+
+	outbox->held = false;
+	outbox->n_held = 0;
+	if (any)
+		outbox_tell(outbox);
+	return any;
+}
+
 void outbox_end(struct outbox *outbox)
 {
 	outbox->ended = true;
+	outbox_release(outbox);
 	outbox_tell(outbox);
 }
 
@@ -160,7 +194,7 @@ static uint32_t outbox_n_joined(const struct outbox *outbox, size_t *ret_size)
 	uint32_t n = 0;
 
 	*ret_size = 0;
-	for (; n < outbox->n_items; n++) {
+	for (; n < outbox->n_items - outbox->n_held; n++) {
 		size_t len = outbox_item_len(outbox_at(outbox, n));
 
 		if (*ret_size + len > OUTBOX_JOIN_MAX)
@@ -200,7 +234,7 @@ static int outbox_read(struct body_source *source, struct str *ret_bytes)
 	packet_unref(take(&outbox->sending));
 	if (outbox->n_items == 0 && outbox->ended)
 		return 0;
-	if (outbox->n_items == 0) {
+	if (outbox->n_items == outbox->n_held) {
 		outbox->waiting = true;
 		return -EAGAIN;
 	}

@@ -3,7 +3,8 @@
  *
  * A queue that is bounded by its owner: what is published to a client that does not read may be dropped,
  * oldest first; its own answers never are. What was put in goes out from the loop, never inside of the
- * call that puts it in; small packets that wait go together. All of it runs on one loop. */
+ * call that puts it in; small packets that wait go together. While it is held, what may be dropped waits,
+ * and what may not goes before it. All of it runs on one loop. */
 #pragma once
 #include "core/io/loop.h"
 #include "server/body_source.h"
@@ -29,6 +30,7 @@ struct outbox {
 	struct arena_budget *budget;
 	struct outbox_item *items; /* a ring; NULL while there was none */
 	uint32_t n_items, n_room, first;
+	uint32_t n_held;        /* of n_items, the last: they wait */
 	size_t size;            /* of those that wait, with OUTBOX_ITEM each */
 	struct packet *sending; /* the sender's until its next read */
 	struct ready ready;
@@ -37,6 +39,7 @@ struct outbox {
 	uint64_t n_taken;                        /* packets that the sender has taken */
 	uint64_t taken_size;                     /* bytes of them */
 	bool waiting;                            /* the sender, for more */
+	bool held;                               /* what may be dropped waits from here on */
 	bool ended;                              /* nothing comes behind what is there */
 	bool closed;
 };
@@ -56,6 +59,10 @@ bool outbox_put_pair(struct outbox *outbox, struct packet *prefix, struct packet
  * many. */
 size_t outbox_drop(struct outbox *outbox, size_t size, size_t max);
 void outbox_clear(struct outbox *outbox); /* all that wait */
+
+/* From here on what may be dropped waits. Until it is released, or ended. */
+void outbox_hold(struct outbox *outbox);
+bool outbox_release(struct outbox *outbox); /* whether anything has waited */
 
 /* The body ends behind what is there. */
 void outbox_end(struct outbox *outbox);

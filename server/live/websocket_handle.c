@@ -24,6 +24,8 @@ void websocket_on_run_end(struct live *live)
 		websocket_answer(ws, &answer);
 	else
 		websocket_close(ws, CODE_ERROR, STR_NONE);
+	if (outbox_release(&ws->outbox) && ws->deflater)
+		deflater_reset(ws->deflater); /* they stand between, in the client's window only */
 	live_run_end(live);
 	inbox_forget(&ws->inbox);
 	websocket_go_on(ws);

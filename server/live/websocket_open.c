@@ -61,6 +61,11 @@ static void websocket_end_live(struct live *live)
 	websocket_close(websocket_of(live), CODE_GOING, STR_NONE);
 }
 
+static void websocket_expire(struct live *live)
+{
+	websocket_close(websocket_of(live), CODE_POLICY, STR("the token has expired"));
+}
+
 /* It gets what is published from here on: now it may be told that it is there. */
 static void websocket_joined(struct live *live)
 {
@@ -88,7 +93,7 @@ static void websocket_joined(struct live *live)
 static struct websocket *websocket_create(const struct websocket_spec *spec,
 					  struct request *request, struct handshake *handshake)
 {
-	static const struct live_ops ops = { websocket_end_live, websocket_joined,
+	static const struct live_ops ops = { websocket_end_live, websocket_expire, websocket_joined,
 					     websocket_publish };
 	const struct inbox_limits limits = { spec->max, spec->max_frame };
 	struct websocket *ws = calloc(1, sizeof(*ws));
@@ -107,6 +112,9 @@ static struct websocket *websocket_create(const struct websocket_spec *spec,
 	outbox_init(&ws->outbox, request->worker->loop, request->arena.budget);
 	ws->outbox.round = &request->worker->round;
 	ws->outbox.on_sent = websocket_on_sent;
+	if (spec->on_open
+		    .reply) /* which is first: no state that is older than a publication before it */
+		outbox_hold(&ws->outbox);
 	inbox_init(&ws->inbox, &limits, &ws->deflate, request->arena.budget);
 	timer_init(&ws->timer, request->worker->loop, websocket_on_timer);
 	ready_init(&ws->turn, websocket_on_turn);

@@ -34,6 +34,7 @@ void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason)
 {
 	char payload[FRAME_CONTROL_MAX];
 
+	outbox_release(&ws->outbox); /* nothing comes behind it */
 	payload[0] = (char)(code >> 8);
 	payload[1] = (char)code;
 	if (reason.len)

@@ -43,8 +43,10 @@ static void native_actor_fini(struct actor *actor, enum actor_end end)
 
 	lock_acquire(&library->actors.lock);
 	list_remove(&self->link);
-	if (self->foreign.name.len)
+	if (self->foreign.name.len) {
+		actor_foreign_unname(&self->foreign, end);
 		map_remove(&library->actors.by_name, self->foreign.name);
+	}
 	lock_release(&library->actors.lock);
 	native_delays_end(self);
 	if (self->kind->release && self->state)
@@ -302,19 +304,4 @@ enum leat_exit native_ended(struct leat_actor *actor)
 		return LEAT_NOBODY;
 	}
 	unreachable();
-}
-
-void native_link(struct leat_call *call, struct leat_actor *other)
-{
-	call_enter(call, "link");
-	call_check(call, call->self && other, "link", "the call handles a message");
-	call_check(call, call->self->kind->on_exit, "link", "the actor's kind has an on_exit");
-	actor_link(call->self->foreign.actor, other->foreign.actor);
-}
-
-void native_unlink(struct leat_call *call, struct leat_actor *other)
-{
-	call_enter(call, "unlink");
-	call_check(call, call->self && other, "unlink", "the call handles a message");
-	actor_unlink(call->self->foreign.actor, other->foreign.actor);
 }

@@ -52,16 +52,58 @@ struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *fu
 	return own;
 }
 
+bool native_enter(struct leat_actor *actor, bool stays)
+{
+	struct native_actors *actors = &actor->library->actors;
+	bool lives;
+
+	lock_acquire(&actors->lock);
+	lives = list_is_linked(&actor->link); /* the end waits for it, and from now on for this */
+	if (lives)
+		actors_enter(actor->foreign.actors);
+	if (lives && stays)
+		actors->n_live++;
+	lock_release(&actors->lock);
+	return lives;
+}
+
+void native_leave(struct leat_actor *actor)
+{
+	actors_leave(actor->foreign.actors);
+}
+
+void native_mail_refuse(struct actor_mail *mail, int error)
+{
+	struct message *message = &mail->message;
+
+	if (message->reply.future)
+		promise_fail(&message->reply, error);
+	if (message->taken.future)
+		promise_fail(&message->taken, error);
+	message->release(message, error);
+}
+
+int native_mail_put(struct leat_actor *actor, struct actor_mail *mail)
+{
+	int r;
+
+	actor_mail_count(mail);
+	r = actor_dispatch(actor->foreign.actor, &mail->message);
+	if (r < 0)
+		native_mail_refuse(mail, r);
+	return r;
+}
+
 int native_mail_send(struct leat_actor *actor, struct actor_mail *mail)
 {
 	int r = -ESRCH;
 
-	lock_acquire(&actor->library->actors.lock);
-	if (!actor->library->actors.closing) {
-		actor_mail_count(mail);
-		r = actor_dispatch(actor->foreign.actor, &mail->message);
+	if (native_enter(actor, false)) {
+		r = native_mail_put(actor, mail);
+		native_leave(actor);
+	} else {
+		native_mail_refuse(mail, r);
 	}
-	lock_release(&actor->library->actors.lock);
 	return r;
 }
 
@@ -74,10 +116,7 @@ const char *native_dispatch(const struct leat_mail *mail)
 	if (!own)
 		return error;
 	r = native_mail_send(mail->actor, own);
-	if (r >= 0)
-		return NULL;
-	own->message.release(&own->message, r);
-	return error_code_name(actor_error(r, &detail));
+	return r < 0 ? error_code_name(actor_error(r, &detail)) : NULL;
 }
 
 /* ------------------------------------------------------------ later */
@@ -146,10 +185,17 @@ struct leat_delayed *native_delay(const struct leat_mail *mail, uint64_t delay_m
 	return delayed;
 }
 
+/* An actor that has ended has cancelled them itself, or is at it. */
 bool native_delayed_cancel(struct leat_delayed *delayed)
 {
+	bool cancelled;
+
 	call_check(NULL, delayed, "delayed_cancel", "the message is there");
-	return delayed_cancel(delayed->delayed);
+	if (!native_enter(delayed->actor, false))
+		return false;
+	cancelled = delayed_cancel(delayed->delayed);
+	native_leave(delayed->actor);
+	return cancelled;
 }
 
 void native_delayed_drop(struct leat_delayed *delayed)

@@ -89,7 +89,7 @@ static bool turn_conclude(struct leat_call *call, struct actor_mail *mail)
 		reply = turn_reply(call);
 	failed = call->failure.code != ERROR_NONE;
 	if (failed)
-		actor_mail_fail(mail, &call->failure);
+		actor_mail_fail(mail, self->foreign.name, &call->failure);
 	else
 		actor_mail_answer(mail, reply);
 	actor_foreign_count(&self->foreign, failed);
@@ -99,12 +99,13 @@ static bool turn_conclude(struct leat_call *call, struct actor_mail *mail)
 	return failed;
 }
 
-static void turn_refuse(struct actor_mail *mail, enum error_code code, struct str detail)
+static void turn_refuse(struct leat_actor *self, struct actor_mail *mail, enum error_code code,
+			struct str detail)
 {
 	const struct failure failure = { .code = code, .detail = detail };
 
 	if (!mail->first)
-		actor_mail_fail(mail, &failure);
+		actor_mail_fail(mail, self->foreign.name, &failure);
 }
 
 /* ------------------------------------------------------------ on the pool */
@@ -115,7 +116,7 @@ bool native_message_is_unwanted(const struct leat_call *call)
 
 	return actors_are_stopping(call->self->foreign.actors) ||
 	       actor_is_stopping(call->self->foreign.actor) ||
-	       (reply->future && promise_is_discarded(reply));
+	       (reply->future && promise_is_discarded(reply)) || associated_is_unwanted(call->mail);
 }
 
 static void turn_on_pool(struct leat_actor *self, struct actor_mail *mail, leat_fn *fn)
@@ -209,9 +210,9 @@ void native_actor_handle(struct message *message, struct actor *actor)
 	if (!mail->counted)
 		actor_mail_count(mail);
 	if (actors_are_stopping(self->foreign.actors))
-		turn_refuse(mail, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
+		turn_refuse(self, mail, ERROR_UNAVAILABLE, STR("the daemon is stopping"));
 	else if (!fn)
-		turn_refuse(mail, ERROR_NOT_FOUND, STR("the actor has no such handler"));
+		turn_refuse(self, mail, ERROR_NOT_FOUND, STR("the actor has no such handler"));
 	else if (self->kind->flags & LEAT_ON_POOL)
 		turn_on_pool(self, mail, fn);
 	else
@@ -252,6 +253,25 @@ static struct blob *notice_value(const struct leat_actor *other, enum actor_end 
 	return blob;
 }
 
+static void notice_tell(struct leat_actor *self, struct actor_mail *mail)
+{
+	mail->first = true;
+	mail->message.handle = native_actor_handle;
+	actor_mail_count(mail);
+	if (actor_tell(self->foreign.actor, &mail->message) < 0)
+		mail->message.release(&mail->message, -ESRCH);
+}
+
+void native_actor_on_no_name(struct leat_actor *self, struct str name)
+{
+	const struct actor_send send = {
+		.value = actor_end_value(name, str_of(actor_end_name(ACTOR_END_NO_ACTOR)))
+	};
+
+	notice_tell(self, actor_mail_create(self->foreign.home, self->foreign.group, &send));
+	blob_unref(send.value);
+}
+
 /* It becomes a message before all others, so that its handler may take its time. */
 void native_actor_on_end(struct actor *actor, struct actor *other_actor, enum actor_end end)
 {
@@ -260,12 +280,8 @@ void native_actor_on_end(struct actor *actor, struct actor *other_actor, enum ac
 	struct actor_mail *mail = actor_mail_create(self->foreign.home, self->foreign.group, &send);
 
 	blob_unref(send.value);
-	mail->first = true;
-	mail->message.handle = native_actor_handle;
 	mail->attached = other;
 	mail->on_release = notice_release;
 	actor_ref(other_actor);
-	actor_mail_count(mail);
-	if (actor_tell(actor, &mail->message) < 0)
-		mail->message.release(&mail->message, -ESRCH);
+	notice_tell(self, mail);
 }

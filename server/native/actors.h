@@ -2,8 +2,9 @@
  * `actors`, and what they are at work.
  *
  * Locking: library->actors.lock guards what says so. With it held an actor's own lock may be taken, or a
- * lock of server/actors/, and nothing of the module is called. It is also the gate at the end: what any
- * thread asks for is done with it held, unless `closing`; so that nobody comes to loops that are gone. */
+ * lock of server/actors/, and nothing of the module is called. No message is released with it held, as what is
+ * delayed takes it then: so what puts something into a mailbox, or takes it out, is done between native_enter()
+ * and native_leave(). */
 #pragma once
 #include "core/base/map.h"
 #include "core/leat.h"
@@ -29,7 +30,7 @@ struct native_actors {                  /* of a library */
 	struct lock lock;
 	struct map by_name; /* whole name to struct leat_actor *; guarded by lock */
 	struct list all;    /* of struct leat_actor.link; guarded by lock */
-	size_t n_live; /* of them, and of delayed messages that were not released; guarded by lock */
+	size_t n_live; /* of them, of delayed messages that were not released, of answers that are awaited; guarded by lock */
 	bool closing;  /* nothing new is taken; guarded by lock */
 	bool hold; /* they have a reference of the library, from the first spawn to the end of the last; guarded by lock */
 	unsigned n_named; /* configurations that name the library; guarded by lock */
@@ -63,6 +64,8 @@ void native_actor_handle(struct message *message, struct actor *actor);
 /* Of a call on the pool: nobody waits for its answer, its actor ends at once, or the daemon stops. */
 bool native_message_is_unwanted(const struct leat_call *call);
 void native_actor_interrupt(struct actor *actor);
+/* It was linked, from the pool, to a name that is none, or for which there was no room. */
+void native_actor_on_no_name(struct leat_actor *self, struct str name);
 void native_actor_on_end(struct actor *actor, struct actor *other, enum actor_end end);
 
 /* ---- actor_mail.c: on the way to an actor; defer.c: answers that are messages */
@@ -72,9 +75,21 @@ struct actor_mail *native_mail_make(const struct leat_mail *mail, const char *fu
 				    const char **ret_error);
 /* As the module's table has it; .ptr NULL: the kind has no such handler. */
 struct str native_handler_name(const struct leat_kind *kind, struct str name);
-/* In its mailbox: 0, or a negative errno, and the mail is the caller's still. */
+/* In its mailbox: 0; or a negative errno: the mail was released, and its future fails. */
 int native_mail_send(struct leat_actor *actor, struct actor_mail *mail);
+
+/* Any thread. False: the actor has ended. Else its loop, and the main one, are there until native_leave(). `stays`:
+ * it is one more of n_live, until native_actor_leave(). */
+bool native_enter(struct leat_actor *actor, bool stays);
+void native_leave(struct leat_actor *actor);
+/* Of whoever has entered: sends it. As native_mail_send(). */
+int native_mail_put(struct leat_actor *actor, struct actor_mail *mail);
+/* It was not sent: as what becomes of any message then. */
+void native_mail_refuse(struct actor_mail *mail, int error);
 void native_delays_end(struct leat_actor *actor); /* which is not in the library's list any more */
+
+/* It was sent by associate(), and nobody waits for its promise. Until it is answered. */
+bool associated_is_unwanted(const struct actor_mail *mail);
 
 /* One of n_live is no more: when it was the last, the module may be unloaded. */
 void native_actor_leave(struct library *library);

@@ -97,4 +97,6 @@ const struct leat_api native_api = {
 	.unlink = native_unlink,
 	.defer = native_defer,
 	.associate = native_associate,
+	.link_name = native_link_name,
+	.unlink_name = native_unlink_name,
 };

@@ -124,8 +124,12 @@ struct leat_actor *native_subject(struct leat_call *call);
 void native_terminate(struct leat_actor *actor, bool at_once);
 void native_exit(struct leat_call *call, bool broken);
 enum leat_exit native_ended(struct leat_actor *actor);
+
+/* actor_link.c */
 void native_link(struct leat_call *call, struct leat_actor *other);
 void native_unlink(struct leat_call *call, struct leat_actor *other);
+const char *native_link_name(struct leat_call *call, const char *name);
+void native_unlink_name(struct leat_call *call, const char *name);
 
 /* actor_mail.c */
 const char *native_dispatch(const struct leat_mail *mail);

@@ -84,18 +84,16 @@ void deferred_send(struct native_deferred *deferred, const struct delivery *deli
 				   .value = deferred_value(deferred, delivery) };
 	struct actor_mail *mail =
 		actor_mail_create(actor->foreign.home, actor->foreign.group, &send);
-	int r = -ESRCH;
-
 	blob_unref(send.value);
 	mail->message.handle = native_actor_handle;
-	lock_acquire(&actor->library->actors.lock);
-	if (list_is_linked(&actor->link)) { /* its loop is there: it ends before that */
+	if (native_enter(actor, false)) {
 		actor_mail_count(mail);
-		r = actor_tell(actor->foreign.actor, &mail->message);
+		if (actor_tell(actor->foreign.actor, &mail->message) < 0)
+			native_mail_refuse(mail, -ESRCH);
+		native_leave(actor);
+	} else {
+		native_mail_refuse(mail, -ESRCH);
 	}
-	lock_release(&actor->library->actors.lock);
-	if (r < 0)
-		mail->message.release(&mail->message, r);
 	deferred_free(deferred);
 }
 
@@ -181,31 +179,35 @@ static void associated_begin(struct post *post)
 }
 
 /* The message is sent here and now, so that it stays in order; its answer is waited for on the actor's
- * loop. False: it was not sent. Once posted, `own` is the loop's: the answer may be there already, and
- * `own` gone, before this has returned. */
-static bool associated_send(struct associated *own, struct leat_actor *actor,
+ * loop. Once posted, `own` is the loop's: the answer may be there already, and `own` gone, before this has
+ * returned. */
+static void associated_send(struct associated *own, struct leat_actor *actor,
 			    struct actor_mail *mail)
 {
 	struct loop *loop = actor_loop_loop(actor->foreign.home);
-	struct native_actors *actors = &own->library->actors;
-	bool sent = false;
-	int r;
 
-	lock_acquire(&actors->lock);
-	if (!actors->closing) {
-		actors->n_live++;
-		own->future = promise_init(&mail->message.reply, loop);
-		actor_mail_count(mail);
-		r = actor_dispatch(actor->foreign.actor, &mail->message);
-		if (r < 0) {
-			promise_fail(&mail->message.reply, r);
-			mail->message.release(&mail->message, r);
-		}
-		loop_post(loop, &own->post);
-		sent = true;
-	}
-	lock_release(&actors->lock);
-	return sent;
+	own->future = promise_init(&mail->message.reply, loop);
+	native_mail_put(actor, mail);
+	loop_post(loop, &own->post);
+}
+
+/* The promise is there as long as the message is: what the message is answered with completes it. */
+static void associated_handle(struct message *message, struct actor *actor)
+{
+	static const struct failure unwanted = { .code = ERROR_CANCELLED };
+	struct actor_mail *mail = container_of(message, struct actor_mail, message);
+	const struct leat_actor *self = actor_state(actor);
+
+	if (associated_is_unwanted(mail))
+		actor_mail_fail(mail, self->foreign.name, &unwanted);
+	else
+		native_actor_handle(message, actor);
+}
+
+bool associated_is_unwanted(const struct actor_mail *mail)
+{
+	return mail->message.handle == associated_handle &&
+	       native_promise_is_cancelled(mail->attached);
 }
 
 void native_associate(struct leat_promise *promise, const struct leat_mail *mail)
@@ -220,12 +222,17 @@ void native_associate(struct leat_promise *promise, const struct leat_mail *mail
 		native_promise_fail(promise, error, "the message cannot be sent");
 		return;
 	}
+	if (!native_enter(mail->actor, true)) {
+		native_mail_refuse(message, -ESRCH);
+		native_promise_fail(promise, error_code_name(ERROR_UNAVAILABLE),
+				    "the actor has ended");
+		return;
+	}
 	own = mem_alloc(sizeof(*own));
 	*own = (struct associated){ .promise = promise, .library = mail->actor->library };
 	own->post.run = associated_begin;
-	if (associated_send(own, mail->actor, message))
-		return;
-	message->message.release(&message->message, -ESRCH);
-	free(own);
-	native_promise_fail(promise, error_code_name(ERROR_UNAVAILABLE), "the actor has ended");
+	message->message.handle = associated_handle;
+	message->attached = promise;
+	associated_send(own, mail->actor, message);
+	native_leave(mail->actor);
 }

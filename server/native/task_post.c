@@ -67,15 +67,10 @@ static void post_to_actor(struct leat_task *task)
 	struct actor_foreign *foreign = &post->actor->foreign;
 	struct actor_mail *mail = actor_mail_create(foreign->home, foreign->group, &post->send);
 	struct promise *promise = post->asks ? &mail->message.reply : &mail->message.taken;
-	int r;
 
 	mail->message.handle = native_actor_handle;
 	post->future = promise_init(promise, task->call->loop);
-	r = native_mail_send(post->actor, mail);
-	if (r < 0) {
-		promise_fail(promise, r);
-		mail->message.release(&mail->message, r);
-	}
+	native_mail_send(post->actor, mail);
 }
 
 static bool post_is_to_itself(const struct leat_task *task)

@@ -69,10 +69,10 @@ void mesh_fail_sent(struct mesh *mesh, const struct trunk *trunk)
 				continue;
 			mesh_remove(mesh, mail, false);
 			n_lost++;
+			atomic_fetch_add(&mesh->peer->stats.lost, 1); /* before it is told */
 			mail_fail(mail, "the connection was lost before there was an answer");
 		}
 	}
-	atomic_fetch_add(&mesh->peer->stats.lost, n_lost);
 	if (n_lost)
 		log_warning("messages in doubt peer=%.*s messages=%zu, their senders are told",
 			    STR_ARG(mesh->peer->conf.name), n_lost);
@@ -91,7 +91,8 @@ void mesh_post_home(struct mesh *mesh)
 
 bool mesh_is_wanted(const struct mesh *mesh)
 {
-	return mesh->peer->conf.always || !list_is_empty(&mesh->wanted) || mesh->n_waiting > 0;
+	return mesh->peer->conf.always || !list_is_empty(&mesh->wanted) ||
+	       mesh->watches.n_items > 0 || mesh->n_waiting > 0;
 }
 
 bool mesh_may_dial(const struct mesh *mesh)

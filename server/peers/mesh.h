@@ -17,6 +17,7 @@
  * only posts; nobody is called back, and no other lock is taken. Everything is for any thread, but
  * what says otherwise. */
 #pragma once
+#include "core/base/map.h"
 #include "core/io/names.h"
 #include "core/thread/lock.h"
 #include "server/peers/peer_frame.h"
@@ -25,9 +26,11 @@
 struct trunk;
 
 enum {
-	MESH_SLOTS = 256,         /* of the table of what was sent */
-	MESH_LINKED_MAX = 1000,   /* names that the other side is linked to */
-	MESH_NOTICES_MAX = 10000, /* that wait for a trunk */
+	MESH_SLOTS = 256,                        /* of the table of what was sent */
+	MESH_LINKED_MAX = 1000,                  /* names that the other side is linked to */
+	MESH_NOTICES_MAX = 10000,                /* that wait for a trunk */
+	MESH_WATCHES_MAX = 10000,                /* single actors there that ours are linked to */
+	MESH_WATCHED_MAX = 2 * MESH_WATCHES_MAX, /* the other side's: a while, both of two trunks */
 	MESH_RETRY_FIRST_MS = 50,
 	MESH_RETRY_MAX_MS = 10000,
 	MESH_REFUSALS = 5,     /* in a row, then what waits fails */
@@ -75,8 +78,12 @@ struct mesh {
 	uint64_t heard_id;  /* the last of `instance` */
 	struct list linked; /* names that the other side is linked to */
 	size_t n_linked;
-	struct list wanted; /* names that actors here are linked to */
-	uint64_t instance;  /* of the process at the other end of the last trunk; 0: none */
+	struct list wanted;          /* names that actors here are linked to */
+	struct map watches, watched; /* single actors: ours there, and the other side's here */
+	struct list unsaid;          /* of `watches`: what the trunk is to be told */
+	bool sweeps;                 /* when that is all said, what was not is over */
+	bool is_old;                 /* the other side knows nothing of them */
+	uint64_t instance; /* of the process at the other end of the last trunk; 0: none */
 	uint64_t up_ns, retry_ns;
 	unsigned n_failed;   /* tries in a row */
 	const char *problem; /* of the last one; static */
@@ -152,6 +159,30 @@ void mesh_sweep(struct mesh *mesh, const struct trunk *trunk);
 
 /* The other side is linked to that name, or not any more. False: to too many. */
 bool mesh_set_linked(struct mesh *mesh, struct str name, bool linked);
+
+/* ------------------------------------------------------------ single actors: mesh_watch.c
+ *
+ * Each is told of once: by a DOWN, or that the host is lost. */
+
+/* For peer_leat. */
+bool mesh_watch(struct fellow *peer, struct str there, bool on);
+
+/* As mesh_take_notice(): what the trunk has not been told. The other side must know of it. */
+bool mesh_take_watch(struct mesh *mesh, const struct trunk *trunk, struct buf *out,
+		     enum peer_frame_type *ret_type);
+void mesh_on_old(struct mesh *mesh, const struct trunk *trunk); /* it does not */
+
+/* The other side watches it, or no more; an empty name: what it has not said by this trunk. False: too many. */
+bool mesh_set_watched(struct mesh *mesh, const struct trunk *trunk, struct str name, bool on);
+void mesh_tell_down(struct mesh *mesh, struct str name, enum actor_end end); /* if it is watched */
+
+/* A trunk is up; `other`: to another process, where nothing is any more that was watched. */
+void mesh_meet_watches(struct mesh *mesh, bool other) HOLDS(mesh->lock);
+void mesh_part_watches(struct mesh *mesh) HOLDS(mesh->lock); /* it is up no more */
+void mesh_lose_watches(struct mesh *mesh) HOLDS(mesh->lock); /* they are to be told */
+void mesh_tell_lost_watches(struct mesh *mesh);              /* on the home loop */
+void mesh_watched_clear(struct mesh *mesh) HOLDS(mesh->lock);
+void mesh_watches_clear(struct map *watches);
 
 /* ------------------------------------------------------------ for peer_loop.c */
 

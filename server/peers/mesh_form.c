@@ -16,6 +16,9 @@ static void *mesh_init(struct fellow *peer)
 	list_init(&mesh->unsure);
 	list_init(&mesh->linked);
 	list_init(&mesh->wanted);
+	list_init(&mesh->unsaid);
+	map_init(&mesh->watches);
+	map_init(&mesh->watched);
 	for (size_t i = 0; i < MESH_SLOTS; i++)
 		list_init(&mesh->sent[i]);
 	mesh->home_post.run = mesh_on_home;
@@ -31,6 +34,10 @@ static void mesh_fini(struct fellow *peer)
 	mesh_doubt_notices(mesh);
 	mesh_drop_notices(mesh, true);
 	lock_release(&mesh->lock);
+	mesh_watches_clear(&mesh->watches);
+	mesh_watches_clear(&mesh->watched);
+	map_fini(&mesh->watches);
+	map_fini(&mesh->watched);
 	mesh_names_clear(&mesh->linked);
 	mesh_names_clear(&mesh->wanted);
 	lock_fini(&mesh->lock);
@@ -134,6 +141,8 @@ static void mesh_write(struct fellow *peer, struct buf *out)
 const struct peer_form peer_leat = { .name = "leat",
 				     .is_right = mesh_is_right,
 				     .send = mesh_send,
+				     .watch = mesh_watch,
+				     .may_watch = actor_name_is_canonical,
 				     .open = mesh_open,
 				     .retire = mesh_retire,
 				     .init = mesh_init,

@@ -49,9 +49,12 @@ static void mesh_on_grace(struct timer *timer)
 	tells = mesh->lost && !mesh->trunk && !mesh->retired;
 	mesh->lost = false;
 	mesh->told |= tells;
+	if (!mesh->trunk)
+		mesh_lose_watches(mesh);
 	lock_release(&mesh->lock);
 	if (tells)
 		mesh_tell_lost(mesh);
+	mesh_tell_lost_watches(mesh);
 }
 
 /* ------------------------------------------------------------ connecting again */
@@ -75,7 +78,9 @@ struct home_plan {
 
 static void mesh_set_grace(struct mesh *mesh) HOLDS(mesh->lock)
 {
-	if (mesh->trunk || mesh->retired || !mesh->lost || mesh->told)
+	bool owes = (mesh->lost && !mesh->told) || mesh->watches.n_items > 0;
+
+	if (mesh->trunk || mesh->retired || !owes)
 		timer_stop(&mesh->grace);
 	else if (!timer_is_running(&mesh->grace))
 		timer_start(&mesh->grace, mesh->peer->conf.grace_ms);
@@ -95,8 +100,11 @@ static struct home_plan mesh_plan(struct mesh *mesh)
 	plan.retry_ns = mesh->retry_ns;
 	plan.tells = mesh->restarted && !mesh->retired;
 	mesh->restarted = false;
-	if (plan.leaves)
+	if (plan.leaves) {
 		mesh->working = false;
+		mesh_lose_watches(mesh);
+		mesh_watched_clear(mesh);
+	}
 	lock_release(&mesh->lock);
 	return plan;
 }
@@ -109,6 +117,7 @@ void mesh_on_home(struct post *post)
 
 	if (plan.tells)
 		mesh_tell_lost(mesh);
+	mesh_tell_lost_watches(mesh);
 	if (plan.retries)
 		timer_start_at(&mesh->retry, plan.retry_ns);
 	else

@@ -22,7 +22,9 @@ static void mesh_meet(struct mesh *mesh, uint64_t instance) HOLDS(mesh->lock)
 {
 	struct mesh_name *name;
 
-	if (mesh->instance && mesh->instance != instance) {
+	bool other = mesh->instance && mesh->instance != instance;
+
+	if (other) {
 		mesh_names_clear(&mesh->linked);
 		mesh->n_linked = 0;
 		mesh_drop_notices(mesh, true);
@@ -33,6 +35,7 @@ static void mesh_meet(struct mesh *mesh, uint64_t instance) HOLDS(mesh->lock)
 	mesh_drop_notices(mesh, false);
 	list_each(name, &mesh->wanted, struct mesh_name, link)
 		mesh_notice_name(mesh, PEER_LINK, name->text);
+	mesh_meet_watches(mesh, other);
 }
 
 static void mesh_up(struct mesh *mesh, struct trunk *trunk, uint64_t instance) HOLDS(mesh->lock)
@@ -137,6 +140,7 @@ static void mesh_go_on(struct mesh *mesh, bool left) HOLDS(mesh->lock)
 	mesh->trunk = mesh->next = NULL;
 	mesh_doubt_notices(mesh);
 	mesh_drop_notices(mesh, false);
+	mesh_part_watches(mesh);
 	if (next) {
 		mesh_up(mesh, next, next->instance);
 		trunk_wake(next);
@@ -152,7 +156,7 @@ void mesh_leave(struct mesh *mesh, struct trunk *trunk)
 		if (mesh->left)
 			trunk_wake(mesh->left); /* which sees that there is a later one */
 		mesh->left = trunk;
-		if (mesh->dialer == trunk) /* then this is the home loop */
+		if (trunk->dialled && mesh->dialer == trunk) /* on the home loop, whose it is */
 			mesh->dialer = NULL;
 		mesh_go_on(mesh, true);
 	}
@@ -188,12 +192,12 @@ void mesh_on_dial_failed(struct mesh *mesh, const char *problem, bool refused)
 	if (!mesh->trunk && !mesh->next) {
 		mesh->problem = problem;
 		mesh->n_failed++;
+		atomic_fetch_add(&mesh->peer->stats.fails, 1);
 		mesh->retry_ns = clock_monotonic_ns() +
 				 backoff_ns(MESH_RETRY_FIRST_MS, MESH_RETRY_MAX_MS, mesh->n_failed);
 		if (!refused || mesh->n_failed > MESH_REFUSALS || !mesh_may_dial(mesh))
 			mesh_fail_waiting(mesh, problem);
 		mesh->lost |= !list_is_empty(&mesh->wanted);
-		atomic_fetch_add(&mesh->peer->stats.fails, 1);
 	}
 	mesh_post_home(mesh);
 	lock_release(&mesh->lock);

@@ -6,12 +6,20 @@
 #include "server/peers/trunk.h"
 #include <stdlib.h>
 
+/* It is kept until it is noted. */
+static bool type_is_end(enum peer_frame_type type)
+{
+	return type == PEER_ENDED || type == PEER_DOWN;
+}
+
 void mesh_add_notice(struct mesh *mesh, enum peer_frame_type type, uint64_t id,
 		     const struct buf *body)
 {
+	/* each name that is watched has one, whatever else there is */
+	size_t n_max = MESH_NOTICES_MAX + (type == PEER_DOWN ? MESH_WATCHED_MAX : 0);
 	struct mesh_notice *notice;
 
-	if (mesh->n_notices >= MESH_NOTICES_MAX || body->error) {
+	if (mesh->n_notices >= n_max || body->error) {
 		log_warning("notice dropped peer=%.*s type=%d, too many wait, ignoring",
 			    STR_ARG(mesh->peer->conf.name), (int)type);
 		return;
@@ -38,7 +46,7 @@ bool mesh_take_notice(struct mesh *mesh, struct trunk *trunk, struct buf *out,
 		buf_add(out, (struct str){ notice->body, notice->size });
 		*ret_type = notice->type;
 		list_remove(&notice->link);
-		if (notice->type == PEER_ENDED) {
+		if (type_is_end(notice->type)) {
 			list_add(&mesh->unsure, &notice->link);
 		} else {
 			mesh->n_notices--;
@@ -89,7 +97,7 @@ void mesh_drop_notices(struct mesh *mesh, bool all)
 	struct mesh_notice *notice;
 
 	list_each(notice, &mesh->notices, struct mesh_notice, link) {
-		if (!all && notice->type == PEER_ENDED)
+		if (!all && type_is_end(notice->type))
 			continue;
 		list_remove(&notice->link);
 		mesh->n_notices--;

@@ -23,13 +23,16 @@
  *   17 RECEIVED   id 64
  *   18 ANSWER     id 64 | status 16 | code text8 | custom text16 | detail text16 | value rest
  *   19 WITHDRAW   id 64
- *   20 PING       stamp 64
+ *   20 PING       stamp 64 | knows 8 (1: WATCH, UNWATCH, DOWN) | rest, of later versions
  *   21 PONG       stamp 64
  *   22 LINK       actor text16
  *   23 UNLINK     actor text16
  *   24 ENDED      id 64 | actor text16 | whole name text16 | reason text8
  *   25 GOODBYE    (nothing)
  *   26 NOTED      id 64
+ *   27 WATCH      whole name text16
+ *   28 UNWATCH    whole name text16
+ *   29 DOWN       id 64 | whole name text16 | reason text8
  *
  * Who has connected sends HELLO: `from` is its name in the other's `peers:`, `to` the other's name in its
  * own. CHALLENGE proves that the other has the key (and the old one, while keys are changed; else the second
@@ -46,8 +49,14 @@
  * with what the handler replied; `code` is empty or what error.code is, `custom` that of a `fail:`.
  * WITHDRAW says that nobody waits for an answer. LINK asks for an ENDED whenever an actor of that name
  * (whatever its keys) has ended or failed. Its ids grow for as long as that process lives; NOTED says that all up
- * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once. GOODBYE: no MESSAGE will be taken any more; answers still
- * come. */
+ * to one were heard. What was not noted when a connection was lost is said again by the next one, and heard once.
+ * WATCH asks for one DOWN, of a single
+ * actor: when it has ended or failed next, or at once (no_actor) when it does not live; its ids are those of ENDED.
+ * What was watched by the connection before, by the same process, is said again by this one; UNWATCH with an empty
+ * name ends what was not. Only who has said in a PING that it knows them gets these frames: the first PING comes
+ * before all else behind WELCOME, and who answers one without having said so is older, and cuts what is behind the
+ * stamp. GOODBYE: who hears it sends no MESSAGE any more; answers still come. What was on its way is taken: the PING
+ * behind it tells, by its PONG, that nothing is. */
 #pragma once
 #include "core/base/buf.h"
 
@@ -83,7 +92,12 @@ enum peer_frame_type {
 	PEER_ENDED,
 	PEER_GOODBYE,
 	PEER_NOTED,
+	PEER_WATCH,
+	PEER_UNWATCH,
+	PEER_DOWN,
 };
+
+enum { PEER_KNOWS_WATCH = 1 }; /* of a PING */
 
 /* ------------------------------------------------------------ seals */
 

@@ -13,6 +13,7 @@ struct peers {
 	uint64_t instance;
 	_Atomic uint64_t
 		n_ends; /* that others were told of, whatever became of their entries here */
+	atomic_size_t n_watched; /* single actors of ours whose end others are to be told */
 	atomic_bool stopping;
 	struct lock lock;
 	struct fellow **at_work; /* a reference each; guarded by lock, as its number */
@@ -55,6 +56,11 @@ uint64_t peers_instance(const struct peers *peers)
 uint64_t peers_next_end(struct peers *peers)
 {
 	return atomic_fetch_add(&peers->n_ends, 1) + 1;
+}
+
+void peers_count_watched(struct peers *peers, int n)
+{
+	atomic_fetch_add(&peers->n_watched, (size_t)n);
 }
 
 bool peers_are_stopping(const struct peers *peers)
@@ -188,7 +194,60 @@ static void peers_on_end(struct actor_loop *on, struct str group, struct str nam
 	lock_release(&peers->lock);
 }
 
-const struct actor_remote peers_remote = { peers_send, peers_on_end };
+static void *peers_find(struct actor_loop *from, struct str name, struct str *ret_there,
+			struct str *ret_host, enum error_code *ret_code, const char **ret_detail)
+{
+	const struct peer_loop *loop = actor_loop_host(from)->peers;
+	struct fellow *peer = NULL;
+	struct str host;
+
+	*ret_code = ERROR_NOT_FOUND;
+	*ret_detail = "there is no such host in `peers:`";
+	if (loop && peer_address_split(name, ret_there, &host))
+		peer = peer_section_find(loop->section, host);
+	if (!peer)
+		return NULL;
+	*ret_host = peer->conf.name;
+	if (ret_there->len > 0 && ret_there->len <= ACTOR_NAME_MAX && peer->form->watch &&
+	    peer->form->may_watch(*ret_there))
+		return fellow_ref(peer);
+	*ret_code = ERROR_INVALID_INPUT;
+	*ret_detail = "the name of the actor is empty, too long, or cannot be one there";
+	return NULL;
+}
+
+static void peers_leave(void *host)
+{
+	fellow_unref(host);
+}
+
+static bool peers_watch(void *host, struct str there, bool on)
+{
+	struct fellow *peer = host;
+
+	return peer->form->watch(peer, there, on);
+}
+
+static void peers_on_down(struct actor_loop *any, struct str name, enum actor_end end)
+{
+	const struct peer_loop *loop = actor_loop_host(any)->peers;
+	struct peers *peers = loop ? loop->peers : NULL;
+
+	if (!peers || atomic_load(&peers->n_watched) == 0)
+		return;
+	lock_acquire(&peers->lock);
+	for (size_t i = 0; i < peers->n_at_work; i++)
+		if (peers->at_work[i]->form == &peer_leat)
+			mesh_tell_down(mesh_of(peers->at_work[i]), name, end);
+	lock_release(&peers->lock);
+}
+
+const struct actor_remote peers_remote = { .send = peers_send,
+					   .on_end = peers_on_end,
+					   .find = peers_find,
+					   .leave = peers_leave,
+					   .watch = peers_watch,
+					   .on_down = peers_on_down };
 
 void peer_loop_tell(struct peer_loop *loop, const struct fellow *peer, struct str actor,
 		    struct str name, struct str reason)

@@ -26,6 +26,7 @@ void peers_destroy(struct peers *peers);
 uint64_t peers_instance(const struct peers *peers); /* a random number: this process */
 uint64_t peers_next_end(
 	struct peers *peers); /* numbers of ends that others are told of; any thread */
+void peers_count_watched(struct peers *peers, int n);
 bool peers_are_stopping(const struct peers *peers); /* nobody is connected to any more */
 struct peer_loop *peers_home(struct peers *peers, struct str name);
 

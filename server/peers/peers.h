@@ -82,6 +82,11 @@ struct peer_form {
 			       const struct actor_send *send, bool asks, enum error_code *ret_code,
 			       const char **ret_detail);
 
+	/* The end of that actor there, and the loss of the host, are to be told by actor_loop_tell_end(), once, or no
+	 * more. False: they cannot be. Any thread; it calls nobody back, and takes no lock but the form's. */
+	bool (*watch)(struct fellow *peer, struct str there, bool on);
+	bool (*may_watch)(struct str there); /* that can be the name of one there */
+
 	/* It is in the generation at work now (again), whose actors are linked to `names` of that
 	 * host; and: it is not any more. Main thread. May be NULL. */
 	void (*open)(struct fellow *peer, struct peers *peers, const struct str *names,

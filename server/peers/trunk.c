@@ -33,11 +33,15 @@ static void trunk_log_end(const struct trunk *trunk, uint8_t state)
 			    STR_ARG(trunk->peer->conf.name), LOG_QUOTE(str_of(trunk->problem)));
 }
 
-static void trunk_flush(struct trunk *trunk)
+/* False: what was to go out did not, and nothing may go out behind it. */
+static bool trunk_flush(struct trunk *trunk)
 {
-	if (trunk->out.len && trunk->carried && !trunk->out.error)
-		trunk->carrier->write(trunk, buf_str(&trunk->out));
+	bool ok = !trunk->out.error;
+
+	if (trunk->out.len && trunk->carried && ok)
+		ok = trunk->carrier->write(trunk, buf_str(&trunk->out));
 	buf_clear(&trunk->out);
+	return ok;
 }
 
 void trunk_close(struct trunk *trunk, const char *problem)
@@ -154,7 +158,8 @@ static void trunk_send_notices(struct trunk *trunk)
 
 	buf_init(&body, 64 << 10);
 	while (trunk_unsent(trunk) < TRUNK_OUT_MAX &&
-	       mesh_take_notice(mesh_of(trunk->peer), trunk, &body, &type)) {
+	       (mesh_take_notice(mesh_of(trunk->peer), trunk, &body, &type) ||
+		(trunk->watches && mesh_take_watch(mesh_of(trunk->peer), trunk, &body, &type)))) {
 		trunk_put(trunk, type, buf_str(&body));
 		buf_clear(&body);
 	}
@@ -172,7 +177,7 @@ static void trunk_send(struct trunk *trunk)
 /* Nothing of either side is in work. */
 static bool trunk_is_done(struct trunk *trunk)
 {
-	return trunk->said_goodbye && trunk->n_works == 0 && !trunk->dialled &&
+	return trunk->left && trunk->n_works == 0 && !trunk->dialled &&
 	       mesh_is_quiet(mesh_of(trunk->peer));
 }
 
@@ -199,11 +204,10 @@ static void trunk_on_turn(struct ready *ready)
 			trunk_put_number(trunk, PEER_NOTED, trunk->noted_id, 8);
 		}
 	}
-	if (trunk->out.error) {
-		trunk_fail(trunk, "no memory for what is to be sent");
+	if (!trunk_flush(trunk)) {
+		trunk_fail(trunk, "what is to be sent cannot be written");
 		return;
 	}
-	trunk_flush(trunk);
 	loop_ready_cancel(&trunk->turn); /* what was put asked for this one */
 	if (trunk->state == TRUNK_UP && trunk_is_done(trunk))
 		trunk_close(trunk, "this host is stopping");
@@ -234,6 +238,16 @@ void trunk_on_sent(struct trunk *trunk)
 
 /* ------------------------------------------------------------ time */
 
+void trunk_ping(struct trunk *trunk)
+{
+	char bytes[9];
+	struct buf body = { .data = bytes, .cap = sizeof(bytes), .max = sizeof(bytes) };
+
+	peer_put(&body, loop_now_ns(trunk->loop->loop), 8);
+	peer_put(&body, PEER_KNOWS_WATCH, 1);
+	trunk_put(trunk, PEER_PING, buf_str(&body));
+}
+
 static void trunk_beat(struct trunk *trunk)
 {
 	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
@@ -243,8 +257,9 @@ static void trunk_beat(struct trunk *trunk)
 		trunk_fail(trunk, "there is no sign of life");
 		return;
 	}
+	trunk->left = trunk->said_goodbye; /* it has had its time to hear it */
 	mesh_sweep(mesh_of(trunk->peer), trunk);
-	trunk_put_number(trunk, PEER_PING, now_ns, 8);
+	trunk_ping(trunk);
 	timer_start(&trunk->timer, beat_ms);
 }
 
@@ -295,11 +310,37 @@ static void trunk_on_link(struct trunk *trunk, struct str name, bool linked)
 		mesh_tell_ended(mesh, name, name, str_of(actor_end_name(ACTOR_END_NO_ACTOR)));
 }
 
+static void trunk_on_watch(struct trunk *trunk, struct peer_fields *fields, bool on)
+{
+	struct mesh *mesh = mesh_of(trunk->peer);
+	struct str name = peer_get_text(fields, 2);
+
+	if (!peer_fields_end(fields) || !actor_name_is_canonical(name) || (on && name.len == 0))
+		trunk_fail(trunk, "a frame is not right");
+	else if (!mesh_set_watched(mesh, trunk, name, on))
+		trunk_fail(trunk, "it is linked to too many actors");
+	else if (on && (!peer_may_reach(&trunk->peer->conf.reach, name) ||
+			!actor_loop_has(trunk->loop->actors, name)))
+		mesh_tell_down(mesh, name, ACTOR_END_NO_ACTOR);
+}
+
+static void trunk_on_ping(struct trunk *trunk, struct str body)
+{
+	trunk_put(trunk, PEER_PONG, str_first(body, 8));
+	if (body.len > 8)
+		trunk->watches |= body.ptr[8] & PEER_KNOWS_WATCH;
+}
+
+/* What the other side has sent before it has answered says what it knows. */
 static void trunk_on_pong(struct trunk *trunk, uint64_t stamp)
 {
 	uint64_t now_ns = loop_now_ns(trunk->loop->loop);
 
-	if (stamp <= now_ns)
+	if (!trunk->watches)
+		mesh_on_old(mesh_of(trunk->peer), trunk);
+	if (stamp == TRUNK_GOODBYE_STAMP)
+		trunk->left = trunk->said_goodbye;
+	else if (stamp <= now_ns)
 		atomic_store(&trunk->peer->stats.rtt_ns, MAX(now_ns - stamp, UINT64_C(1)));
 }
 
@@ -316,6 +357,20 @@ static void trunk_on_ended(struct trunk *trunk, struct peer_fields *fields)
 	trunk->noting_id = MAX(trunk->noting_id, id);
 	if (mesh_hear_end(mesh_of(trunk->peer), trunk, id))
 		peer_loop_tell(trunk->loop, trunk->peer, actor, name, reason);
+}
+
+static void trunk_on_down(struct trunk *trunk, struct peer_fields *fields)
+{
+	uint64_t id = peer_get(fields, 8);
+	struct str name = peer_get_text(fields, 2), reason = peer_get_text(fields, 1);
+
+	if (!peer_fields_end(fields) || !actor_name_is_canonical(name)) {
+		trunk_fail(trunk, "a frame is not right");
+		return;
+	}
+	trunk->noting_id = MAX(trunk->noting_id, id);
+	if (mesh_hear_end(mesh_of(trunk->peer), trunk, id))
+		actor_loop_tell_end(trunk->loop->actors, trunk->peer, name, actor_end_of(reason));
 }
 
 static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *frame)
@@ -336,7 +391,7 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		trunk_on_withdraw(trunk, peer_get(&fields, 8));
 		return;
 	case PEER_PING:
-		trunk_put(trunk, PEER_PONG, str_first(frame->body, 8));
+		trunk_on_ping(trunk, frame->body);
 		return;
 	case PEER_PONG:
 		trunk_on_pong(trunk, peer_get(&fields, 8));
@@ -347,6 +402,13 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		return;
 	case PEER_ENDED:
 		trunk_on_ended(trunk, &fields);
+		return;
+	case PEER_WATCH:
+	case PEER_UNWATCH:
+		trunk_on_watch(trunk, &fields, frame->type == PEER_WATCH);
+		return;
+	case PEER_DOWN:
+		trunk_on_down(trunk, &fields);
 		return;
 	case PEER_NOTED:
 		mesh_on_noted(mesh_of(trunk->peer), trunk, peer_get(&fields, 8));

@@ -28,6 +28,9 @@ enum trunk_state {
 	TRUNK_CLOSED,
 };
 
+/* Of the PING behind GOODBYE: no time that a heartbeat has. */
+#define TRUNK_GOODBYE_STAMP UINT64_MAX
+
 enum { TRUNK_OUT_MAX = 256 << 10, TRUNK_BEATS = 3, TRUNK_SHAKING_MAX = 256, TRUNK_SLOTS = 256 };
 
 struct trunk_carrier {
@@ -61,7 +64,9 @@ struct trunk {
 	uint8_t state;                 /* enum trunk_state */
 	bool dialled, joined, carried; /* `carried`: the carrier is there */
 	bool said_goodbye, failed;
+	bool left; /* the other side has heard that, or had its time: none of its messages comes */
 	bool refused;      /* there is, or will be, another */
+	bool watches;      /* the other side knows of WATCH */
 	uint64_t instance; /* of the other process */
 	uint64_t heard_ns;
 	size_t peer_message_max;
@@ -97,7 +102,7 @@ void trunk_wake(struct trunk *trunk); /* any thread, with the lock of its mesh h
 /* Begins to connect to the peer, on its home loop: mesh->dialer. */
 void trunk_dial(struct mesh *mesh);
 
-/* Takes no more messages, and closes when what is in work has been answered. `now`: at once. */
+/* Says so, takes what is on its way already, and closes when all in work has been answered. `now`: at once. */
 void trunk_drain(struct trunk *trunk, bool now);
 
 /* ---- between the files of trunk_* */
@@ -105,6 +110,7 @@ void trunk_drain(struct trunk *trunk, bool now);
 void trunk_init(struct trunk *trunk, struct peer_loop *loop);
 void trunk_fail(struct trunk *trunk,
 		const char *problem); /* as trunk_close(), and it is the other's fault */
+void trunk_ping(struct trunk *trunk);
 void trunk_put_number(struct trunk *trunk, enum peer_frame_type type, uint64_t number,
 		      unsigned n_bytes);
 

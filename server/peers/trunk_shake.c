@@ -5,7 +5,10 @@
 #include "server/peers/trunk.h"
 #include <stdlib.h>
 
-enum { HANDSHAKE_MS = 5000 }; /* of who is not known yet */
+enum {
+	HANDSHAKE_MS = 5000, /* of who is not known yet */
+	GOODBYE_MS = 5000,   /* for what is on its way; a heartbeat, when that is less */
+};
 
 static void trunk_go_up(struct trunk *trunk)
 {
@@ -15,6 +18,7 @@ static void trunk_go_up(struct trunk *trunk)
 	timer_start(&trunk->timer, trunk->peer->conf.heartbeat_ms);
 	log_info("peer connected name=%.*s by=%s", STR_ARG(trunk->peer->conf.name),
 		 trunk->dialled ? "us" : "them");
+	trunk_ping(trunk); /* first: it says what we know */
 	loop_ready(trunk->loop->loop, &trunk->turn);
 	if (trunk->loop->draining)
 		trunk_drain(trunk, trunk->loop->cancelled);
@@ -254,4 +258,6 @@ void trunk_drain(struct trunk *trunk, bool now)
 		return;
 	trunk->said_goodbye = true;
 	trunk_put(trunk, PEER_GOODBYE, STR_NONE);
+	trunk_put_number(trunk, PEER_PING, TRUNK_GOODBYE_STAMP, 8);
+	timer_start(&trunk->timer, MIN(trunk->peer->conf.heartbeat_ms, (uint64_t)GOODBYE_MS));
 }

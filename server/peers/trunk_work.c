@@ -194,7 +194,7 @@ void trunk_on_message(struct trunk *trunk, struct str body)
 	fault = trunk_fault(trunk, &message);
 	if (fault)
 		trunk_refuse(trunk, message.id, ERROR_INVALID_INPUT, fault);
-	else if (trunk->loop->draining)
+	else if (trunk->left)
 		trunk_refuse(trunk, message.id, ERROR_UNAVAILABLE, "that host is stopping");
 	else if (trunk->n_works >= works_max)
 		trunk_refuse(trunk, message.id, ERROR_QUEUE_FULL,

@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Locking: wire.lock guards what says so, and nothing is called with it held. */
+/* Locking: wire.lock guards what says so, and nothing is called with it held but wire_link_keep(). */
 struct wire {
 	struct wire_link link;
 	struct fellow *peer;    /* a reference while it has a home */
@@ -23,6 +23,8 @@ struct wire {
 	struct lock lock;
 	struct str *linked; /* what actors are linked to; guarded by lock */
 	size_t n_linked;    /* guarded by lock */
+	struct map watches; /* its actors that ours were linked to while running; guarded by lock */
+	bool retired;       /* guarded by lock */
 };
 
 static struct wire *wire_of_link(struct wire_link *link)
@@ -81,6 +83,26 @@ static void wire_tell(struct wire *wire)
 	arena_fini(&arena);
 }
 
+/* A link is the connection: each is told of its loss, and is over. */
+static void wire_lose_watches(struct wire *wire)
+{
+	struct map_slot *slot;
+	struct arena arena;
+	struct str *names;
+	size_t n = 0;
+
+	arena_init_required(&arena);
+	lock_acquire(&wire->lock);
+	names = arena_alloc_array(&arena, wire->watches.n_items + 1, sizeof(*names));
+	for (size_t at = 0; (slot = map_next(&wire->watches, &at));)
+		names[n++] = arena_str(&arena, slot->key);
+	lock_release(&wire->lock);
+	for (size_t i = 0; i < n; i++)
+		actor_loop_tell_end(wire->home->actors, wire->peer, names[i],
+				    ACTOR_END_NO_CONNECTION);
+	arena_fini(&arena);
+}
+
 /* Those linked are told once; again when it was open meanwhile. */
 static void wire_on_break(struct wire_link *link)
 {
@@ -92,6 +114,7 @@ static void wire_on_break(struct wire_link *link)
 	if (!wire->told)
 		wire_tell(wire);
 	wire->told = true;
+	wire_lose_watches(wire);
 }
 
 static void wire_on_closed(struct wire_link *link)
@@ -290,6 +313,7 @@ static void *wire_init(struct fellow *peer)
 
 	wire->peer = peer;
 	lock_init(&wire->lock);
+	map_init(&wire->watches);
 	wire_link_init(&wire->link, &link, &wire_ops);
 	return wire;
 }
@@ -309,13 +333,42 @@ static void wire_set_linked(struct wire *wire, const struct str *names, size_t n
 	lock_release(&wire->lock);
 }
 
+static void wire_keep(struct wire *wire) HOLDS(wire->lock)
+{
+	wire_link_keep(&wire->link,
+		       wire->n_linked > 0 || wire->watches.n_items > 0 || wire->peer->conf.always);
+}
+
+static bool wire_watch(struct fellow *peer, struct str there, bool on)
+{
+	struct wire *wire = peer->own;
+	char *name;
+	bool ok;
+
+	lock_acquire(&wire->lock);
+	ok = !on || !wire->retired;
+	name = map_find(&wire->watches, there);
+	if (on && ok && !name) {
+		name = mem_strndup(there.ptr, there.len);
+		map_set(&wire->watches, (struct str){ name, there.len }, name);
+	} else if (!on && name) {
+		map_remove(&wire->watches, there);
+		free(name);
+	}
+	wire_keep(wire);
+	lock_release(&wire->lock);
+	return ok;
+}
+
 static void wire_open(struct fellow *peer, struct peers *peers, const struct str *names,
 		      size_t n_names)
 {
 	struct wire *wire = peer->own;
 
 	wire_set_linked(wire, names, n_names);
-	wire_link_keep(&wire->link, n_names > 0 || peer->conf.always);
+	lock_acquire(&wire->lock);
+	wire_keep(wire);
+	lock_release(&wire->lock);
 	if (wire->home)
 		return;
 	fellow_ref(peer);
@@ -328,15 +381,26 @@ static void wire_retire(struct fellow *peer)
 	struct wire *wire = peer->own;
 
 	wire_set_linked(wire, NULL, 0);
-	if (wire->home)
-		wire_link_close(&wire->link);
+	lock_acquire(&wire->lock);
+	wire->retired = true;
+	lock_release(&wire->lock);
+	if (!wire->home)
+		return;
+	if (!peers_are_stopping(wire->home->peers))
+		wire_lose_watches(wire);
+	wire_link_close(&wire->link);
 }
 
 static void wire_fini(struct fellow *peer)
 {
 	struct wire *wire = peer->own;
 
+	struct map_slot *slot;
+
 	wire_set_linked(wire, NULL, 0);
+	for (size_t at = 0; (slot = map_next(&wire->watches, &at));)
+		free(slot->value);
+	map_fini(&wire->watches);
 	lock_fini(&wire->lock);
 	wire_link_fini(&wire->link);
 	free(wire);
@@ -354,6 +418,8 @@ const struct peer_form peer_libprocess = {
 	.one_way = true,
 	.is_right = wire_check,
 	.send = wire_send,
+	.watch = wire_watch,
+	.may_watch = libprocess_id_is_right,
 	.open = wire_open,
 	.retire = wire_retire,
 	.init = wire_init,

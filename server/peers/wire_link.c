@@ -107,8 +107,12 @@ static void link_on_timer(struct timer *timer)
 {
 	struct wire_link *link = container_of(timer, struct wire_link, timer);
 
+	if (link->state == WIRE_SECURES) {
+		link_fail(link, -ECONNREFUSED); /* nobody has spoken TLS in time */
+		return;
+	}
 	if (link->state != WIRE_PAUSES) {
-		wire_link_break(link); /* an answer, or the handshake, is late */
+		wire_link_break(link); /* an answer is late */
 		return;
 	}
 	link->state = WIRE_IDLE;

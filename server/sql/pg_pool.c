@@ -200,12 +200,20 @@ static void pool_on_poke(struct post *post)
 	struct pg_pool *pool = container_of(post, struct pg_pool, poke);
 
 	atomic_store(&pool->poked, false);
-	if (atomic_load(&pool->stopping) && !pool->stopped)
-		pool_stop(pool);
 	if (pool->stopped)
 		pool_free(pool);
 	else
 		pool_drop_cancelled(pool);
+}
+
+/* A post of its own: were it told by a flag and the poke, one that is under way already could see the flag,
+ * and free the pool before whoever stops it has poked. */
+static void pool_on_halt(struct post *post)
+{
+	struct pg_pool *pool = container_of(post, struct pg_pool, halt);
+
+	pool_stop(pool);
+	pool_free(pool);
 }
 
 static void pool_poke(struct pg_pool *pool)
@@ -235,6 +243,7 @@ static int pool_create(struct sql_db *db, struct loop *loop)
 		 (unsigned)(db->address.port ? db->address.port : PG_PORT));
 	timer_init(&pool->retry, loop, pool_on_retry);
 	pool->poke.run = pool_on_poke;
+	pool->halt.run = pool_on_halt;
 	sql_db_hold(db);
 	db->own = pool;
 	return 0;
@@ -276,10 +285,8 @@ static void pg_stop(struct sql_db *db)
 	pool = db->stopping ? NULL : db->own;
 	db->stopping = true;
 	lock_release(&db->lock);
-	if (!pool)
-		return;
-	atomic_store(&pool->stopping, true);
-	pool_poke(pool);
+	if (pool)
+		loop_post(pool->loop, &pool->halt); /* it may be gone from here on */
 }
 
 const struct sql_driver sql_driver_postgres = {

@@ -16,8 +16,9 @@ struct pg_pool {
 	size_t n_waiting;
 	size_t n_conns, n_opening, n_open; /* all; on their way; of use */
 	struct timer retry; /* when the next connection may be tried, while jobs wait */
-	struct post poke;   /* somebody has left, or all is to stop */
-	atomic_bool poked, stopping;
+	struct post poke;   /* somebody has left */
+	atomic_bool poked;  /* `poke` is under way */
+	struct post halt;   /* all is to stop; posted once */
 	bool stopped;
 };
 

@@ -23,7 +23,7 @@ void store_note_trouble(struct store *store, int trouble)
 	if (trouble)
 		snprintf(problem, sizeof(problem), "%s",
 			 trouble == -ENOSPC ? "the disk is full, or store.max is reached"
-					    : sqlite3_errmsg(store->db.sqlite));
+					    : store->db.problem);
 	if (trouble && !store->broken)
 		store->probe_ns = clock_monotonic_ns() + PROBE_MS * NS_PER_MS;
 	store->broken = trouble != 0;

@@ -53,12 +53,19 @@ static int error_of(int code)
 	}
 }
 
+/* At once: after a rollback SQLite knows of no error any more. */
+static void store_db_note(struct store_db *db, int trouble)
+{
+	db->trouble = trouble;
+	snprintf(db->problem, sizeof(db->problem), "%s", sqlite3_errmsg(db->sqlite));
+}
+
 int store_db_error(struct store_db *db, int code)
 {
 	int r = error_of(code);
 
 	if (store_error_is_of_file(r))
-		db->trouble = r;
+		store_db_note(db, r);
 	return r;
 }
 
@@ -78,7 +85,7 @@ static sqlite3_stmt *store_prepare(struct store_db *db, const char *sql)
 		return statement;
 	r = sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
 	if (r == SQLITE_ERROR) /* somebody has taken a table away */
-		db->trouble = -EBADMSG;
+		store_db_note(db, -EBADMSG);
 	else
 		store_db_error(db, r);
 	if (statement)

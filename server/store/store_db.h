@@ -12,6 +12,7 @@ struct store_db {
 	int lock_fd;             /* -1: none, in memory */
 	struct map statements;   /* text to sqlite3_stmt * */
 	int trouble;             /* 0, or what the file has failed with since it was last cleared */
+	char problem[160];       /* what SQLite said of it then */
 	uint64_t check_until_ns; /* of the look at the file when it is opened */
 };
 

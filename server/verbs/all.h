@@ -14,3 +14,4 @@ extern const struct verb verb_sort, verb_merge, verb_reduce;
 extern const struct verb verb_read, verb_write, verb_append, verb_stat, verb_list;
 extern const struct verb verb_remove, verb_rename, verb_sync;
 extern const struct verb verb_send, verb_ask;
+extern const struct verb verb_link, verb_unlink;

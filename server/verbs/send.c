@@ -1,5 +1,6 @@
 /* server/verbs/send.c: `send:` and `ask:`: messages to actors; `cancel:`: those that are still to be
  * sent. */
+#include "server/verbs/send.h"
 #include "core/base/blob.h"
 #include "core/base/clock.h"
 #include "server/actors/actors.h"
@@ -64,8 +65,6 @@ static bool send_check_peer(struct verb_compiler *compiler, const struct node *v
 	const struct peer_section *peers = compiler->flow->peers;
 	struct str actor, host;
 
-	if (!peer_section_check(peers, name, value->place, compiler->flow->diag))
-		return false;
 	if (compiler->step->verb != &verb_ask || !peer_address_split(name, &actor, &host) ||
 	    !peer_section_find(peers, host)->form->one_way)
 		return true;
@@ -76,20 +75,20 @@ static bool send_check_peer(struct verb_compiler *compiler, const struct node *v
 	return false;
 }
 
-/* A constant name is looked at now. */
-static bool send_check_name(struct verb_compiler *compiler, const struct node *value,
-			    const struct send_config *config)
+bool verb_check_actor(struct verb_compiler *compiler, const struct node *value,
+		      const struct template *name, const struct actor_spec **ret_spec)
 {
 	const struct actor_section *section = compiler->flow->actors;
 	const struct actor_spec *spec = NULL;
-	struct str sample = template_sample(config->name, compiler->flow->arena), first, handler;
-	struct str constant;
+	struct str sample = template_sample(name, compiler->flow->arena), first, constant;
 	ptrdiff_t slash = str_find_char(sample, '/');
 	const char *nearest;
 
+	*ret_spec = NULL;
 	first = slash < 0 ? sample : str_first(sample, (size_t)slash);
-	if (template_is_constant(config->name, &constant) && str_has(constant, '@'))
-		return send_check_peer(compiler, value, constant);
+	if (template_is_constant(name, &constant) && str_has(constant, '@'))
+		return peer_section_check(compiler->flow->peers, constant, value->place,
+					  compiler->flow->diag);
 	if (str_starts_with(str_trim(value->text), STR("${")) || str_has(sample, '@'))
 		return true; /* which one is known only then */
 	spec = section ? actor_spec_find(section, first) : NULL;
@@ -101,13 +100,28 @@ static bool send_check_name(struct verb_compiler *compiler, const struct node *v
 			   nearest ? nearest : "", nearest ? "\"?" : "");
 		return false;
 	}
-	if (!actor_spec_takes(spec, sample)) {
-		diag_error(compiler->flow->diag, value->place,
-			   "the actor is called %.*s; write it with as many keys",
-			   STR_ARG(spec->pattern));
+	*ret_spec = spec;
+	if (actor_spec_takes(spec, sample))
+		return true;
+	diag_error(compiler->flow->diag, value->place,
+		   "the actor is called %.*s; write it with as many keys", STR_ARG(spec->pattern));
+	return false;
+}
+
+/* A constant name is looked at now. */
+static bool send_check_name(struct verb_compiler *compiler, const struct node *value,
+			    const struct send_config *config)
+{
+	const struct actor_spec *spec;
+	struct str constant, handler;
+	const char *nearest;
+
+	if (!verb_check_actor(compiler, value, config->name, &spec))
 		return false;
-	}
-	if (!template_is_constant(config->handler, &handler) || actor_spec_declares(spec, handler))
+	if (template_is_constant(config->name, &constant) && str_has(constant, '@'))
+		return send_check_peer(compiler, value, constant);
+	if (!spec || !template_is_constant(config->handler, &handler) ||
+	    actor_spec_declares(spec, handler))
 		return true;
 	nearest = actor_spec_nearest(spec, handler, compiler->flow->arena);
 	diag_error(compiler->flow->diag, config->handler_node->place,
@@ -200,6 +214,7 @@ static void ask_end(struct send_state *state, const struct actor_answer *answer)
 		r = message_read(run, answer->value, &state->result);
 	} else {
 		failure.custom_code = arena_str(arena, answer->custom_code);
+		failure.task = arena_str(arena, answer->task);
 		failure.detail = arena_str(arena, answer->detail);
 	}
 	future_unref(take(&state->future));

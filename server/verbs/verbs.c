@@ -14,6 +14,7 @@ const struct verb *const verbs[] = {
 	&verb_read,   &verb_write,  &verb_append, &verb_stat, &verb_list,
 	&verb_remove, &verb_rename, &verb_sync,
 	&verb_send,   &verb_ask,    &verb_schedule, &verb_cancel,
+	&verb_link,   &verb_unlink,
 	NULL,
 };
 /* clang-format on */

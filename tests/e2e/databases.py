@@ -45,6 +45,15 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def hold_port():
+    """A port for a server that is not always there: the kernel gives it to nobody else as long as the socket is open. One
+    that only was free may be the near end of any connection of the machine when the server wants to have it (again)."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the server does so, too: then both may have it
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
 def user_for(*names):
     """Of the users, the first that exists here; None when the tests are not root's."""
     if os.getuid() != 0:
@@ -72,7 +81,8 @@ class Server:
         os.chmod(self.dir, 0o755)
         if user:
             os.chown(self.dir, user.pw_uid, user.pw_gid)
-        self.port, self.process = free_port(), None
+        self.held, self.process = hold_port(), None
+        self.port = self.held.getsockname()[1]
         self.log_path = os.path.join(self.dir, "log")
 
     def run(self, command, text=None):
@@ -104,6 +114,7 @@ class Server:
 
     def close(self):
         self.stop(self.fast)
+        self.held.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     fast = signal.SIGTERM

@@ -197,6 +197,8 @@ class Stranger:
             self.keys = [self.proof(b"seals of who connects", key), self.proof(b"seals of who accepts", key)]
         assert self.frame() == (4, struct.pack(">I", 1 << 20))
         self.send(4, struct.pack(">I", 1 << 20))
+        kind, self.first_ping = self.frame()  # which says what the other side knows
+        assert kind == 20
 
     def until(self, kind):
         """The next frame of that type; others are passed over."""

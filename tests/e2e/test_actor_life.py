@@ -1,6 +1,7 @@
 """tests/e2e/test_actor_life.py: what becomes of actors when they fail, when the file changes, when the store does not work."""
 import json
 import os
+import re
 import sqlite3
 import threading
 
@@ -102,6 +103,7 @@ def test_a_store_that_is_full_is_no_reason_to_lose_a_state(leat):
     assert daemon.post_json("/a/put", "x" * 1000).status == 204
     refused = daemon.post_json("/a/put", "y" * 1000000)
     assert (refused.status, refused.json()["code"]) == (500, "io_error")
+    assert re.search(r"^store +\S+leat.db: (degraded|ok), \d+ bytes, .* [1-9]\d* failed, 0 refused", daemon.cli("status").out, re.M)
     assert daemon.post_json("/a/size", 0).json() == 1000
     daemon.restart(9)
     assert daemon.post_json("/a/size", 0).json() == 1000

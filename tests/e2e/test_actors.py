@@ -67,6 +67,22 @@ actors:
     assert actors(daemon)["a"]["failed"] == 3
 
 
+def test_a_failure_tells_the_task_of_the_handler_and_which_actor_it_is(leat):
+    daemon = leat("""
+actors:
+  a/{k}: { max: 1, expose: true, handlers: { go: { tasks: { g: { tasks: { boom: { fail: broken } } } } } } }
+routes:
+  POST /send/{k}: { tasks: { s: { send: "a/${path.k}", handler: go } } }
+  POST /ask/{k}: { tasks: { s: { ask: "a/${path.k}", handler: go } } }
+""")
+    assert daemon.post_json("/a/x/go", 1).json()["task"] == "answer.g.boom"
+    assert daemon.post_json("/ask/x", 1).json()["task"] == "s.g.boom"
+    assert daemon.post_json("/send/x", 1).status == 204
+    daemon.await_line("actor message failed name=a/x handler=go task=g.boom code=broken")
+    assert actors(daemon)["a"]["refused"] == 0
+    assert daemon.post_json("/ask/y", 1).json()["code"] == "queue_full" and actors(daemon)["a"]["refused"] == 1
+
+
 def test_messages_are_handled_one_at_a_time_also_from_many_loops(leat):
     daemon = leat(COUNTER + "server: { threads: 2 }\n")
     results, lock = [], threading.Lock()

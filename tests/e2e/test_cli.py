@@ -36,6 +36,7 @@ def daemon(module_stage):
 
 def test_help_version_and_wrong_commands(tmp_path):
     assert cli("--help").returncode == 0 and "usage: leat COMMAND" in cli("--help").out
+    assert cli("help").returncode == 0 and cli("help").out == cli("--help").out
     assert re.fullmatch(r"leat \d+\.\d+\.\d+\n", cli("--version").out)
     for wrong in ([], ["nonsense"], ["check", "--nonsense"], ["check", "a", "b"], ["run", "x"], ["explain"], ["graph"],
                   ["jobs", "dance"], ["jobs", "run"], ["reload", "x"], ["status", "x"], ["check", "-c"]):
@@ -305,3 +306,12 @@ def test_the_manual_has_each_key_and_an_entry_for_each_verb():
     verbs = [name for name, task in tasks.items() if task.get("$comment") == "a verb"]
     heads = re.findall(r"^\.TP\n(.*)", re.search(r"^\.SH TASKS$(.*?)^\.SH ", manual, re.S | re.M)[1], re.M)
     assert len(verbs) > 40 and set(verbs) - set(re.findall("[a-z_]+", " ".join(heads))) == set()
+
+
+def test_the_manual_has_each_function_as_its_table_tells_it():
+    here = os.path.dirname(__file__)
+    with open(os.path.join(here, "../../server/expr/functions.c"), encoding="utf-8") as file:
+        names = re.findall(r'^\t\{ "(\w+)", \d', file.read(), re.M)
+    with open(os.path.join(here, "../../packaging/leat.yaml.5"), encoding="utf-8") as file:
+        part = file.read().partition("\n.SH EXPRESSIONS\n")[2]
+    assert len(names) > 30 and [name for name in names if f"\n.TP\n.B {name}(" not in part] == []

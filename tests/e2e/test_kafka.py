@@ -300,6 +300,7 @@ def test_names_that_requests_make_up_do_not_use_a_producer_up(leat, cluster):
 kafka: { bus: { brokers: ["@BROKERS@"], timeout: @TIMEOUT@ } }
 routes:
   POST /each/{word}:
+    timeout: @TIMEOUT@
     body: { type: json }
     tasks: { all: { kafka: bus, topic: "${path.word}${item}", message: "${item}", each: "${body}", concurrency: 100 } }
     reply: { json: "${len(all.results)}" }

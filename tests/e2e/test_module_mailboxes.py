@@ -137,6 +137,23 @@ def told(daemon, name):
     return json.loads(tell(daemon, name)["told"] or "null")
 
 
+def test_what_was_delayed_makes_room_for_what_a_module_sends(leat):
+    daemon = held(begin(leat), "drops_oldest", 0)
+    assert daemon.post_json("/large/soon", {"name": "drops_oldest", "handler": "add"}).status == 200
+    await_true(lambda: live(daemon, "drops_oldest")["mailbox"] == 1)
+    assert daemon.post_json("/large/number", "drops_oldest").status == 200
+    opened(daemon, "drops_oldest", 0)
+    assert tell(daemon, "drops_oldest")["last"] == 2000
+
+
+def test_answers_that_are_there_at_once_find_what_waits_for_them(leat):
+    """Whoever is asked is on another loop for some of those who ask, and the answer is there before they have gone on."""
+    daemon = held(begin(leat, threads=3), "rejects")
+    for name in ("waits", "drops_oldest", "drops_newest", "large"):
+        assert daemon.post_json(f"/{name}/rush", {"name": "rejects", "handler": "add"}).status == 200
+    opened(daemon, "rejects", 3)
+
+
 def test_what_is_deferred_comes_as_a_message_while_others_are_handled(leat):
     daemon = begin(leat)
     for name in ("large", "computes"):
@@ -182,6 +199,15 @@ def test_a_future_whose_target_has_gone_fails(leat):
     assert asking.response().json() is None  # it was in work, and was told
     assert daemon.post_json("/waits/now", {"name": "large", "handler": "none"}).status == 404
     assert daemon.post_json("/waits/now", {"name": "large", "handler": "refuse"}).json()["code"] == "no_way"
+
+
+def test_what_is_associated_is_not_handled_when_nobody_waits_for_it_any_more(leat):
+    daemon = held(begin(leat), "large", 0)
+    later(daemon, None, {"name": "large", "handler": "add"}, of="waits/now")
+    await_true(lambda: live(daemon, "large")["mailbox"] == 1)
+    assert daemon.post_json("/drops_newest/end", "waits").status == 200
+    await_true(lambda: live(daemon, "waits") is None)
+    opened(daemon, "large", 0)
 
 
 HERE = """

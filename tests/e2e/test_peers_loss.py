@@ -2,6 +2,7 @@
 of the processes at its ends."""
 import hashlib
 import hmac
+import signal
 import socket
 import struct
 import threading
@@ -239,6 +240,20 @@ def test_an_upgrade_of_either_host_cuts_no_ask_and_handles_none_twice(stage, whi
         assert thread.doubt == []
         assert [name for name in seen if name.startswith(thread.prefix)] == [
             name + part for name in thread.answered for part in "ab"]
+
+
+def test_what_was_on_its_way_to_a_host_that_says_goodbye_is_handled_there(stage):
+    there = stage.leat(THERE, PORT=free_port(), KEY=KEY)
+    stranger = Stranger(there.port, name=b"here", to=b"there")
+    stranger.enter()
+    there.signal(signal.SIGTERM)
+    assert stranger.until(25) == (25, b"")
+    stranger.send(16, stranger.message(1, b"seen", b"put", b'"late"'))
+    kind, body = stranger.until(18)
+    assert (kind, body) == (18, struct.pack(">QHBHH", 1, 0, 0, 0, 0) + b'"late"'), body
+    stranger.send(21, struct.pack(">Q", 2 ** 64 - 1))  # the PONG: nothing is on its way
+    assert stranger.is_refused()
+    assert there.wait() == 0
 
 
 def test_the_time_that_is_left_is_what_a_message_says_of_its_deadline(stage):

@@ -307,3 +307,14 @@ def test_many_reloads_leak_nothing(leat):
     if SLOW == 1:  # LeakSanitizer looks for itself, and its own memory grows
         assert daemon.memory_kib() - before < 2048
     assert daemon.status()["generation"] == 2 * n + 1
+
+
+def test_an_admin_who_reads_nothing_keeps_an_old_generation_to_the_end_of_the_process(leat):
+    daemon = leat("routes:\n" + "".join(f"  GET /{'a' * 200}/{i}: {{ reply: one }}\n" for i in range(4000)))
+    client = daemon.connect(daemon.admin_address)
+    client.send("GET /v1/routes HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.sock.recv(1) == b"H"  # the rest is more than the socket takes
+    assert daemon.reload(TWO).returncode == 0
+    assert daemon.status()["generations_in_use"] == 2
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from leat import TIMEOUT, Client, await_true
+from leat import REPORT, TIMEOUT, Client, await_true
 from notify import Notify
 from upgrades import upgrade
 
@@ -128,6 +128,21 @@ def test_a_socket_of_systemd_is_taken_by_its_name(leat):
                 assert client.get("/").text == "x"
         assert not any("not used" in line for line in daemon.lines)
         assert "127.0.0.1:%d" % web.getsockname()[1] in [one["address"] for one in daemon.status()["listeners"]]
+
+
+def test_a_start_that_fails_leaves_who_waits_in_a_socket_of_systemd_to_the_next_start(leat):
+    with socket_of() as web, socket_of() as taken:
+        daemon = leat("listen: [systemd:web, \"127.0.0.1:%d\"]\n" % taken.getsockname()[1] + ROUTES, start=False)
+        with Client(web.getsockname()) as early:
+            early.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            activate_by(daemon, {"web": web})
+            done = subprocess.run(["/bin/sh", "-c", daemon.shell, daemon.binary, "run", "-c", daemon.path], pass_fds=daemon.fds,
+                                  stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
+            assert done.returncode == 1 and "Address already in use" in done.stderr
+            assert not REPORT.search(done.stderr), done.stderr
+            daemon.write_conf("listen: systemd:web\n" + ROUTES)
+            daemon.start()
+            assert early.response().text == "x"
 
 
 def test_a_socket_of_systemd_is_taken_by_its_address(leat):

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_NUMBERED = 2000, N_REASON = 400 };
+enum { N_NUMBERED = 2000, N_RUSHED = 1000, N_REASON = 400 };
 
 struct own {
 	int64_t sum, last, n_disorders;
@@ -125,7 +125,7 @@ static void on_answer(struct leat_task *task)
 
 	if (leat->outcome(task) == LEAT_OK)
 		leat->json_value(leat->result(call), leat->value(task));
-	else
+	else if (leat->outcome(task) != LEAT_CANCELLED)
 		leat->fail(call, leat->error(task), 0, "%s", leat->detail(task));
 }
 
@@ -212,6 +212,32 @@ static void now(struct leat_call *call)
 	leat->start(task);
 }
 
+/* message: { "name", "handler" }; asks many times, and waits for none of the answers */
+static void rush(struct leat_call *call)
+{
+	struct leat_mail mail = { .actor = leat->find(&leat_module, member_of(call, "name")),
+				  .handler = member_of(call, "handler") };
+	struct leat_promise *promise;
+
+	for (int i = 0; mail.actor && i < N_RUSHED; i++) {
+		leat->future(call, &promise, on_answer);
+		leat->associate(promise, &mail);
+	}
+	leat->actor_unref(mail.actor);
+}
+
+/* message: { "name", "handler" }; sent by the clock, at once */
+static void soon(struct leat_call *call)
+{
+	const struct leat_mail mail = { .actor = leat->find(&leat_module, member_of(call, "name")),
+					.handler = member_of(call, "handler"),
+					.json = "5",
+					.json_len = 1 };
+
+	leat->delayed_drop(leat->delay(&mail, 0));
+	leat->actor_unref(mail.actor);
+}
+
 /* ------------------------------------------------------------ */
 
 static const struct leat_handler handlers[] = {
@@ -229,6 +255,8 @@ static const struct leat_handler handlers[] = {
 	{ "later", "Asks another one, for later.", later, 0 },
 	{ "set", "Sets what is deferred.", set, 0 },
 	{ "now", "Asks another one, and waits.", now, 0 },
+	{ "rush", "Asks another one, and does not wait.", rush, 0 },
+	{ "soon", "Sends another one a message by the clock.", soon, 0 },
 	LEAT_END,
 };
 

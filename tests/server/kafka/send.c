@@ -136,6 +136,23 @@ static void a_stopped_entry_takes_no_message_and_gives_up_what_cannot_be_sent(vo
 	end(kafka);
 }
 
+/* Nobody waits for it, and no loop hears of it once the process has stopped waiting. */
+static void an_entry_that_a_reload_has_dropped_is_given_up_when_the_process_ends(void)
+{
+	struct kafka *kafka = entry("127.0.0.1:1");
+
+	n_done = 0;
+	is_true(submit(kafka, "a", "x") != NULL);
+	kafka_hold(kafka);
+	kafka_unref(kafka); /* it has KAFKA_END_MS from now */
+	loop_run_once(loop, false);
+	kafka_wait_ends(0);
+	is_int(atomic_load(&kafka->stats.queued), 0);
+	await_done(1);
+	is_int(last_code, ERROR_UNAVAILABLE);
+	kafka_release(kafka);
+}
+
 static void only_so_many_topics_are_known(void)
 {
 	struct kafka *kafka = entry("127.0.0.1:1");
@@ -218,6 +235,7 @@ int main(void)
 	TEST(a_message_is_acknowledged_on_the_loop_of_its_task);
 	TEST(a_message_whose_task_has_gone_goes_out_all_the_same);
 	TEST(a_stopped_entry_takes_no_message_and_gives_up_what_cannot_be_sent);
+	TEST(an_entry_that_a_reload_has_dropped_is_given_up_when_the_process_ends);
 	TEST(only_so_many_topics_are_known);
 	TEST(entries_are_the_same_when_their_properties_are);
 	TEST(topics_are_names_that_brokers_take);

@@ -1,6 +1,7 @@
 /* tests/server/peers/wire_link.c: letters to a program of libprocess that this test plays. */
 #include "server/peers/wire_link.h"
 #include "core/base/clock.h"
+#include "core/io/tls_client.h"
 #include "tests/lib/tap.h"
 #include <errno.h>
 #include <poll.h>
@@ -115,14 +116,18 @@ static bool has_heard(size_t n)
 
 /* ------------------------------------------------------------ this side */
 
-static void begin(bool answers, size_t queue_max)
+static struct wire_link_conf usual(bool answers, size_t queue_max)
 {
-	struct wire_link_conf conf = { .server = { .host = STR("127.0.0.1") },
-				       .connect_ms = WAIT_S * 1000,
-				       .heartbeat_ms = WAIT_S * 1000,
-				       .queue_max = queue_max,
-				       .bytes_max = 1 << 20,
-				       .answers = answers };
+	return (struct wire_link_conf){ .server = { .host = STR("127.0.0.1") },
+					.connect_ms = WAIT_S * 1000,
+					.heartbeat_ms = WAIT_S * 1000,
+					.queue_max = queue_max,
+					.bytes_max = 1 << 20,
+					.answers = answers };
+}
+
+static void begin_as(struct wire_link_conf conf)
+{
 	struct net_addr addr;
 
 	n_heard = 0;
@@ -132,6 +137,11 @@ static void begin(bool answers, size_t queue_max)
 	conf.server.port = net_addr_port(&addr);
 	wire_link_init(&link_, &conf, &ops);
 	wire_link_start(&link_, loop, names);
+}
+
+static void begin(bool answers, size_t queue_max)
+{
+	begin_as(usual(answers, queue_max));
 }
 
 static void end(void)
@@ -254,6 +264,23 @@ static void nobody_there_fails_those_who_wait(void)
 	end();
 }
 
+static void who_does_not_speak_TLS_in_time_is_not_there(void)
+{
+	const struct tls_client_settings settings = { .no_verify = true };
+	struct wire_link_conf conf = usual(true, 100);
+	struct tls_fault fault;
+
+	conf.connect_ms = 300;
+	check(tls_client_create(&conf.tls, &settings, &fault) == 0);
+	begin_as(conf);
+	is_int(ended(put("x")),
+	       -ECONNREFUSED); /* the kernel has taken the connection, nobody else */
+	is_int(n_broken, 1);
+	is_int(n_opened, 0);
+	end();
+	tls_client_unref(conf.tls);
+}
+
 static void a_peer_that_does_not_answer_has_what_the_kernel_took(void)
 {
 	begin(false, 100);
@@ -363,6 +390,7 @@ int main(void)
 	TEST(each_of_a_burst_arrives);
 	TEST(what_was_written_and_not_answered_is_lost_and_the_rest_goes_by_the_next);
 	TEST(nobody_there_fails_those_who_wait);
+	TEST(who_does_not_speak_TLS_in_time_is_not_there);
 	TEST(a_peer_that_does_not_answer_has_what_the_kernel_took);
 	TEST(what_nobody_waits_for_any_more_is_not_sent);
 	TEST(an_answer_to_nothing_and_one_that_is_none_end_the_connection);

@@ -431,6 +431,7 @@ static int vandal_run(struct store_op *op, struct store_db *db)
 static void a_table_that_was_taken_away_is_damage_and_no_crash(void)
 {
 	struct write vandal = { .op.run = vandal_run }, count = { .op.run = count_run };
+	struct store_stats stats;
 
 	is_true(open_store(path));
 	is_int(write_now(1, 10), 0);
@@ -439,6 +440,8 @@ static void a_table_that_was_taken_away_is_damage_and_no_crash(void)
 	submit(&count);
 	is_int(finish(&count), -EBADMSG);
 	is_true(is_degraded());
+	store_stats(store, &stats);
+	is_text(stats.problem, "no such table: t");
 	close_store();
 	forget_files();
 }
