@@ -127,8 +127,9 @@ bool mesh_prove(struct mesh *mesh);
  * that came by it is handled behind what comes by this. */
 enum mesh_join mesh_join(struct mesh *mesh, struct trunk *trunk, bool dialled, uint64_t instance);
 
-/* Why it has to end; NULL: it has not. */
-const char *mesh_must_end(struct mesh *mesh, struct trunk *trunk);
+/* Why it has to end; NULL: it has not. `ret_succeeded`: another process is there in the place of the other side, which may
+ * have said GOODBYE. */
+const char *mesh_must_end(struct mesh *mesh, struct trunk *trunk, bool *ret_succeeded);
 bool mesh_is_quiet(struct mesh *mesh); /* no message waits or is unanswered */
 
 /* The other side has said GOODBYE: its messages and the answers pass on, what waits goes to another trunk. So a

@@ -88,11 +88,13 @@ enum mesh_join mesh_join(struct mesh *mesh, struct trunk *trunk, bool dialled, u
 	return join;
 }
 
-const char *mesh_must_end(struct mesh *mesh, struct trunk *trunk)
+const char *mesh_must_end(struct mesh *mesh, struct trunk *trunk, bool *ret_succeeded)
 {
 	const char *reason = NULL;
 
 	lock_acquire(&mesh->lock);
+	*ret_succeeded = !mesh->retired && mesh->trunk == trunk && mesh->next &&
+			 mesh->next->instance != mesh->instance;
 	if (mesh->retired)
 		reason = "the peer is not in the configuration any more";
 	else if (mesh->trunk == trunk ? mesh->next != NULL : mesh->left != trunk)

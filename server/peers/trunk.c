@@ -7,6 +7,8 @@
 #include "server/peers/peer_loop.h"
 #include <stdlib.h>
 
+enum { LAST_WORDS_MS = 2000 }; /* less than those who wait for a WELCOME have */
+
 /* ------------------------------------------------------------ the end */
 
 static void trunk_maybe_free(struct trunk *trunk)
@@ -181,20 +183,40 @@ static bool trunk_is_done(struct trunk *trunk)
 	       mesh_is_quiet(mesh_of(trunk->peer));
 }
 
+/* True: it had to end, and did. One that another process succeeds has a moment left (`now`: that is over), for
+ * GOODBYE to come or the connection to break: the new process of an upgrade may be there before the old one's last
+ * words are read, and with them its messages are not in doubt. */
+static bool trunk_end_in_time(struct trunk *trunk, bool now)
+{
+	const char *reason;
+	bool succeeded;
+
+	if (!trunk->joined)
+		return false;
+	reason = mesh_must_end(mesh_of(trunk->peer), trunk, &succeeded);
+	if (reason && succeeded && !now && trunk->state == TRUNK_UP) {
+		if (!trunk->succeeded)
+			timer_start(&trunk->timer,
+				    MIN((uint64_t)LAST_WORDS_MS, trunk->peer->conf.connect_ms / 2));
+		trunk->succeeded = true;
+		return false;
+	}
+	if (reason)
+		trunk_close(trunk, reason);
+	return reason != NULL;
+}
+
 static void trunk_on_turn(struct ready *ready)
 {
 	struct trunk *trunk = container_of(ready, struct trunk, turn);
-	const char *reason;
 
 	if (trunk->state == TRUNK_TURN_WAITED)
 		trunk_join(trunk);
-	reason = trunk->joined ? mesh_must_end(mesh_of(trunk->peer), trunk) : NULL;
-	if (reason) {
-		trunk_close(trunk, reason);
+	if (trunk_end_in_time(trunk, false))
 		return;
-	}
 	if (trunk->state == TRUNK_UP) {
-		trunk_send(trunk);
+		if (!trunk->succeeded)
+			trunk_send(trunk);
 		if (trunk->in_id != trunk->told_id) {
 			trunk->told_id = trunk->in_id;
 			trunk_put_number(trunk, PEER_RECEIVED, trunk->in_id, 8);
@@ -267,6 +289,9 @@ static void trunk_on_timer(struct timer *timer)
 {
 	struct trunk *trunk = container_of(timer, struct trunk, timer);
 
+	if (trunk->succeeded && trunk_end_in_time(trunk, true))
+		return;
+	trunk->succeeded = false;
 	if (trunk->state == TRUNK_UP)
 		trunk_beat(trunk);
 	else
@@ -373,6 +398,14 @@ static void trunk_on_down(struct trunk *trunk, struct peer_fields *fields)
 		actor_loop_tell_end(trunk->loop->actors, trunk->peer, name, actor_end_of(reason));
 }
 
+static void trunk_on_goodbye(struct trunk *trunk)
+{
+	mesh_leave(mesh_of(trunk->peer), trunk);
+	if (trunk->succeeded)
+		timer_start(&trunk->timer, trunk->peer->conf.heartbeat_ms);
+	trunk->succeeded = false;
+}
+
 static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *frame)
 {
 	struct peer_fields fields = { frame->body, false };
@@ -414,7 +447,7 @@ static void trunk_on_frame_up(struct trunk *trunk, const struct peer_frame *fram
 		mesh_on_noted(mesh_of(trunk->peer), trunk, peer_get(&fields, 8));
 		return;
 	case PEER_GOODBYE:
-		mesh_leave(mesh_of(trunk->peer), trunk);
+		trunk_on_goodbye(trunk);
 		return;
 	default:
 		trunk_fail(trunk, "a frame is not one of " PEER_PROTOCOL);

@@ -65,6 +65,7 @@ struct trunk {
 	bool dialled, joined, carried; /* `carried`: the carrier is there */
 	bool said_goodbye, failed;
 	bool left; /* the other side has heard that, or had its time: none of its messages comes */
+	bool succeeded;    /* another process is in the place of the other side: it ends soon */
 	bool refused;      /* there is, or will be, another */
 	bool watches;      /* the other side knows of WATCH */
 	uint64_t instance; /* of the other process */

@@ -1,5 +1,7 @@
-/* tests/server/peers/trunk.c: what becomes of messages when a connection to another daemon cannot be written to. */
+/* tests/server/peers/trunk.c: what becomes of messages when a connection to another daemon cannot be written to, or
+ * another process is there in the place of the one that it leads to. */
 #include "server/peers/trunk.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/memory.h"
 #include "core/io/loop_clock.h"
@@ -19,7 +21,7 @@ static struct loop *loop;
 static struct peer_loop *own;
 static struct actor_loop *site;
 static struct fellow *peer;
-static struct line line;
+static struct line line, later; /* `later`: of the process that succeeds */
 
 static struct line *line_of(const struct trunk *trunk)
 {
@@ -55,7 +57,7 @@ static void line_free(struct trunk *trunk)
 
 static const struct trunk_carrier carrier = { line_write, line_unsent, line_close, line_free };
 
-static void say(enum peer_frame_type type, struct str body)
+static void say(struct line *by, enum peer_frame_type type, struct str body)
 {
 	struct peer_seal none = { 0 };
 	struct buf out;
@@ -65,7 +67,7 @@ static void say(enum peer_frame_type type, struct str body)
 	begin = peer_frame_begin(&out, type);
 	buf_add(&out, body);
 	peer_frame_end(&out, begin, &none);
-	trunk_on_bytes(&line.trunk, buf_str(&out));
+	trunk_on_bytes(&by->trunk, buf_str(&out));
 	buf_fini(&out);
 }
 
@@ -77,11 +79,34 @@ static void connect_line(void)
 	line = (struct line){ .trunk.carrier = &carrier };
 	trunk_init_dialled(&line.trunk, own, peer);
 	trunk_say_hello(&line.trunk);
-	say(PEER_CHALLENGE, (struct str){ challenge, sizeof(challenge) });
+	say(&line, PEER_CHALLENGE, (struct str){ challenge, sizeof(challenge) });
 	loop_settle(loop);
-	say(PEER_WELCOME, (struct str){ "\0\0\4\0", 4 });
+	say(&line, PEER_WELCOME, (struct str){ "\0\0\4\0", 4 });
 	loop_settle(loop);
 	is_int(line.trunk.state, TRUNK_UP);
+}
+
+/* Up, or it waits for its turn. */
+static void connect_later(void)
+{
+	static const char hello[] = "\1"
+				    "01234567890123456789012345678901"
+				    "\0\0\0\0\0\0\0\7"
+				    "\1b\1a";
+	static const char proof[32];
+
+	later = (struct line){ .trunk.carrier = &carrier };
+	is_true(trunk_init_accepted(&later.trunk, own));
+	say(&later, PEER_HELLO, (struct str){ hello, sizeof(hello) - 1 });
+	say(&later, PEER_PROOF, (struct str){ proof, sizeof(proof) });
+	loop_settle(loop);
+}
+
+static void end(struct line *one)
+{
+	trunk_end(&one->trunk);
+	loop_settle(loop);
+	is_true(one->freed);
 }
 
 static struct future *ask(void)
@@ -113,9 +138,65 @@ static void what_cannot_be_written_is_in_doubt_and_its_senders_are_told(void)
 	is_int(atomic_load(&peer->stats.lost), 2);
 	future_unref(before);
 	future_unref(after);
-	trunk_end(&line.trunk);
+	end(&line);
+}
+
+static void last_words_are_heard_when_the_next_process_is_there_already(void)
+{
+	static const char answer[] = "\0\0\0\0\0\0\0\1"
+				     "\0\0"
+				     "\0"
+				     "\0\0"
+				     "\0\0"
+				     "5";
+	const struct actor_answer *got;
+	struct future *asked, *held;
+
+	connect_line();
+	asked = ask();
 	loop_settle(loop);
-	is_true(line.freed);
+	connect_later();
+	held = ask(); /* for the next process */
+	loop_settle(loop);
+	is_false(line.closed);
+	is_int(later.trunk.state, TRUNK_TURN_WAITED);
+	say(&line, PEER_GOODBYE, STR_NONE);
+	loop_settle(loop);
+	is_false(line.closed);
+	is_int(later.trunk.state, TRUNK_WELCOME_WAITED);
+	say(&line, PEER_ANSWER, (struct str){ answer, sizeof(answer) - 1 });
+	loop_settle(loop);
+	is_int(future_state(asked), FUTURE_READY);
+	got = future_value(asked);
+	is_int(got->code, ERROR_NONE);
+	is_int(future_state(held), FUTURE_PENDING);
+	future_unref(asked);
+	future_unref(held);
+	end(&line);
+	end(&later);
+}
+
+static void a_process_that_is_succeeded_without_a_word_has_a_moment_and_no_more(void)
+{
+	const struct actor_answer *got;
+	struct future *asked;
+
+	clock_freeze(clock_monotonic_ns(), 0);
+	connect_line();
+	asked = ask();
+	loop_settle(loop);
+	connect_later();
+	loop_advance(loop, 1990 * NS_PER_MS);
+	is_false(line.closed);
+	loop_advance(loop, 20 * NS_PER_MS);
+	is_true(line.closed);
+	got = future_value(asked);
+	is_true(got && got->code == ERROR_UNAVAILABLE);
+	is_int(later.trunk.state, TRUNK_WELCOME_WAITED);
+	clock_thaw();
+	future_unref(asked);
+	end(&line);
+	end(&later);
 }
 
 static struct fellow *fellow_make(void)
@@ -157,6 +238,8 @@ int main(void)
 	peer_loop_set(own, &hosts);
 	peers_apply(peers, &hosts, &section);
 	TEST(what_cannot_be_written_is_in_doubt_and_its_senders_are_told);
+	TEST(last_words_are_heard_when_the_next_process_is_there_already);
+	TEST(a_process_that_is_succeeded_without_a_word_has_a_moment_and_no_more);
 	actors_end(actors);
 	peers_destroy(peers);
 	actors_destroy(actors);
