@@ -358,16 +358,10 @@ static void server_ignore_signals(void)
 /* Those that compute have told the loops all that they had to, when the pool is done with them. */
 static void server_end_actors(struct server *server)
 {
-	struct pool_stats stats = { 0 };
-
 	actors_end(server->actors);
-	if (!server->natives.queue)
-		return;
-	do {
-		sched_yield();
-		pool_queue_stats(server->natives.queue, &stats);
-	} while (stats.n_running > 0 || stats.n_waiting > 0);
-	actors_end(server->actors); /* what they have posted last */
+	if (server->pool)
+		pool_settle(server->pool); /* and out of the loops, which go soon */
+	actors_end(server->actors);        /* what they have posted last */
 }
 
 /* All loops but the main one have nothing left; their threads end in worker_destroy(). */
@@ -394,6 +388,9 @@ static void server_close(struct server *server)
 		natives_close_actors(&server->old[i]->natives);
 	if (server->generation)
 		natives_close_actors(&server->generation->natives);
+	if (server->pool)
+		pool_settle(
+			server->pool); /* the ends of those that compute are told to other hosts */
 	peers_destroy(server->peers);
 	server_end_actors(server);
 	if (server->homes)

@@ -36,7 +36,8 @@ struct pool {
 	struct list queues; /* of pool_queue.link */
 	struct list turn;   /* of pool_queue.turn */
 	struct pool_queue *main;
-	size_t n_waiting;
+	size_t n_waiting, n_running;
+	pthread_cond_t settled; /* nothing waits or runs */
 	bool stopping;
 	atomic_int n_disowned;
 	unsigned n_threads; /* that were started; fixed after pool_create() */
@@ -193,6 +194,12 @@ static void pool_queue_remove(struct pool_queue *queue, struct work *work) HOLDS
 	queue->pool->n_waiting--;
 }
 
+static void pool_tell_settled(struct pool *pool) HOLDS(pool->lock)
+{
+	if (pool->n_running == 0 && pool->n_waiting == 0)
+		pthread_cond_broadcast(&pool->settled);
+}
+
 bool pool_take_back(struct pool *pool, struct work *work)
 {
 	bool waiting;
@@ -205,6 +212,7 @@ bool pool_take_back(struct pool *pool, struct work *work)
 		pool_queue_remove(queue, work);
 		pool_queue_settle(queue);
 		pool_queue_drop_unused(queue);
+		pool_tell_settled(pool);
 	}
 	lock_release(&pool->lock);
 	return waiting;
@@ -225,6 +233,7 @@ static struct work *pool_next(struct pool *pool) HOLDS(pool->lock)
 	work = container_of(queue->works.next, struct work, link);
 	pool_queue_remove(queue, work);
 	queue->stats.n_running++;
+	pool->n_running++;
 	if (++queue->n_served >= MAX(queue->limits.weight, 1U))
 		list_remove(&queue->turn); /* its turn is over: to the end, if it goes on */
 	pool_queue_settle(queue);
@@ -239,6 +248,8 @@ static void pool_count_begin(struct pool_queue *queue, uint64_t waited_ns) HOLDS
 
 static void pool_count_end(struct pool_queue *queue, uint64_t ran_ns) HOLDS(queue->pool->lock)
 {
+	queue->pool->n_running--;
+	pool_tell_settled(queue->pool);
 	queue->stats.n_running--;
 	queue->stats.n_done++;
 	queue->stats.ran_ns += ran_ns;
@@ -294,6 +305,7 @@ int pool_create(struct pool **ret_pool, const char *name, unsigned n_threads)
 	pool->name = name;
 	lock_init(&pool->lock);
 	check(pthread_cond_init(&pool->wake, NULL) == 0);
+	check(pthread_cond_init(&pool->settled, NULL) == 0);
 	list_init(&pool->queues);
 	list_init(&pool->turn);
 	pool->main = pool_queue_create(pool, STR_NONE);
@@ -306,6 +318,14 @@ int pool_create(struct pool **ret_pool, const char *name, unsigned n_threads)
 	}
 	*ret_pool = pool;
 	return 0;
+}
+
+void pool_settle(struct pool *pool)
+{
+	lock_acquire(&pool->lock);
+	while (pool->n_running > 0 || pool->n_waiting > 0)
+		lock_wait(&pool->lock, &pool->settled);
+	lock_release(&pool->lock);
 }
 
 void pool_destroy(struct pool *pool)
@@ -324,6 +344,7 @@ void pool_destroy(struct pool *pool)
 	list_each(queue, &pool->queues, struct pool_queue, link)
 		free(queue);
 	pthread_cond_destroy(&pool->wake);
+	pthread_cond_destroy(&pool->settled);
 	lock_fini(&pool->lock);
 	free(pool);
 }

@@ -29,6 +29,10 @@ struct work {
 /* Starts the threads. `name` is shown by ps and perf (at most 15 bytes). 0 or a negative errno. */
 int pool_create(struct pool **ret_pool, const char *name, unsigned n_threads);
 
+/* Waits until nothing is queued or runs: then no thread of the pool is in anything that a work has called, such
+ * as a loop_post(). Not from a thread of the pool. */
+void pool_settle(struct pool *pool);
+
 /* Runs what is queued, then ends the threads. NULL is accepted. Not from a thread of the pool.
  * Queues that are still open are closed. */
 void pool_destroy(struct pool *pool);

@@ -36,6 +36,7 @@ struct leat_promise {
 	struct list link; /* in promises->open */
 	struct lock lock;
 	struct promise promise;           /* the core's; while OPEN */
+	struct delivery *sent;            /* when SENT: the loop's; guarded by lock */
 	struct library *library;          /* lives longer: it ends after fini() */
 	enum promise_state state;         /* guarded by lock */
 	bool is_used_up;                  /* by its producer; guarded by lock */
@@ -44,12 +45,19 @@ struct leat_promise {
 	struct native_deferred *deferred; /* until it is completed; guarded by lock */
 };
 
+/* What is the module's goes. */
+static void delivery_strip(struct delivery *delivery)
+{
+	if (delivery->free_data)
+		delivery->free_data(delivery->data);
+	delivery->free_data = NULL;
+}
+
 static void delivery_free(void *value)
 {
 	struct delivery *delivery = value;
 
-	if (delivery->free_data)
-		delivery->free_data(delivery->data);
+	delivery_strip(delivery);
 	free(delivery->custom_code);
 	free(delivery->detail);
 	free(delivery->json);
@@ -118,6 +126,7 @@ static void promise_complete(struct leat_promise *promise, struct delivery *deli
 	promise->is_used_up = true;
 	if (was_open && !was_used_up) {
 		promise->state = PROMISE_SENT;
+		promise->sent = delivery;
 		promise_set(&promise->promise, delivery, delivery_free);
 	}
 	is_last = !promise->has_task;
@@ -212,19 +221,22 @@ bool native_promise_is_cancelled(struct leat_promise *promise)
 
 /* ------------------------------------------------------------ the future: on the loop */
 
-/* It looks at its promise no more; what comes now comes to nobody. */
+/* It looks at its promise no more; what comes now comes to nobody. What was sent and is not taken loses what the
+ * module frees here and now: the module is there as long as the call is, and the future may live longer. */
 static void future_leave(struct native_future *future)
 {
 	struct leat_promise *promise = take(&future->promise);
+	struct future *left = take(&future->future);
+	struct delivery *sent = NULL;
 	bool is_last;
 
-	if (future->future) {
+	if (left)
 		future_unwatch(&future->watch);
-		future_unref(take(&future->future));
-	}
 	if (!promise)
 		return;
 	lock_acquire(&promise->lock);
+	if (left && promise->state == PROMISE_SENT)
+		sent = promise->sent;
 	if (promise->state == PROMISE_OPEN) {
 		promise->state = PROMISE_LEFT;
 		promise_drop(&promise->promise);
@@ -232,6 +244,9 @@ static void future_leave(struct native_future *future)
 	promise->has_task = false;
 	is_last = promise->is_used_up;
 	lock_release(&promise->lock);
+	if (sent)
+		delivery_strip(sent);
+	future_unref(left);
 	if (is_last)
 		promise_retire(promise);
 }

@@ -20,7 +20,7 @@ struct weave {
 	int has_thread;
 };
 
-static atomic_int n_released;
+atomic_int n_released;            /* the tests look at it */
 static struct leat_promise *left; /* by { future: left }: of a call that may be over */
 
 static struct leat_task *weave(struct leat_call *call, const struct leat_value *plan);
@@ -209,6 +209,16 @@ static void *complete_elsewhere(void *promise)
 	return NULL;
 }
 
+/* Its value is under way to the loop when this has returned. */
+static void complete_by_another(struct leat_promise *promise)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, complete_elsewhere, promise) != 0)
+		abort();
+	pthread_join(thread, NULL);
+}
+
 static struct leat_task *weave_future(struct leat_call *call, const struct leat_value *how)
 {
 	struct weave *own = leat->state(call);
@@ -218,6 +228,8 @@ static struct leat_task *weave_future(struct leat_call *call, const struct leat_
 	if (is_text(how, "thread"))
 		own->has_thread = pthread_create(&own->thread, NULL, complete_elsewhere, promise) ==
 				  0;
+	else if (is_text(how, "given"))
+		complete_by_another(promise);
 	else if (is_text(how, "held"))
 		own->held = promise;
 	else if (is_text(how, "left"))

@@ -61,6 +61,23 @@ static void work_may_submit_itself_again_also_while_the_pool_ends(void)
 	is_int(n_ran, 1001);
 }
 
+static void a_pool_has_settled_when_nothing_waits_or_runs(void)
+{
+	struct again again[20];
+	struct pool *pool;
+
+	n_ran = 0;
+	is_int(pool_create(&pool, "test", 3), 0);
+	pool_settle(pool);
+	for (unsigned i = 0; i < ARRAY_LEN(again); i++) {
+		again[i] = (struct again){ .work.run = run_again, .pool = pool, .n_left = 499 };
+		pool_submit(pool, &again[i].work);
+	}
+	pool_settle(pool);
+	is_int(n_ran, ARRAY_LEN(again) * 500);
+	pool_destroy(pool);
+}
+
 static void run_and_free(struct work *work)
 {
 	count(work);
@@ -485,6 +502,7 @@ int main(void)
 {
 	TEST(destroy_runs_what_is_queued);
 	TEST(work_may_submit_itself_again_also_while_the_pool_ends);
+	TEST(a_pool_has_settled_when_nothing_waits_or_runs);
 	TEST(work_may_free_itself);
 	TEST(what_waits_can_be_taken_back_and_what_runs_cannot);
 	TEST(signals_are_blocked_in_the_threads_of_a_pool);

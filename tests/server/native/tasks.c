@@ -1,6 +1,7 @@
 /* tests/server/native/tasks.c: the tasks that a module's verb makes: in which order they start and
  * end, and how. What a verb is told, and what it tells: tests/modules/weave.c. */
 #include "tests/server/native/loaded.h"
+#include <dlfcn.h>
 
 /* The plan is run, for as long as it takes. */
 static void weave_start(const char *plan)
@@ -181,6 +182,26 @@ static void any_thread_may_complete_a_promise(void)
 	end_with();
 }
 
+/* The module may be unloaded as soon as its call is over, before the loop has the value that was on its way. */
+static void what_a_promise_was_set_to_is_freed_when_its_call_ends(void)
+{
+	const atomic_int *n_released;
+
+	begin_with("weave");
+	n_released = dlsym(natives.libraries[0]->handle, "n_released");
+	check(n_released);
+	check(compile("tasks: { n: { weave: { parallel: [ { future: given }, { fail: too_large } ] "
+		      "} } }"));
+	start();
+	loop_run_once(loop,
+		      false); /* the call begins and ends in it, and no post is run meanwhile */
+	ended_by("too_large", "n");
+	is_int(atomic_load(n_released), 2); /* and the call's state */
+	settle();
+	is_int(atomic_load(n_released), 2);
+	end_with();
+}
+
 static void a_promise_may_be_completed_when_its_call_is_over(void)
 {
 	weave_start("{ timeout: 10, series: [ { future: left, name: f } ] }");
@@ -350,6 +371,7 @@ int main(void)
 	TEST(a_task_can_be_cancelled);
 	TEST(a_future_ends_when_its_promise_is_completed);
 	TEST(any_thread_may_complete_a_promise);
+	TEST(what_a_promise_was_set_to_is_freed_when_its_call_ends);
 	TEST(a_promise_may_be_completed_when_its_call_is_over);
 	TEST(a_signal_wakes_those_who_await_its_name);
 	TEST(a_signal_that_is_kept_may_come_first);
