@@ -131,7 +131,7 @@ struct actor_remote {
 	 * host; or not any more. False: it cannot be. Any thread; it calls nobody back. */
 	bool (*watch)(void *host, struct str there, bool on);
 
-	/* One of ours has, by its whole name: for who watches it. Any thread, with the lock of its name held. */
+	/* One of ours has, by its whole name: for who watches it. Any thread, with locks of actors held. */
 	void (*on_down)(struct actor_loop *any, struct str name, enum actor_end end);
 
 	/* One of ours has ended, or failed: `name` is its whole name, `group` that without keys. */
@@ -209,6 +209,9 @@ void actor_loop_tell_remote(struct actor_loop *loop, struct str peer, struct str
 /* That single actor of a host has ended, or its host is lost: see struct actor_remote. Any thread. */
 void actor_loop_tell_end(struct actor_loop *loop, const void *host, struct str there,
 			 enum actor_end end);
+
+/* No end is told to other hosts any more: before these go, while actors still end on threads of the pool. */
+void actor_loop_leave_hosts(struct actor_loop *any);
 
 /* There is one of that whole name, or it rests in the store. On the loop. */
 bool actor_loop_has(struct actor_loop *loop, struct str name);

@@ -33,7 +33,6 @@ static void target_leave(struct actor_links *links, struct runtime_link *link) H
 	struct link_target *target = take(&link->target);
 
 	list_remove(&link->of_target);
-	atomic_fetch_sub(&links->n_links, 1);
 	if (--target->n_links > 0)
 		return;
 	map_remove(&links->targets, target->key);
@@ -244,26 +243,40 @@ struct str link_target_key(struct str name, const void *host, char bytes[ACTOR_N
 	return (struct str){ bytes, len };
 }
 
+/* Those of other hosts that watch one of ours. */
+static void links_tell_hosts(struct actors *actors, struct str name, enum actor_end end)
+	HOLDS(actors->links.lock)
+{
+	struct actor_loop *any = actors->loops[0];
+
+	if (!actors->links.alone && any->host.remote)
+		any->host.remote->on_down(any, name, end);
+}
+
 void actor_links_tell(struct actors *actors, const void *host, struct str name, enum actor_end end)
 {
 	struct actor_links *links = &actors->links;
 	char bytes[ACTOR_NAME_MAX + 32];
-	const struct actor_remote *remote = actors->loops[0]->host.remote;
 	struct link_target *target;
 	size_t n_links;
 
 	if (atomic_load(&actors->stopping) || name.len == 0)
 		return;
-	if (!host && remote)
-		remote->on_down(actors->loops[0], name, end);
-	if (atomic_load(&links->n_links) == 0)
-		return;
 	lock_acquire(&links->lock);
+	if (!host)
+		links_tell_hosts(actors, name, end);
 	target = map_find(&links->targets, link_target_key(name, host, bytes));
 	for (n_links = target ? target->n_links : 0; n_links > 0; n_links--) /* the last frees it */
 		link_owe(links, container_of(target->links.next, struct runtime_link, of_target),
 			 end);
 	lock_release(&links->lock);
+}
+
+void actor_loop_leave_hosts(struct actor_loop *any)
+{
+	lock_acquire(&any->actors->links.lock);
+	any->actors->links.alone = true;
+	lock_release(&any->actors->links.lock);
 }
 
 void actor_loop_tell_end(struct actor_loop *loop, const void *host, struct str there,

@@ -11,13 +11,12 @@
  * actor (`max`, limits.total_memory) it is tried again.
  *
  * Locking: links->lock guards all that is here. It is taken with that of a shard, a library or nothing held; with it
- * held that of a host of other actors may be taken (struct actor_remote), and posts are sent. */
+ * held those of other hosts may be taken (struct actor_remote), and posts are sent. */
 #pragma once
 #include "core/base/map.h"
 #include "core/task/actor.h"
 #include "core/thread/lock.h"
 #include "server/flow/error.h"
-#include <stdatomic.h>
 
 struct actor_foreign;
 struct actor_loop;
@@ -28,9 +27,9 @@ enum { ACTOR_LINKS_MAX = 10000 }; /* of one actor */
 
 struct actor_links {
 	struct lock lock;
-	struct map owners;     /* whole names of YAML's actors to struct link_owner * */
-	struct map targets;    /* what ends to struct link_target * */
-	atomic_size_t n_links; /* LINKED: where there are none, who ends looks for none */
+	struct map owners;  /* whole names of YAML's actors to struct link_owner * */
+	struct map targets; /* what ends to struct link_target * */
+	bool alone; /* other hosts are told no more: see actor_loop_leave_hosts(); guarded by lock */
 	struct list owed; /* of struct runtime_link.waiting: those that post, or are tried again */
 };
 

@@ -209,7 +209,6 @@ static enum error_code link_add(struct actor_links *links, const struct link_ask
 	list_add(&target->links, &link->of_target);
 	owner->n_links++;
 	target->n_links++;
-	atomic_fetch_add(&links->n_links, 1);
 	return ERROR_NONE;
 }
 

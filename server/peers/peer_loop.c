@@ -300,6 +300,8 @@ void peers_destroy(struct peers *peers)
 		;
 	peers_turn(peers); /* what was posted last */
 	peers_turn(peers);
+	if (peers->n_loops > 0)
+		actor_loop_leave_hosts(peers->loops[0]->actors);
 	for (size_t i = 0; i < peers->n_loops; i++) {
 		actor_loop_host(peers->loops[i]->actors)->remote = NULL; /* actors end after them */
 		free(peers->loops[i]);

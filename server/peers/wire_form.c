@@ -355,7 +355,8 @@ static bool wire_watch(struct fellow *peer, struct str there, bool on)
 		map_remove(&wire->watches, there);
 		free(name);
 	}
-	wire_keep(wire);
+	if (!wire->retired) /* else it is closed, or about to be */
+		wire_keep(wire);
 	lock_release(&wire->lock);
 	return ok;
 }
