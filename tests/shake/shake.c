@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* By the system call: a sanitizer must not see a pause, and nothing may be shaken in it. */
-void shake(unsigned one_in, unsigned microseconds_max)
+void pause_at_random(unsigned one_in, unsigned microseconds_max)
 {
 	static _Thread_local uint64_t state;
 	struct timespec pause = { 0 };
@@ -36,7 +36,7 @@ void shake(unsigned one_in, unsigned microseconds_max)
 
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	shake(200, 600);
+	pause_at_random(200, 600);
 	return NEXT(pthread_mutex_lock)(mutex);
 }
 
@@ -44,7 +44,7 @@ int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	int r = NEXT(pthread_mutex_unlock)(mutex);
 
-	shake(100, 1000);
+	pause_at_random(100, 1000);
 	return r;
 }
 
@@ -55,7 +55,7 @@ ssize_t write(int fd, const void *bytes, size_t n)
 	int error = errno;
 
 	if (n == sizeof(uint64_t))
-		shake(6, 1200);
+		pause_at_random(6, 1200);
 	errno = error;
 	return r;
 }
@@ -65,7 +65,7 @@ int epoll_wait(int fd, struct epoll_event *events, int n_max, int timeout_ms)
 	int n = NEXT(epoll_wait)(fd, events, n_max, timeout_ms);
 	int error = errno;
 
-	shake(60, 1500);
+	pause_at_random(60, 1500);
 	errno = error;
 	return n;
 }

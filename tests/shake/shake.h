@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 /* Once in so many calls it sleeps, for at most so long. Any thread. */
-void shake(unsigned one_in, unsigned microseconds_max);
+void pause_at_random(unsigned one_in, unsigned microseconds_max);
 
 enum { SHAKE_STORE = 60, SHAKE_STORE_US = 500, SHAKE_PUBLISH = 8, SHAKE_PUBLISH_US = 900 };
 
@@ -22,7 +22,7 @@ enum { SHAKE_STORE = 60, SHAKE_STORE_US = 500, SHAKE_PUBLISH = 8, SHAKE_PUBLISH_
 #define SHAKE_AFTER(operation)                                                                     \
 	({                                                                                         \
 		__auto_type shake_result = (operation);                                            \
-		shake(SHAKE_STORE, SHAKE_STORE_US);                                                \
+		pause_at_random(SHAKE_STORE, SHAKE_STORE_US);                                      \
 		shake_result;                                                                      \
 	})
 #define SHAKE_EXCHANGE(object, value, order)                                                       \
@@ -30,7 +30,7 @@ enum { SHAKE_STORE = 60, SHAKE_STORE_US = 500, SHAKE_PUBLISH = 8, SHAKE_PUBLISH_
 		__auto_type shake_object = (object);                                               \
 		__typeof__((void)0, *shake_object) shake_new = (value), shake_old;                 \
 		__atomic_exchange(shake_object, &shake_new, &shake_old, (order));                  \
-		shake(SHAKE_STORE, SHAKE_STORE_US);                                                \
+		pause_at_random(SHAKE_STORE, SHAKE_STORE_US);                                      \
 		shake_old;                                                                         \
 	})
 #define SHAKE_ASSIGN(object, value, order)                                                         \
@@ -38,7 +38,7 @@ enum { SHAKE_STORE = 60, SHAKE_STORE_US = 500, SHAKE_PUBLISH = 8, SHAKE_PUBLISH_
 		__auto_type shake_object = (object);                                               \
 		__typeof__((void)0, *shake_object) shake_new = (value);                            \
 		__atomic_store(shake_object, &shake_new, (order));                                 \
-		shake(SHAKE_STORE, SHAKE_STORE_US);                                                \
+		pause_at_random(SHAKE_STORE, SHAKE_STORE_US);                                      \
 	})
 /* loop_post() and its like publish by it. */
 #define SHAKE_COMPARE(object, expected, value, weak)                                               \
@@ -49,7 +49,7 @@ enum { SHAKE_STORE = 60, SHAKE_STORE_US = 500, SHAKE_PUBLISH = 8, SHAKE_PUBLISH_
 							     (weak), __ATOMIC_SEQ_CST,             \
 							     __ATOMIC_SEQ_CST);                    \
 		if (shake_done)                                                                    \
-			shake(SHAKE_PUBLISH, SHAKE_PUBLISH_US);                                    \
+			pause_at_random(SHAKE_PUBLISH, SHAKE_PUBLISH_US);                          \
 		shake_done;                                                                        \
 	})
 
