@@ -462,7 +462,7 @@ def test_restart_stop_refuses_messages_until_a_reload(leat):
 # ------------------------------------------------------------------ reload and end
 
 def test_state_and_delayed_messages_live_through_a_reload(leat):
-    daemon = leat(LATER, delay=f"{100 * SLOW}ms")
+    daemon = leat(LATER, delay=f"{500 * SLOW}ms")
     daemon.post_json("/counter/add", {"by": 7})
     daemon.post("/later/1")
     assert daemon.reload(LATER.replace("state.n + message.by", "state.n + message.by * 1000")
