@@ -206,7 +206,7 @@ def refusal(text, *more, files=None):
 @pytest.mark.parametrize("text, message", [
     ("modules: [nowhere.so]", 'leat.yaml:2:11: error: the module nowhere.so cannot be read: '),
     ("modules: [@no_module@]", "is a shared object, but no module of leat: it has no symbol leat_module; write LEAT_MODULE(…)"),
-    ("modules: [@old_abi@]", "was built with version 7.3 of leat.h, and this leat has 1.2; build it with the leat.h that came"),
+    ("modules: [@old_abi@]", "was built with version 7.3 of leat.h, and this leat has 1.3; build it with the leat.h that came"),
     ("modules: [@unresolved@]", "undefined symbol: this_is_nowhere; build it"),
     ("modules: [leat.yaml]", "cannot be loaded: "),
     ("modules: [5]", "`modules` is a list of files, and this is a number; write [hello.so]"),
