@@ -215,8 +215,11 @@ static void server_on_swapped(struct post *post)
 
 	free(swap);
 	check(server->n_unswapped > 0);
-	if (--server->n_unswapped == 0)
-		server_reload_done(server);
+	if (--server->n_unswapped > 0)
+		return;
+	server_reload_done(server);
+	if (server->stop_asked)
+		server_shutdown(server);
 }
 
 static void server_swap_here(struct post *post)

@@ -202,6 +202,11 @@ void server_shutdown(struct server *server)
 			server_cancel_all(&server->shutdown); /* asked twice: at once */
 		return;
 	}
+	/* not all listeners have been started: who waits in one is to be served, not reset */
+	if (server->n_unswapped > 0) {
+		server->stop_asked = true;
+		return;
+	}
 	upgrade_abandon(server);
 	server->stopping = true;
 	server->stopping_ns = clock_monotonic_ns();

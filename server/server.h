@@ -70,6 +70,7 @@ struct server {
 	unsigned n_unswapped;     /* workers that have not taken the new generation yet */
 	uint64_t n_reloads, n_reloads_refused;
 	/* shutdown */
+	bool stop_asked; /* while workers take a generation: it stops when they have */
 	bool stopping;
 	uint64_t stopping_ns; /* since when; 0: it is not */
 	unsigned n_unsettled; /* workers that may still be given connections */
