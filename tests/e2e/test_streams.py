@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from backends import Gone, chunk, send_head
-from leat import SLOW, TIMEOUT, Closed, await_true, check
+from leat import FLAVOR, SLOW, TIMEOUT, Closed, await_true, check
 
 CONF = """
 http: { up: { url: "@UP@" } }
@@ -502,7 +502,7 @@ def test_200_mib_go_through_in_bounded_memory(leat, backend):
             left -= n
             most = max(most, daemon.memory_kib())
     assert left == 0
-    assert most - before < 2048 * SLOW
+    assert FLAVOR != "release" or most - before < 2048  # sanitizers keep what was freed
 
 
 # ------------------------------------------------------------------ the life of the daemon
