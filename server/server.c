@@ -393,9 +393,8 @@ static void server_close(struct server *server)
 		natives_close_actors(&server->old[i]->natives);
 	if (server->generation)
 		natives_close_actors(&server->generation->natives);
-	if (server->pool)
-		pool_settle(
-			server->pool); /* the ends of those that compute are told to other hosts */
+	if (server->pool) /* the ends of those that compute are told to other hosts */
+		pool_settle(server->pool);
 	peers_destroy(server->peers);
 	server_end_actors(server);
 	if (server->homes)

@@ -127,7 +127,7 @@ struct actor_remote {
 		      struct str *ret_host, enum error_code *ret_code, const char **ret_detail);
 	void (*leave)(void *host);
 
-	/* From now on the end of that actor there is to be told by actors_tell_end(), once, as is the loss of the
+	/* From now on the end of that actor there is to be told by actor_loop_tell_end(), once, as is the loss of the
 	 * host; or not any more. False: it cannot be. Any thread; it calls nobody back. */
 	bool (*watch)(void *host, struct str there, bool on);
 

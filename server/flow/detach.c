@@ -134,20 +134,12 @@ static void detach_start(struct step_run *step)
 	step_done(step, ERROR_NONE, STR_NONE);
 }
 
-static int detach_field(struct step_run *step, struct str name, struct value *ret)
-{
-	(void)step;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 /* Not among the verbs: it stands for a task with `detach: true`. */
 const struct verb verb_detach = {
 	.name = "detach",
 	.help = "Starts a task that nothing waits for.",
 	.start = detach_start,
-	.field = detach_field,
+	.field = step_field_none,
 };
 
 void detacher_cancel(struct detacher *detacher)

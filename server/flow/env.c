@@ -200,6 +200,14 @@ int step_field(struct step_run *run, struct str field, struct value *ret)
 	return field.len && run->n_tries > 0 ? run->step->verb->field(run, field, ret) : 0;
 }
 
+int step_field_none(struct step_run *run, struct str name, struct value *ret)
+{
+	(void)run;
+	(void)name;
+	*ret = value_null();
+	return 0;
+}
+
 const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t number,
 				      uint32_t *ret_index)
 {

@@ -233,6 +233,9 @@ const struct flow_run *flow_run_climb(const struct flow_run *run, uint32_t numbe
 /* The field of an ended task; what has no value is null. */
 int step_field(struct step_run *run, struct str field, struct value *ret);
 
+/* For verb.field of a verb that has no result: null. */
+int step_field_none(struct step_run *run, struct str name, struct value *ret);
+
 /* {code, detail, status, task}, or null when nothing failed. */
 int failure_value(const struct failure *failure, struct arena *arena, struct value *ret);
 

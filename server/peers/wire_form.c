@@ -395,7 +395,6 @@ static void wire_retire(struct fellow *peer)
 static void wire_fini(struct fellow *peer)
 {
 	struct wire *wire = peer->own;
-
 	struct map_slot *slot;
 
 	wire_set_linked(wire, NULL, 0);

@@ -80,14 +80,6 @@ static void fail_start(struct step_run *run)
 		step_fail(run, &failure);
 }
 
-static int fail_field(struct step_run *run, struct str name, struct value *ret)
-{
-	(void)run;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 const struct verb verb_fail = {
 	.name = "fail",
 	.help = "Fails with a code; other tasks start only when no such task has failed.",
@@ -97,5 +89,5 @@ const struct verb verb_fail = {
 	.is_idempotent = true,
 	.compile = fail_compile,
 	.start = fail_start,
-	.field = fail_field,
+	.field = step_field_none,
 };

@@ -87,14 +87,6 @@ static void unlink_start(struct step_run *run)
 	step_done(run, ERROR_NONE, STR_NONE);
 }
 
-static int link_field(struct step_run *run, struct str name, struct value *ret)
-{
-	(void)run;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 const struct verb verb_link = {
 	.name = "link",
 	.help = "From a handler: its actor is told, once, when that other one has ended.",
@@ -104,7 +96,7 @@ const struct verb verb_link = {
 	.acts = true,
 	.compile = link_compile,
 	.start = link_start,
-	.field = link_field,
+	.field = step_field_none,
 };
 
 const struct verb verb_unlink = {
@@ -115,5 +107,5 @@ const struct verb verb_unlink = {
 	.acts = true,
 	.compile = unlink_compile,
 	.start = unlink_start,
-	.field = link_field,
+	.field = step_field_none,
 };

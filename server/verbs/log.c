@@ -42,14 +42,6 @@ static void log_start(struct step_run *run)
 	step_done_errno(run, r);
 }
 
-static int log_field(struct step_run *run, struct str name, struct value *ret)
-{
-	(void)run;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 const struct verb verb_log = {
 	.name = "log",
 	.help = "Writes a line to the log.",
@@ -58,5 +50,5 @@ const struct verb verb_log = {
 	.is_idempotent = true,
 	.compile = log_compile,
 	.start = log_start,
-	.field = log_field,
+	.field = step_field_none,
 };

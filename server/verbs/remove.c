@@ -119,14 +119,6 @@ static void sync_start(struct step_run *step)
 	file_run(step, file_flush_create(&place, file_budget(step)), place.path, remove_on_end);
 }
 
-static int sync_field(struct step_run *step, struct str name, struct value *ret)
-{
-	(void)step;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 static const char *const remove_fields[] = { "removed", NULL };
 
 const struct verb verb_remove = {
@@ -153,7 +145,7 @@ const struct verb verb_rename = {
 	.compile = rename_compile,
 	.start = rename_start,
 	.cancel = file_cancel,
-	.field = sync_field,
+	.field = step_field_none,
 };
 
 const struct verb verb_sync = {
@@ -166,5 +158,5 @@ const struct verb verb_sync = {
 	.compile = sync_compile,
 	.start = sync_start,
 	.cancel = file_cancel,
-	.field = sync_field,
+	.field = step_field_none,
 };

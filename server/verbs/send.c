@@ -414,14 +414,6 @@ static int ask_field(struct step_run *run, struct str name, struct value *ret)
 	return 0;
 }
 
-static int send_field(struct step_run *run, struct str name, struct value *ret)
-{
-	(void)run;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 const struct verb verb_send = {
 	.name = "send",
 	.help = "Sends a message to an actor of `actors:`, and waits until its mailbox has it.",
@@ -431,7 +423,7 @@ const struct verb verb_send = {
 	.compile = send_compile,
 	.start = send_start,
 	.cancel = send_cancel,
-	.field = send_field,
+	.field = step_field_none,
 };
 
 const struct verb verb_ask = {

@@ -98,14 +98,6 @@ static void wait_cancel(struct step_run *run)
 	step_done(run, ERROR_CANCELLED, STR("cancelled while it waited"));
 }
 
-static int wait_field(struct step_run *run, struct str name, struct value *ret)
-{
-	(void)run;
-	(void)name;
-	*ret = value_null();
-	return 0;
-}
-
 const struct verb verb_wait = {
 	.name = "wait",
 	.help = "Waits for a time: 100ms, or ${…} that gives a duration or milliseconds.",
@@ -115,5 +107,5 @@ const struct verb verb_wait = {
 	.compile = wait_compile,
 	.start = wait_start,
 	.cancel = wait_cancel,
-	.field = wait_field,
+	.field = step_field_none,
 };
